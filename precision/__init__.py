@@ -1,0 +1,1 @@
+"""Which number format can a neural network use, and what does it cost?"""

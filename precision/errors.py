@@ -1,0 +1,28 @@
+"""The one exception for mistakes in what the user gave, and how it suggests a repair."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class PrecisionError(Exception):
+    """Something the user gave is wrong: YAML, a format text, a data file, a path, a tensor.
+
+    Its text is one sentence: the place, the rule, the received value and a suggestion. The command
+    line prints it without a traceback and exits with code 2.
+    """
+
+
+def suggest(received: object, known: Iterable[str]) -> str:
+    """Return ``"did you mean 'x'?"`` for a near miss, otherwise the list of what is known."""
+    names = sorted(known)
+    close = difflib.get_close_matches(str(received).lower(), [n.lower() for n in names], n=1, cutoff=0.6)
+    if close:
+        return f"did you mean '{next(n for n in names if n.lower() == close[0])}'?"
+    return f"known: {', '.join(names)}" if names else "none is known"
+
+
+def unknown(kind: str, received: object, known: Iterable[str]) -> PrecisionError:
+    """Return the error for a name that is not in a closed list, for example a misspelt architecture."""
+    return PrecisionError(f"unknown {kind} {received!r}; {suggest(received, known)}")

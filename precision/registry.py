@@ -1,0 +1,75 @@
+"""Named things that a YAML file may refer to: architectures, datasets, formats, methods.
+
+A registry maps a name to a factory. Registering happens by decorator where the thing is defined:
+
+    @ARCHITECTURES.register("lenet")
+    def lenet(input_shape, classes, width=1.0): ...
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from precision.errors import PrecisionError, suggest, unknown
+
+
+class Registry:
+    """Factories of one kind by name. A name can be given only once."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self._factories: dict[str, Callable[..., Any]] = {}
+
+    def register(self, name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        """Return a decorator that files a factory under ``name``; a name already in use is an error."""
+
+        def add(factory: Callable[..., Any]) -> Callable[..., Any]:
+            if name in self._factories:
+                owner = self._factories[name].__module__
+                raise PrecisionError(f"{self.kind} {name!r} is already registered by {owner}; choose another name")
+            self._factories[name] = factory
+            return factory
+
+        return add
+
+    def __getitem__(self, name: str) -> Callable[..., Any]:
+        if name not in self._factories:
+            raise unknown(self.kind, name, self._factories)
+        return self._factories[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._factories
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._factories))
+
+    def summary(self, name: str) -> str:
+        """Return the first line of the factory's docstring."""
+        return (inspect.getdoc(self[name]) or "").split("\n")[0]
+
+    def options(self, name: str) -> dict[str, inspect.Parameter]:
+        """Return the keyword-only parameters of the factory: the options that a user may set."""
+        parameters = inspect.signature(self[name]).parameters
+        return {key: p for key, p in parameters.items() if p.kind is p.KEYWORD_ONLY}
+
+    def check_options(self, name: str, received: dict[str, Any]) -> None:
+        """Refuse an option that the factory does not have, and name one that it lacks.
+
+        Raises:
+            PrecisionError: for an unknown name or option, or a missing option without a default.
+        """
+        options = self.options(name)
+        for key in received:
+            if key not in options:
+                raise PrecisionError(f"{self.kind} {name!r} has no option {key!r}; {suggest(key, options)}")
+        for key, parameter in options.items():
+            if parameter.default is parameter.empty and key not in received:
+                raise PrecisionError(f"{self.kind} {name!r} needs the option {key!r}")
+
+
+ARCHITECTURES = Registry("architecture")
+DATASETS = Registry("dataset")
+FORMATS = Registry("format")
+METHODS = Registry("method")
