@@ -1,0 +1,64 @@
+"""Format texts: ``"fixed(8,4)"`` to a format. Read with Python's parser, literals only, never evaluated."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from typing import Any
+
+from precision.errors import PrecisionError, suggest
+from precision.formats.base import NumberFormat
+from precision.registry import FORMATS
+
+
+def parse(text: str | NumberFormat) -> NumberFormat:
+    """Return the format that a text names, for example ``"float16"``, ``"fixed(8,4)"``, ``"float(4,3)"``.
+
+    Raises:
+        PrecisionError: when the text is malformed, the name unknown, or an argument missing or out of range.
+    """
+    if isinstance(text, NumberFormat):
+        return text
+    if not isinstance(text, str):
+        raise PrecisionError(f"a format is a text such as 'fixed(8,4)', but got {text!r}")
+    name, positional, named = _call(text)
+    if name not in FORMATS:
+        raise PrecisionError(f"unknown format {text!r}; {suggest(name, FORMATS)}")
+    factory = FORMATS[name]
+    try:
+        inspect.signature(factory).bind(*positional, **named)
+    except TypeError as error:
+        raise PrecisionError(f"format {text!r}: {error}; write it as {_usage(name)}") from None
+    result: NumberFormat = factory(*positional, **named)
+    return result
+
+
+def _usage(name: str) -> str:
+    parameters = inspect.signature(FORMATS[name]).parameters.values()
+    words = [p.name if p.default is p.empty else f"{p.name}={p.default}" for p in parameters]
+    return f"{name}({', '.join(words)})" if words else name
+
+
+def _call(text: str) -> tuple[str, list[Any], dict[str, Any]]:
+    """Split ``name(1, key=word)`` into its parts; a bare word as an argument is read as a string."""
+    malformed = PrecisionError(f"malformed format {text!r}; write it as 'float16' or 'fixed(8,4)'")
+    try:
+        node = ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise malformed from None
+    if isinstance(node, ast.Name):
+        return node.id, [], {}
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
+        raise malformed
+    try:
+        positional = [_literal(argument) for argument in node.args]
+        named = {str(k.arg): _literal(k.value) for k in node.keywords if k.arg is not None}
+    except ValueError:
+        raise malformed from None
+    if len(named) != len(node.keywords):
+        raise malformed
+    return node.func.id, positional, named
+
+
+def _literal(node: ast.expr) -> Any:
+    return node.id if isinstance(node, ast.Name) else ast.literal_eval(node)
