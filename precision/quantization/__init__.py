@@ -1,0 +1,18 @@
+"""Quantising a network: policies, where they round, and the wrapper that makes a layer round.
+
+Keras is imported with ``model.py``, not with the policies, so that a grid is validated instantly.
+"""
+
+from typing import Any
+
+from precision.quantization.policy import SLOTS, Policy, Slots, parse_policy
+
+__all__ = ["SLOTS", "Policy", "Slots", "apply", "assign", "parse_policy", "structure"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("apply", "assign", "structure"):
+        import importlib
+
+        return getattr(importlib.import_module("precision.quantization.model"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

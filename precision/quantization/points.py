@@ -1,0 +1,35 @@
+"""Where activations are rounded.
+
+The rule: a tensor is rounded when one compute step hands it to the next. A weighted layer, the batch
+normalisation and the activation function that follow it are one step, as they are in hardware: what passes
+between them is as wide as the accumulator. So a convolution whose result goes only to a batch normalisation
+or an activation is not rounded, and the last of the chain is. Layers that merely move or select values
+(max-pooling, flatten, dropout, padding) hand on what was rounded before. Everything else that computes
+(additions, averages, response normalisation) is rounded at its output.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+MOVING = frozenset(
+    "InputLayer Flatten Reshape Permute Dropout SpatialDropout2D MaxPooling1D MaxPooling2D MaxPooling3D "
+    "GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D ZeroPadding1D ZeroPadding2D ZeroPadding3D "
+    "Cropping1D Cropping2D Cropping3D Concatenate RepeatVector Identity".split()
+)
+FOLLOWING = frozenset("BatchNormalization Activation ReLU LeakyReLU ELU PReLU Softmax".split())
+
+
+def rounds_output(layer: Any) -> bool:
+    """Return whether the output of a layer of a functional model is rounded as an activation."""
+    if type(layer).__name__ in MOVING:
+        return False
+    consumers = [node.operation for node in layer._outbound_nodes]
+    return not consumers or not all(type(c).__name__ in FOLLOWING for c in consumers)
+
+
+def reads_input(layer: Any) -> bool:
+    """Return whether a layer of a functional model reads the images themselves."""
+    return any(
+        type(parent.operation).__name__ == "InputLayer" for node in layer._inbound_nodes for parent in node.parent_nodes
+    )

@@ -1,0 +1,117 @@
+"""What one experiment is, and what comes of it: plain data that every part may hold.
+
+A trial's identity is the hash of its scientific content alone, so that two grids which ask for the same
+experiment share its result, whatever they call it and wherever they run it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+# Raised by hand whenever a change of the code changes the numbers that a trial yields.
+NUMERICS_VERSION = 1
+
+STATUSES = ("ok", "failed", "diverged", "timeout", "out_of_memory", "killed")
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a network is trained. Epochs are passes over the training images.
+
+    Attributes:
+        optimizer: a Keras optimizer by its lower-case name.
+        learning_rate: initial rate; None takes the default of the optimizer in Keras.
+        schedule: ``constant``, or ``cosine`` to fall to zero over all epochs.
+        momentum: of ``sgd`` and ``rmsprop`` only.
+    """
+
+    epochs: int = 5
+    batch_size: int = 128
+    optimizer: str = "adam"
+    learning_rate: float | None = None
+    schedule: str = "constant"
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A registered thing with its options, for example the architecture vgg with width 0.5."""
+
+    name: str
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """The complete description of one experiment.
+
+    Attributes:
+        policy: the resolved policy as plain data (see ``quantization.policy``); empty means float32.
+        fingerprint: sha256 of the files of a dataset that the user gave; None for catalogue datasets.
+    """
+
+    dataset: Choice
+    architecture: Choice
+    method: Choice
+    policy: dict[str, Any]
+    training: Training
+    seed: int
+    fingerprint: str | None = None
+
+    @property
+    def id(self) -> str:
+        """Twelve hexadecimal digits of the sha256 of the content and NUMERICS_VERSION."""
+        content = json.dumps({"numerics": NUMERICS_VERSION, **self.to_json()}, sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()[:12]
+
+    @property
+    def baseline(self) -> Trial:
+        """The float32 training that this trial starts from or is compared with."""
+        return replace(self, policy={}, method=Choice("float32"))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the trial as JSON-ready data; :meth:`from_json` gives it back."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Trial:
+        """Return the trial that :meth:`to_json` described."""
+        return cls(
+            dataset=Choice(**data["dataset"]),
+            architecture=Choice(**data["architecture"]),
+            method=Choice(**data["method"]),
+            policy=data["policy"],
+            training=Training(**data["training"]),
+            seed=data["seed"],
+            fingerprint=data["fingerprint"],
+        )
+
+
+@dataclass
+class TrialResult:
+    """What came of a trial: plain data, and the predictions as an array.
+
+    Attributes:
+        status: one of STATUSES; ``reason`` says in one sentence why it is not ``ok``.
+        metrics: numbers by name: accuracy (fraction), loss (nats), bytes, seconds, images per second.
+        facts: texts by name: the dataset's title, the formats of the slots, the timing mark.
+        history: one mapping per epoch: epoch, loss, accuracy, val_loss, val_accuracy, seconds.
+        provenance: versions, machine, threads, commit, command.
+        predictions: the predicted class of every test image, shape (test images,), uint8 (uint16 for more
+            than 256 classes).
+    """
+
+    trial: Trial
+    status: str
+    reason: str = ""
+    metrics: dict[str, float] = field(default_factory=dict)
+    facts: dict[str, str] = field(default_factory=dict)
+    history: list[dict[str, float]] = field(default_factory=list)
+    provenance: dict[str, str] = field(default_factory=dict)
+    predictions: np.ndarray | None = None
