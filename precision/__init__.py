@@ -1,1 +1,24 @@
-"""Which number format can a neural network use, and what does it cost?"""
+"""Which number format can a neural network use, and what does it cost?
+
+    precision.run("grid.yaml")            run a grid and write its report
+    precision.load_results("grid.yaml")   the stored results as a DataFrame
+    precision.formats.parse("fixed(8,4)") a number format
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from precision.errors import PrecisionError
+
+__all__ = ["PrecisionError", "load_results", "run"]
+
+
+def __getattr__(name: str) -> Any:
+    # Imported on first use: pandas and the grid take half a second, which `precision --help` should not.
+    if name in ("run", "load_results"):
+        return getattr(importlib.import_module("precision.api"), name)
+    if name in ("analysis", "data", "formats", "grid", "measure", "methods", "quantization", "report"):
+        return importlib.import_module(f"precision.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable
 
 
-class PrecisionError(Exception):
+class PrecisionError(ValueError):
     """Something the user gave is wrong: YAML, a format text, a data file, a path, a tensor.
 
     Its text is one sentence: the place, the rule, the received value and a suggestion. The command

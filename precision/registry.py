@@ -10,9 +10,23 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from precision.errors import PrecisionError, suggest, unknown
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What the value of an option must satisfy; a factory names it in the annotation of the option.
+
+        Width = Annotated[float, Rule("a number above 0", lambda value: is_number(value) and value > 0)]
+
+        def network(input_shape, classes, *, width: Width = 1.0): ...
+    """
+
+    text: str
+    holds: Callable[[Any], bool]
 
 
 class Registry:
@@ -55,18 +69,28 @@ class Registry:
         return {key: p for key, p in parameters.items() if p.kind is p.KEYWORD_ONLY}
 
     def check_options(self, name: str, received: dict[str, Any]) -> None:
-        """Refuse an option that the factory does not have, and name one that it lacks.
+        """Refuse an option that the factory does not have or whose value breaks its rule.
 
         Raises:
-            PrecisionError: for an unknown name or option, or a missing option without a default.
+            PrecisionError: for an unknown name or option, a value against its rule, or a missing option
+                without a default.
         """
         options = self.options(name)
-        for key in received:
+        for key, value in received.items():
             if key not in options:
                 raise PrecisionError(f"{self.kind} {name!r} has no option {key!r}; {suggest(key, options)}")
+            self._check_value(name, key, value)
         for key, parameter in options.items():
             if parameter.default is parameter.empty and key not in received:
                 raise PrecisionError(f"{self.kind} {name!r} needs the option {key!r}")
+
+    def _check_value(self, name: str, key: str, value: Any) -> None:
+        annotation = self.options(name)[key].annotation
+        if isinstance(annotation, str):  # postponed; the rest of the signature may need what is not imported
+            annotation = getattr(self[name], "__globals__", {}).get(annotation)
+        for rule in getattr(annotation, "__metadata__", ()):
+            if isinstance(rule, Rule) and not rule.holds(value):
+                raise PrecisionError(f"{self.kind} {name!r} needs {key!r} to be {rule.text}, but got {value!r}")
 
 
 ARCHITECTURES = Registry("architecture")

@@ -37,7 +37,7 @@ def fixed(wl: int, fl: int) -> Lattice:
     limit = 2.0 ** (wl - 1 - fl)
     high = limit - 2.0**-fl
     carried = np.float32(high)
-    if carried > high:
+    if float(carried) > high:
         carried = np.nextafter(carried, np.float32(0))
     return Lattice(
         name=f"fixed({wl},{fl})",

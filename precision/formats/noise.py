@@ -29,7 +29,7 @@ def key(parts: int | Sequence[int]) -> np.ndarray:
     Raises:
         PrecisionError: when a part is not a non-negative integer.
     """
-    words = (parts,) if isinstance(parts, int | np.integer) else tuple(parts)
+    words = tuple(parts) if isinstance(parts, Sequence) else (parts,)
     if not words or not all(isinstance(w, int | np.integer) and w >= 0 for w in words):
         raise PrecisionError(f"a rounding key is one or more non-negative integers, but got {parts!r}")
     state = np.random.SeedSequence([int(w) for w in words]).generate_state(2, np.uint32)

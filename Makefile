@@ -1,0 +1,42 @@
+# make install    the environment in .venv
+# make quickstart a grid on real images in two minutes, with its report
+# make test       the tests
+# make check      ruff and mypy
+# make bench      the benchmarks, each a ratio against a named peer
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: install quickstart test check bench clean
+
+install: .venv/.installed
+
+.venv/.installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("precision needs Python 3.11 or newer, but %s is %s; name one with make PYTHON=..." % (sys.executable, sys.version.split()[0]) if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+.venv/.test: .venv/.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@
+
+.venv/.check: .venv/.test
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test,check]'
+	@touch $@
+
+quickstart: .venv/.installed
+	$(BIN)/precision run experiments/quickstart.yaml
+
+test: .venv/.test
+	$(BIN)/python -m pytest
+
+check: .venv/.check
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: .venv/.test
+	$(BIN)/python benchmarks/run.py
+
+clean:
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

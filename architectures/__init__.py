@@ -1,0 +1,128 @@
+"""The networks that a grid may name: one family per file, plain Keras 3, built for any image size.
+
+    model = architectures.build("lenet", input_shape=(28, 28, 1), classes=10, width=0.5)
+
+Every family is a function registered with ``@ARCHITECTURES.register(name)`` whose keyword-only
+parameters are the options that a user may set. A model returns logits, its last layer is called
+``logits``, and its layers keep the same names at every build, because a policy addresses them by name.
+
+Importing this package must stay instant, because checking a YAML grid uses it, and importing Keras takes
+seconds. Hence every family imports Keras inside its function, and custom layers live in modules that only
+those functions import.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+# Imported for their registrations; a new family is a new file and a name in this list.
+from architectures import (
+    alexnet,
+    basic_cnn,
+    binary_cnn,
+    lenet,
+    mlp,
+    pointwise_lenet,
+    resnet,
+    two_conv,
+    vgg,
+)
+from architectures._options import check_values, is_integer
+from precision.errors import PrecisionError
+from precision.registry import ARCHITECTURES
+
+if TYPE_CHECKING:
+    import keras
+
+__all__ = [
+    "alexnet",
+    "basic_cnn",
+    "binary_cnn",
+    "build",
+    "check",
+    "custom_objects",
+    "describe",
+    "lenet",
+    "mlp",
+    "names",
+    "pointwise_lenet",
+    "resnet",
+    "two_conv",
+    "vgg",
+]
+
+SMALLEST_IMAGE = 28
+
+
+def names() -> list[str]:
+    """Return the names of all architectures in alphabetical order."""
+    return list(ARCHITECTURES)
+
+
+def describe() -> list[dict[str, Any]]:
+    """Return name, summary and options (with their defaults; None if required) of every architecture."""
+    return [
+        {
+            "name": name,
+            "summary": ARCHITECTURES.summary(name),
+            "options": {
+                key: None if parameter.default is parameter.empty else parameter.default
+                for key, parameter in ARCHITECTURES.options(name).items()
+            },
+        }
+        for name in names()
+    ]
+
+
+def check(name: str, options: Mapping[str, Any] | None = None) -> None:
+    """Refuse an unknown architecture, an option it lacks and an option value outside its rule.
+
+    Raises:
+        PrecisionError: with the rule and the received value.
+    """
+    received = dict(options or {})
+    ARCHITECTURES.check_options(name, received)
+    check_values(name, received)
+
+
+def build(
+    name: str, input_shape: tuple[int, int, int] = (28, 28, 1), classes: int = 10, **options: Any
+) -> keras.Model:
+    """Return a new Keras model that maps images of ``input_shape`` to ``classes`` logits.
+
+    Args:
+        name: one of `names()`; it becomes the name of the model.
+        input_shape: height, width and channels; at least 28x28x1.
+        classes: the number of classes, at least 2.
+        options: the options of the family; `describe()` lists them.
+
+    Raises:
+        PrecisionError: for any argument outside its rule.
+    """
+    check(name, options)
+    if not (
+        isinstance(input_shape, tuple | list)
+        and len(input_shape) == 3
+        and all(map(is_integer, input_shape))
+        and min(input_shape[:2]) >= SMALLEST_IMAGE
+        and input_shape[2] >= 1
+    ):
+        raise PrecisionError(
+            f"architecture {name!r} needs an input shape of three integers (height, width, channels), "
+            f"at least ({SMALLEST_IMAGE}, {SMALLEST_IMAGE}, 1), but received {input_shape!r}"
+        )
+    if not is_integer(classes) or classes < 2:
+        raise PrecisionError(f"architecture {name!r} needs at least 2 classes, but received {classes!r}")
+    return ARCHITECTURES[name](tuple(input_shape), classes, **options)
+
+
+def custom_objects() -> dict[str, type]:
+    """Return the layer classes of this package, which Keras must know to load a saved model (imports Keras).
+
+    keras.models.load_model(path, custom_objects=architectures.custom_objects())
+    """
+    from architectures._normalisation import LocalResponseNormalization
+    from architectures._shortcut import SubsamplingShortcut
+
+    return {layer.__name__: layer for layer in (LocalResponseNormalization, SubsamplingShortcut)}

@@ -1,0 +1,34 @@
+"""From the results of a grid to tables: differences, intervals, pivots, the smallest usable format.
+
+Pure functions from a data frame to a data frame; no TensorFlow, no plotting.
+"""
+
+from precision.analysis.choice import smallest_within_tolerance
+from precision.analysis.columns import COLUMNS, STATUSES, SUMMARY_COLUMNS, Column, checked
+from precision.analysis.differences import Block, blocks, rows_of, with_differences
+from precision.analysis.pareto import pareto_front
+from precision.analysis.results import Published, ReportSettings, Results
+from precision.analysis.statistics import POWERED, Estimate, estimate
+from precision.analysis.tables import pivot, summary
+
+__all__ = [
+    "COLUMNS",
+    "POWERED",
+    "STATUSES",
+    "SUMMARY_COLUMNS",
+    "Block",
+    "Column",
+    "Estimate",
+    "Published",
+    "ReportSettings",
+    "Results",
+    "blocks",
+    "checked",
+    "estimate",
+    "pareto_front",
+    "pivot",
+    "rows_of",
+    "smallest_within_tolerance",
+    "summary",
+    "with_differences",
+]

@@ -1,0 +1,69 @@
+"""What a finished grid hands to the analysis and the report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from precision.analysis.columns import checked
+from precision.analysis.differences import with_differences
+
+
+@dataclass(frozen=True)
+class Published:
+    """Figures of another work, printed beside ours.
+
+    ``accuracy`` maps an architecture to a policy to the published test accuracy in percent.
+    """
+
+    source: str
+    note: str
+    accuracy: Mapping[str, Mapping[str, float]]
+
+
+@dataclass(frozen=True)
+class ReportSettings:
+    """What the grid file asks of the report; ``tolerance`` is in percentage points of accuracy."""
+
+    baseline: str = "float32"
+    tolerance: float = 1.0
+    published: Published | None = None
+    notes: str = ""
+
+
+@dataclass(frozen=True)
+class Results:
+    """The results of one grid.
+
+    Attributes:
+        name: the name of the grid.
+        description: Markdown, may be empty.
+        frame: one row per cell of the grid, with the columns of ``COLUMNS``; the order of its rows
+            is the order of architectures and policies in every table.
+        histories: trial to one mapping per epoch (``epoch`` from 1, ``loss``, ``accuracy``,
+            ``val_loss``, ``val_accuracy``, ``seconds``; ``val_`` is measured on the test images).
+            A trial that trained nothing is absent.
+        settings: what the grid file asks of the report.
+        environment: where the trials ran, for example ``{"cpu": "...", "commit": "..."}``.
+        predictions: trial to the predicted classes of the test images (uint8).
+    """
+
+    name: str
+    description: str
+    frame: pd.DataFrame
+    histories: Mapping[str, Sequence[Mapping[str, Any]]]
+    settings: ReportSettings = field(default_factory=ReportSettings)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    predictions: Callable[[str], np.ndarray] | None = None
+
+    def cells(self) -> pd.DataFrame:
+        """Return the frame checked, in the documented order, with its differences to the baseline.
+
+        Raises:
+            PrecisionError: when the frame breaks the rules of ``COLUMNS``.
+        """
+        return with_differences(checked(self.frame), self.settings.baseline)

@@ -1,0 +1,121 @@
+"""Runs aggregated over seeds: one row per cell (summary), or architectures by policies (pivot)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from precision.analysis.columns import SUMMARY_COLUMNS
+from precision.analysis.differences import Block, rows_of
+from precision.analysis.pareto import pareto_front
+from precision.analysis.statistics import estimate
+
+GROUP = ["dataset", "architecture", "policy", "method", "training"]
+TIMES = ["train_seconds", "seconds_per_epoch", "inference_images_per_second"]
+
+
+def outcome(statuses: pd.Series) -> str:
+    """Return ``ok`` if any run is, otherwise the most frequent status; ``pending`` gives way to the rest."""
+    if (statuses == "ok").any():
+        return "ok"
+    ended = statuses[statuses != "pending"]
+    if ended.empty:
+        return "pending" if len(statuses) else ""
+    counts = ended.value_counts(sort=False)
+    return str(counts.idxmax())
+
+
+def _first(column: pd.Series) -> Any:
+    """Return the first known value: for columns that are the same in every seed of a cell."""
+    known = column[column.notna() & (column != "")]
+    return known.iloc[0] if len(known) else None
+
+
+def _summarised(cell: pd.DataFrame) -> dict[str, Any]:
+    """Return the row of the summary for the runs of one cell, all its seeds."""
+    ok = cell[cell["status"] == "ok"]
+    accuracy = estimate(ok["accuracy"])
+    difference = estimate(ok["accuracy_difference"])
+    machines = ok["machine"].unique()
+    row = {
+        "n": accuracy.n,
+        "failed": int((~cell["status"].isin(["ok", "pending"])).sum()),
+        "pending": int((cell["status"] == "pending").sum()),
+        "status": outcome(cell["status"]),
+        "accuracy_mean": accuracy.mean,
+        "accuracy_std": accuracy.std,
+        "accuracy_ci95": accuracy.ci95,
+        "loss_mean": estimate(ok["loss"]).mean,
+        "pairs": difference.n,
+        "accuracy_difference_mean": difference.mean,
+        "accuracy_difference_ci95": difference.ci95,
+        "peak_memory_bytes": ok["peak_memory_bytes"].max() if len(ok) else None,
+        "machine": "several" if len(machines) > 1 else "".join(machines),
+        "pareto": False,
+    }
+    for name in ("weight_bits", "activation_bits", "weight_bytes", "compression", "timing"):
+        row[name] = _first(cell[name])
+    for name in TIMES:
+        row[name] = estimate(ok[name]).mean if len(machines) == 1 else None
+    return row
+
+
+def summary(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per (dataset, architecture, policy, method, training) with ``SUMMARY_COLUMNS``.
+
+    Takes a frame from ``with_differences``. Means are over the runs that are ok; the number of others
+    stands in ``failed`` and ``pending``. Rows keep the order of the grid.
+    """
+    rows = []
+    for key, cell in frame.groupby(GROUP, sort=False):
+        rows.append(dict(zip(GROUP, key, strict=True)) | _summarised(cell))
+    table = pd.DataFrame(rows, columns=list(SUMMARY_COLUMNS))
+    for name, column in SUMMARY_COLUMNS.items():
+        if column.dtype == "str":
+            table[name] = table[name].fillna("").astype("str")
+        else:
+            table[name] = table[name].astype(column.dtype)
+    for _, same in table.groupby(["dataset", "architecture", "method", "training"], sort=False):
+        table.loc[same.index, "pareto"] = pareto_front(same, "weight_bytes", "accuracy_mean")
+    return table
+
+
+def pivot(
+    frame: pd.DataFrame,
+    value: str,
+    *,
+    dataset: str,
+    method: str,
+    training: str = "",
+    baseline: str = "float32",
+) -> pd.DataFrame:
+    """Return one table: architectures as rows, policies as columns, both in grid order.
+
+    Each policy has the columns ``mean``, ``n``, ``std``, ``ci95`` (half width of the 95 % t-interval),
+    ``failed`` and ``status``, so that ``table[policy].loc[architecture]`` is one cell. A cell that the
+    grid does not have has ``status`` empty. The baseline policy is always a column if it was run.
+
+    Args:
+        frame: rows of results; only runs that are ok enter the numbers.
+        value: the column to aggregate over seeds.
+        dataset: which dataset.
+        method: which method; the baseline run under another method is included.
+        training: which training.
+        baseline: the policy that the others are compared with.
+    """
+    rows = rows_of(frame, Block(dataset, training, method), baseline)
+    architectures = [name for name in frame["architecture"].unique() if (rows["architecture"] == name).any()]
+    policies = [name for name in frame["policy"].unique() if (rows["policy"] == name).any()]
+    columns: dict[tuple[str, str], list[Any]] = {}
+    for policy in policies:
+        of_policy = rows[rows["policy"] == policy]
+        cells = [of_policy[of_policy["architecture"] == name] for name in architectures]
+        estimates = [estimate(cell.loc[cell["status"] == "ok", value]) for cell in cells]
+        for statistic in ("mean", "n", "std", "ci95"):
+            columns[policy, statistic] = [getattr(item, statistic) for item in estimates]
+        columns[policy, "failed"] = [int((~cell["status"].isin(["ok", "pending"])).sum()) for cell in cells]
+        columns[policy, "status"] = [outcome(cell["status"]) for cell in cells]
+    table = pd.DataFrame(columns, index=pd.Index(architectures, name="architecture"))
+    table.columns = pd.MultiIndex.from_tuples(columns, names=["policy", "statistic"])
+    return table

@@ -1,0 +1,71 @@
+"""The main job from Python, for scripts and notebooks: the same as the command line.
+
+    import precision
+    results = precision.run("experiments/quickstart.yaml")
+    results.cells()          # a DataFrame with one row per trial
+    results.histories        # loss and accuracy per epoch
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from precision.analysis.results import Results
+
+DEFAULT_STORE = Path("runs")
+
+
+def run(
+    grid: str | Path,
+    *,
+    data_dir: str | Path | None = None,
+    store: str | Path = DEFAULT_STORE,
+    output: str | Path | None = None,
+    quiet: bool = False,
+) -> Results:
+    """Run every trial of a grid file that the store lacks, write the report, and return the results.
+
+    Args:
+        grid: path of the YAML file.
+        data_dir: folder of the data sets; None searches the usual places.
+        store: folder of the results.
+        output: folder of the report; None means reports/<name of the grid>.
+        quiet: show no progress.
+
+    Raises:
+        PrecisionError: when the grid file or a path is wrong.
+        KeyboardInterrupt: on Ctrl-C; finished trials are kept.
+    """
+    from rich.console import Console
+
+    from precision import report
+    from precision.data.locate import data_directory
+    from precision.grid import Store, collect, default_output, expand, load_grid, schedule
+    from precision.grid.progress import ConsoleWatcher
+    from precision.grid.scheduler import run_trials
+
+    parsed, source = load_grid(grid)
+    cells = expand(parsed, source)
+    folder = data_directory(data_dir)
+    results_store = Store(store)
+    results_store.create()
+    target = Path(output) if output is not None else default_output(parsed)
+    if target.exists() and not target.is_dir():
+        raise source.error((), f"the report goes into a folder, but {target} is a file; give another --output")
+    trials = schedule(cells)
+    left = [trial for trial in trials if not results_store.finished(trial)]
+    with ConsoleWatcher(left, cells, Console(stderr=True, quiet=quiet)) as watcher:
+        run_trials(left, results_store, folder, watcher)
+    results = collect(parsed, cells, results_store)
+    report.write(results, target)
+    return results
+
+
+def load_results(grid: str | Path, *, store: str | Path = DEFAULT_STORE) -> pd.DataFrame:
+    """Return the stored results of a grid file as a DataFrame with one row per trial, without running any."""
+    from precision.grid import Store, collect, expand, load_grid
+
+    parsed, source = load_grid(grid)
+    return collect(parsed, expand(parsed, source), Store(store)).cells()

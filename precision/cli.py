@@ -1,0 +1,155 @@
+"""The command line: thin, and quick to answer because every import waits for its command."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from precision.errors import PrecisionError
+
+app = typer.Typer(
+    name="precision",
+    help="Find out which number format a neural network can use, and what it costs.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+GridFile = Annotated[Path, typer.Argument(metavar="GRID", help="YAML file of the grid.")]
+DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Folder of the data sets.", metavar="DIR")]
+StoreDir = Annotated[Path, typer.Option("--store", help="Folder of the results.", metavar="DIR")]
+OutputDir = Annotated[
+    Path | None, typer.Option("--output", help="Folder of the report [default: reports/<grid name>].", metavar="DIR")
+]
+RUNS = Path("runs")
+
+
+@app.command()
+def run(grid: GridFile, data_dir: DataDir = None, store: StoreDir = RUNS, output: OutputDir = None) -> None:
+    """Run the trials of GRID that have no result yet, and write the report."""
+    import precision
+    from precision.grid import default_output, load_grid
+    from precision.report import pivot_text
+
+    results = precision.run(grid, data_dir=data_dir, store=store, output=output)
+    typer.echo(pivot_text(results))
+    typer.echo(f"\nreport: {(output or default_output(load_grid(grid)[0])) / 'report.md'}")
+    bad = [row for row in results.cells().itertuples() if row.status != "ok"]
+    if bad:
+        typer.echo(f"{len(bad)} of {len(results.frame)} trials gave no result; the report lists why", err=True)
+        raise typer.Exit(1)
+
+
+@app.command()
+def plan(grid: GridFile, store: StoreDir = RUNS) -> None:
+    """List the trials of GRID and which of them have a result; run nothing."""
+    from precision.grid import Store, expand, load_grid, schedule
+
+    parsed, source = load_grid(grid)
+    cells = expand(parsed, source)
+    results = Store(store)
+    done = {trial.id: results.finished(trial) for trial in schedule(cells)}
+    header = ("trial", "dataset", "architecture", "policy", "method", "training", "seed", "state")
+    rows = [
+        (c.trial.id, c.dataset, c.architecture, c.policy, c.method, c.training, c.seed, _state(done[c.trial.id]))
+        for c in cells
+    ]
+    _print_table(header, rows)
+    typer.echo(f"\n{len(cells)} cells, {len(done)} trials with their baselines, {sum(done.values())} of them done")
+
+
+@app.command()
+def report(grid: GridFile, store: StoreDir = RUNS, output: OutputDir = None) -> None:
+    """Write the report of GRID from the results there are; run nothing."""
+    from precision import report as reports
+    from precision.grid import Store, collect, default_output, expand, load_grid
+
+    parsed, source = load_grid(grid)
+    results = collect(parsed, expand(parsed, source), Store(store))
+    path = reports.write(results, output or default_output(parsed))
+    typer.echo(reports.pivot_text(results))
+    typer.echo(f"\nreport: {path}")
+
+
+@app.command()
+def status(grid: GridFile, store: StoreDir = RUNS) -> None:
+    """Say how many trials of GRID are done, failed and pending, and why the failed ones failed."""
+    from collections import Counter
+
+    from precision.grid import Store, expand, load_grid
+
+    parsed, source = load_grid(grid)
+    cells = expand(parsed, source)
+    results = {cell.trial.id: Store(store).load(cell.trial.id) for cell in cells}
+    counts = Counter(result.status if result else "pending" for result in results.values())
+    typer.echo(", ".join(f"{count} {name}" for name, count in counts.most_common()) + f" of {len(results)} trials")
+    for cell in cells:
+        result = results[cell.trial.id]
+        if result is not None and result.status != "ok":
+            name = f"{cell.dataset} {cell.architecture} {cell.policy} {cell.method} seed {cell.seed}"
+            typer.echo(f"{name}: {result.status}: {result.reason}")
+
+
+@app.command(name="architectures")
+def list_architectures() -> None:
+    """List the networks and their options."""
+    import architectures
+
+    rows = [(row["name"], row["options"], row["summary"]) for row in architectures.describe()]
+    _print_table(("name", "options", "summary"), rows)
+
+
+@app.command(name="datasets")
+def list_datasets(data_dir: DataDir = None) -> None:
+    """List the data sets, and where each one lies."""
+    import precision.data
+
+    rows = precision.data.describe(data_dir)
+    _print_table(tuple(rows[0]), [tuple(row.values()) for row in rows])
+
+
+@app.command(name="formats")
+def list_formats() -> None:
+    """List the number formats."""
+    import inspect
+
+    import precision.formats  # files the formats
+    from precision.registry import FORMATS
+
+    def usage(name: str) -> str:
+        words = [p.name if p.default is p.empty else f"{p.name}={p.default}" for p in
+                 inspect.signature(FORMATS[name]).parameters.values()]
+        return f"{name}({', '.join(words)})" if words else name
+
+    _print_table(("format", "summary"), [(usage(name), FORMATS.summary(name)) for name in FORMATS])
+
+
+def _state(done: bool) -> str:
+    return "done" if done else "to run"
+
+
+def _print_table(header: tuple[str, ...], rows: list[tuple[object, ...]]) -> None:
+    from tabulate import tabulate
+
+    typer.echo(tabulate([[str(cell) for cell in row] for row in rows], headers=header, disable_numparse=True))
+
+
+def main() -> None:
+    """Run a command; what the user can mend ends with one sentence and exit code 2."""
+    try:
+        app()
+    except PrecisionError as error:
+        print(f"precision: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print(
+            "precision: interrupted; finished trials are kept, and the same command goes on from there",
+            file=sys.stderr,
+        )
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(141)

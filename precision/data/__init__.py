@@ -1,0 +1,32 @@
+"""Datasets: images and labels as NumPy arrays, by name, from bundled, downloaded or own files.
+
+    dataset = load("mnist", train_size=6000, test_size=1000)
+    dataset.x_train        # (6000, 28, 28, 1) uint8
+
+A new dataset is one function that returns a ``Dataset``, filed with ``@DATASETS.register("name")``.
+It takes the data directory first and its own options as keywords; an option whose annotation is one
+of the types of ``precision.data.options`` is checked before anything is loaded.
+"""
+
+from precision.data import cifar, csv, digits, image_folder, mnist, npz  # filed by being imported
+from precision.data.augment import Augmentation
+from precision.data.dataset import Dataset, as_float
+from precision.data.identity import fingerprint
+from precision.data.listing import describe
+from precision.data.loading import check, load
+
+__all__ = [
+    "Augmentation",
+    "Dataset",
+    "as_float",
+    "check",
+    "cifar",
+    "csv",
+    "describe",
+    "digits",
+    "fingerprint",
+    "image_folder",
+    "load",
+    "mnist",
+    "npz",
+]

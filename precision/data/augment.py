@@ -1,0 +1,109 @@
+"""Random small rotations, shifts and zooms of the training images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from precision.errors import PrecisionError, suggest
+
+_LIMITS = {"rotation": 180.0, "shift": 0.5, "zoom": 0.9}
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How far images are moved at random; 0 switches a movement off.
+
+    Attributes:
+        rotation: the largest angle to either side, degrees in 0..180.
+        shift: the largest shift in each direction, as a fraction (0..0.5) of the height and width.
+        zoom: the largest change of scale, a fraction in 0..0.9: the scale is in 1-zoom..1+zoom.
+
+    Raises:
+        PrecisionError: for a value that is not a number in its range.
+    """
+
+    rotation: float = 0.0
+    shift: float = 0.0
+    zoom: float = 0.0
+
+    def __post_init__(self) -> None:
+        for key, value in asdict(self).items():
+            _check_amount(f"augment: {key}", key, value)
+
+    @classmethod
+    def parse(cls, mapping: object, place: str = "augment") -> Augmentation | None:
+        """Return the augmentation that a mapping such as ``{rotation: 10, shift: 0.1}`` describes.
+
+        Returns:
+            None for None, and for a mapping that moves nothing.
+
+        Raises:
+            PrecisionError: for an unknown key or a value out of its range.
+        """
+        if mapping is None:
+            return None
+        if not isinstance(mapping, Mapping):
+            raise PrecisionError(f"{place} must map rotation, shift or zoom to numbers, but got {mapping!r}")
+        amounts: dict[str, float] = {}
+        for key, value in mapping.items():
+            if key not in _LIMITS:
+                raise PrecisionError(f"{place} has no key {key!r}; {suggest(key, _LIMITS)}")
+            _check_amount(f"{place}: {key}", key, value)
+            amounts[key] = float(value)
+        return cls(**amounts) if any(amounts.values()) else None
+
+    def apply(self, images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Move each image by one random affine transform about its centre.
+
+        Bilinear, 0 outside. Every image draws the same four numbers whatever is switched on, so two
+        augmentations that differ in one amount agree in the rest; the same state of ``rng`` gives the
+        same bits.
+
+        Args:
+            images: float32 (B, H, W, C).
+            rng: the source of the amounts; advanced by 4 draws per image.
+
+        Returns:
+            Moved images, float32 (B, H, W, C); a new array.
+
+        Raises:
+            PrecisionError: if the images are of another type or rank.
+        """
+        from scipy import ndimage
+
+        if images.dtype != np.float32 or images.ndim != 4:
+            raise PrecisionError(
+                f"augmented images must be float32 (B, H, W, C), but got {images.dtype} {images.shape}"
+            )
+        size = np.array(images.shape[1:3])
+        centre = (size - 1) / 2
+        moved = np.empty_like(images)
+        for index, (turn, down, right, scale) in enumerate(rng.uniform(-1, 1, (len(images), 4))):
+            # ndimage wants the way back, from a pixel of the result to its source.
+            angle = np.deg2rad(turn * self.rotation)
+            rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+            back = rotation / (1 + scale * self.zoom)
+            offset = centre - back @ (centre + np.array([down, right]) * self.shift * size)
+            for channel in range(images.shape[3]):
+                ndimage.affine_transform(
+                    images[index, :, :, channel],
+                    back,
+                    offset,
+                    output=moved[index, :, :, channel],
+                    order=1,
+                    mode="grid-constant",  # unlike "constant", fades into the 0 outside
+                )
+        return moved
+
+
+def _check_amount(place: str, key: str, value: Any) -> None:
+    limit = _LIMITS[key]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= limit:
+        raise PrecisionError(f"{place} must be a number in 0..{limit:g}, but got {value!r}")
+
+
+assert set(_LIMITS) == {field.name for field in fields(Augmentation)}

@@ -1,0 +1,98 @@
+"""What every dataset is once loaded: four arrays, the names of the classes and a title."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from precision.errors import PrecisionError
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Labelled images for training and for testing.
+
+    Attributes:
+        name: the name in the registry, for example ``"mnist"``.
+        title: what a report prints, for example ``"MNIST (6000/1000)"``.
+        x_train: images (N, H, W, C), uint8 in 0..255 or float32 usually in 0..1.
+        y_train: labels (N,), int64 in 0..classes-1.
+        x_test: images as in ``x_train``, of the same size and type.
+        y_test: labels as in ``y_train``.
+        class_names: one name per label.
+
+    Raises:
+        PrecisionError: if the arrays break one of these rules.
+    """
+
+    name: str
+    title: str
+    x_train: np.ndarray = field(repr=False)
+    y_train: np.ndarray = field(repr=False)
+    x_test: np.ndarray = field(repr=False)
+    y_test: np.ndarray = field(repr=False)
+    class_names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if self.classes < 2:
+            raise PrecisionError(f"{self.title}: at least 2 classes are needed, but got {self.classes}")
+        self._check_part("train", self.x_train, self.y_train)
+        self._check_part("test", self.x_test, self.y_test)
+        train, test = self.x_train, self.x_test
+        if train.shape[1:] != test.shape[1:] or train.dtype != test.dtype:
+            raise PrecisionError(
+                f"{self.title}: train and test images must have one size and type, but got "
+                f"{train.shape[1:]} {train.dtype} and {test.shape[1:]} {test.dtype}"
+            )
+
+    def _check_part(self, part: str, images: np.ndarray, labels: np.ndarray) -> None:
+        place = f"{self.title}: {part}"
+        if images.ndim != 4 or 0 in images.shape:
+            raise PrecisionError(f"{place} images must have the shape (N, H, W, C), but got {images.shape}")
+        if images.dtype not in (np.uint8, np.float32):
+            raise PrecisionError(f"{place} images must be uint8 or float32, but got {images.dtype}")
+        if labels.shape != (len(images),):
+            raise PrecisionError(
+                f"{place} has {len(images)} images, so labels must have the shape ({len(images)},), "
+                f"but got {labels.shape}"
+            )
+        if labels.dtype != np.int64 or labels.min() < 0 or labels.max() >= self.classes:
+            raise PrecisionError(
+                f"{place} labels must be int64 in 0..{self.classes - 1}, "
+                f"but got {labels.dtype} in {labels.min()}..{labels.max()}"
+            )
+
+    @property
+    def classes(self) -> int:
+        """How many classes there are."""
+        return len(self.class_names)
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of one image."""
+        _, height, width, channels = self.x_train.shape
+        return height, width, channels
+
+    def digest(self) -> str:
+        """Return the sha256 (64 hexadecimal digits) of the four arrays: shapes, types and values."""
+        digest = hashlib.sha256()
+        for array in (self.x_train, self.y_train, self.x_test, self.y_test):
+            little_endian = array.dtype.newbyteorder("<")
+            digest.update(f"{little_endian.str}{array.shape}".encode())
+            digest.update(np.ascontiguousarray(array, little_endian).data)
+        return digest.hexdigest()
+
+
+def as_float(images: np.ndarray) -> np.ndarray:
+    """Return images as float32: uint8 divided by 255, float32 untouched (the same array).
+
+    Raises:
+        PrecisionError: for any other type.
+    """
+    if images.dtype == np.float32:
+        return images
+    if images.dtype == np.uint8:
+        return images.astype(np.float32) / np.float32(255)
+    raise PrecisionError(f"images must be uint8 or float32, but got {images.dtype}")

@@ -1,0 +1,54 @@
+"""Rows for a listing of all datasets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from precision.data import cifar, mnist
+from precision.data.catalogue import ENTRIES
+from precision.data.locate import data_directory
+from precision.data.options import own_rules
+from precision.data.rules import path as path_rule
+from precision.registry import DATASETS
+
+
+def describe(data_dir: str | Path | None = None) -> list[dict[str, str]]:
+    """Return one row per dataset: name, summary, images, shape, classes and found, all text.
+
+    ``found`` is the folder where the files lie, or says where the data come from instead. The files
+    are not read.
+
+    Raises:
+        PrecisionError: if the data directory is not a folder.
+    """
+    directory = data_directory(data_dir)
+    return [_row(name, directory) for name in DATASETS]
+
+
+def _row(name: str, data_dir: Path | None) -> dict[str, str]:
+    entry = ENTRIES.get(name)
+    unknown = "as in the files" if path_rule in own_rules(name).values() else "?"
+    return {
+        "name": name,
+        "summary": DATASETS.summary(name),
+        "images": f"{entry.train} + {entry.test}" if entry else unknown,
+        "shape": "x".join(map(str, entry.shape)) if entry else unknown,
+        "classes": str(len(entry.class_names)) if entry else unknown,
+        "found": _found(name, data_dir),
+    }
+
+
+def _found(name: str, data_dir: Path | None) -> str:
+    entry = ENTRIES.get(name)
+    if entry is None:
+        return "given by its options"
+    if not entry.files:
+        return "bundled"
+    folder: Path | None = None
+    if name == "cifar10":
+        batches = cifar.find(data_dir)
+        folder = batches.test[0].parent if batches else None
+    else:
+        paths = mnist.find(name, data_dir)
+        folder = paths[entry.files[0].name].parent if len(paths) == len(entry.files) else None
+    return str(folder) if folder else "no; downloaded on first use"

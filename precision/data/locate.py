@@ -1,0 +1,78 @@
+"""Where the files of a dataset lie: a data directory, then the user's cache folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from precision.errors import PrecisionError
+
+VARIABLE = "PRECISION_DATA"
+
+
+def user_cache() -> Path:
+    """Return the folder for downloads, after the custom of the operating system; it may not exist yet."""
+    from platformdirs import user_cache_path
+
+    return user_cache_path("precision")
+
+
+def data_directory(data_dir: str | Path | None) -> Path | None:
+    """Return the given data directory, else the one that the environment names, else None.
+
+    Raises:
+        PrecisionError: if it is not a folder.
+    """
+    given = data_dir or os.environ.get(VARIABLE)
+    if not given:
+        return None
+    folder = Path(given).expanduser()
+    if not folder.is_dir():
+        origin = "--data-dir" if data_dir else f"the environment variable {VARIABLE}"
+        raise PrecisionError(f"the data directory must be an existing folder, but got {folder} from {origin}")
+    return folder
+
+
+def folders(name: str, data_dir: Path | None) -> list[Path]:
+    """Return where to look for a dataset whose folder is called ``name``, in this order."""
+    return [root / name for root in (data_dir, user_cache()) if root is not None]
+
+
+def first_file(places: Iterable[Path], names: Iterable[str]) -> Path | None:
+    """Return the first file of any of these names in the first folder that has one."""
+    names = list(names)
+    return next((place / name for place in places for name in names if (place / name).is_file()), None)
+
+
+def advice(name: str, files: Sequence[str], data_dir: Path | None) -> str:
+    """Return what to do without a network: which files to put where."""
+    where = (
+        data_dir / name if data_dir else f"a folder {name!r}, and name the folder above it with --data-dir"
+    )
+    how = "" if data_dir else f" or {VARIABLE}"
+    return f"put {', '.join(files)} into {where}{how}"
+
+
+@contextmanager
+def locked(target: Path) -> Iterator[None]:
+    """Hold the lock under which processes agree on who writes ``target``; makes the folder above it.
+
+    Raises:
+        PrecisionError: if nothing can be written there.
+    """
+    from filelock import FileLock
+
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(target.with_name(f".{target.name}.lock"))
+        lock.acquire()
+    except OSError as error:
+        raise PrecisionError(
+            f"{target.parent}: cannot be written ({error.strerror}); free the folder"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()

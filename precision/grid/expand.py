@@ -1,0 +1,204 @@
+"""From a grid to its trials: a pure function."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from pydantic import ValidationError
+
+import precision.data
+from precision.errors import PrecisionError, suggest
+from precision.grid.schema import Exclusion, Grid, Inclusion, Labelled, Selection, TrainingAxes
+from precision.grid.source import Source
+from precision.trial import Choice, Training, Trial
+
+BASELINE = Choice("float32")
+Fingerprints = dict[str, str | None]  # by the label of a data set
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One row of the report: the labels of a grid, and the trial that they stand for.
+
+    Two cells may have one trial: the float32 policy is the same under every method.
+    """
+
+    dataset: str
+    architecture: str
+    policy: str
+    method: str
+    training: str
+    seed: int
+    trial: Trial
+
+
+def expand(grid: Grid, source: Source) -> list[Cell]:
+    """Return the cells of a grid in the order of its axes, each once.
+
+    Raises:
+        PrecisionError: for a selection that names nothing in the grid, and for a grid without any cell.
+    """
+    for axis in ("datasets", "architectures", "policies", "methods", "seeds"):
+        if not getattr(grid, axis):
+            raise source.error((axis,), f"the grid is empty: {axis} lists nothing")
+    known = _axes(grid)
+    for key in ("exclude", "include"):
+        for index, selection in enumerate(getattr(grid, key)):
+            _check_selection(selection, known, lambda axis, text, i=index, k=key: source.error((k, i, axis), text))
+    if grid.report.baseline not in grid.policies:
+        raise source.error(
+            ("report", "baseline"),
+            f"report.baseline: unknown policy {grid.report.baseline!r}; {suggest(grid.report.baseline, grid.policies)}",
+        )
+    fingerprints = {d.label: precision.data.fingerprint(d.choice.name, d.choice.options) for d in grid.datasets}
+    cells = [cell for cell in _product(grid, fingerprints) if not any(_excluded(cell, e) for e in grid.exclude)]
+    for index, inclusion in enumerate(grid.include):
+        cells += _included(grid, fingerprints, inclusion, lambda text, i=index: source.error(("include", i, "training"), text))
+    unique = list({labels(cell): cell for cell in cells}.values())
+    if not unique:
+        raise source.error(("exclude",), "the grid is empty: exclude leaves no trial")
+    return unique
+
+
+def labels(cell: Cell) -> tuple[Any, ...]:
+    """Return the labels of a cell, which name it within its grid."""
+    return (cell.dataset, cell.architecture, cell.policy, cell.method, cell.training, cell.seed)
+
+
+def _product(grid: Grid, fingerprints: Fingerprints) -> Iterator[Cell]:
+    axes = itertools.product(
+        grid.datasets, _trainings(grid.training), grid.methods, grid.architectures, grid.policies, grid.seeds
+    )
+    for dataset, (text, training), method, architecture, policy, seed in axes:
+        yield _cell(grid, fingerprints, dataset, architecture, policy, method, text, training, seed)
+
+
+def _included(
+    grid: Grid, fingerprints: Fingerprints, inclusion: Inclusion, error: Callable[[str], PrecisionError]
+) -> Iterator[Cell]:
+    trainings = _trainings(grid.training)
+    if inclusion.training:
+        # Options that the entry gives replace the grid's, and tables show them.
+        try:
+            axes = TrainingAxes.model_validate(inclusion.training)
+        except ValidationError as problem:
+            first = problem.errors()[0]
+            raise error(f"training.{first['loc'][0]}: {first['msg'].lower()}, but got {first['input']!r}") from None
+        given = {name: getattr(axes, name) for name in inclusion.training}
+        merged = grid.training.model_copy(update=given)
+        trainings = [(_text(training, set(given) | _varying(merged)), training) for _, training in _trainings(merged)]
+    methods = [inclusion.method] if inclusion.method else grid.methods
+    for dataset, (text, training), method, architecture, policy, seed in itertools.product(
+        _chosen(grid.datasets, inclusion.dataset),
+        trainings,
+        methods,
+        _chosen(grid.architectures, inclusion.architecture),
+        [name for name in grid.policies if _matches(name, inclusion.policy)],
+        inclusion.seed if inclusion.seed is not None else grid.seeds,
+    ):
+        yield _cell(grid, fingerprints, dataset, architecture, policy, method, text, training, seed)
+
+
+def _cell(
+    grid: Grid,
+    fingerprints: Fingerprints,
+    dataset: Labelled,
+    architecture: Labelled,
+    policy: str,
+    method: Labelled,
+    text: str,
+    training: Training,
+    seed: int,
+) -> Cell:
+    resolved = grid.policies[policy].to_json()
+    trial = Trial(
+        dataset=dataset.choice,
+        architecture=architecture.choice,
+        # Without any rounding every method is the float32 training itself.
+        method=method.choice if resolved else BASELINE,
+        policy=resolved,
+        training=training,
+        seed=seed,
+        fingerprint=fingerprints[dataset.label],
+    )
+    return Cell(dataset.label, architecture.label, policy, method.label, text, seed, trial)
+
+
+def _trainings(axes: TrainingAxes) -> list[tuple[str, Training]]:
+    """Return every combination of the training options, each with a text of the options that vary."""
+    names = list(TrainingAxes.model_fields)
+    combinations = itertools.product(*(getattr(axes, name) for name in names))
+    trainings = [Training(**dict(zip(names, values, strict=True))) for values in combinations]
+    return [(_text(training, _varying(axes)), training) for training in trainings]
+
+
+def _varying(axes: TrainingAxes) -> set[str]:
+    return {name for name in TrainingAxes.model_fields if len(getattr(axes, name)) > 1}
+
+
+def _text(training: Training, names: set[str]) -> str:
+    def word(value: Any) -> str:
+        return "default" if value is None else str(value)
+
+    return " ".join(f"{name}={word(getattr(training, name))}" for name in TrainingAxes.model_fields if name in names)
+
+
+def _axes(grid: Grid) -> dict[str, list[str]]:
+    added = [inclusion.method.label for inclusion in grid.include if inclusion.method]
+    return {
+        "dataset": [d.label for d in grid.datasets],
+        "architecture": [a.label for a in grid.architectures],
+        "policy": list(grid.policies),
+        "method": [*(m.label for m in grid.methods), *added],
+    }
+
+
+def _check_selection(
+    selection: Selection, known: dict[str, list[str]], error: Callable[[str, str], PrecisionError]
+) -> None:
+    for axis, labels in known.items():
+        patterns = getattr(selection, axis)
+        for pattern in patterns if isinstance(patterns, list) else []:
+            if not any(fnmatchcase(label, pattern) for label in labels):
+                raise error(axis, f"{axis} {pattern!r} is not in the grid; {suggest(pattern, labels)}")
+
+
+def _excluded(cell: Cell, exclusion: Exclusion) -> bool:
+    return (
+        _matches(cell.dataset, exclusion.dataset)
+        and _matches(cell.architecture, exclusion.architecture)
+        and _matches(cell.policy, exclusion.policy)
+        and _matches(cell.method, exclusion.method)
+        and (exclusion.seed is None or cell.seed in exclusion.seed)
+    )
+
+
+def _chosen(entries: list[Labelled], patterns: list[str]) -> list[Labelled]:
+    return [entry for entry in entries if _matches(entry.label, patterns)]
+
+
+def _matches(label: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatchcase(label, pattern) for pattern in patterns)
+
+
+def needs_baseline(trial: Trial) -> bool:
+    """Return whether a trial starts from the trained float32 network."""
+    return trial.method != BASELINE and trial.method.options.get("start", "baseline") == "baseline"
+
+
+def schedule(cells: Iterable[Cell]) -> list[Trial]:
+    """Return the trials behind cells, each once and each after the baseline that it starts from.
+
+    Trials of one data set and architecture stand together, so that a worker meets them warm.
+    """
+    groups: dict[tuple[str, str], dict[str, Trial]] = {}
+    for trial in (cell.trial for cell in cells):
+        group = groups.setdefault((repr(trial.dataset), repr(trial.architecture)), {})
+        if needs_baseline(trial):
+            group.setdefault(trial.baseline.id, trial.baseline)
+        group.setdefault(trial.id, trial)
+    return [trial for group in groups.values() for trial in group.values()]

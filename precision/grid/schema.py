@@ -1,0 +1,243 @@
+"""What a grid file may say. Checking it imports neither Keras nor TensorFlow."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+
+import architectures
+import precision.data
+import precision.methods  # files the methods
+from precision.errors import PrecisionError
+from precision.grid.source import Source, read
+from precision.quantization import Policy, parse_policy
+from precision.registry import METHODS
+from precision.trial import Choice
+
+OPTIMIZERS = Literal["adadelta", "adagrad", "adam", "adamw", "nadam", "rmsprop", "sgd"]
+
+
+class Labelled(BaseModel):
+    """A choice and the label under which tables show it."""
+
+    model_config = ConfigDict(frozen=True)
+    label: str
+    choice: Choice
+
+
+def _choice(check: Callable[[str, dict[str, Any]], None]) -> Callable[[Any], Any]:
+    """Return a reader of ``lenet`` or ``{name: vgg, width: 0.5, label: small vgg}``."""
+
+    def read_choice(entry: Any) -> Any:
+        if isinstance(entry, Labelled):
+            return entry
+        options = {"name": entry} if isinstance(entry, str) else entry
+        if not isinstance(options, dict) or not isinstance(options.get("name"), str):
+            raise PrecisionError(f"write a name, or a mapping with 'name:' and options, but got {entry!r}")
+        options = dict(options)
+        name = options.pop("name")
+        label = str(options.pop("label", name))
+        check(name, options)
+        return Labelled(label=label, choice=Choice(name, options))
+
+    return read_choice
+
+
+def _method(name: str, options: dict[str, Any]) -> None:
+    METHODS.check_options(name, options)
+    if name == "float32":
+        raise PrecisionError("the float32 baseline is trained wherever it is needed; name ptq or qat")
+
+
+def _as_list(entry: Any) -> Any:
+    return entry if isinstance(entry, list) else [entry]
+
+
+DatasetChoice = Annotated[Labelled, BeforeValidator(_choice(precision.data.check))]
+ArchitectureChoice = Annotated[Labelled, BeforeValidator(_choice(architectures.check))]
+MethodChoice = Annotated[Labelled, BeforeValidator(_choice(_method))]
+Words = Annotated[list[str], BeforeValidator(_as_list)]
+
+
+class Strict(BaseModel):
+    """A part of the file: unknown keys are errors, and a text is never taken for a number."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, arbitrary_types_allowed=True)
+
+
+class TrainingAxes(Strict):
+    """How networks are trained (``trial.Training``); an option may list several values, each a trial."""
+
+    epochs: Annotated[list[Annotated[int, Field(ge=1)]], BeforeValidator(_as_list)] = [5]
+    batch_size: Annotated[list[Annotated[int, Field(ge=1)]], BeforeValidator(_as_list)] = [128]
+    optimizer: Annotated[list[OPTIMIZERS], BeforeValidator(_as_list)] = ["adam"]
+    learning_rate: Annotated[list[Annotated[float, Field(gt=0)] | None], BeforeValidator(_as_list)] = [None]
+    schedule: Annotated[list[Literal["constant", "cosine"]], BeforeValidator(_as_list)] = ["constant"]
+    momentum: Annotated[list[Annotated[float, Field(ge=0, lt=1)]], BeforeValidator(_as_list)] = [0.0]
+    weight_decay: Annotated[list[Annotated[float, Field(ge=0)]], BeforeValidator(_as_list)] = [0.0]
+
+    @field_validator("*")
+    @classmethod
+    def _some_and_different(cls, values: list[Any]) -> list[Any]:
+        if not values:
+            raise PrecisionError("an empty list asks for no trial; give at least one value")
+        if len(set(values)) < len(values):
+            raise PrecisionError(f"each value is listed once, but got {values!r}")
+        return values
+
+
+class Selection(Strict):
+    """Cells of the grid, by the labels of its axes; a label may be a wildcard, and an absent key means all."""
+
+    dataset: Words = ["*"]
+    architecture: Words = ["*"]
+    policy: Words = ["*"]
+    seed: Annotated[list[int] | None, BeforeValidator(lambda e: e if e is None else _as_list(e))] = None
+
+
+class Exclusion(Selection):
+    """Cells to leave out."""
+
+    method: Words = ["*"]
+
+
+class Inclusion(Selection):
+    """Cells to add: by a method of their own, or one of the grid's."""
+
+    method: MethodChoice | None = None
+    training: dict[str, Any] = {}
+
+
+class PublishedFigures(Strict):
+    """Figures of another work, shown beside ours: test accuracy in percent by architecture and policy."""
+
+    source: str
+    note: str = ""
+    accuracy: dict[str, dict[str, Annotated[float, Field(ge=0, le=100)]]]
+
+
+class ReportOptions(Strict):
+    """What the report shows: ``tolerance`` is in percentage points of accuracy."""
+
+    baseline: str = "float32"
+    tolerance: Annotated[float, Field(ge=0, le=100)] = 1.0
+    published: PublishedFigures | None = None
+    notes: str = ""
+
+
+class Grid(Strict):
+    """A grid file: axes whose product is the trials, less ``exclude``, plus ``include``."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    description: str = ""
+    datasets: list[DatasetChoice]
+    architectures: list[ArchitectureChoice]
+    policies: dict[str, Policy]
+    methods: list[MethodChoice] = Field(default_factory=lambda: [Labelled(label="ptq", choice=Choice("ptq"))])
+    training: TrainingAxes = Field(default_factory=TrainingAxes)
+    seeds: list[Annotated[int, Field(ge=0, lt=2**31)]] = [0]
+    exclude: list[Exclusion] = []
+    include: list[Inclusion] = []
+    report: ReportOptions = Field(default_factory=ReportOptions)
+
+    @field_validator("policies", mode="before")
+    @classmethod
+    def _policies(cls, value: Any) -> Any:
+        if isinstance(value, list):  # a list of format texts names each policy by its text
+            value = {str(text): text for text in value}
+        if not isinstance(value, dict):
+            raise PrecisionError(f"policies map a name to a format, such as 'half: float16', but got {value!r}")
+        policies = {}
+        for name, spec in value.items():
+            try:
+                policies[name] = spec if isinstance(spec, Policy) else parse_policy(spec)
+            except PrecisionError as error:
+                raise _AtKey(name, str(error)) from None
+        return policies
+
+    @field_validator("datasets", "architectures", "methods")
+    @classmethod
+    def _labels(cls, entries: list[Labelled]) -> list[Labelled]:
+        labels = [entry.label for entry in entries]
+        for label in labels:
+            if labels.count(label) > 1:
+                raise PrecisionError(f"{label!r} stands twice; tell the entries apart by 'label:'")
+        return entries
+
+    @field_validator("seeds")
+    @classmethod
+    def _seeds(cls, seeds: list[int]) -> list[int]:
+        if len(set(seeds)) < len(seeds):
+            raise PrecisionError(f"each seed is listed once, but got {seeds!r}")
+        return seeds
+
+
+class _AtKey(PrecisionError):
+    """An error in the value of one key of a mapping that is checked as a whole."""
+
+    def __init__(self, key: str, text: str) -> None:
+        super().__init__(text)
+        self.key = key
+
+
+def load_grid(path: str | Path) -> tuple[Grid, Source]:
+    """Read and check a grid file.
+
+    Raises:
+        PrecisionError: one sentence with file, line, rule, received value and a suggestion.
+    """
+    source = read(path)
+    try:
+        return Grid.model_validate(source.data), source
+    except ValidationError as error:
+        raise _located(source, error) from None
+
+
+def _located(source: Source, error: ValidationError) -> PrecisionError:
+    """Return the first error of a validation as one sentence with its file and line."""
+    # A misspelt key explains the missing one beside it, so it is reported first.
+    problem = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")[0]
+    place = tuple(part for part in problem["loc"])
+    cause = problem.get("ctx", {}).get("error")
+    if isinstance(cause, _AtKey):
+        place = (*place, cause.key)
+    # Where pydantic tried the branches of a union its place goes on past what the file has.
+    words = ".".join(str(part) for part in place if isinstance(part, str) and _in_file(source, place, part))
+    if problem["type"] == "extra_forbidden":
+        return source.error(place, f"unknown key {place[-1]!r}; {_suggest_key(place)}")
+    if problem["type"] == "missing":
+        return source.error(place[:-1], f"the key {place[-1]!r} is missing")
+    if isinstance(cause, PrecisionError):
+        return source.error(place, f"{words}: {cause}")
+    text = problem["msg"][0].lower() + problem["msg"][1:]
+    hint = ""
+    if problem["type"] == "literal_error":
+        known = [word.strip(" '") for word in problem["ctx"]["expected"].replace(" or ", ",").split(",")]
+        close = difflib.get_close_matches(str(problem["input"]), known, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+    return source.error(place, f"{words}: {text}, but got {problem['input']!r}{hint}")
+
+
+def _in_file(source: Source, place: tuple[Any, ...], part: str) -> bool:
+    return any(place[: i + 1] in source.lines for i, p in enumerate(place) if p == part)
+
+
+_PARTS: dict[str, type[BaseModel]] = {
+    "training": TrainingAxes,
+    "exclude": Exclusion,
+    "include": Inclusion,
+    "report": ReportOptions,
+    "published": PublishedFigures,
+}
+
+
+def _suggest_key(place: tuple[Any, ...]) -> str:
+    from precision.errors import suggest
+
+    parents = [part for part in place[:-1] if isinstance(part, str) and part in _PARTS]
+    model = _PARTS[parents[-1]] if parents else Grid
+    return suggest(place[-1], model.model_fields)

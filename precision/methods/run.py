@@ -1,0 +1,71 @@
+"""Run one trial from its description to its result."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from typing import Any
+
+from precision.measure.memory import PeakMemory
+from precision.methods.outcome import Outcome
+from precision.methods.workbench import Workbench
+from precision.quantization import Policy
+from precision.registry import METHODS
+from precision.trial import Trial, TrialResult
+
+
+def run_trial(trial: Trial, bench: Workbench) -> TrialResult:
+    """Train and evaluate as the trial says; a training that diverged is a result, an error is raised.
+
+    The networks of a method return logits; see ``evaluation.evaluate`` for what is measured on them.
+    """
+    from precision.methods.evaluation import evaluate
+
+    with PeakMemory() as memory:
+        outcome: Outcome = METHODS[trial.method.name](trial, bench, **trial.method.options)
+        dataset = bench.dataset(trial.dataset)
+        tested = evaluate(outcome.model, dataset.x_test, dataset.y_test)
+    result = TrialResult(trial, "ok", predictions=tested.predictions)
+    if outcome.trained is not None:
+        result.history = outcome.trained.history
+        if outcome.trained.diverged_in is not None:
+            result.status = "diverged"
+            result.reason = f"the loss was no longer finite in epoch {outcome.trained.diverged_in}"
+    result.metrics = {
+        "accuracy": tested.accuracy,
+        "loss": tested.loss,
+        "inference_images_per_second": tested.images_per_second,
+        "peak_memory_bytes": memory.peak,
+        **_training_times(outcome),
+        **_sizes(trial, outcome),
+        "train_images": len(dataset.x_train),
+        "test_images": len(dataset.x_test),
+    }
+    result.facts = {"dataset_title": dataset.title, "timing": outcome.timing, "data_digest": dataset.digest()}
+    return result
+
+
+def _training_times(outcome: Outcome) -> dict[str, float]:
+    if outcome.trained is None:
+        return {"epochs": 0, "train_seconds": math.nan, "seconds_per_epoch": math.nan}
+    seconds = [row["seconds"] for row in outcome.trained.history]
+    # The first epoch also builds the graph; the median of several leaves that out.
+    return {
+        "epochs": len(seconds),
+        "train_seconds": outcome.trained.seconds,
+        "seconds_per_epoch": statistics.median(seconds),
+    }
+
+
+def _sizes(trial: Trial, outcome: Outcome) -> dict[str, Any]:
+    from precision.measure.packed import activation_bits, weight_memory
+
+    policy = Policy.from_json(trial.policy)
+    memory = weight_memory(outcome.network, policy)
+    return {
+        "parameters": memory.parameters,
+        "weight_bits": memory.bits,
+        "weight_bytes": memory.bytes,
+        "float32_weight_bytes": memory.float32_bytes,
+        "activation_bits": activation_bits(outcome.network, policy),
+    }

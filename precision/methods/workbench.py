@@ -1,0 +1,103 @@
+"""What a worker keeps between trials: the data set, the trained baseline and one traced model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import precision.data as data
+from precision.quantization import Policy
+from precision.trial import Choice, Trial
+
+
+class Workbench:
+    """Builds, loads and re-uses what trials need; every trial starts from its own seed.
+
+    Args:
+        data_dir: where the data sets lie; None searches the usual places.
+        weights: maps a trial's id to the file of its trained weights.
+        report: called with the row of every finished epoch.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path | None,
+        weights: Callable[[str], Path],
+        report: Callable[[dict[str, float]], None] = lambda row: None,
+    ) -> None:
+        self.weights = weights
+        self.report = report
+        self._data_dir = data_dir
+        self._datasets: dict[str, data.Dataset] = {}
+        self._baselines: dict[str, Any] = {}
+        self._network: tuple[Any, ...] = ()
+        self._quantised: dict[tuple[Any, ...], Any] = {}  # the traced models of that network
+
+    def dataset(self, choice: Choice) -> data.Dataset:
+        """Return a data set; the last one is kept."""
+        key = repr(choice)
+        if key not in self._datasets:
+            self._datasets = {key: data.load(choice.name, data_dir=self._data_dir, **choice.options)}
+        return self._datasets[key]
+
+    def augmentation(self, choice: Choice) -> data.Augmentation | None:
+        """Return the augmentation of a data set's training images."""
+        return data.Augmentation.parse(choice.options.get("augment"))
+
+    def restart(self, trial: Trial) -> None:
+        """Start every random stream from the trial's seed, whatever ran in this process before."""
+        import keras
+        import tensorflow as tf
+
+        tf.config.experimental.enable_op_determinism()
+        keras.utils.set_random_seed(trial.seed)
+
+    def network(self, trial: Trial) -> Any:
+        """Return a freshly initialised float32 network, the same bits for the same seed."""
+        import architectures
+
+        self.restart(trial)
+        dataset = self.dataset(trial.dataset)
+        choice = trial.architecture
+        return architectures.build(
+            choice.name, input_shape=dataset.input_shape, classes=dataset.classes, **choice.options
+        )
+
+    def baseline(self, trial: Trial) -> Any:
+        """Return the trained float32 network that a trial starts from; the last one is kept."""
+        key = trial.baseline.id
+        if key not in self._baselines:
+            model = self.network(trial)
+            model.load_weights(self.weights(key))
+            self._baselines = {key: model}
+        return self._baselines[key]
+
+    def quantised(self, trial: Trial, policy: Policy) -> Any:
+        """Return the baseline of a trial under a policy, ready to evaluate.
+
+        A model that is already traced for the same architecture and structure only changes its weights and
+        its formats.
+        """
+        from precision.methods.training import prepare
+        from precision.quantization import apply, assign, structure
+
+        baseline = self.baseline(trial)
+        network = (repr(trial.architecture), baseline.input_shape, baseline.output_shape)
+        sites = structure(baseline, policy)
+        if self._network != network:
+            self._network, self._quantised = network, {}
+        if sites in self._quantised:
+            assign(self._quantised[sites], baseline, policy, trial.seed)
+        else:
+            self._quantised[sites] = apply(baseline, policy, trial.seed)
+            prepare(self._quantised[sites])
+        return self._quantised[sites]
+
+    def save(self, trial: Trial, model: Any) -> None:
+        """Keep the trained weights of a trial; the file appears whole or not at all."""
+        path = self.weights(trial.id)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name("draft." + path.name)
+        model.save_weights(draft)
+        draft.replace(path)

@@ -1,0 +1,9 @@
+"""The comparison report: Markdown, CSV and figures from the results of a grid.
+
+Works from stored results alone. Importing this package does not import matplotlib.
+"""
+
+from precision.report.terminal import answer_text, pivot_text
+from precision.report.write import write
+
+__all__ = ["answer_text", "pivot_text", "write"]

@@ -1,0 +1,152 @@
+"""Tables of flattened images: headers or none, labels as numbers or text, and what is refused."""
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from precision.data import load
+from precision.errors import PrecisionError
+
+ROWS = ["3,0,10,20,30", "5,1,11,21,31", "3,2,12,22,32", "5,3,13,23,33", "3,4,14,24,34"] * 2
+HEADER = "label,pixel0,pixel1,pixel2,pixel3"
+
+
+def write(path: Path, *lines: str) -> Path:
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    return tmp_path / "table.csv"
+
+
+@pytest.mark.parametrize(
+    "header", [[HEADER], [], ["label,0,1,2,3"], ["label,1,2,3,4"], ["0,1x1,1x2,2x1,2x2"]]
+)
+def test_header_or_none(table: Path, header: list[str]) -> None:
+    write(table, *header, *ROWS)
+    dataset = load("csv", path=table, test_fraction=0.4)
+    assert dataset.title == "table"
+    assert dataset.class_names == ("3", "5")
+    assert np.bincount(dataset.y_train).tolist() == [4, 2]
+    assert np.bincount(dataset.y_test).tolist() == [2, 2]
+    assert dataset.x_train.dtype == np.uint8
+    first = dataset.x_train[0, :, :, 0]
+    assert (first - first[0, 0]).tolist() == [[0, 10], [20, 30]]
+
+
+def test_text_labels_without_header(table: Path) -> None:
+    write(table, *(row.replace("3,", "None,", 1).replace("5,", " cat,", 1) for row in ROWS))
+    assert load("csv", path=table).class_names == ("None", "cat")
+
+
+def test_the_header_can_be_forced(table: Path) -> None:
+    write(table, "7,0,0,0,0", *ROWS)
+    assert load("csv", path=table, header=True).class_names == ("3", "5")
+    with pytest.raises(PrecisionError, match="but got 1 of class '7'"):
+        load("csv", path=table)
+
+
+@pytest.mark.parametrize(("label", "name"), [("kind", "kind"), (-1, "kind"), (4, "kind"), (None, "label")])
+def test_the_label_column(table: Path, label: str | int | None, name: str) -> None:
+    write(table, f"a,b,c,d,{name}", *(f"{row[2:]},{row[0]}" for row in ROWS))
+    dataset = load("csv", path=table, label=label)
+    assert dataset.class_names == ("3", "5")
+    assert dataset.x_train.shape == (7, 2, 2, 1)
+
+
+def test_colour_images_have_the_channel_last(table: Path) -> None:
+    write(table, *(f"{i % 2}," + ",".join(str(j) for j in range(i, i + 12)) for i in range(1, 11)))
+    dataset = load("csv", path=table, shape=[2, 2, 3])
+    assert dataset.x_train.shape == (7, 2, 2, 3)
+    assert dataset.x_train[0, 0, 1, 2] - dataset.x_train[0, 0, 0, 0] == 5
+
+
+def test_decimal_points_make_floats(table: Path) -> None:
+    write(table, *ROWS, "3,0.5,1,1,1")
+    dataset = load("csv", path=table)
+    assert dataset.x_train.dtype == np.float32
+    assert {float(v) for v in np.concatenate([dataset.x_train, dataset.x_test])[:, 0, 0, 0]} == {
+        0,
+        0.5,
+        1,
+        2,
+        3,
+        4,
+    }
+
+
+def test_compressed_and_with_a_test_file(tmp_path: Path) -> None:
+    train = tmp_path / "train.csv.gz"
+    train.write_bytes(gzip.compress("\n".join([HEADER, *ROWS]).encode()))
+    test = write(tmp_path / "test.csv", HEADER, "5,1,2,3,4")
+    dataset = load("csv", path=train, test_path=test)
+    assert dataset.title == "train"
+    assert dataset.y_test.tolist() == [1]
+    assert dataset.x_test[0, :, :, 0].tolist() == [[1, 2], [3, 4]]
+    write(test, HEADER, "5,1,2,3,4.5")
+    assert load("csv", path=train, test_path=test).x_train.dtype == np.float32
+    write(test, HEADER, "4,1,2,3,4")
+    with pytest.raises(PrecisionError, match="every test label must occur in training, but got 4"):
+        load("csv", path=train, test_path=test)
+    write(test, HEADER, "cat,1,2,3,4")
+    with pytest.raises(PrecisionError, match="every test label must occur in training, but got 'cat'"):
+        load("csv", path=train, test_path=test)
+    write(test, "label,pixel1,pixel0,pixel2,pixel3", "5,1,2,3,4")
+    with pytest.raises(PrecisionError, match=r"test\.csv: must have the same columns as .*train\.csv\.gz"):
+        load("csv", path=train, test_path=test)
+    write(test, HEADER, "5,1,2,3,4")
+    with pytest.raises(PrecisionError, match=r"but got 0\.5 beside a test part"):
+        load("csv", path=train, test_path=test, test_fraction=0.5)
+
+
+@pytest.mark.parametrize(
+    ("lines", "options", "message"),
+    [
+        ([], {}, "must be a table of comma-separated values, but got: No columns"),
+        ([HEADER], {}, "needs one row per image, but got none"),
+        ([HEADER, "3,1,2,3"], {}, "column 'pixel3' holds something else"),
+        ([HEADER, "3,1,2,3,4,5"], {}, "must be a table of comma-separated values"),
+        (
+            [HEADER, "3,1,2,3,x", "3,1,2,3,4"],
+            {},
+            "pixels must be numbers, but column 'pixel3' holds something else",
+        ),
+        ([HEADER, "3,1,2,,4"], {}, "column 'pixel2' holds something else"),
+        ([HEADER, "3,1,2,nan,4"], {}, "column 'pixel2' holds something else"),
+        ([HEADER, "3,1.5,2,inf,4"], {}, "pixels must be finite, but image 0"),
+        (
+            [HEADER, "3,1,2,3,256"],
+            {},
+            r"integer pixels are in 0\.\.255, but got 1\.\.256; write real numbers",
+        ),
+        ([HEADER, "3,1,2,3,-1"], {}, r"but got -1\.\.3"),
+        ([HEADER, "3.5,1,2,3,4"], {}, "labels must be integers or text, but got .*3.5.*; check 'label'"),
+        ([HEADER, "3,1,2,3,4", ",1,2,3,4"], {}, "every image needs a label, but image 1 has none"),
+        (["label,a,b", "3,1,2"], {}, "a square number, but got 2; set the option 'shape'"),
+        ([HEADER, "3,1,2,3,4"], {"shape": [3, 3]}, "shape 3x3x1 need 9 pixel columns, but got 4"),
+        ([HEADER, "3,1,2,3,4"], {"label": "labell"}, "has no column 'labell'; did you mean 'label'"),
+        ([HEADER, "3,1,2,3,4"], {"label": 5}, "the label's column must be below 5, but got 5"),
+        (["a,b,c", '3,"1,2'], {}, "must be a table of comma-separated values"),
+    ],
+)
+def test_wrong_tables(table: Path, lines: list[str], options: dict[str, object], message: str) -> None:
+    table.write_text("\n".join(lines))
+    with pytest.raises(PrecisionError, match=message) as caught:
+        load("csv", path=table, **options)
+    assert str(caught.value).startswith(f"{table}: ")
+
+
+def test_unreadable_files(table: Path) -> None:
+    with pytest.raises(PrecisionError, match=r"cannot be read \(No such file"):
+        load("csv", path=table)
+    table.write_bytes(b"\xff\xfe\x00" * 9)
+    with pytest.raises(PrecisionError, match="must be a table of comma-separated values"):
+        load("csv", path=table)
+    damaged = table.with_name("table.csv.gz")
+    damaged.write_bytes(gzip.compress(HEADER.encode())[:-6])
+    with pytest.raises(PrecisionError, match=r"table\.csv\.gz: "):
+        load("csv", path=damaged)

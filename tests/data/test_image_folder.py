@@ -1,0 +1,125 @@
+"""Folders of image files: both layouts, conversions, and what is refused."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from precision.data import load
+from precision.errors import PrecisionError
+
+
+def paint(path: Path, value: int | tuple[int, ...], mode: str = "L", size: tuple[int, int] = (4, 3)) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new(mode, size, value).save(path)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two classes of five gray 3x4 images; the value tells class and number."""
+    for index, name in enumerate(("zebra", "ant")):
+        for number in range(5):
+            paint(tmp_path / "zoo" / name / f"{number}.png", 100 * index + number)
+    return tmp_path / "zoo"
+
+
+def test_splits_classes_in_the_order_of_their_names(folder: Path) -> None:
+    (folder / ".hidden").write_text("x")
+    (folder / "ant" / ".DS_Store").write_text("x")
+    dataset = load("image_folder", path=folder)
+    assert dataset.title == "zoo"
+    assert dataset.class_names == ("ant", "zebra")
+    assert dataset.x_train.shape == (8, 3, 4, 3)
+    assert np.bincount(dataset.y_test).tolist() == [1, 1]
+    assert ((dataset.x_train[:, 0, 0, 0] >= 100) == (dataset.y_train == 0)).all()
+
+
+def test_gray(folder: Path) -> None:
+    dataset = load("image_folder", path=folder, color="gray", test_fraction=0.4)
+    assert dataset.x_test.shape == (4, 3, 4, 1)
+    values = np.concatenate([dataset.x_train, dataset.x_test])[:, 0, 0, 0]
+    assert sorted(values.tolist()) == [0, 1, 2, 3, 4, 100, 101, 102, 103, 104]
+
+
+def test_given_parts(tmp_path: Path) -> None:
+    for part, value in (("train", (255, 0, 0)), ("test", (0, 0, 255))):
+        for name in ("a", "b"):
+            paint(tmp_path / part / name / "1.png", value, "RGB")
+    dataset = load("image_folder", path=tmp_path)
+    assert dataset.x_train[0, 0, 0].tolist() == [255, 0, 0]
+    assert dataset.x_test[0, 0, 0].tolist() == [0, 0, 255]
+    with pytest.raises(PrecisionError, match="beside a test part"):
+        load("image_folder", path=tmp_path, test_fraction=0.3)
+    paint(tmp_path / "test" / "c" / "1.png", 0)
+    with pytest.raises(PrecisionError, match="every test label must occur in training, but got 'c'"):
+        load("image_folder", path=tmp_path)
+    for path in sorted((tmp_path / "test").rglob("*"), reverse=True):
+        path.unlink() if path.is_file() else path.rmdir()
+    (tmp_path / "test").rmdir()
+    with pytest.raises(
+        PrecisionError, match="needs both folders train and test, or none, but got only train"
+    ):
+        load("image_folder", path=tmp_path)
+
+
+def test_different_sizes_need_resize(folder: Path) -> None:
+    paint(folder / "zebra" / "0.png", 7, size=(8, 8))
+    with pytest.raises(PrecisionError) as caught:
+        load("image_folder", path=folder)
+    assert str(caught.value) == (
+        f"{folder / 'zebra' / '0.png'}: all images must have one size, but got 8x8 after 3x4; "
+        "set the option 'resize'"
+    )
+    dataset = load("image_folder", path=folder, resize=[5, 6])
+    assert dataset.input_shape == (5, 6, 3)
+    assert dataset.title == "zoo"
+
+
+@pytest.mark.parametrize(
+    ("mode", "value"), [("1", 1), ("P", 3), ("RGBA", (1, 2, 3, 0)), ("LA", (9, 0)), ("L", 5)]
+)
+def test_other_modes_are_converted(folder: Path, mode: str, value: int | tuple[int, ...]) -> None:
+    paint(folder / "ant" / "0.png", value, mode)
+    assert load("image_folder", path=folder).input_shape == (3, 4, 3)
+
+
+def test_unreadable_images_are_refused_by_name(folder: Path) -> None:
+    path = folder / "ant" / "2.png"
+    good = path.read_bytes()
+
+    def refused() -> str:
+        with pytest.raises(PrecisionError) as caught:
+            load("image_folder", path=folder)
+        return str(caught.value).removeprefix(f"{path}: must be a readable 8-bit image, but got: ")
+
+    path.write_text("no image")
+    assert "cannot identify image file" in refused()
+    path.write_bytes(good[:-20])
+    assert refused().endswith("; replace or remove it")
+    Image.fromarray(np.full((3, 4), 40000, np.uint16)).save(path)
+    assert "more than 8 bits per channel" in refused()
+    path.unlink()
+    path.mkdir()
+    assert "Is a directory" in refused()
+
+
+def test_an_image_of_absurd_size_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 8)
+    with pytest.raises(PrecisionError, match="decompression bomb"):
+        load("image_folder", path=folder)
+
+
+def test_wrong_folders(tmp_path: Path, folder: Path) -> None:
+    with pytest.raises(PrecisionError, match="nowhere: must be a folder with one folder per class"):
+        load("image_folder", path=tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(PrecisionError, match="empty: needs one folder per class, but it is empty"):
+        load("image_folder", path=tmp_path / "empty")
+    (folder / "bee").mkdir()
+    with pytest.raises(PrecisionError, match="bee: the class has no image"):
+        load("image_folder", path=folder)
+    (folder / "bee").rmdir()
+    (folder / "notes.txt").write_text("x")
+    with pytest.raises(PrecisionError, match=r"notes\.txt: only folders, one per class, belong here"):
+        load("image_folder", path=folder)

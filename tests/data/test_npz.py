@@ -1,0 +1,126 @@
+"""NumPy archives: both layouts, and every array that is refused."""
+
+import io
+import pickle
+import struct
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from precision.data import load
+from precision.errors import PrecisionError
+
+
+def arrays(**changes: object) -> dict[str, Any]:
+    x = np.arange(8 * 6, dtype=np.uint8).reshape(8, 2, 3)
+    y = np.array([0, 1] * 4)
+    return {"x_train": x, "y_train": y, "x_test": x[:2], "y_test": y[:2]} | changes
+
+
+def test_given_parts(tmp_path: Path) -> None:
+    np.savez_compressed(tmp_path / "own.npz", **arrays())
+    dataset = load("npz", path=tmp_path / "own.npz")
+    assert dataset.title == "own"
+    assert dataset.x_train.shape == (8, 2, 3, 1)
+    np.testing.assert_array_equal(dataset.x_train[..., 0], arrays()["x_train"])
+    assert dataset.y_train.dtype == np.int64
+    assert dataset.class_names == ("0", "1")
+
+
+def test_split_off_by_class(tmp_path: Path) -> None:
+    labels = np.repeat([5, -1, 7], [50, 30, 20]).astype(np.int8)
+    np.savez(tmp_path / "all.npz", x=np.arange(400).reshape(100, 2, 2, 1) / np.float64(400), y=labels)
+    dataset = load("npz", path=str(tmp_path / "all.npz"))
+    assert dataset.x_train.dtype == np.float32
+    assert dataset.class_names == ("-1", "5", "7")
+    assert np.bincount(dataset.y_train).tolist() == [24, 40, 16]
+    assert np.bincount(dataset.y_test).tolist() == [6, 10, 4]
+    seen = np.concatenate([dataset.x_train[:, 0, 0, 0], dataset.x_test[:, 0, 0, 0]])
+    assert len(np.unique(seen)) == 100
+    half = load("npz", path=tmp_path / "all.npz", test_fraction=0.5)
+    assert np.bincount(half.y_test).tolist() == [15, 25, 10]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"x": np.zeros(3)}, "needs the arrays x_train, y_train, x_test, y_test, or x and y, but got x"),
+        (
+            arrays(x_train=np.zeros((8, 6), np.uint8)),
+            r"x_train must have the shape \(N, H, W\).*but got \(8, 6\)",
+        ),
+        (arrays(x_test=np.zeros((0, 2, 3), np.uint8)), r"x_test must have the shape .*\(0, 2, 3\)"),
+        (
+            arrays(x_train=np.zeros((8, 2, 3), int)),
+            "x_train must be uint8 or floats, but got int64; convert it",
+        ),
+        (
+            arrays(y_train=np.zeros(8)),
+            r"y_train must hold one integer for each of 8 images, but got float64 \(8,\)",
+        ),
+        (arrays(y_train=np.zeros(7, int)), r"for each of 8 images, but got int64 \(7,\)"),
+        (arrays(y_test=np.array([0, 2])), "every test label must occur in training, but got 2; known: 0, 1"),
+        (
+            arrays(y_train=np.zeros(8, int), y_test=np.zeros(2, int)),
+            "at least 2 classes are needed, but got 1",
+        ),
+        (arrays(x_test=np.zeros((2, 3, 3), np.uint8)), "train and test images must have one size"),
+        (arrays(x_train=np.full((8, 2, 3), np.nan)), "x_train: pixels must be finite, but image 0 has NaN"),
+        (arrays(x_train=np.full((8, 2, 3), 1e300)), "pixels must be finite"),
+        (arrays(x_train=np.array([{}] * 8)), "x_train.npy holds Python objects; store plain numbers"),
+    ],
+)
+def test_wrong_arrays(tmp_path: Path, content: dict[str, Any], message: str) -> None:
+    np.savez(tmp_path / "own.npz", **content)
+    with pytest.raises(PrecisionError, match=message) as caught:
+        load("npz", path=tmp_path / "own.npz")
+    assert "own" in str(caught.value)
+
+
+def test_a_fraction_beside_a_test_part_is_a_contradiction(tmp_path: Path) -> None:
+    np.savez(tmp_path / "own.npz", **arrays())
+    with pytest.raises(PrecisionError, match=r"but got 0\.2 beside a test part; leave it out"):
+        load("npz", path=tmp_path / "own.npz", test_fraction=0.2)
+
+
+def test_broken_files(tmp_path: Path) -> None:
+    path = tmp_path / "own.npz"
+    with pytest.raises(PrecisionError, match=r"own\.npz: cannot be read \(No such file"):
+        load("npz", path=path)
+    np.savez(path, **arrays())
+    good = path.read_bytes()
+    path.write_bytes(good[:-100])
+    with pytest.raises(PrecisionError, match=r"must be a \.npz file .* File is not a zip file"):
+        load("npz", path=path)
+    corrupt = bytearray(good)
+    corrupt[good.index(bytes(range(48))) + 5] ^= 1
+    path.write_bytes(corrupt)
+    with pytest.raises(PrecisionError, match="Bad CRC-32"):
+        load("npz", path=path)
+    with zipfile.ZipFile(path, "w") as archive:
+        for key in arrays():
+            archive.writestr(f"{key}.npy", b"no array")
+    with pytest.raises(PrecisionError, match=r"must be a \.npz file"):
+        load("npz", path=path)
+    path.write_bytes(pickle.dumps(arrays()))
+    with pytest.raises(PrecisionError, match="File is not a zip file"):
+        load("npz", path=path)
+
+
+def test_an_absurd_header_allocates_nothing(tmp_path: Path) -> None:
+    text = b"{'descr': '|u1', 'fortran_order': False, 'shape': (1000000000000, 28, 28), }"
+    text = text.ljust(117) + b"\n"
+    forged = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text + bytes(10)
+    path = tmp_path / "own.npz"
+    plain = io.BytesIO()
+    np.save(plain, np.zeros(2, int))
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x.npy", forged)
+        archive.writestr("y.npy", plain.getvalue())
+    with pytest.raises(
+        PrecisionError, match=r"x\.npy announces 784000000000000 bytes of shape .* but it holds 10"
+    ):
+        load("npz", path=path)

@@ -1,0 +1,64 @@
+"""Format texts: parsed, printed, refused."""
+
+import subprocess
+import sys
+
+import pytest
+
+from precision.errors import PrecisionError
+from precision.formats import parse
+
+
+@pytest.mark.parametrize(
+    ("text", "canonical"),
+    [
+        ("float32", "float32"),
+        (" fixed( 8 , 4 ) ", "fixed(8,4)"),
+        ("fixed(wl=8, fl=4)", "fixed(8,4)"),
+        ("fixed(8,-2)", "fixed(8,-2)"),
+        ("float(4,3)", "float(4,3)"),
+        ("float(4,3,overflow=infinity)", "float(4,3)"),
+        ("float(4,3,overflow='saturate')", "float(4,3,overflow=saturate)"),
+        ("float8_e4m3fn(overflow=nan)", "float8_e4m3fn"),
+        ("float8_e4m3fn(overflow=saturate)", "float8_e4m3fn(overflow=saturate)"),
+    ],
+)
+def test_prints_what_parses_back(text, canonical):
+    f = parse(text)
+    assert f.name == str(f) == canonical
+    assert parse(canonical) == f
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("flaot16", "did you mean 'float16'"),
+        ("fixd(8,4)", "did you mean 'fixed'"),
+        ("fixed(8", "malformed"),
+        ("fixed(8)", "missing a required argument: 'fl'; write it as fixed\\(wl, fl\\)"),
+        ("fixed(8,4,2)", "too many positional"),
+        ("fixed(8,4,ovreflow=nan)", "unexpected keyword"),
+        ("float(4,3,overflow=saturat)", "did you mean 'saturate'"),
+        ("float8_e4m3fn(overflow=infinity)", "has no infinity"),
+        ("float(0,3)", "2 <= e <= 8"),
+        ("float(4,0)", "1 <= m <= 23"),
+        ("float(9,3)", "2 <= e <= 8"),
+        ("__import__('os').system('true')", "malformed"),
+        ("fixed(__import__('os'),4)", "malformed"),
+        ("fixed(*[8,4])", "malformed"),
+        ("fixed(**{})", "malformed"),
+        ("(" * 500, "malformed"),
+        ("", "malformed"),
+        ("a\0b", "malformed"),
+        (8, "a format is a text"),
+        (None, "a format is a text"),
+    ],
+)
+def test_refusals(text, message):
+    with pytest.raises(PrecisionError, match=message):
+        parse(text)
+
+
+def test_parsing_imports_no_framework():
+    code = "import sys, precision.formats as f; f.parse('fixed(8,4)'); sys.exit('keras' in sys.modules or 'tensorflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
