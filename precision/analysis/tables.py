@@ -28,8 +28,7 @@ def outcome(statuses: pd.Series) -> str:
 
 def _first(column: pd.Series) -> Any:
     """Return the first known value: for columns that are the same in every seed of a cell."""
-    known = column[column.notna() & (column != "")]
-    return known.iloc[0] if len(known) else None
+    return next((value for value in column if pd.notna(value) and value != ""), None)
 
 
 def _summarised(cell: pd.DataFrame) -> dict[str, Any]:

@@ -56,7 +56,8 @@ def fetch(file: RemoteFile, folder: Path, advice: str) -> Path:
             https.
     """
     for url in file.urls:
-        _require_https(url)
+        if not _is_safe(url):
+            raise PrecisionError(f"downloads use https, but got {url}; use another address")
     target = folder / file.name
     part = folder / f"{file.name}.part"
     with locked(target):
@@ -118,6 +119,7 @@ def _receive(url: str, file: RemoteFile, part: Path) -> None:
     try:
         response = _opener().open(request, timeout=TIMEOUT)
     except urllib.error.HTTPError as error:
+        error.close()
         if error.code != http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             raise
         raise _WrongContentError(f"the file must have {file.size} bytes, but has at most {start}") from None
@@ -146,8 +148,9 @@ class _RedirectToHttps(urllib.request.HTTPRedirectHandler):
     """Follows redirects as long as they are safe."""
 
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
-        """Refuse an address that is not https."""
-        _require_https(newurl)
+        """Refuse an address that is not https, as this mirror's failure."""
+        if not _is_safe(newurl):
+            raise urllib.error.HTTPError(newurl, code, f"redirects to {newurl}, not to https", headers, fp)
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
@@ -155,11 +158,9 @@ def _opener() -> urllib.request.OpenerDirector:
     return urllib.request.build_opener(_RedirectToHttps)
 
 
-def _require_https(url: str) -> None:
+def _is_safe(url: str) -> bool:
     address = urllib.parse.urlsplit(url)
-    local = address.scheme == "http" and address.hostname in _LOOPBACK
-    if address.scheme != "https" and not local:
-        raise PrecisionError(f"downloads use https, but got {url}; use another address")
+    return address.scheme == "https" or (address.scheme == "http" and address.hostname in _LOOPBACK)
 
 
 @contextmanager

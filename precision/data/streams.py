@@ -29,7 +29,7 @@ def read_bytes(path: Path, limit: int) -> bytes:
                 left -= len(piece)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise PrecisionError(
-            f"{path}: a .gz file holds one complete gzip stream, but got {str(error)!r}; fetch the file again"
+            f"{path}: a .gz file holds one complete gzip stream, but got: {error}; fetch the file again"
         ) from None
     except OSError as error:
         raise PrecisionError(f"{path}: cannot be read ({error.strerror}); check the file") from None

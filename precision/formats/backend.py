@@ -56,14 +56,15 @@ def compiled(kernel: Callable[..., Any]) -> Callable[..., Any]:
 
         from precision.formats.lattice import PARAMETERS
 
-        signature = [
-            tf.TensorSpec([None], tf.float32),
-            tf.TensorSpec([PARAMETERS], tf.float32),
-            tf.TensorSpec([2], tf.int32),
-        ]
-        count = kernel.__code__.co_argcount
+        specs = {
+            "x": tf.TensorSpec([None], tf.float32),
+            "upstream": tf.TensorSpec([None], tf.float32),
+            "parameters": tf.TensorSpec([PARAMETERS], tf.float32),
+            "words": tf.TensorSpec([2], tf.int32),
+        }
+        signature = [specs[name] for name in kernel.__code__.co_varnames[: kernel.__code__.co_argcount]]
         return tf.function(  # type: ignore[no-any-return]
-            kernel, input_signature=signature[:count], jit_compile=True, autograph=False
+            kernel, input_signature=signature, jit_compile=True, autograph=False
         )
     if keras.backend.backend() == "jax":
         import jax
@@ -72,18 +73,24 @@ def compiled(kernel: Callable[..., Any]) -> Callable[..., Any]:
     return kernel
 
 
-def straight_through(function: Callable[..., Any], x: Any, *arguments: Any) -> Any:
-    """Return ``function(x, *arguments)`` with the gradient of the identity.
+def straight_through(
+    function: Callable[..., Any], x: Any, *arguments: Any, backward: Callable[[Any, Any], Any] | None = None
+) -> Any:
+    """Return ``function(x, *arguments)`` with the gradient of the identity, or with ``backward``.
 
     The straight-through estimator (Bengio, Leonard and Courville 2013, arXiv:1308.3432): rounding has a
     gradient of zero almost everywhere, so backward it is taken as if it were not there.
+
+    Args:
+        backward: maps (x, upstream gradient) to the gradient of x.
     """
     import keras
 
     @keras.ops.custom_gradient
     def rounded(x: Any) -> Any:
         def gradient(*received: Any, upstream: Any = None) -> Any:
-            return received[0] if upstream is None else upstream
+            upstream = received[0] if upstream is None else upstream
+            return upstream if backward is None else backward(x, upstream)
 
         return function(x, *arguments), gradient
 

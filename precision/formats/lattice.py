@@ -197,6 +197,22 @@ def round_tensor(x: Any, parameters: Any, words: Any = None) -> Any:
     return xp.reshape(y, xp.shape(x))
 
 
+def pass_inside(x: Any, upstream: Any, parameters: Any) -> Any:
+    """Return a gradient where ``x`` lies in the range of a format, and zero where rounding clips it.
+
+    A clipped value does not answer to small changes. Passing its gradient on would push it further out for
+    ever: a network with few bits then forgets what it had learned.
+    """
+    xp = backend.tensors()
+    flat = backend.compiled(_inside)(xp.reshape(x, (-1,)), xp.reshape(upstream, (-1,)), parameters)
+    return xp.reshape(flat, xp.shape(x))
+
+
+def _inside(x: Any, upstream: Any, parameters: Any) -> Any:
+    xp = backend.tensors()
+    return xp.where((x >= parameters[4]) & (x <= parameters[5]), upstream, xp.cast(0.0, "float32"))
+
+
 def _nearest(x: Any, parameters: Any) -> Any:
     return kernel(backend.tensors(), x, parameters)
 

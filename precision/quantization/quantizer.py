@@ -9,14 +9,15 @@ import numpy as np
 
 from precision.errors import PrecisionError
 from precision.formats import Lattice, NumberFormat, backend, noise
-from precision.formats.lattice import PARAMETERS, round_tensor
+from precision.formats.lattice import PARAMETERS, pass_inside, round_tensor
 
 
 class Quantizer:
     """Rounds the tensors of one site of a layer.
 
     The format's parameters are non-trainable variables of the layer: to change the format is to assign them,
-    without a new trace. Backward the gradient passes straight through.
+    without a new trace. Backward the gradient passes straight through inside the range of the format, and stops
+    where the value was clipped.
     """
 
     def __init__(self, layer: Any, site: str, number_format: NumberFormat, rounding: str) -> None:
@@ -55,4 +56,10 @@ class Quantizer:
             self.step.assign_add(1)
             words = noise.fold_in(backend.tensors(), keras.ops.convert_to_tensor(self.key), self.step)
         parameters = keras.ops.convert_to_tensor(self.parameters)
-        return backend.straight_through(round_tensor, keras.ops.cast(x, "float32"), parameters, words)
+        return backend.straight_through(
+            round_tensor,
+            keras.ops.cast(x, "float32"),
+            parameters,
+            words,
+            backward=lambda x, upstream: pass_inside(x, upstream, parameters),
+        )

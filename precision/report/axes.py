@@ -73,12 +73,9 @@ def log_ticks(low: float, high: float) -> list[float]:
     ticks = [m * 10.0**power for power in powers for m in (1, 2, 5)]
     ticks = [tick for tick in ticks if low <= tick <= high]
     if len(ticks) < 3:
-        ticks = [
-            tick
-            for tick in MaxNLocator(6, steps=[1, 2, 5, 10]).tick_values(low, high)
-            if low <= tick <= high and tick > 0
-        ]
-    return [float(f"{tick:.10g}") for tick in ticks]
+        ticks = list(MaxNLocator(6, steps=[1, 2, 5, 10]).tick_values(low, high))
+    ticks = [float(f"{tick:.10g}") for tick in ticks]
+    return [tick for tick in ticks if low <= tick <= high]
 
 
 def set_log_ticks(panels: Sequence[Axes], ticks: Sequence[float], labels: Sequence[str]) -> None:

@@ -71,9 +71,9 @@ def test_first_records(folder: Path, records: Records) -> None:
         (
             "data_batch_1.bin.gz",
             lambda r: gzip.compress(r)[:-4],
-            "complete gzip stream, but got 'Compressed file",
+            "complete gzip stream, but got: Compressed file",
         ),
-        ("data_batch_1.bin.gz", lambda r: r, "complete gzip stream, but got 'Not a gzipped"),
+        ("data_batch_1.bin.gz", lambda r: r, "complete gzip stream, but got: Not a gzipped"),
     ],
 )
 def test_wrong_files(

@@ -79,13 +79,13 @@ def test_broken_compression(tmp_path: Path, idx: Idx) -> None:
     path = tmp_path / "images.gz"
     plain = idx(0x803, (2, 2, 3), bytes(range(12)))
     good = gzip.compress(plain)
-    assert "complete gzip stream, but got 'Not a gzipped file" in refused(path, plain)
-    assert "but got 'Compressed file ended" in refused(path, good[:-9])
-    assert "but got 'Compressed file ended" in refused(path, good[:-1])
+    assert "complete gzip stream, but got: Not a gzipped file" in refused(path, plain)
+    assert "but got: Compressed file ended" in refused(path, good[:-9])
+    assert "but got: Compressed file ended" in refused(path, good[:-1])
     wrong_sum = good[:-8] + bytes([good[-8] ^ 1]) + good[-7:]
-    assert "but got 'CRC check failed" in refused(path, wrong_sum)
-    assert "but got 'Error -3" in refused(path, good[:10] + b"\xff" * 20)
-    assert "but got 'Not a gzipped file" in refused(path, good + b"garbage")
+    assert "but got: CRC check failed" in refused(path, wrong_sum)
+    assert "but got: Error -3" in refused(path, good[:10] + b"\xff" * 20)
+    assert "but got: Not a gzipped file" in refused(path, good + b"garbage")
     # A second stream after the first is lawful gzip; here it makes the content too long.
     assert "but got more" in refused(path, good + gzip.compress(b"x"))
 

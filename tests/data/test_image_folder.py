@@ -95,7 +95,7 @@ def test_unreadable_images_are_refused_by_name(folder: Path) -> None:
 
     path.write_text("no image")
     assert "cannot identify image file" in refused()
-    path.write_bytes(good[:-20])
+    path.write_bytes(good[: len(good) // 2])
     assert refused().endswith("; replace or remove it")
     Image.fromarray(np.full((3, 4), 40000, np.uint16)).save(path)
     assert "more than 8 bits per channel" in refused()

@@ -26,7 +26,9 @@ def row_of(
     parameters = PARAMETERS.get(architecture, 10_000)
     lost = min(LOSS_OF_BITS.items(), key=lambda item: abs(item[0] - bits))[1]
     order = list(PARAMETERS).index(architecture) if architecture in PARAMETERS else 0
-    accuracy = 0.992 - 0.002 * order + 0.0003 * seed - lost * (1 + order / 2) * (0.3 if method == "qat" else 1)
+    accuracy = (
+        0.992 - 0.002 * order + 0.0003 * seed - lost * (1 + order / 2) * (0.3 if method == "qat" else 1)
+    )
     accuracy -= 0.0001 * (len(policy) % 3) * (seed + 1) * (not baseline)
     return {
         "trial": hashlib.sha256(repr(key).encode()).hexdigest()[:12],

@@ -1,4 +1,4 @@
-"""Put a report on disk."""
+"""Put a report into a folder."""
 
 from __future__ import annotations
 

@@ -1,0 +1,69 @@
+from dataclasses import replace
+
+import pytest
+
+from precision.errors import PrecisionError
+from precision.report import write
+
+FILES = ["accuracy_vs_bits.png", "loss_curves.png", "report.md", "results.csv", "summary.csv"]
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_a_report_is_complete_and_the_same_twice(grid, results, tmp_path):
+    given = results(grid(policies={"float32": 32.0, "fixed8": 8.0}))
+    path = write(given, tmp_path / "a" / "b")
+    assert path == tmp_path / "a" / "b" / "report.md"
+    first = contents(path.parent)
+    assert sorted(first) == FILES
+    assert first["accuracy_vs_bits.png"].startswith(b"\x89PNG")
+    for name in ("accuracy_vs_bits.png", "loss_curves.png", "results.csv", "summary.csv"):
+        assert f"({name})".encode() in first["report.md"]
+    write(given, path.parent)
+    assert contents(path.parent) == first
+
+
+def test_several_datasets_have_figures_of_their_own(grid, results, tmp_path):
+    frame = grid(policies={"float32": 32.0, "fixed8": 8.0}, methods=("ptq",), datasets=("mnist", "cifar10"))
+    text = write(results(frame), tmp_path).read_text(encoding="utf-8")
+    more = [f"{stem}_{d}.png" for stem in ("accuracy_vs_bits", "loss_curves") for d in ("mnist", "cifar10")]
+    assert sorted(contents(tmp_path)) == sorted([*FILES, *more])
+    assert all(f"({name})" in text for name in more)
+
+
+def test_a_figure_that_no_longer_applies_is_removed(grid, results, tmp_path):
+    given = results(grid(policies={"float32": 32.0}))
+    write(given, tmp_path)
+    write(replace(given, histories={}), tmp_path)
+    assert sorted(contents(tmp_path)) == [name for name in FILES if name != "loss_curves.png"]
+    assert "No trial of this grid trained." in (tmp_path / "report.md").read_text(encoding="utf-8")
+
+
+def test_all_failed_is_reported_without_figures(grid, results, failed, tmp_path):
+    text = write(results(failed(grid(), "failed", "broken")), tmp_path).read_text(encoding="utf-8")
+    assert sorted(contents(tmp_path)) == ["report.md", "results.csv", "summary.csv"]
+    assert "There is no accuracy to show." in text
+    assert "broken" in text
+
+
+def test_wrong_results_leave_an_earlier_report_alone(grid, results, tmp_path):
+    given = results(grid(policies={"float32": 32.0}))
+    write(given, tmp_path)
+    before = contents(tmp_path)
+    with pytest.raises(PrecisionError):
+        write(replace(given, frame=given.frame.drop(columns="loss")), tmp_path)
+    assert contents(tmp_path) == before
+
+
+def test_a_failure_while_writing_leaves_no_temporary_file(tmp_path, monkeypatch):
+    from precision.report.folder import _replace
+
+    def refuse(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("os.replace", refuse)
+    with pytest.raises(OSError, match="disk full"):
+        _replace(tmp_path / "x.csv", b"a")
+    assert list(tmp_path.iterdir()) == []
