@@ -28,7 +28,7 @@ from architectures import (
     two_conv,
     vgg,
 )
-from architectures._options import check_values, is_integer
+from architectures._options import is_integer
 from precision.errors import PrecisionError
 from precision.registry import ARCHITECTURES
 
@@ -81,9 +81,7 @@ def check(name: str, options: Mapping[str, Any] | None = None) -> None:
     Raises:
         PrecisionError: with the rule and the received value.
     """
-    received = dict(options or {})
-    ARCHITECTURES.check_options(name, received)
-    check_values(name, received)
+    ARCHITECTURES.check_options(name, dict(options or {}))
 
 
 def build(
@@ -110,10 +108,10 @@ def build(
     ):
         raise PrecisionError(
             f"architecture {name!r} needs an input shape of three integers (height, width, channels), "
-            f"at least ({SMALLEST_IMAGE}, {SMALLEST_IMAGE}, 1), but received {input_shape!r}"
+            f"at least ({SMALLEST_IMAGE}, {SMALLEST_IMAGE}, 1), but got {input_shape!r}"
         )
     if not is_integer(classes) or classes < 2:
-        raise PrecisionError(f"architecture {name!r} needs at least 2 classes, but received {classes!r}")
+        raise PrecisionError(f"architecture {name!r} needs at least 2 classes, but got {classes!r}")
     return ARCHITECTURES[name](tuple(input_shape), classes, **options)
 
 

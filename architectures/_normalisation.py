@@ -32,16 +32,16 @@ class LocalResponseNormalization(keras.layers.Layer):
     def call(self, x: Any) -> Any:
         """Normalise ``x`` over its last axis, in float32 at least: squares overflow float16 beyond 255."""
         wide = ops.cast(x, keras.backend.result_type(x.dtype, "float32"))
-        # The windowed sum as a product with a banded matrix: a training step is 2.5 times as fast as with
-        # the kernel of TensorFlow, and faster than pooling, shifted slices or differences of a running sum
-        # (which also cancel).
+        # The sum over the window as a product with a banded matrix: forward and backward together take less
+        # than half the time of TensorFlow's own kernel on a CPU. Convolution along the channels takes longer
+        # too, a running sum, pooling and shifted slices several times as long.
         channel = np.arange(wide.shape[-1])
         band = np.abs(channel[:, None] - channel) <= self.radius
         energy = ops.matmul(ops.square(wide), ops.convert_to_tensor(self.alpha * band, wide.dtype))
         return ops.cast(wide * self._inverse_power(self.bias + energy), x.dtype)
 
     def _inverse_power(self, base: Any) -> Any:
-        if self.beta == 0.75:  # square roots cost a third of a general power
+        if self.beta == 0.75:  # the default; two roots are much faster than a general power
             return ops.rsqrt(base * ops.sqrt(base))
         return ops.power(base, -self.beta)
 

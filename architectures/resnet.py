@@ -14,8 +14,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-from architectures._options import Rule, Width, is_integer, scaled
-from precision.registry import ARCHITECTURES
+from architectures._options import Width, is_integer, scaled
+from precision.registry import ARCHITECTURES, Rule
 
 if TYPE_CHECKING:
     import keras
@@ -52,7 +52,8 @@ def resnet(
         )(x)
 
     def norm(x: Any, name: str) -> Any:
-        # The defaults of Keras (0.99, 1e-3) need thousands of steps to forget the first statistics.
+        # The usual values for this network; with the momentum of Keras, 0.99, the moving statistics lag
+        # hundreds of steps behind, which a short training does not make up for.
         return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=name)(x)
 
     def relu(x: Any, name: str) -> Any:

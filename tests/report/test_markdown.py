@@ -56,7 +56,8 @@ def test_sections_without_content_are_left_out(grid, report):
 
 @pytest.mark.parametrize("seeds", [(0,), (0, 1)])
 def test_every_table_is_rectangular(grid, report, published, failed, seeds):
-    frame = grid(("lenet", "vgg"), seeds=seeds, datasets=("mnist", "cifar10"), trainings=("a", "b"))
+    policies = {"float32": 32.0, "fixed8": 8.0}
+    frame = grid(("lenet", "vgg"), policies, seeds=seeds, datasets=("mnist", "cifar10"), trainings=("a", "b"))
     frame = failed(frame, "failed", "x | y\nz \\| <b>", policy="fixed8", seed=0)
     found = tables(report(frame, published=published))
     assert len(found) > 20
