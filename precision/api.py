@@ -58,7 +58,7 @@ def run(
     left = [trial for trial in trials if not results_store.finished(trial)]
     with ConsoleWatcher(left, cells, Console(stderr=True, quiet=quiet)) as watcher:
         run_trials(left, results_store, folder, watcher)
-    results = collect(parsed, cells, results_store)
+    results = collect(parsed, source, cells, results_store)
     report.write(results, target)
     return results
 
@@ -68,4 +68,4 @@ def load_results(grid: str | Path, *, store: str | Path = DEFAULT_STORE) -> pd.D
     from precision.grid import Store, collect, expand, load_grid
 
     parsed, source = load_grid(grid)
-    return collect(parsed, expand(parsed, source), Store(store)).cells()
+    return collect(parsed, source, expand(parsed, source), Store(store)).cells()

@@ -69,7 +69,7 @@ def report(grid: GridFile, store: StoreDir = RUNS, output: OutputDir = None) -> 
     from precision.grid import Store, collect, default_output, expand, load_grid
 
     parsed, source = load_grid(grid)
-    results = collect(parsed, expand(parsed, source), Store(store))
+    results = collect(parsed, source, expand(parsed, source), Store(store))
     path = reports.write(results, output or default_output(parsed))
     typer.echo(reports.pivot_text(results))
     typer.echo(f"\nreport: {path}")

@@ -48,6 +48,9 @@ class Results:
             ``val_loss``, ``val_accuracy``, ``seconds``; ``val_`` is measured on the test images).
             A trial that trained nothing is absent.
         settings: what the grid file asks of the report.
+        source: path of the grid file, for the command that repeats it.
+        options: what was chosen for training, methods, networks and data, for example
+            ``{"training": "epochs 3, optimizer adam"}``.
         environment: where the trials ran, for example ``{"cpu": "...", "commit": "..."}``.
         predictions: trial to the predicted classes of the test images (uint8).
     """
@@ -57,6 +60,8 @@ class Results:
     frame: pd.DataFrame
     histories: Mapping[str, Sequence[Mapping[str, Any]]]
     settings: ReportSettings = field(default_factory=ReportSettings)
+    source: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     predictions: Callable[[str], np.ndarray] | None = None
 

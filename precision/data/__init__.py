@@ -5,10 +5,10 @@
 
 A new dataset is one function that returns a ``Dataset``, filed with ``@DATASETS.register("name")``.
 It takes the data directory first and its own options as keywords; an option whose annotation is one
-of the types of ``precision.data.options`` is checked before anything is loaded.
+of the types of ``precision.data.rules`` is checked before anything is loaded.
 """
 
-from precision.data import cifar, csv, digits, image_folder, mnist, npz  # filed by being imported
+from precision.data import cifar, csv, digits, image_folder, mnist, npz  # noqa: F401 (importing files them)
 from precision.data.augment import Augmentation
 from precision.data.dataset import Dataset, as_float
 from precision.data.identity import fingerprint
@@ -20,13 +20,7 @@ __all__ = [
     "Dataset",
     "as_float",
     "check",
-    "cifar",
-    "csv",
     "describe",
-    "digits",
     "fingerprint",
-    "image_folder",
     "load",
-    "mnist",
-    "npz",
 ]

@@ -21,7 +21,7 @@ def assemble(name: str, path: Path, train: Part, test: Part | None, test_fractio
 
     Args:
         name: the name in the registry.
-        path: the file or folder, whose name without suffixes is the title.
+        path: the file or folder, whose name without the suffix is the title.
         train: images (N, H, W, C) uint8 or float32 and labels (N,), integers or text; all of them if
             ``test`` is None.
         test: the same for testing.
@@ -32,7 +32,7 @@ def assemble(name: str, path: Path, train: Part, test: Part | None, test_fractio
     """
     (images, labels), (test_images, test_labels) = train, test or (None, None)
     y_train, y_test, names = number_labels(labels, test_labels, str(path))
-    title = path.name.split(".")[0] or path.name
+    title = path.absolute().name if path.is_dir() else Path(path.name.removesuffix(".gz")).stem
     if test_images is not None and y_test is not None:
         if test_fraction is not None:
             raise PrecisionError(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from precision.errors import PrecisionError, suggest
 
+# The largest amount of each movement; above, hardly anything of an image would be left.
 _LIMITS = {"rotation": 180.0, "shift": 0.5, "zoom": 0.9}
 
 
@@ -104,6 +105,3 @@ def _check_amount(place: str, key: str, value: Any) -> None:
     limit = _LIMITS[key]
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= limit:
         raise PrecisionError(f"{place} must be a number in 0..{limit:g}, but got {value!r}")
-
-
-assert set(_LIMITS) == {field.name for field in fields(Augmentation)}

@@ -81,7 +81,10 @@ def _read(path: Path, label: str | int | None, header: bool | None) -> pd.DataFr
     except OSError as error:
         raise PrecisionError(f"{path}: cannot be read ({error.strerror or error}); check the file") from None
     except (ValueError, EOFError, zlib.error, pd.errors.ParserWarning) as error:
-        raise PrecisionError(f"{path}: must be a table of comma-separated values, but got: {error}") from None
+        reason = " ".join(str(error).split())  # pandas breaks lines
+        raise PrecisionError(
+            f"{path}: must be a table of comma-separated values, but got: {reason}"
+        ) from None
 
 
 def _names_columns(row: list[str]) -> bool:
@@ -119,8 +122,8 @@ def _label_index(path: Path, table: pd.DataFrame, label: str | int | None) -> in
         return names.index("label") if "label" in names else 0
     if isinstance(label, str):
         if label not in names:
-            shown = names if len(names) <= 20 else names[:1]
-            raise PrecisionError(f"{path}: has no column {label!r}; {suggest(label, shown)}")
+            others = [name for name in names if not name[-1:].isdigit()]  # pixels are numbered
+            raise PrecisionError(f"{path}: has no column {label!r}; {suggest(label, others)}")
         return names.index(label)
     if not -len(names) <= label < len(names):
         raise PrecisionError(f"{path}: the label's column must be below {len(names)}, but got {label}")

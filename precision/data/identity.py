@@ -32,7 +32,8 @@ def fingerprint(name: str, options: Mapping[str, Any]) -> str | None:
     for option in sorted(paths & own.keys()):
         for place, content in _contents(own[option]):
             # Lengths keep the boundaries: "ab" + "c" is not "a" + "bc".
-            digest.update(f"{option}\0{len(place)}\0{place}\0{content}\0".encode())
+            text = f"{option}\0{len(place)}\0{place}\0{content}\0"
+            digest.update(text.encode(errors="surrogateescape"))
     return digest.hexdigest()
 
 

@@ -48,11 +48,10 @@ def first_file(places: Iterable[Path], names: Iterable[str]) -> Path | None:
 
 def advice(name: str, files: Sequence[str], data_dir: Path | None) -> str:
     """Return what to do without a network: which files to put where."""
-    where = (
-        data_dir / name if data_dir else f"a folder {name!r}, and name the folder above it with --data-dir"
-    )
-    how = "" if data_dir else f" or {VARIABLE}"
-    return f"put {', '.join(files)} into {where}{how}"
+    names = ", ".join(files)
+    if data_dir is not None:
+        return f"put {names} into {data_dir / name}"
+    return f"put {names} into a folder {name!r}, and name the folder above it with --data-dir or {VARIABLE}"
 
 
 @contextmanager
@@ -70,7 +69,7 @@ def locked(target: Path) -> Iterator[None]:
         lock.acquire()
     except OSError as error:
         raise PrecisionError(
-            f"{target.parent}: cannot be written ({error.strerror}); free the folder"
+            f"{target.parent}: cannot be written ({error.strerror}); choose another place"
         ) from None
     try:
         yield

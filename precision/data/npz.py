@@ -16,6 +16,7 @@ from precision.registry import DATASETS
 
 _SPLIT = ("x_train", "y_train", "x_test", "y_test")
 _WHOLE = ("x", "y")
+_DEFLATE = 1032  # the highest ratio of the compression in a .npz file
 
 
 @DATASETS.register("npz")
@@ -78,10 +79,10 @@ def _check_header(path: Path, archive: zipfile.ZipFile, member: str) -> None:
     size = dtype.itemsize
     for extent in shape:
         size *= extent  # Python's integers do not overflow
-    if size != held:
+    if size != held or size > _DEFLATE * path.stat().st_size:
         raise PrecisionError(
-            f"{path}: the header of {member} announces {size} bytes of shape {shape}, but it holds {held}; "
-            "write the file again"
+            f"{path}: the header of {member} announces {size} bytes of shape {shape}, which the file cannot "
+            "hold; write the file again"
         )
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 from precision.analysis.results import Published, ReportSettings, Results
 from precision.grid.expand import Cell
 from precision.grid.schema import Grid, ReportOptions
+from precision.grid.source import Source
 from precision.grid.store import Store
 from precision.quantization import Policy
 from precision.trial import TrialResult
@@ -22,7 +23,7 @@ METRICS = (
 ).split()
 
 
-def collect(grid: Grid, cells: list[Cell], store: Store) -> Results:
+def collect(grid: Grid, source: Source, cells: list[Cell], store: Store) -> Results:
     """Return the results of a grid; a trial without a result has the status ``pending``."""
     found = {trial_id: store.load(trial_id) for trial_id in {cell.trial.id for cell in cells}}
     uses = Counter(cell.trial.id for cell in cells)
@@ -34,6 +35,8 @@ def collect(grid: Grid, cells: list[Cell], store: Store) -> Results:
         frame=pd.DataFrame(rows),
         histories={result.trial.id: result.history for result in results if result.history},
         settings=_settings(grid.report),
+        source=_shown(source.path),
+        options=_options(grid),
         environment=_environment(results),
         predictions=store.predictions,
     )
@@ -71,6 +74,39 @@ def _settings(options: ReportOptions) -> ReportSettings:
         published=Published(published.source, published.note, published.accuracy) if published else None,
         notes=options.notes,
     )
+
+
+def _options(grid: Grid) -> dict[str, str]:
+    """Return, as texts, how the networks were trained and every option that the grid sets."""
+
+    def text(options: dict[str, Any]) -> str:
+        return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in options.items())
+
+    training = {
+        name: " or ".join("of Keras" if value is None else str(value) for value in values)
+        for name, values in grid.training
+        if values not in ([0.0], ["constant"])
+    }
+    added = [inclusion.method for inclusion in grid.include if inclusion.method]
+    chosen = {
+        f"{kind} {entry.label}": text(entry.choice.options)
+        for kind, entries in (
+            ("dataset", grid.datasets),
+            ("architecture", grid.architectures),
+            ("method", [*grid.methods, *added]),
+        )
+        for entry in entries
+        if entry.choice.options
+    }
+    return {"training": text(training), **chosen}
+
+
+def _shown(path: Path) -> str:
+    """Return a path as a reader elsewhere can use it: from the working directory, or the name alone."""
+    try:
+        return path.resolve().relative_to(Path.cwd()).as_posix()
+    except ValueError:
+        return path.name
 
 
 def _environment(results: list[TrialResult]) -> dict[str, str]:

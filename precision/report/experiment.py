@@ -72,14 +72,13 @@ def outcomes(cells: pd.DataFrame) -> str:
     return text
 
 
-def training(cells: pd.DataFrame) -> list[str]:
-    """Return epochs, what varies in training, and seeds, one line each."""
-    epochs = sorted(int(value) for value in cells["epochs"].dropna().unique())
+def choices(cells: pd.DataFrame, results: Results) -> list[str]:
+    """Return the options that were chosen, what varies in training, and seeds, one line each."""
     varied = [escape(text) for text in cells["training"].unique() if text]
     seeds = [str(value) for value in cells["seed"].dropna().unique()]
-    lines = [f"Epochs: {', '.join(map(str, epochs)) or NONE}"]
-    lines += [f"Training options compared: {'; '.join(varied)}"] if varied else []
-    return [*lines, f"Seeds: {', '.join(seeds) or NONE} (the same for every format, so that runs are paired)"]
+    lines = [f"{escape(key)}: {escape(text)}" for key, text in results.options.items()]
+    lines += [f"training options compared: {'; '.join(varied)}"] if varied else []
+    return [*lines, f"seeds: {', '.join(seeds) or NONE} (the same for every format, so that runs are paired)"]
 
 
 def trials(cells: pd.DataFrame, results: Results) -> list[Table]:

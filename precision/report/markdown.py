@@ -66,7 +66,7 @@ def _baseline_problem(cells: pd.DataFrame, baseline: str) -> str:
 
 def _rerun(results: Results) -> str:
     """Return the command that repeats the grid, on one line that cannot leave its code block."""
-    return f"precision run {shlex.quote(' '.join(results.name.split()) + '.yaml')}"
+    return f"precision run {shlex.quote(' '.join((results.source or results.name + '.yaml').split()))}"
 
 
 def render(results: Results, accuracy: list[Picture], losses: list[Picture]) -> str:
@@ -92,7 +92,7 @@ def render(results: Results, accuracy: list[Picture], losses: list[Picture]) -> 
         "answer": answer_tables,
         "sentences": sentences,
         "outcomes": experiment.outcomes(cells),
-        "training": experiment.training(cells),
+        "choices": experiment.choices(cells, results),
         "environment": {escape(key): escape(value) for key, value in results.environment.items()},
         "setup": experiment.setup(cells),
         "accuracy": comparison.accuracy(cells, baseline),

@@ -70,6 +70,18 @@ def test_a_complete_part_needs_no_network(tmp_path: Path) -> None:
     assert fetch(remote("http://127.0.0.1:9/"), tmp_path, "").read_bytes() == CONTENT
 
 
+def test_progress_is_shown_on_a_terminal_only(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetch(remote(url), tmp_path / "a", "")
+    assert capsys.readouterr() == ("", "")
+    monkeypatch.setenv("FORCE_COLOR", "1")  # how rich is told that this is a terminal
+    fetch(remote(url), tmp_path / "b", "")
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "file.gz" in shown.err
+
+
 @pytest.mark.parametrize("part", [b"x" * 1000, b"x" * len(CONTENT), CONTENT + b"x"])
 def test_a_part_of_something_else_is_dropped(server, url: str, tmp_path: Path, part: bytes) -> None:
     (tmp_path / "file.gz.part").write_bytes(part)

@@ -110,17 +110,20 @@ def test_broken_files(tmp_path: Path) -> None:
         load("npz", path=path)
 
 
-def test_an_absurd_header_allocates_nothing(tmp_path: Path) -> None:
-    text = b"{'descr': '|u1', 'fortran_order': False, 'shape': (1000000000000, 28, 28), }"
-    text = text.ljust(117) + b"\n"
-    forged = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text + bytes(10)
+@pytest.mark.parametrize("lies", [False, True])
+def test_an_absurd_header_allocates_nothing(tmp_path: Path, lies: bool) -> None:
+    """Neither where the archive knows the true size, nor where that is forged as well."""
+    text = b"{'descr': '|u1', 'fortran_order': False, 'shape': (1000000, 28, 28), }".ljust(117) + b"\n"
+    header = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text
+    labels = io.BytesIO()
+    np.save(labels, np.zeros(2, int))
     path = tmp_path / "own.npz"
-    plain = io.BytesIO()
-    np.save(plain, np.zeros(2, int))
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("x.npy", forged)
-        archive.writestr("y.npy", plain.getvalue())
-    with pytest.raises(
-        PrecisionError, match=r"x\.npy announces 784000000000000 bytes of shape .* but it holds 10"
-    ):
+        archive.writestr("x.npy", header + bytes(10))
+        archive.writestr("y.npy", labels.getvalue())
+    if lies:
+        forged = bytearray(path.read_bytes())
+        struct.pack_into("<I", forged, forged.index(b"PK\x01\x02") + 24, len(header) + 784_000_000)
+        path.write_bytes(forged)
+    with pytest.raises(PrecisionError, match=r"x\.npy announces 784000000 bytes of shape .* cannot hold"):
         load("npz", path=path)
