@@ -1,0 +1,44 @@
+import math
+
+import numpy as np
+import pytest
+
+import architectures
+from precision.measure.memory import PeakMemory
+from precision.measure.packed import activation_bits, weight_memory
+from precision.quantization import parse_policy
+
+
+def test_weights_are_counted_in_their_own_bits():
+    model = architectures.build("mlp")  # 784*128 + 128 + 128*10 + 10
+    memory = weight_memory(model, parse_policy({"weights": "fixed(6,5)", "biases": "float16"}))
+    kernels, biases = 784 * 128 + 1280, 138
+    assert memory.parameters == kernels + biases == 101_770
+    assert memory.bytes == math.ceil((6 * kernels + 16 * biases) / 8)
+    assert memory.float32_bytes == 4 * 101_770
+    assert memory.bits == pytest.approx((6 * kernels + 16 * biases) / 101_770)
+
+
+def test_statistics_stay_float32():
+    model = architectures.build("resnet", depth=8)
+    memory = weight_memory(model, parse_policy("fixed(8,4)"))
+    statistics = sum(int(np.prod(v.shape)) for layer in model.layers for v in layer.non_trainable_weights)
+    assert statistics > 0
+    assert memory.bytes == memory.parameters + 3 * statistics
+
+
+def test_bits_of_activations():
+    model = architectures.build("mlp")
+    assert activation_bits(model, parse_policy("fixed(8,4)")) == 8
+    assert activation_bits(model, parse_policy({"weights": "fixed(8,4)"})) == 32
+    assert math.isnan(activation_bits(model, parse_policy({"activations": "float16", "layers": {"logits": "float32"}})))
+
+
+def test_peak_memory_sees_what_was_freed():
+    size = 200 * 2**20
+    with PeakMemory() as memory:
+        before = memory.peak
+        block = np.ones(size, np.uint8)
+        memory._stop.wait(0.1)
+        del block
+    assert memory.peak - before > 0.9 * size

@@ -1,0 +1,73 @@
+import pytest
+
+from precision.errors import PrecisionError
+from precision.quantization import Policy, parse_policy
+
+
+def test_a_text_is_for_all_slots():
+    slots = parse_policy("fixed(8,4)").for_layer("any")
+    assert slots.to_json() == dict.fromkeys(("weights", "biases", "activations", "inputs"), "fixed(8,4)")
+
+
+def test_unnamed_slots_stay_float32():
+    slots = parse_policy({"weights": "fixed(8,6)"}).for_layer("conv1")
+    assert slots.to_json() == {"weights": "fixed(8,6)"}
+    assert slots.activations is None
+
+
+def test_a_later_pattern_wins():
+    policy = parse_policy(
+        {
+            "weights": "float16",
+            "layers": {"conv*": {"weights": "fixed(8,6)"}, "conv2": {"weights": "fixed(4,3)"}, "logits": "float32"},
+        }
+    )
+    assert policy.for_layer("conv1").to_json() == {"weights": "fixed(8,6)"}
+    assert policy.for_layer("conv2").to_json() == {"weights": "fixed(4,3)"}
+    assert policy.for_layer("dense1").to_json() == {"weights": "float16"}
+    assert policy.for_layer("logits").to_json() == {}
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "float32",
+        "fixed(8,4)",
+        {"weights": "fixed( 8,6)", "rounding": "stochastic"},
+        {"activations": "float16", "layers": {"b*": "float32", "a*": {"inputs": "fixed(8,7)"}}},
+    ],
+)
+def test_plain_data_and_back(spec):
+    policy = parse_policy(spec)
+    data = policy.to_json()
+    assert Policy.from_json(data).to_json() == data
+    for name in ("a1", "b1", "c1"):
+        assert Policy.from_json(data).for_layer(name) == policy.for_layer(name)
+
+
+@pytest.mark.parametrize("spec", ["float32", {"weights": "float32"}, {"layers": {"a": "float32"}}, {}])
+def test_float32_in_every_spelling_is_the_same(spec):
+    assert parse_policy(spec).is_float32
+    assert parse_policy(spec).to_json() == {}
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ({"weigths": "float16"}, "unknown slot 'weigths'; did you mean 'weights'"),
+        ({"weights": "flaot16"}, "did you mean 'float16'"),
+        ({"rounding": "up"}, "unknown rounding 'up'"),
+        ({"layers": ["a"]}, "layers must map a pattern"),
+        ({"layers": {"a": {"wheights": "float16"}}}, "unknown slot 'wheights'"),
+        ({"gradients": "float16"}, "unknown slot 'gradients'"),
+        (8, "a format is a text"),
+    ],
+)
+def test_refusals(spec, message):
+    with pytest.raises(PrecisionError, match=message):
+        parse_policy(spec)
+
+
+def test_a_pattern_must_match_a_layer():
+    with pytest.raises(PrecisionError, match="'cnov\\*' matches no layer"):
+        parse_policy({"layers": {"cnov*": "float16"}}).check_layers(["conv1", "logits"])
