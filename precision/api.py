@@ -40,9 +40,10 @@ def run(
     """
     from rich.console import Console
 
-    from precision import report
+    from precision import data, report
     from precision.data.locate import data_directory
-    from precision.grid import Store, collect, default_output, expand, load_grid, schedule
+    from precision.analysis.collect import collect, default_output
+    from precision.grid import Store, expand, load_grid, schedule
     from precision.grid.progress import ConsoleWatcher
     from precision.grid.scheduler import run_trials
 
@@ -56,6 +57,9 @@ def run(
         raise source.error((), f"the report goes into a folder, but {target} is a file; give another --output")
     trials = schedule(cells)
     left = [trial for trial in trials if not results_store.finished(trial)]
+    # A missing or corrupt file is told now, and a download shows its progress, before anything is trained.
+    for choice in {repr(trial.dataset): trial.dataset for trial in left}.values():
+        data.load(choice.name, data_dir=folder, **choice.options)
     with ConsoleWatcher(left, cells, Console(stderr=True, quiet=quiet)) as watcher:
         run_trials(left, results_store, folder, watcher)
     results = collect(parsed, source, cells, results_store)
@@ -65,7 +69,8 @@ def run(
 
 def load_results(grid: str | Path, *, store: str | Path = DEFAULT_STORE) -> pd.DataFrame:
     """Return the stored results of a grid file as a DataFrame with one row per trial, without running any."""
-    from precision.grid import Store, collect, expand, load_grid
+    from precision.analysis.collect import collect
+    from precision.grid import Store, expand, load_grid
 
     parsed, source = load_grid(grid)
     return collect(parsed, source, expand(parsed, source), Store(store)).cells()

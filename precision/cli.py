@@ -32,10 +32,15 @@ RUNS = Path("runs")
 def run(grid: GridFile, data_dir: DataDir = None, store: StoreDir = RUNS, output: OutputDir = None) -> None:
     """Run the trials of GRID that have no result yet, and write the report."""
     import precision
-    from precision.grid import default_output, load_grid
+    from precision.analysis.collect import default_output
+    from precision.grid import load_grid
     from precision.report import pivot_text
 
-    results = precision.run(grid, data_dir=data_dir, store=store, output=output)
+    try:
+        results = precision.run(grid, data_dir=data_dir, store=store, output=output)
+    except KeyboardInterrupt:
+        typer.echo("precision: interrupted; finished trials are kept, and the same command goes on from there", err=True)
+        raise typer.Exit(130) from None
     typer.echo(pivot_text(results))
     typer.echo(f"\nreport: {(output or default_output(load_grid(grid)[0])) / 'report.md'}")
     bad = [row for row in results.cells().itertuples() if row.status != "ok"]
@@ -66,7 +71,8 @@ def plan(grid: GridFile, store: StoreDir = RUNS) -> None:
 def report(grid: GridFile, store: StoreDir = RUNS, output: OutputDir = None) -> None:
     """Write the report of GRID from the results there are; run nothing."""
     from precision import report as reports
-    from precision.grid import Store, collect, default_output, expand, load_grid
+    from precision.analysis.collect import collect, default_output
+    from precision.grid import Store, expand, load_grid
 
     parsed, source = load_grid(grid)
     results = collect(parsed, source, expand(parsed, source), Store(store))
@@ -145,11 +151,5 @@ def main() -> None:
     except PrecisionError as error:
         print(f"precision: {error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print(
-            "precision: interrupted; finished trials are kept, and the same command goes on from there",
-            file=sys.stderr,
-        )
-        sys.exit(130)
     except BrokenPipeError:
         sys.exit(141)

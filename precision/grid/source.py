@@ -19,6 +19,8 @@ from precision.errors import PrecisionError
 Place = tuple[str | int, ...]
 MAX_BYTES = 1 << 20
 MAX_NODES = 100_000  # aliases can blow a short file up without end
+MAX_DEPTH = 40  # and an alias can contain itself
+_COLLECTIONS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 
 
 class _Loader(yaml.SafeLoader):
@@ -111,7 +113,11 @@ class _Builder:
         self._nodes += 1
         if self._nodes > MAX_NODES:
             raise self._error(node, f"the file unfolds to more than {MAX_NODES} entries; check its aliases")
+        if len(place) > MAX_DEPTH:
+            raise self._error(node, f"the entries are nested more than {MAX_DEPTH} deep; check the aliases")
         self._lines.setdefault(place, node.start_mark.line + 1)
+        if not isinstance(node, yaml.ScalarNode) and node.tag not in _COLLECTIONS:
+            raise self._error(node, f"tags are not allowed, but got {node.tag!r}")
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, place)
         if isinstance(node, yaml.SequenceNode):
@@ -123,9 +129,10 @@ class _Builder:
 
     def _mapping(self, node: yaml.MappingNode, place: Place) -> dict[str, Any]:
         result: dict[str, Any] = {}
+        given: dict[str, int] = {}  # what is merged in does not count: a mapping may override it
         for key_node, value_node in node.value:
             if key_node.tag == "tag:yaml.org,2002:merge":
-                merged = self.build(value_node, place)
+                merged = self.build(value_node, (*place, "<<"))
                 for mapping in merged if isinstance(merged, list) else [merged]:
                     if not isinstance(mapping, dict):
                         raise self._error(key_node, f"'<<' takes a mapping, but got {mapping!r}")
@@ -134,10 +141,9 @@ class _Builder:
             if not isinstance(key_node, yaml.ScalarNode):
                 raise self._error(key_node, "a key must be a word")
             key = str(key_node.value)
-            if key in result and (*place, key) in self._lines:
-                first = self._lines[(*place, key)]
-                raise self._error(key_node, f"duplicate key {key!r}; it is already given on line {first}")
-            self._lines[(*place, key)] = key_node.start_mark.line + 1
+            if key in given:
+                raise self._error(key_node, f"duplicate key {key!r}; it is already given on line {given[key]}")
+            given[key] = self._lines[(*place, key)] = key_node.start_mark.line + 1
             result[key] = self.build(value_node, (*place, key))
         return result
 

@@ -1,0 +1,219 @@
+"""Whole runs, as a user starts them: real processes, real training on a few of the bundled digits."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import psutil
+import pytest
+
+import precision
+from precision.grid import Store, expand, load_grid, schedule
+
+TINY = """\
+name: tiny
+datasets: [{name: digits, train_size: 200, test_size: 50}]
+architectures: [{name: mlp, width: 0.25}]
+policies:
+  float32: float32
+  fixed8: {weights: "fixed(8,6)", activations: "fixed(8,3)"}
+  fixed3: fixed(3,1)
+  broken: {weights: float16, layers: {"conv*": float32}}
+methods: [ptq, {name: qat, epochs: 1}]
+training: {epochs: 2, batch_size: 32, learning_rate: 1e-2}
+exclude: [{method: qat, policy: fixed3}, {method: qat, policy: broken}]
+"""
+SLOW = TINY.replace("train_size: 200, ", "").replace("epochs: 2", "epochs: 40").replace("  broken", "  # broken")
+SLOW = SLOW.replace(', {method: qat, policy: broken}]', "]")
+
+
+def command(*words):
+    code = "from precision.cli import main; main()"
+    return [sys.executable, "-c", code, *map(str, words)]
+
+
+def run(*words, **options):
+    return subprocess.run(command(*words), capture_output=True, text=True, timeout=300, check=False, **options)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """One run of the tiny grid: its folder and what it printed."""
+    folder = tmp_path_factory.mktemp("finished")
+    (folder / "tiny.yaml").write_text(TINY)
+    return folder, run("run", "tiny.yaml", cwd=folder)
+
+
+def results_of(folder):
+    cells = expand(*load_grid(folder / "tiny.yaml"))
+    store = Store(folder / "runs")
+    return {trial.id: store.load(trial.id) for trial in schedule(cells)}, store
+
+
+def test_a_run_trains_evaluates_and_reports(finished):
+    folder, done = finished
+    assert done.returncode == 1, done.stderr  # one trial failed, and says so
+    assert "1 of 6 trials gave no result" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "digits, ptq" in done.stdout and "report: reports/tiny/report.md" in done.stdout
+    report = folder / "reports" / "tiny"
+    assert {p.name for p in report.iterdir()} >= {"report.md", "results.csv", "summary.csv", "accuracy_vs_bits.png"}
+    assert "matches no layer" in (report / "report.md").read_text()
+    table = pd.read_csv(report / "results.csv")
+    assert list(table["status"]) == ["ok", "ok", "ok", "failed", "ok", "ok"]
+    assert table.loc[table.policy == "float32", "accuracy"].iloc[0] > 0.5
+    assert set(table.loc[table.status == "ok", "timing"]) == {"native", "emulated"}
+
+
+def test_every_trial_has_its_whole_record(finished):
+    found, store = results_of(finished[0])
+    for trial_id, result in found.items():
+        if result.status == "failed":
+            continue
+        predictions = store.predictions(trial_id)
+        assert predictions.dtype == np.uint8 and predictions.shape == (50,)
+        assert (store.folder(trial_id) / "predictions.npy").stat().st_size == 128 + 50
+        metrics = result.metrics
+        assert 0 <= metrics["accuracy"] <= 1
+        assert metrics["parameters"] == 784 * 32 + 32 + 32 * 10 + 10
+        assert metrics["peak_memory_bytes"] > 50 * 2**20
+        assert metrics["inference_images_per_second"] > 0
+        assert result.provenance["machine"] and result.provenance["tensorflow"]
+        trained = result.trial.method.name != "ptq"
+        assert len(result.history) == metrics["epochs"] == (result.trial.training.epochs if result.trial.method.name == "float32" else trained)
+        if trained:
+            assert metrics["train_seconds"] >= metrics["seconds_per_epoch"] > 0
+            assert set(result.history[0]) == {"epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds"}
+            assert result.history[-1]["val_accuracy"] == metrics["accuracy"]
+    fixed3 = next(r for r in found.values() if r.trial.policy.get("weights") == "fixed(3,1)")
+    assert fixed3.metrics["weight_bytes"] == int(np.ceil(3 * fixed3.metrics["parameters"] / 8))
+
+
+def test_a_second_run_only_repeats_what_failed(finished):
+    folder, _ = finished
+    before = {p: p.stat().st_mtime_ns for p in (folder / "runs").rglob("result.json")}
+    table = (folder / "reports/tiny/results.csv").read_bytes()
+    again = run("run", "tiny.yaml", cwd=folder)
+    changed = [p for p, t in before.items() if p.stat().st_mtime_ns != t]
+    assert [json.loads(p.read_text())["status"] for p in changed] == ["failed"]
+    assert "[1/1]" in again.stderr
+    assert (folder / "reports/tiny/results.csv").read_bytes() == table
+
+
+def test_the_same_numbers_cold_alone_and_in_another_order(finished, tmp_path):
+    """Another store, the policies in another order, from Python: the same bits."""
+    folder, _ = finished
+    lines = TINY.splitlines(keepends=True)
+    lines[5:8] = lines[7:4:-1]
+    (tmp_path / "tiny.yaml").write_text("".join(lines))
+    results = precision.run(tmp_path / "tiny.yaml", store=tmp_path / "runs", output=tmp_path / "out", quiet=True)
+    first, store = results_of(folder)
+    second, other = results_of(tmp_path)
+    assert first.keys() == second.keys()
+    exact = ("accuracy", "loss", "weight_bytes", "weight_bits")
+    for trial_id, result in first.items():
+        assert result.status == second[trial_id].status
+        if result.status == "ok":
+            assert [result.metrics[m] for m in exact] == [second[trial_id].metrics[m] for m in exact]
+            np.testing.assert_array_equal(store.predictions(trial_id), other.predictions(trial_id))
+            for row, twin in zip(result.history, second[trial_id].history, strict=True):
+                assert {**row, "seconds": 0} == {**twin, "seconds": 0}
+    frame = precision.load_results(tmp_path / "tiny.yaml", store=tmp_path / "runs")
+    pd.testing.assert_frame_equal(frame, results.cells())
+
+
+def test_plan_status_and_report(finished):
+    folder, _ = finished
+    planned = run("plan", "tiny.yaml", cwd=folder)
+    assert planned.returncode == 0 and "6 cells, 5 trials with their baselines, 4 of them done" in planned.stdout
+    status = run("status", "tiny.yaml", cwd=folder)
+    assert "4 ok, 1 failed of 5 trials" in status.stdout and "matches no layer" in status.stdout
+    fresh = run("status", "tiny.yaml", "--store", "elsewhere", cwd=folder)
+    assert "5 pending of 5 trials" in fresh.stdout
+    written = run("report", "tiny.yaml", "--output", "again", cwd=folder)
+    assert written.returncode == 0
+    assert (folder / "again/report.md").read_bytes() == (folder / "reports/tiny/report.md").read_bytes()
+    empty = run("report", "tiny.yaml", "--store", "elsewhere", "--output", "empty", cwd=folder)
+    assert empty.returncode == 0 and "pending" in (folder / "empty/report.md").read_text()
+
+
+def _start(folder, *words):
+    return subprocess.Popen(command("run", "slow.yaml", *words), cwd=folder, stderr=subprocess.PIPE, text=True)
+
+
+def _await_line(process, start):
+    lines = []
+    for line in process.stderr:
+        lines.append(line)
+        if line.startswith(start):
+            return lines
+    raise AssertionError("".join(lines))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path, number):
+    (tmp_path / "slow.yaml").write_text(SLOW)
+    process = _start(tmp_path)
+    _await_line(process, "[1/")
+    process.send_signal(number)
+    rest = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert "interrupted; finished trials are kept" in rest and "Traceback" not in rest
+    kept = {p: p.stat().st_mtime_ns for p in (tmp_path / "runs").rglob("result.json")}
+    assert kept
+    assert not psutil.Process().children(recursive=True) or not any(
+        "spawn_main" in " ".join(c.cmdline()) for c in psutil.Process().children(recursive=True)
+    )
+    if number == signal.SIGINT:
+        again = run("run", "slow.yaml", cwd=tmp_path)
+        assert again.returncode == 0, again.stderr
+        assert all(p.stat().st_mtime_ns == t for p, t in kept.items())
+        assert f"[1/{4 - len(kept)}]" in again.stderr
+
+
+def test_two_runs_of_one_grid_share_the_work(tmp_path):
+    (tmp_path / "slow.yaml").write_text(SLOW)
+    both = [_start(tmp_path, "--output", f"out{i}") for i in range(2)]
+    errors = [process.communicate(timeout=300)[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], errors
+    tables = [(tmp_path / f"out{i}" / "results.csv").read_text() for i in range(2)]
+    assert tables[0] == tables[1]
+    assert not list((tmp_path / "runs").rglob("*draft*"))
+
+
+def test_a_killed_worker_costs_its_own_trial(tmp_path):
+    (tmp_path / "slow.yaml").write_text(SLOW)
+    process = _start(tmp_path)
+    _await_line(process, "[1/")
+    deadline = time.monotonic() + 60
+    while True:  # the worker of the trial in flight
+        workers = [c for c in psutil.Process(process.pid).children() if "spawn_main" in " ".join(c.cmdline())]
+        if workers and _await_qat(tmp_path):
+            break
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    workers[0].kill()
+    rest = process.communicate(timeout=120)[1]
+    assert "killed: the worker process died" in rest and "SIGKILL" in rest
+    assert process.returncode == 1
+    again = run("run", "slow.yaml", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+
+
+def _await_qat(folder):
+    """Whether the trainings that came before the last one are done."""
+    return len(list((folder / "runs").rglob("result.json"))) >= 3
+
+
+def test_a_training_that_diverges_is_named(tmp_path):
+    text = TINY.replace("learning_rate: 1e-2", "learning_rate: 1e30, optimizer: sgd").replace("  broken", "  # broken")
+    (tmp_path / "tiny.yaml").write_text(text.replace(", {method: qat, policy: broken}]", "]"))
+    done = run("run", "tiny.yaml", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "diverged: the loss was no longer finite in epoch 1" in done.stderr
+    assert "its float32 baseline diverged" in done.stderr
+    assert "diverged" in done.stdout
