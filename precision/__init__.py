@@ -1,8 +1,8 @@
 """Which number format can a neural network use, and what does it cost?
 
-    precision.run("grid.yaml")            run a grid and write its report
-    precision.load_results("grid.yaml")   the stored results as a DataFrame
-    precision.formats.parse("fixed(8,4)") a number format
+precision.run("grid.yaml")            run a grid and write its report
+precision.load_results("grid.yaml")   the stored results as a DataFrame
+precision.formats.parse("fixed(8,4)") a number format
 """
 
 from __future__ import annotations

@@ -1,18 +1,24 @@
 """The main job from Python, for scripts and notebooks: the same as the command line.
 
-    import precision
-    results = precision.run("experiments/quickstart.yaml")
-    results.cells()          # a DataFrame with one row per trial
-    results.histories        # loss and accuracy per epoch
+import precision
+results = precision.run("experiments/quickstart.yaml")
+results.cells()          # a DataFrame with one row per trial
+results.histories        # loss and accuracy per epoch
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from precision.analysis.results import Results
+from precision.errors import PrecisionError
+
+if TYPE_CHECKING:
+    from precision.grid import Store
+    from precision.trial import Trial
 
 DEFAULT_STORE = Path("runs")
 
@@ -40,9 +46,9 @@ def run(
     """
     from rich.console import Console
 
-    from precision import data, report
-    from precision.data.locate import data_directory
+    from precision import report
     from precision.analysis.collect import collect, default_output
+    from precision.data.locate import data_directory
     from precision.grid import Store, expand, load_grid, schedule
     from precision.grid.progress import ConsoleWatcher
     from precision.grid.scheduler import run_trials
@@ -54,17 +60,38 @@ def run(
     results_store.create()
     target = Path(output) if output is not None else default_output(parsed)
     if target.exists() and not target.is_dir():
-        raise source.error((), f"the report goes into a folder, but {target} is a file; give another --output")
+        raise source.error(
+            (), f"the report goes into a folder, but {target} is a file; give another --output"
+        )
     trials = schedule(cells)
+    _check_data(trials, results_store, folder)
     left = [trial for trial in trials if not results_store.finished(trial)]
-    # A missing or corrupt file is told now, and a download shows its progress, before anything is trained.
-    for choice in {repr(trial.dataset): trial.dataset for trial in left}.values():
-        data.load(choice.name, data_dir=folder, **choice.options)
     with ConsoleWatcher(left, cells, Console(stderr=True, quiet=quiet)) as watcher:
         run_trials(left, results_store, folder, watcher)
     results = collect(parsed, source, cells, results_store)
     report.write(results, target)
     return results
+
+
+def _check_data(trials: list[Trial], store: Store, data_dir: Path | None) -> None:
+    """Load every data set once, before anything is trained.
+
+    A missing or corrupt file is told now, and a download shows its progress. Files of the same name may hold
+    other images than those that stored results are of, for example a part of CIFAR-10: the two never mix.
+    """
+    from precision import data
+
+    for choice in {repr(trial.dataset): trial.dataset for trial in trials}.values():
+        dataset = data.load(choice.name, data_dir=data_dir, **choice.options)
+        digest = dataset.digest()
+        for trial in trials:
+            result = store.load(trial.id) if trial.dataset == choice else None
+            if result is not None and result.facts.get("data_digest", digest) != digest:
+                raise PrecisionError(
+                    f"{store.folder(trial.id)}: this result is of other images "
+                    f"({result.facts['dataset_title']}) than those found now ({dataset.title}); "
+                    "give the same --data-dir, or another --store"
+                )
 
 
 def load_results(grid: str | Path, *, store: str | Path = DEFAULT_STORE) -> pd.DataFrame:

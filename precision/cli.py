@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -23,7 +24,8 @@ GridFile = Annotated[Path, typer.Argument(metavar="GRID", help="YAML file of the
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Folder of the data sets.", metavar="DIR")]
 StoreDir = Annotated[Path, typer.Option("--store", help="Folder of the results.", metavar="DIR")]
 OutputDir = Annotated[
-    Path | None, typer.Option("--output", help="Folder of the report [default: reports/<grid name>].", metavar="DIR")
+    Path | None,
+    typer.Option("--output", help="Folder of the report [default: reports/<grid name>].", metavar="DIR"),
 ]
 RUNS = Path("runs")
 
@@ -39,13 +41,18 @@ def run(grid: GridFile, data_dir: DataDir = None, store: StoreDir = RUNS, output
     try:
         results = precision.run(grid, data_dir=data_dir, store=store, output=output)
     except KeyboardInterrupt:
-        typer.echo("precision: interrupted; finished trials are kept, and the same command goes on from there", err=True)
+        typer.echo(
+            "precision: interrupted; finished trials are kept, and the same command goes on from there",
+            err=True,
+        )
         raise typer.Exit(130) from None
     typer.echo(pivot_text(results))
     typer.echo(f"\nreport: {(output or default_output(load_grid(grid)[0])) / 'report.md'}")
     bad = [row for row in results.cells().itertuples() if row.status != "ok"]
     if bad:
-        typer.echo(f"{len(bad)} of {len(results.frame)} trials gave no result; the report lists why", err=True)
+        typer.echo(
+            f"{len(bad)} of {len(results.frame)} trials gave no result; the report lists why", err=True
+        )
         raise typer.Exit(1)
 
 
@@ -60,11 +67,22 @@ def plan(grid: GridFile, store: StoreDir = RUNS) -> None:
     done = {trial.id: results.finished(trial) for trial in schedule(cells)}
     header = ("trial", "dataset", "architecture", "policy", "method", "training", "seed", "state")
     rows = [
-        (c.trial.id, c.dataset, c.architecture, c.policy, c.method, c.training, c.seed, _state(done[c.trial.id]))
+        (
+            c.trial.id,
+            c.dataset,
+            c.architecture,
+            c.policy,
+            c.method,
+            c.training,
+            c.seed,
+            _state(done[c.trial.id]),
+        )
         for c in cells
     ]
     _print_table(header, rows)
-    typer.echo(f"\n{len(cells)} cells, {len(done)} trials with their baselines, {sum(done.values())} of them done")
+    typer.echo(
+        f"\n{len(cells)} cells, {len(done)} trials with their baselines, {sum(done.values())} of them done"
+    )
 
 
 @app.command()
@@ -92,7 +110,9 @@ def status(grid: GridFile, store: StoreDir = RUNS) -> None:
     cells = expand(parsed, source)
     results = {cell.trial.id: Store(store).load(cell.trial.id) for cell in cells}
     counts = Counter(result.status if result else "pending" for result in results.values())
-    typer.echo(", ".join(f"{count} {name}" for name, count in counts.most_common()) + f" of {len(results)} trials")
+    typer.echo(
+        ", ".join(f"{count} {name}" for name, count in counts.most_common()) + f" of {len(results)} trials"
+    )
     for cell in cells:
         result = results[cell.trial.id]
         if result is not None and result.status != "ok":
@@ -123,12 +143,13 @@ def list_formats() -> None:
     """List the number formats."""
     import inspect
 
-    import precision.formats  # files the formats
     from precision.registry import FORMATS
 
     def usage(name: str) -> str:
-        words = [p.name if p.default is p.empty else f"{p.name}={p.default}" for p in
-                 inspect.signature(FORMATS[name]).parameters.values()]
+        words = [
+            p.name if p.default is p.empty else f"{p.name}={p.default}"
+            for p in inspect.signature(FORMATS[name]).parameters.values()
+        ]
         return f"{name}({', '.join(words)})" if words else name
 
     _print_table(("format", "summary"), [(usage(name), FORMATS.summary(name)) for name in FORMATS])
@@ -138,7 +159,7 @@ def _state(done: bool) -> str:
     return "done" if done else "to run"
 
 
-def _print_table(header: tuple[str, ...], rows: list[tuple[object, ...]]) -> None:
+def _print_table(header: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> None:
     from tabulate import tabulate
 
     typer.echo(tabulate([[str(cell) for cell in row] for row in rows], headers=header, disable_numparse=True))

@@ -20,9 +20,9 @@ from precision.errors import PrecisionError, suggest, unknown
 class Rule:
     """What the value of an option must satisfy; a factory names it in the annotation of the option.
 
-        Width = Annotated[float, Rule("a number above 0", lambda value: is_number(value) and value > 0)]
+    Width = Annotated[float, Rule("a number above 0", lambda value: is_number(value) and value > 0)]
 
-        def network(input_shape, classes, *, width: Width = 1.0): ...
+    def network(input_shape, classes, *, width: Width = 1.0): ...
     """
 
     text: str
@@ -42,7 +42,9 @@ class Registry:
         def add(factory: Callable[..., Any]) -> Callable[..., Any]:
             if name in self._factories:
                 owner = self._factories[name].__module__
-                raise PrecisionError(f"{self.kind} {name!r} is already registered by {owner}; choose another name")
+                raise PrecisionError(
+                    f"{self.kind} {name!r} is already registered by {owner}; choose another name"
+                )
             self._factories[name] = factory
             return factory
 
@@ -90,7 +92,9 @@ class Registry:
             annotation = getattr(self[name], "__globals__", {}).get(annotation)
         for rule in getattr(annotation, "__metadata__", ()):
             if isinstance(rule, Rule) and not rule.holds(value):
-                raise PrecisionError(f"{self.kind} {name!r} needs {key!r} to be {rule.text}, but got {value!r}")
+                raise PrecisionError(
+                    f"{self.kind} {name!r} needs {key!r} to be {rule.text}, but got {value!r}"
+                )
 
 
 ARCHITECTURES = Registry("architecture")

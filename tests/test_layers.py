@@ -26,7 +26,9 @@ RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 
 
 def layer(module: str) -> int | None:
-    return next((rank for name, rank in RANK.items() if module == name or module.startswith(name + ".")), None)
+    return next(
+        (rank for name, rank in RANK.items() if module == name or module.startswith(name + ".")), None
+    )
 
 
 def imports(path: Path):

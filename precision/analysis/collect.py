@@ -17,10 +17,22 @@ from precision.grid.store import Store
 from precision.quantization import Policy
 from precision.trial import TrialResult
 
-METRICS = (
-    "accuracy loss train_images test_images epochs parameters weight_bits activation_bits weight_bytes "
-    "float32_weight_bytes peak_memory_bytes train_seconds seconds_per_epoch inference_images_per_second"
-).split()
+METRICS = [
+    "accuracy",
+    "loss",
+    "train_images",
+    "test_images",
+    "epochs",
+    "parameters",
+    "weight_bits",
+    "activation_bits",
+    "weight_bytes",
+    "float32_weight_bytes",
+    "peak_memory_bytes",
+    "train_seconds",
+    "seconds_per_epoch",
+    "inference_images_per_second",
+]
 
 
 def collect(grid: Grid, source: Source, cells: list[Cell], store: Store) -> Results:

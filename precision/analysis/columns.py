@@ -63,7 +63,7 @@ COLUMNS: dict[str, Column] = {
     "compression": Column("float64", "float32_weight_bytes / weight_bytes", "ratio"),
     "peak_memory_bytes": Column("Int64", "peak resident memory of the worker process", "byte"),
     "train_seconds": Column("float64", "the trial's own training; empty when it trained nothing", "s"),
-    "seconds_per_epoch": Column("float64", "mean time of one epoch", "s"),
+    "seconds_per_epoch": Column("float64", "median time of one epoch", "s"),
     "inference_images_per_second": Column("float64", "test images evaluated per second", "images/s"),
     "timing": Column("str", "native, or emulated: then the times say nothing about hardware"),
     "formats": Column("str", "the format of each part of the network, as text"),

@@ -63,13 +63,11 @@ def compiled(kernel: Callable[..., Any]) -> Callable[..., Any]:
             "words": tf.TensorSpec([2], tf.int32),
         }
         signature = [specs[name] for name in kernel.__code__.co_varnames[: kernel.__code__.co_argcount]]
-        return tf.function(  # type: ignore[no-any-return]
-            kernel, input_signature=signature, jit_compile=True, autograph=False
-        )
+        return tf.function(kernel, input_signature=signature, jit_compile=True, autograph=False)
     if keras.backend.backend() == "jax":
         import jax
 
-        return jax.jit(kernel)  # type: ignore[no-any-return]
+        return jax.jit(kernel)
     return kernel
 
 
@@ -107,8 +105,8 @@ def float32_tensor(x: Any) -> Any:
 
     if not keras.ops.is_tensor(x) and not isinstance(x, keras.Variable | keras.KerasTensor):
         raise PrecisionError(
-            f"quantize takes a NumPy array or a {keras.backend.backend()} tensor, but got {type(x).__name__}; "
-            "wrap it with numpy.asarray"
+            f"quantize takes a NumPy array or a {keras.backend.backend()} tensor, but got "
+            f"{type(x).__name__}; wrap it with numpy.asarray"
         )
     dtype = keras.backend.standardize_dtype(x.dtype)
     if dtype not in ("float32", "float16", "bfloat16"):

@@ -84,11 +84,6 @@ class Lattice(NumberFormat):
         """The run-time numbers of the kernel: float32, shape (PARAMETERS,)."""
         return self._words
 
-    @property
-    def is_float32(self) -> bool:
-        """Whether rounding to this format changes no float32."""
-        return self.floating and self.man == 23 and self.exponent == -126 and self.high >= np.finfo("f4").max
-
     def quantize(self, x: Any, rounding: str = "nearest", key: Any = None) -> Any:
         """Round ``x`` to the format; see :meth:`NumberFormat.quantize`.
 
@@ -109,7 +104,9 @@ class Lattice(NumberFormat):
     def values(self) -> np.ndarray:
         """Return every finite value, ascending; -0 is not listed beside 0."""
         if self.bits > 16:
-            raise PrecisionError(f"{self.name} has 2^{self.bits} values; values() lists formats of at most 16 bits")
+            raise PrecisionError(
+                f"{self.name} has 2^{self.bits} values; values() lists formats of at most 16 bits"
+            )
         step = 2.0 ** (self.exponent - self.man)
         if not self.floating:
             return (np.arange(round(self.low / step), round(self.high / step) + 1) * step).astype(np.float32)
@@ -123,18 +120,22 @@ class Lattice(NumberFormat):
 
     @property
     def max(self) -> float:
+        """Largest finite value."""
         return self.high
 
     @property
     def min_normal(self) -> float:
+        """Smallest power of two with the full relative precision; the step of fixed point."""
         return 2.0**self.exponent
 
     @property
     def min_subnormal(self) -> float:
+        """Smallest positive value."""
         return 2.0 ** (self.exponent - self.man)
 
     @property
     def eps(self) -> float:
+        """Spacing of the values just above 1."""
         return 2.0**-self.man if self.floating else 2.0**self.exponent
 
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from pydantic import ValidationError
-
 import precision.data
-from precision.errors import PrecisionError, suggest
+from precision.errors import suggest
 from precision.grid.schema import Exclusion, Grid, Inclusion, Labelled, Selection, TrainingAxes
-from precision.grid.source import Source
+from precision.grid.source import Place, Source
 from precision.trial import Choice, Training, Trial
 
 BASELINE = Choice("float32")
@@ -48,16 +46,21 @@ def expand(grid: Grid, source: Source) -> list[Cell]:
     known = _axes(grid)
     for key in ("exclude", "include"):
         for index, selection in enumerate(getattr(grid, key)):
-            _check_selection(selection, known, lambda axis, text, i=index, k=key: source.error((k, i, axis), text))
+            _check_selection(selection, known, source, (key, index))
     if grid.report.baseline not in grid.policies:
         raise source.error(
             ("report", "baseline"),
-            f"report.baseline: unknown policy {grid.report.baseline!r}; {suggest(grid.report.baseline, grid.policies)}",
+            f"report.baseline: unknown policy {grid.report.baseline!r}; "
+            f"{suggest(grid.report.baseline, grid.policies)}",
         )
-    fingerprints = {d.label: precision.data.fingerprint(d.choice.name, d.choice.options) for d in grid.datasets}
-    cells = [cell for cell in _product(grid, fingerprints) if not any(_excluded(cell, e) for e in grid.exclude)]
-    for index, inclusion in enumerate(grid.include):
-        cells += _included(grid, fingerprints, inclusion, lambda text, i=index: source.error(("include", i, "training"), text))
+    fingerprints = {
+        d.label: precision.data.fingerprint(d.choice.name, d.choice.options) for d in grid.datasets
+    }
+    cells = [
+        cell for cell in _product(grid, fingerprints) if not any(_excluded(cell, e) for e in grid.exclude)
+    ]
+    for inclusion in grid.include:
+        cells += _included(grid, fingerprints, inclusion)
     unique = list({labels(cell): cell for cell in cells}.values())
     if not unique:
         raise source.error(("exclude",), "the grid is empty: exclude leaves no trial")
@@ -77,20 +80,14 @@ def _product(grid: Grid, fingerprints: Fingerprints) -> Iterator[Cell]:
         yield _cell(grid, fingerprints, dataset, architecture, policy, method, text, training, seed)
 
 
-def _included(
-    grid: Grid, fingerprints: Fingerprints, inclusion: Inclusion, error: Callable[[str], PrecisionError]
-) -> Iterator[Cell]:
+def _included(grid: Grid, fingerprints: Fingerprints, inclusion: Inclusion) -> Iterator[Cell]:
     trainings = _trainings(grid.training)
-    if inclusion.training:
-        # Options that the entry gives replace the grid's, and tables show them.
-        try:
-            axes = TrainingAxes.model_validate(inclusion.training)
-        except ValidationError as problem:
-            first = problem.errors()[0]
-            raise error(f"training.{first['loc'][0]}: {first['msg'].lower()}, but got {first['input']!r}") from None
-        given = {name: getattr(axes, name) for name in inclusion.training}
+    given = {name: getattr(inclusion.training, name) for name in inclusion.training.model_fields_set}
+    if given:  # these replace the grid's, and the tables show them
         merged = grid.training.model_copy(update=given)
-        trainings = [(_text(training, set(given) | _varying(merged)), training) for _, training in _trainings(merged)]
+        trainings = [
+            (_text(training, set(given) | _varying(merged)), training) for _, training in _trainings(merged)
+        ]
     methods = [inclusion.method] if inclusion.method else grid.methods
     for dataset, (text, training), method, architecture, policy, seed in itertools.product(
         _chosen(grid.datasets, inclusion.dataset),
@@ -144,7 +141,9 @@ def _text(training: Training, names: set[str]) -> str:
     def word(value: Any) -> str:
         return "default" if value is None else str(value)
 
-    return " ".join(f"{name}={word(getattr(training, name))}" for name in TrainingAxes.model_fields if name in names)
+    return " ".join(
+        f"{name}={word(getattr(training, name))}" for name in TrainingAxes.model_fields if name in names
+    )
 
 
 def _axes(grid: Grid) -> dict[str, list[str]]:
@@ -157,14 +156,14 @@ def _axes(grid: Grid) -> dict[str, list[str]]:
     }
 
 
-def _check_selection(
-    selection: Selection, known: dict[str, list[str]], error: Callable[[str, str], PrecisionError]
-) -> None:
+def _check_selection(selection: Selection, known: dict[str, list[str]], source: Source, place: Place) -> None:
     for axis, labels in known.items():
         patterns = getattr(selection, axis)
         for pattern in patterns if isinstance(patterns, list) else []:
             if not any(fnmatchcase(label, pattern) for label in labels):
-                raise error(axis, f"{axis} {pattern!r} is not in the grid; {suggest(pattern, labels)}")
+                raise source.error(
+                    (*place, axis), f"{axis} {pattern!r} is not in the grid; {suggest(pattern, labels)}"
+                )
 
 
 def _excluded(cell: Cell, exclusion: Exclusion) -> bool:

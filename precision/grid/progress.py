@@ -97,9 +97,6 @@ class ConsoleWatcher:
         if not self._console.is_terminal and time.monotonic() - self._spoke > self.QUIET:
             self._say(text)
 
-    def tick(self) -> None:
-        """Do nothing: rich repaints by itself."""
-
     def waiting(self, trial: Trial) -> None:
         """Say once for which trial another process is waited for."""
         if self._waiting != trial.id:
@@ -122,7 +119,10 @@ class ConsoleWatcher:
 
     def name(self, trial: Trial) -> str:
         """Return the labels of a trial, or its own names for a baseline that no cell shows."""
-        return self._names.get(trial.id) or f"{trial.dataset.name} {trial.architecture.name} float32 seed {trial.seed}"
+        return (
+            self._names.get(trial.id)
+            or f"{trial.dataset.name} {trial.architecture.name} float32 seed {trial.seed}"
+        )
 
     def _say(self, text: str) -> None:
         self._spoke = time.monotonic()

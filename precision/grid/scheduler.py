@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from pebble import ProcessExpired, ProcessPool
 
+from precision.errors import PrecisionError
 from precision.grid import worker
 from precision.grid.expand import needs_baseline
 from precision.grid.provenance import provenance
@@ -29,9 +30,6 @@ class Watcher(Protocol):
 
     def epoch(self, trial: Trial, row: dict[str, float]) -> None:
         """Hear of a finished epoch."""
-
-    def tick(self) -> None:
-        """Be called several times a second."""
 
     def waiting(self, trial: Trial) -> None:
         """Hear that another process is running the next trial."""
@@ -100,12 +98,13 @@ def _blocked(trial: Trial, store: Store, queue: deque[Trial]) -> str | None:
     return "failed"
 
 
-def _run(trial: Trial, pool: Any, events: Any, by_id: dict[str, Trial], watcher: Watcher, store: Store) -> str:
+def _run(
+    trial: Trial, pool: Any, events: Any, by_id: dict[str, Trial], watcher: Watcher, store: Store
+) -> str:
     watcher.started(trial)
     future = pool.schedule(worker.work, args=(trial.to_json(),))
     while not future.done():
         _listen(events, by_id, watcher)
-        watcher.tick()
         time.sleep(0.05)
     _listen(events, by_id, watcher)
     try:
@@ -115,10 +114,11 @@ def _run(trial: Trial, pool: Any, events: Any, by_id: dict[str, Trial], watcher:
         reason = f"the worker process died with exit code {error.exitcode}{_signal_name(error.exitcode)}"
         store.save(TrialResult(trial, "killed", reason=reason, provenance=provenance()))
         return "killed"
-    except OSError as error:  # a full disk: the result could not be stored
-        reason = f"the result could not be stored: {error}"
-        store.save(TrialResult(trial, "failed", reason=reason, provenance=provenance()))
-        return "failed"
+    except OSError as error:  # a full disk: no further trial could be stored either
+        raise PrecisionError(
+            f"{store.root}: a result could not be stored ({error.strerror or error}); make room and run "
+            "the same command again, finished trials are kept"
+        ) from None
 
 
 def _listen(events: Any, by_id: dict[str, Trial], watcher: Watcher) -> None:
@@ -132,8 +132,10 @@ def _signal_name(code: int | None) -> str:
     if code is None or code >= 0:
         return ""
     with contextlib.suppress(ValueError):
-        return f" ({signal.Signals(-code).name}; out of memory is the usual cause)" if code == -9 else (
-            f" ({signal.Signals(-code).name})"
+        return (
+            f" ({signal.Signals(-code).name}; out of memory is the usual cause)"
+            if code == -9
+            else (f" ({signal.Signals(-code).name})")
         )
     return ""
 

@@ -7,7 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 import architectures
 import precision.data
@@ -89,9 +97,18 @@ class TrainingAxes(Strict):
             raise PrecisionError(f"each value is listed once, but got {values!r}")
         return values
 
+    @model_validator(mode="after")
+    def _momentum_has_an_optimizer(self) -> TrainingAxes:
+        without = [name for name in self.optimizer if name not in ("sgd", "rmsprop")]
+        if any(self.momentum) and without:
+            raise PrecisionError(
+                f"momentum is an option of sgd and rmsprop, but the optimizer is {without[0]}"
+            )
+        return self
+
 
 class Selection(Strict):
-    """Cells of the grid, by the labels of its axes; a label may be a wildcard, and an absent key means all."""
+    """Cells of the grid, by the labels of its axes; a label may be a wildcard, no key means all."""
 
     dataset: Words = ["*"]
     architecture: Words = ["*"]
@@ -109,7 +126,7 @@ class Inclusion(Selection):
     """Cells to add: by a method of their own, or one of the grid's."""
 
     method: MethodChoice | None = None
-    training: dict[str, Any] = {}
+    training: TrainingAxes = Field(default_factory=TrainingAxes)
 
 
 class PublishedFigures(Strict):
@@ -150,13 +167,15 @@ class Grid(Strict):
         if isinstance(value, list):  # a list of format texts names each policy by its text
             value = {str(text): text for text in value}
         if not isinstance(value, dict):
-            raise PrecisionError(f"policies map a name to a format, such as 'half: float16', but got {value!r}")
+            raise PrecisionError(
+                f"policies map a name to a format, such as 'half: float16', but got {value!r}"
+            )
         policies = {}
         for name, spec in value.items():
             try:
                 policies[name] = spec if isinstance(spec, Policy) else parse_policy(spec)
             except PrecisionError as error:
-                raise _AtKey(name, str(error)) from None
+                raise _KeyError(name, str(error)) from None
         return policies
 
     @field_validator("datasets", "architectures", "methods")
@@ -176,7 +195,7 @@ class Grid(Strict):
         return seeds
 
 
-class _AtKey(PrecisionError):
+class _KeyError(PrecisionError):
     """An error in the value of one key of a mapping that is checked as a whole."""
 
     def __init__(self, key: str, text: str) -> None:
@@ -203,7 +222,7 @@ def _located(source: Source, error: ValidationError) -> PrecisionError:
     problem = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")[0]
     place = tuple(part for part in problem["loc"])
     cause = problem.get("ctx", {}).get("error")
-    if isinstance(cause, _AtKey):
+    if isinstance(cause, _KeyError):
         place = (*place, cause.key)
     # Where pydantic tried the branches of a union its place goes on past what the file has.
     words = ".".join(str(part) for part in place if isinstance(part, str) and _in_file(source, place, part))

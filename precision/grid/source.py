@@ -28,17 +28,25 @@ class _Loader(yaml.SafeLoader):
 
 
 _Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith((":bool", ":float", ":int", ":timestamp"))]
+    first: [
+        (tag, pattern)
+        for tag, pattern in resolvers
+        if not tag.endswith((":bool", ":float", ":int", ":timestamp"))
+    ]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
 _Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"[-+]?[0-9]+$"), list("-+0123456789"))
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
-    re.compile(r"(?:[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"),
+    re.compile(
+        r"(?:[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
+    ),
     list("-+0123456789."),
 )
-_Loader.add_constructor("tag:yaml.org,2002:int", lambda loader, node: int(loader.construct_scalar(node)))
+_Loader.add_constructor("tag:yaml.org,2002:int", lambda loader, node: int(str(node.value)))
 
 
 @dataclass(frozen=True)
@@ -76,13 +84,20 @@ def read(path: str | Path) -> Source:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or str(error).split("\n")[0]
         line = mark.line + 1 if mark else 1
-        raise PrecisionError(f"{path}:{line}: this is not YAML: {problem}; check the indentation and quotes") from None
+        raise PrecisionError(
+            f"{path}:{line}: this is not YAML: {problem}; check the indentation and quotes"
+        ) from None
     except RecursionError:
         raise PrecisionError(f"{path}: the entries are nested too deeply") from None
     if node is None:
-        raise PrecisionError(f"{path}: the file is empty; a grid needs at least name, architectures and policies")
+        raise PrecisionError(
+            f"{path}: the file is empty; a grid needs at least name, architectures and policies"
+        )
     if not isinstance(node, yaml.MappingNode):
-        raise PrecisionError(f"{path}:{node.start_mark.line + 1}: a grid is a mapping of keys such as 'name:', but got a {node.id}")
+        raise PrecisionError(
+            f"{path}:{node.start_mark.line + 1}: a grid is a mapping with keys such as 'name:', but this is "
+            f"{'a list' if isinstance(node, yaml.SequenceNode) else 'a single value'}"
+        )
     lines: dict[Place, int] = {}
     data = _Builder(path, lines).build(node, ())
     return Source(path, data, lines)
@@ -91,7 +106,9 @@ def read(path: str | Path) -> Source:
 def _text(path: Path) -> str:
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise PrecisionError(f"{path}: a grid file has at most {MAX_BYTES} bytes, but got {path.stat().st_size}")
+            raise PrecisionError(
+                f"{path}: a grid file has at most {MAX_BYTES} bytes, but got {path.stat().st_size}"
+            )
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         near = sorted(p.name for p in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
@@ -142,7 +159,9 @@ class _Builder:
                 raise self._error(key_node, "a key must be a word")
             key = str(key_node.value)
             if key in given:
-                raise self._error(key_node, f"duplicate key {key!r}; it is already given on line {given[key]}")
+                raise self._error(
+                    key_node, f"duplicate key {key!r}; it is already given on line {given[key]}"
+                )
             given[key] = self._lines[(*place, key)] = key_node.start_mark.line + 1
             result[key] = self.build(value_node, (*place, key))
         return result

@@ -35,7 +35,9 @@ class Store:
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
         if self.root.exists() and not self.root.is_dir():
-            raise PrecisionError(f"{self.root}: the store must be a folder, but this is a file; give another --store")
+            raise PrecisionError(
+                f"{self.root}: the store must be a folder, but this is a file; give another --store"
+            )
 
     def create(self) -> None:
         """Make the folder.
@@ -72,7 +74,9 @@ class Store:
         folder.mkdir(parents=True, exist_ok=True)
         if result.predictions is not None:
             predictions = result.predictions
-            _write(folder / "predictions.npy", lambda stream: np.save(stream, predictions, allow_pickle=False))
+            _write(
+                folder / "predictions.npy", lambda stream: np.save(stream, predictions, allow_pickle=False)
+            )
         record = {
             "schema": SCHEMA_VERSION,
             "id": result.trial.id,
@@ -88,32 +92,16 @@ class Store:
         _write(folder / "result.json", lambda stream: stream.write(text.encode()))
 
     def load(self, trial_id: str) -> TrialResult | None:
-        """Return the result of a trial without its predictions; None when there is none that can be trusted."""
+        """Return the result of a trial without its predictions, or None when none can be trusted."""
         path = self.folder(trial_id) / "result.json"
         try:
-            text = path.read_text(encoding="utf-8")
+            return _parse(path.read_text(encoding="utf-8"), trial_id)
         except FileNotFoundError:
             return None
-        except (OSError, UnicodeDecodeError) as error:
-            return _distrust(path, str(error))
-        try:
-            record = json.loads(text)
-            if record["schema"] != SCHEMA_VERSION:
-                return _distrust(path, f"it has schema {record['schema']}, not {SCHEMA_VERSION}")
-            trial = Trial.from_json(record["trial"])
-            if trial.id != trial_id or record["status"] not in STATUSES:
-                return _distrust(path, "it does not describe this trial")
-            return TrialResult(
-                trial=trial,
-                status=record["status"],
-                reason=record["reason"],
-                metrics=_with_nan(record["metrics"]),
-                facts=record["facts"],
-                history=[_with_nan(row) for row in record["history"]],
-                provenance=record["provenance"],
-            )
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            return _distrust(path, f"{type(error).__name__}: {error}")
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            text = f"{path}: this result cannot be trusted and is ignored ({type(error).__name__}: {error})"
+            warnings.warn(text, stacklevel=2)
+            return None
 
     def finished(self, trial: Trial) -> bool:
         """Return whether a trial needs no run: it is ``ok``, or ``diverged``, which another run repeats."""
@@ -149,5 +137,20 @@ def _with_nan(values: dict[str, float | str]) -> dict[str, float]:
     return {key: float(v) if isinstance(v, str) else v for key, v in values.items()}
 
 
-def _distrust(path: Path, why: str) -> None:
-    warnings.warn(f"{path}: this result cannot be trusted and is ignored ({why})", stacklevel=3)
+def _parse(text: str, trial_id: str) -> TrialResult:
+    """Return the result that a file describes; any error means that it is torn or foreign."""
+    record = json.loads(text)
+    if record["schema"] != SCHEMA_VERSION:
+        raise ValueError(f"it has schema {record['schema']}, not {SCHEMA_VERSION}")
+    trial = Trial.from_json(record["trial"])
+    if trial.id != trial_id or record["status"] not in STATUSES:
+        raise ValueError("it does not describe this trial")
+    return TrialResult(
+        trial=trial,
+        status=record["status"],
+        reason=record["reason"],
+        metrics=_with_nan(record["metrics"]),
+        facts=record["facts"],
+        history=[_with_nan(row) for row in record["history"]],
+        provenance=record["provenance"],
+    )

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import sys
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +31,30 @@ def start(store: Path, data_dir: Path | None, events: Any) -> None:
         events: a queue that receives (trial id, row of the history) after every epoch.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _silence():
+        import tensorflow  # noqa: F401
     from precision.methods.workbench import Workbench
 
     _state["store"] = Store(store)
     _state["events"] = events
     _state["bench"] = Workbench(data_dir, _state["store"].weights)
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """Drop what C++ code writes to standard error; TensorFlow's start-up remarks heed no setting.
+
+    A failure to import still raises.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def work(description: dict[str, Any]) -> str:

@@ -15,6 +15,8 @@ def float32(trial: Trial, bench: Workbench) -> Outcome:
 
     model = bench.network(trial)
     dataset = bench.dataset(trial.dataset)
-    trained = train(model, dataset, trial.training, trial.seed, bench.augmentation(trial.dataset), bench.report)
+    trained = train(
+        model, dataset, trial.training, trial.seed, bench.augmentation(trial.dataset), bench.report
+    )
     bench.save(trial, model)
     return Outcome(model, model, trained, timing="native")

@@ -1,8 +1,8 @@
 """Quantisation-aware training: the network learns while its forward pass is rounded.
 
-After B. Jacob et al. 2018, "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
-Inference" (arXiv:1712.05877): forward with rounded weights and activations, backward straight through, updates
-on the unrounded float32 weights.
+After B. Jacob et al. 2018, "Quantization and Training of Neural Networks for Efficient
+Integer-Arithmetic-Only Inference" (arXiv:1712.05877): forward with rounded weights and activations, backward
+straight through, updates on the unrounded float32 weights.
 """
 
 from __future__ import annotations
@@ -15,9 +15,12 @@ from precision.methods.workbench import Workbench
 from precision.quantization import Policy
 from precision.registry import METHODS, Rule
 from precision.trial import Trial
+
 Start = Annotated[str, Rule("baseline or scratch", lambda value: value in ("baseline", "scratch"))]
 Epochs = Annotated[int | None, Rule("a whole number above 0", lambda value: type(value) is int and value > 0)]
-Rate = Annotated[float | None, Rule("a number above 0", lambda value: type(value) in (int, float) and value > 0)]
+Rate = Annotated[
+    float | None, Rule("a number above 0", lambda value: type(value) in (int, float) and value > 0)
+]
 
 
 @METHODS.register("qat")
@@ -41,8 +44,11 @@ def qat(
     source = bench.baseline(trial) if start == "baseline" else bench.network(trial)
     bench.restart(trial)
     model = apply(source, Policy.from_json(trial.policy), trial.seed)
-    changes = {"epochs": epochs, "learning_rate": learning_rate}
-    training = replace(trial.training, **{k: v for k, v in changes.items() if v is not None})
+    training = replace(
+        trial.training,
+        epochs=epochs or trial.training.epochs,
+        learning_rate=learning_rate or trial.training.learning_rate,
+    )
     dataset = bench.dataset(trial.dataset)
     trained = train(model, dataset, training, trial.seed, bench.augmentation(trial.dataset), bench.report)
     bench.save(trial, model)

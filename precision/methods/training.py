@@ -12,19 +12,8 @@ import keras
 import numpy as np
 
 from precision.data import Augmentation, as_float
-from precision.errors import PrecisionError
 from precision.methods.evaluation import evaluate
 from precision.trial import Training
-
-OPTIMIZERS = {
-    "adadelta": keras.optimizers.Adadelta,
-    "adagrad": keras.optimizers.Adagrad,
-    "adam": keras.optimizers.Adam,
-    "adamw": keras.optimizers.AdamW,
-    "nadam": keras.optimizers.Nadam,
-    "rmsprop": keras.optimizers.RMSprop,
-    "sgd": keras.optimizers.SGD,
-}
 
 # Training steps in one call of the graph. It does not change a number; it saves a tenth of a small step.
 STEPS_PER_CALL = 10
@@ -33,21 +22,28 @@ EpochReport = Callable[[dict[str, float]], None]
 
 
 class Batches(keras.utils.PyDataset):
-    """Shuffled batches of training images; order and augmentation are functions of (seed, epoch)."""
+    """The shuffled batches of one epoch: a pure function of (seed, epoch), however often Keras reads them.
+
+    Args:
+        images, labels: the training data, (N, H, W, C) and (N,).
+        size: images per batch; the last one may have fewer.
+        epoch: counted from 1.
+        augmentation: moves each image, differently in every epoch.
+    """
 
     def __init__(
-        self, images: np.ndarray, labels: np.ndarray, size: int, seed: int, augmentation: Augmentation | None
+        self,
+        images: np.ndarray,
+        labels: np.ndarray,
+        size: int,
+        seed: int,
+        epoch: int,
+        augmentation: Augmentation | None = None,
     ) -> None:
         super().__init__()
         self._images, self._labels, self._size = images, labels, size
-        self._seed, self._augmentation = seed, augmentation
-        self._epoch = -1
-        self.on_epoch_end()
-
-    def on_epoch_end(self) -> None:
-        """Draw the order of the next epoch."""
-        self._epoch += 1
-        self._order = np.random.default_rng([self._seed, self._epoch]).permutation(len(self._images))
+        self._key, self._augmentation = [seed, epoch], augmentation
+        self._order = np.random.default_rng(self._key).permutation(len(images))
 
     def __len__(self) -> int:
         return math.ceil(len(self._images) / self._size)
@@ -56,17 +52,21 @@ class Batches(keras.utils.PyDataset):
         chosen = self._order[index * self._size : (index + 1) * self._size]
         images = as_float(self._images[chosen])
         if self._augmentation is not None:
-            images = self._augmentation.apply(images, np.random.default_rng([self._seed, self._epoch, index]))
+            images = self._augmentation.apply(images, np.random.default_rng([*self._key, index]))
         return images, self._labels[chosen]
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training yields: the history per epoch, wall seconds, and the epoch in which it diverged."""
+    """What a training yields: the history per epoch, and the epoch in which the loss was no longer finite."""
 
     history: list[dict[str, float]]
-    seconds: float
     diverged_in: int | None
+
+    @property
+    def seconds(self) -> float:
+        """Wall seconds of all epochs, without the evaluations between them."""
+        return sum(row["seconds"] for row in self.history)
 
 
 def prepare(model: Any, training: Training | None = None, steps: int = 0) -> None:
@@ -86,9 +86,15 @@ def prepare(model: Any, training: Training | None = None, steps: int = 0) -> Non
     )
 
 
-def train(model: Any, dataset: Any, training: Training, seed: int, augmentation: Augmentation | None,
-          report: EpochReport) -> Trained:
-    """Train a model in place and evaluate it on the test images after every epoch.
+def train(
+    model: Any,
+    dataset: Any,
+    training: Training,
+    seed: int,
+    augmentation: Augmentation | None,
+    report: EpochReport,
+) -> Trained:
+    """Train a model in place and evaluate it on the test images after every epoch; stop if the loss diverges.
 
     The test images steer nothing: no epoch and no setting is chosen by them. The seconds of an epoch leave
     the evaluation out.
@@ -96,50 +102,37 @@ def train(model: Any, dataset: Any, training: Training, seed: int, augmentation:
     Args:
         report: called after every epoch with its row of the history.
     """
-    batches = Batches(dataset.x_train, dataset.y_train, training.batch_size, seed, augmentation)
-    prepare(model, training, steps=len(batches) * training.epochs)
-    watch = _Watch(dataset, report)
-    model.fit(batches, epochs=training.epochs, shuffle=False, verbose=0, callbacks=[watch])
-    return Trained(watch.history, sum(row["seconds"] for row in watch.history), watch.diverged_in)
-
-
-class _Watch(keras.callbacks.Callback):
-    """Times each epoch, evaluates after it, and stops a training whose loss is no longer finite."""
-
-    def __init__(self, dataset: Any, report: EpochReport) -> None:
-        super().__init__()
-        self.history: list[dict[str, float]] = []
-        self.diverged_in: int | None = None
-        self._dataset, self._report = dataset, report
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        self._began = time.perf_counter()
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        seconds = time.perf_counter() - self._began
-        logs = logs or {}
-        tested = evaluate(self.model, self._dataset.x_test, self._dataset.y_test)
-        row = {
-            "epoch": epoch + 1,
-            "loss": float(logs["loss"]),
-            "accuracy": float(logs["accuracy"]),
-            "val_loss": tested.loss,
-            "val_accuracy": tested.accuracy,
-            "seconds": seconds,
-        }
-        self.history.append(row)
-        self._report(row)
-        if not math.isfinite(row["loss"]):
-            self.diverged_in = epoch + 1
-            self.model.stop_training = True
+    steps = math.ceil(len(dataset.x_train) / training.batch_size) * training.epochs
+    prepare(model, training, steps)
+    history: list[dict[str, float]] = []
+    for epoch in range(1, training.epochs + 1):
+        batches = Batches(dataset.x_train, dataset.y_train, training.batch_size, seed, epoch, augmentation)
+        began = time.perf_counter()
+        logs = model.fit(batches, shuffle=False, verbose=0).history
+        seconds = time.perf_counter() - began
+        tested = evaluate(model, dataset.x_test, dataset.y_test)
+        history.append(
+            {
+                "epoch": epoch,
+                "loss": float(logs["loss"][0]),
+                "accuracy": float(logs["accuracy"][0]),
+                "val_loss": tested.loss,
+                "val_accuracy": tested.accuracy,
+                "seconds": seconds,
+            }
+        )
+        report(history[-1])
+        if not math.isfinite(history[-1]["loss"]):
+            return Trained(history, diverged_in=epoch)
+    return Trained(history, diverged_in=None)
 
 
 def _optimizer(training: Training, steps: int) -> Any:
-    optimizer = OPTIMIZERS[training.optimizer]
-    options: dict[str, Any] = {"weight_decay": training.weight_decay or None}
+    optimizer = type(keras.optimizers.get(training.optimizer))
+    options: dict[str, Any] = {}
+    if training.weight_decay or training.optimizer == "adamw":  # whose own default is not zero
+        options["weight_decay"] = training.weight_decay
     if training.momentum:
-        if training.optimizer not in ("sgd", "rmsprop"):
-            raise PrecisionError(f"momentum is an option of sgd and rmsprop, but the optimizer is {training.optimizer}")
         options["momentum"] = training.momentum
     rate = training.learning_rate if training.learning_rate is not None else float(optimizer().learning_rate)
     if training.schedule == "cosine":

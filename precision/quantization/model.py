@@ -22,7 +22,9 @@ def sites(model: Any, policy: Policy) -> Sites:
         PrecisionError: when the policy names a layer that the model lacks, or the model is not functional.
     """
     if not isinstance(model, keras.Sequential | keras.src.models.Functional):
-        raise PrecisionError(f"a policy applies to functional and sequential Keras models, but got {type(model).__name__}")
+        raise PrecisionError(
+            f"a policy applies to functional and sequential Keras models, but got {type(model).__name__}"
+        )
     policy.check_layers(layer.name for layer in model.layers)
     found: Sites = {}
     for layer in model.layers:

@@ -13,11 +13,31 @@ from __future__ import annotations
 from typing import Any
 
 MOVING = frozenset(
-    "InputLayer Flatten Reshape Permute Dropout SpatialDropout2D MaxPooling1D MaxPooling2D MaxPooling3D "
-    "GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D ZeroPadding1D ZeroPadding2D ZeroPadding3D "
-    "Cropping1D Cropping2D Cropping3D Concatenate RepeatVector Identity".split()
+    [
+        "InputLayer",
+        "Flatten",
+        "Reshape",
+        "Permute",
+        "Dropout",
+        "SpatialDropout2D",
+        "MaxPooling1D",
+        "MaxPooling2D",
+        "MaxPooling3D",
+        "GlobalMaxPooling1D",
+        "GlobalMaxPooling2D",
+        "GlobalMaxPooling3D",
+        "ZeroPadding1D",
+        "ZeroPadding2D",
+        "ZeroPadding3D",
+        "Cropping1D",
+        "Cropping2D",
+        "Cropping3D",
+        "Concatenate",
+        "RepeatVector",
+        "Identity",
+    ]
 )
-FOLLOWING = frozenset("BatchNormalization Activation ReLU LeakyReLU ELU PReLU Softmax".split())
+FOLLOWING = frozenset(["BatchNormalization", "Activation", "ReLU", "LeakyReLU", "ELU", "PReLU", "Softmax"])
 
 
 def rounds_output(layer: Any) -> bool:
@@ -31,5 +51,7 @@ def rounds_output(layer: Any) -> bool:
 def reads_input(layer: Any) -> bool:
     """Return whether a layer of a functional model reads the images themselves."""
     return any(
-        type(parent.operation).__name__ == "InputLayer" for node in layer._inbound_nodes for parent in node.parent_nodes
+        type(parent.operation).__name__ == "InputLayer"
+        for node in layer._inbound_nodes
+        for parent in node.parent_nodes
     )

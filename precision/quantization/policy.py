@@ -76,7 +76,9 @@ class Policy:
         known = list(names)
         for pattern, _ in self.layers:
             if not any(fnmatchcase(name, pattern) for name in known):
-                raise PrecisionError(f"the policy's layer pattern {pattern!r} matches no layer; {suggest(pattern, known)}")
+                raise PrecisionError(
+                    f"the policy's layer pattern {pattern!r} matches no layer; {suggest(pattern, known)}"
+                )
 
     def to_json(self) -> dict[str, Any]:
         """Return the resolved policy as plain data, part of a trial's identity; empty for float32."""

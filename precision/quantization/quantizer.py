@@ -16,8 +16,8 @@ class Quantizer:
     """Rounds the tensors of one site of a layer.
 
     The format's parameters are non-trainable variables of the layer: to change the format is to assign them,
-    without a new trace. Backward the gradient passes straight through inside the range of the format, and stops
-    where the value was clipped.
+    without a new trace. Backward the gradient passes straight through inside the range of the format, and
+    stops where the value was clipped.
     """
 
     def __init__(self, layer: Any, site: str, number_format: NumberFormat, rounding: str) -> None:
@@ -39,7 +39,9 @@ class Quantizer:
             PrecisionError: when the format is not of the lattice family.
         """
         if not isinstance(number_format, Lattice):
-            raise PrecisionError(f"format {number_format.name} cannot be used inside a network; use a lattice format")
+            raise PrecisionError(
+                f"format {number_format.name} cannot be used inside a network; use a lattice format"
+            )
         self.number_format = number_format
         self.parameters.assign(number_format.parameters)
 

@@ -35,7 +35,9 @@ class Quantized(keras.layers.Wrapper):
         rounding: ``nearest`` or ``stochastic``.
     """
 
-    def __init__(self, layer: Any, formats: dict[str, str], rounding: str = "nearest", **options: Any) -> None:
+    def __init__(
+        self, layer: Any, formats: dict[str, str], rounding: str = "nearest", **options: Any
+    ) -> None:
         super().__init__(layer, **{"name": layer.name, **options})
         self.formats = dict(formats)
         self.rounding = rounding
@@ -58,7 +60,9 @@ class Quantized(keras.layers.Wrapper):
     def call(self, inputs: Any, **arguments: Any) -> Any:
         """Compute as the layer does, on rounded values."""
         layer = self.layer
-        replaced = [(v, q(v)) for v in layer.trainable_variables if (q := self.quantizers.get(slot_of(v) or ""))]
+        replaced = [
+            (v, q(v)) for v in layer.trainable_variables if (q := self.quantizers.get(slot_of(v) or ""))
+        ]
         if "inputs" in self.quantizers:
             inputs = keras.tree.map_structure(self.quantizers["inputs"], inputs)
         with keras.StatelessScope(state_mapping=replaced) as scope:

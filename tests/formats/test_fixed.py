@@ -10,7 +10,20 @@ from hypothesis import strategies as st
 from precision.errors import PrecisionError
 from precision.formats import parse
 
-FORMATS = [(1, 0), (2, 1), (4, 3), (4, 1), (6, 5), (8, 0), (8, 4), (8, 7), (8, -3), (8, 12), (16, 8), (16, 15)]
+FORMATS = [
+    (1, 0),
+    (2, 1),
+    (4, 3),
+    (4, 1),
+    (6, 5),
+    (8, 0),
+    (8, 4),
+    (8, 7),
+    (8, -3),
+    (8, 12),
+    (16, 8),
+    (16, 15),
+]
 
 
 def exact(x: float, wl: int, fl: int) -> float:
@@ -31,7 +44,9 @@ def test_every_value_every_middle_and_its_neighbours(wl, fl):
     half_steps = np.arange(-(2**wl) - 4, 2**wl + 5, dtype=np.float64) * step / 2
     x = half_steps.astype(np.float32)
     x = np.concatenate([x, np.nextafter(x, np.float32(np.inf)), np.nextafter(x, np.float32(-np.inf))])
-    x = np.concatenate([x, np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-40, -1e-40, 3e38, -3e38], np.float32)])
+    x = np.concatenate(
+        [x, np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-40, -1e-40, 3e38, -3e38], np.float32)]
+    )
     got = parse(f"fixed({wl},{fl})").quantize(x)
     expected = np.array([exact(v, wl, fl) for v in x], np.float32)
     np.testing.assert_array_equal(got, expected)
@@ -55,7 +70,9 @@ def test_tensors_give_the_same_bits_as_arrays(wl, fl):
 
     f = parse(f"fixed({wl},{fl})")
     x = np.random.default_rng(1).integers(0, 2**32, 200_000, dtype=np.uint32).view(np.float32)
-    np.testing.assert_array_equal(f.quantize(tf.constant(x)).numpy().view(np.uint32), f.quantize(x).view(np.uint32))
+    np.testing.assert_array_equal(
+        f.quantize(tf.constant(x)).numpy().view(np.uint32), f.quantize(x).view(np.uint32)
+    )
 
 
 @pytest.mark.parametrize(("wl", "fl"), FORMATS)
@@ -72,7 +89,9 @@ def test_wide_formats_are_carried_by_float32():
     np.testing.assert_array_equal(f.quantize(x), expected)
 
 
-@pytest.mark.parametrize("text", ["fixed(0,0)", "fixed(33,4)", "fixed(8,200)", "fixed(8,-200)", "fixed(8.5,4)", "fixed(True,4)"])
+@pytest.mark.parametrize(
+    "text", ["fixed(0,0)", "fixed(33,4)", "fixed(8,200)", "fixed(8,-200)", "fixed(8.5,4)", "fixed(True,4)"]
+)
 def test_out_of_range(text):
     with pytest.raises(PrecisionError, match="fixed"):
         parse(text)

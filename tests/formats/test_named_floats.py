@@ -129,7 +129,9 @@ def cast_22(x: np.ndarray) -> np.ndarray:
 
 def test_float64_is_rounded_once():
     # 1 + 2^-11 + 2^-40 lies above the middle of 1 and 1 + 2^-10; by way of float32 it would fall on it.
-    x = np.array([1 + 2.0**-11 + 2.0**-40, 1 + 3 * 2.0**-11 - 2.0**-40, -1 - 2.0**-11 - 2.0**-40, 1e300, np.nan])
+    x = np.array(
+        [1 + 2.0**-11 + 2.0**-40, 1 + 3 * 2.0**-11 - 2.0**-40, -1 - 2.0**-11 - 2.0**-40, 1e300, np.nan]
+    )
     with np.errstate(over="ignore"):
         expected = x.astype(np.float16).astype(np.float32)
     np.testing.assert_array_equal(parse("float16").quantize(x), expected)

@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 from precision.errors import PrecisionError
 from precision.formats import parse
 
-SMALL = ["fixed(4,2)", "fixed(8,4)", "float(2,1)", "float(4,3)", "float8_e4m3fn(overflow=saturate)", "float(5,2)"]
+SMALL = [
+    "fixed(4,2)",
+    "fixed(8,4)",
+    "float(2,1)",
+    "float(4,3)",
+    "float8_e4m3fn(overflow=saturate)",
+    "float(5,2)",
+]
 
 
 @given(st.sampled_from(SMALL), st.floats(width=32, allow_nan=False, allow_infinity=False))

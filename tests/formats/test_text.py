@@ -60,5 +60,8 @@ def test_refusals(text, message):
 
 
 def test_parsing_imports_no_framework():
-    code = "import sys, precision.formats as f; f.parse('fixed(8,4)'); sys.exit('keras' in sys.modules or 'tensorflow' in sys.modules)"
+    code = (
+        "import sys, precision.formats as f; f.parse('fixed(8,4)');"
+        "sys.exit('keras' in sys.modules or 'tensorflow' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -67,7 +67,9 @@ include:
 
 
 def test_a_list_in_training_is_an_axis(tmp_path):
-    found = cells(tmp_path, BASE.replace("learning_rate: 1e-3", "learning_rate: [1e-3, null], optimizer: [sgd, adam]"))
+    found = cells(
+        tmp_path, BASE.replace("learning_rate: 1e-3", "learning_rate: [1e-3, null], optimizer: [sgd, adam]")
+    )
     assert len(found) == 24 * 4
     assert {c.training for c in found} == {
         f"optimizer={o} learning_rate={r}" for o in ("sgd", "adam") for r in ("0.001", "default")
@@ -76,7 +78,11 @@ def test_a_list_in_training_is_an_axis(tmp_path):
 
 def test_the_identity_is_the_content_not_the_labels(tmp_path):
     first = {c.trial.id for c in cells(tmp_path, BASE)}
-    renamed = BASE.replace("half:", "sixteen:").replace("name: test", "name: other").replace("name: vgg,", "name: vgg, label: v,")
+    renamed = (
+        BASE.replace("half:", "sixteen:")
+        .replace("name: test", "name: other")
+        .replace("name: vgg,", "name: vgg, label: v,")
+    )
     assert {c.trial.id for c in cells(tmp_path, renamed)} == first
     assert not {c.trial.id for c in cells(tmp_path, BASE.replace("epochs: 2", "epochs: 3"))} & first
     assert not {c.trial.id for c in cells(tmp_path, BASE.replace("[0, 1]", "[2, 3]"))} & first
@@ -96,7 +102,12 @@ def test_identity_follows_the_content_of_files(tmp_path):
 
 
 def test_baselines_come_first_and_networks_stay_together(tmp_path):
-    trials = schedule(cells(tmp_path, BASE.replace("  float32: float32\n", "").replace("[0, 1]", "[0, 1]\nreport: {baseline: half}")))
+    trials = schedule(
+        cells(
+            tmp_path,
+            BASE.replace("  float32: float32\n", "").replace("[0, 1]", "[0, 1]\nreport: {baseline: half}"),
+        )
+    )
     seen = set()
     for trial in trials:
         if trial.method.name != "float32":
@@ -110,20 +121,37 @@ def test_baselines_come_first_and_networks_stay_together(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("lenet,", "lennet,", r"grid.yaml:3: architectures: unknown architecture 'lennet'; did you mean 'lenet'\?"),
+        (
+            "lenet,",
+            "lennet,",
+            r"grid.yaml:3: architectures: unknown architecture 'lennet'; did you mean 'lenet'\?",
+        ),
         ("width: 0.5", "widht: 0.5", r"grid.yaml:3: .*no option 'widht'; did you mean 'width'"),
         ("width: 0.5", "width: -1", r"grid.yaml:3: .*width"),
         ("[digits]", "[digit]", r"grid.yaml:2: .*unknown dataset 'digit'; did you mean 'digits'"),
-        ("half: float16", "half: flaot16", r"grid.yaml:7: .*unknown format 'flaot16'; did you mean 'float16'"),
+        (
+            "half: float16",
+            "half: flaot16",
+            r"grid.yaml:7: .*unknown format 'flaot16'; did you mean 'float16'",
+        ),
         ("weights:", "weigths:", r"grid.yaml:6: .*unknown slot 'weigths'; did you mean 'weights'"),
         ("fixed(8,4)", "fixed(0,0)", r"grid.yaml:6: .*1 <= wl <= 32 must hold, but got wl=0"),
         ("epochs: 2", "epoch: 2", r"grid.yaml:9: unknown key 'epoch'; did you mean 'epochs'"),
-        ("architectures:", "architecture:", r"grid.yaml:3: unknown key 'architecture'; did you mean 'architectures'"),
+        (
+            "architectures:",
+            "architecture:",
+            r"grid.yaml:3: unknown key 'architecture'; did you mean 'architectures'",
+        ),
         ("epochs: 2", "epochs: two", r"grid.yaml:9: training.epochs: .*integer, but got 'two'"),
         ("epochs: 2", "epochs: '2'", r"grid.yaml:9: training.epochs: .*integer, but got '2'"),
         ("epochs: 2", "epochs: 0", r"grid.yaml:9: training.epochs: .*greater than or equal to 1, but got 0"),
         ("epochs: 2", "epochs: true", r"grid.yaml:9: training.epochs: .*integer, but got True"),
         ("epochs: 2", "epochs: []", r"grid.yaml:9: training.epochs: an empty list asks for no trial"),
+        (
+            "epochs: 2",
+            "epochs: 2, momentum: 0.9",
+            r"grid.yaml:9: training: momentum is an option of sgd and rmsprop",
+        ),
         ("epochs: 2", "epochs: 2, optimizer: adm", r"grid.yaml:9: training.optimizer: .*did you mean 'adam'"),
         ("1e-3", "-1e-3", r"grid.yaml:9: training.learning_rate"),
         ("name: qat, epochs: 1", "name: qta", r"grid.yaml:8: .*unknown method 'qta'; did you mean 'qat'"),
@@ -137,9 +165,21 @@ def test_baselines_come_first_and_networks_stay_together(tmp_path):
         ("name: test", "name: ../x", r"grid.yaml:1: name: .*but got '../x'"),
         ("name: test\n", "", r"the key 'name' is missing"),
         ("seeds: [0, 1]", "exclude: [{}]", r"grid.yaml:10: the grid is empty: exclude leaves no trial"),
-        ("seeds: [0, 1]", "exclude: [{policy: fixd8}]", r"grid.yaml:10: policy 'fixd8' is not in the grid; did you mean 'fixed8'"),
-        ("seeds: [0, 1]", "exclude: [{polcy: fixed8}]", r"grid.yaml:10: unknown key 'polcy'; did you mean 'policy'"),
-        ("seeds: [0, 1]", "include: [{training: {epochs: x}}]", r"grid.yaml:10: training.epochs: .*but got 'x'"),
+        (
+            "seeds: [0, 1]",
+            "exclude: [{policy: fixd8}]",
+            r"grid.yaml:10: policy 'fixd8' is not in the grid; did you mean 'fixed8'",
+        ),
+        (
+            "seeds: [0, 1]",
+            "exclude: [{polcy: fixed8}]",
+            r"grid.yaml:10: unknown key 'polcy'; did you mean 'policy'",
+        ),
+        (
+            "seeds: [0, 1]",
+            "include: [{training: {epochs: x}}]",
+            r"grid.yaml:10: include.training.epochs: .*but got 'x'",
+        ),
         ("seeds: [0, 1]", "report: {tolerance: -1}", r"grid.yaml:10: report.tolerance"),
         ("seeds: [0, 1]", "report: {baseline: float23}", r"grid.yaml:10: .*did you mean 'float32'"),
     ],

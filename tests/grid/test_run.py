@@ -27,8 +27,10 @@ methods: [ptq, {name: qat, epochs: 1}]
 training: {epochs: 2, batch_size: 32, learning_rate: 1e-2}
 exclude: [{method: qat, policy: fixed3}, {method: qat, policy: broken}]
 """
-SLOW = TINY.replace("train_size: 200, ", "").replace("epochs: 2", "epochs: 40").replace("  broken", "  # broken")
-SLOW = SLOW.replace(', {method: qat, policy: broken}]', "]")
+SLOW = (
+    TINY.replace("train_size: 200, ", "").replace("epochs: 2", "epochs: 40").replace("  broken", "  # broken")
+)
+SLOW = SLOW.replace(", {method: qat, policy: broken}]", "]")
 
 
 def command(*words):
@@ -37,7 +39,9 @@ def command(*words):
 
 
 def run(*words, **options):
-    return subprocess.run(command(*words), capture_output=True, text=True, timeout=300, check=False, **options)
+    return subprocess.run(
+        command(*words), capture_output=True, text=True, timeout=300, check=False, **options
+    )
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +65,12 @@ def test_a_run_trains_evaluates_and_reports(finished):
     assert "Traceback" not in done.stderr
     assert "digits, ptq" in done.stdout and "report: reports/tiny/report.md" in done.stdout
     report = folder / "reports" / "tiny"
-    assert {p.name for p in report.iterdir()} >= {"report.md", "results.csv", "summary.csv", "accuracy_vs_bits.png"}
+    assert {p.name for p in report.iterdir()} >= {
+        "report.md",
+        "results.csv",
+        "summary.csv",
+        "accuracy_vs_bits.png",
+    }
     assert "matches no layer" in (report / "report.md").read_text()
     table = pd.read_csv(report / "results.csv")
     assert list(table["status"]) == ["ok", "ok", "ok", "failed", "ok", "ok"]
@@ -84,10 +93,21 @@ def test_every_trial_has_its_whole_record(finished):
         assert metrics["inference_images_per_second"] > 0
         assert result.provenance["machine"] and result.provenance["tensorflow"]
         trained = result.trial.method.name != "ptq"
-        assert len(result.history) == metrics["epochs"] == (result.trial.training.epochs if result.trial.method.name == "float32" else trained)
+        assert (
+            len(result.history)
+            == metrics["epochs"]
+            == (result.trial.training.epochs if result.trial.method.name == "float32" else trained)
+        )
         if trained:
             assert metrics["train_seconds"] >= metrics["seconds_per_epoch"] > 0
-            assert set(result.history[0]) == {"epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds"}
+            assert set(result.history[0]) == {
+                "epoch",
+                "loss",
+                "accuracy",
+                "val_loss",
+                "val_accuracy",
+                "seconds",
+            }
             assert result.history[-1]["val_accuracy"] == metrics["accuracy"]
     fixed3 = next(r for r in found.values() if r.trial.policy.get("weights") == "fixed(3,1)")
     assert fixed3.metrics["weight_bytes"] == int(np.ceil(3 * fixed3.metrics["parameters"] / 8))
@@ -110,7 +130,9 @@ def test_the_same_numbers_cold_alone_and_in_another_order(finished, tmp_path):
     lines = TINY.splitlines(keepends=True)
     lines[5:8] = lines[7:4:-1]
     (tmp_path / "tiny.yaml").write_text("".join(lines))
-    results = precision.run(tmp_path / "tiny.yaml", store=tmp_path / "runs", output=tmp_path / "out", quiet=True)
+    results = precision.run(
+        tmp_path / "tiny.yaml", store=tmp_path / "runs", output=tmp_path / "out", quiet=True
+    )
     first, store = results_of(folder)
     second, other = results_of(tmp_path)
     assert first.keys() == second.keys()
@@ -129,7 +151,9 @@ def test_the_same_numbers_cold_alone_and_in_another_order(finished, tmp_path):
 def test_plan_status_and_report(finished):
     folder, _ = finished
     planned = run("plan", "tiny.yaml", cwd=folder)
-    assert planned.returncode == 0 and "6 cells, 5 trials with their baselines, 4 of them done" in planned.stdout
+    assert (
+        planned.returncode == 0 and "6 cells, 5 trials with their baselines, 4 of them done" in planned.stdout
+    )
     status = run("status", "tiny.yaml", cwd=folder)
     assert "4 ok, 1 failed of 5 trials" in status.stdout and "matches no layer" in status.stdout
     fresh = run("status", "tiny.yaml", "--store", "elsewhere", cwd=folder)
@@ -142,7 +166,9 @@ def test_plan_status_and_report(finished):
 
 
 def _start(folder, *words):
-    return subprocess.Popen(command("run", "slow.yaml", *words), cwd=folder, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command("run", "slow.yaml", *words), cwd=folder, stderr=subprocess.PIPE, text=True
+    )
 
 
 def _await_line(process, start):
@@ -210,7 +236,9 @@ def _await_qat(folder):
 
 
 def test_a_training_that_diverges_is_named(tmp_path):
-    text = TINY.replace("learning_rate: 1e-2", "learning_rate: 1e30, optimizer: sgd").replace("  broken", "  # broken")
+    text = TINY.replace("learning_rate: 1e-2", "learning_rate: 1e30, optimizer: sgd").replace(
+        "  broken", "  # broken"
+    )
     (tmp_path / "tiny.yaml").write_text(text.replace(", {method: qat, policy: broken}]", "]"))
     done = run("run", "tiny.yaml", cwd=tmp_path)
     assert done.returncode == 1

@@ -10,7 +10,9 @@ from precision.errors import PrecisionError
 from precision.grid import Store
 from precision.trial import Choice, Training, Trial, TrialResult
 
-TRIAL = Trial(Choice("digits"), Choice("lenet", {"width": 0.5}), Choice("ptq"), {"weights": "float16"}, Training(), 0)
+TRIAL = Trial(
+    Choice("digits"), Choice("lenet", {"width": 0.5}), Choice("ptq"), {"weights": "float16"}, Training(), 0
+)
 
 
 def result(**changes):

@@ -31,7 +31,9 @@ def test_bits_of_activations():
     model = architectures.build("mlp")
     assert activation_bits(model, parse_policy("fixed(8,4)")) == 8
     assert activation_bits(model, parse_policy({"weights": "fixed(8,4)"})) == 32
-    assert math.isnan(activation_bits(model, parse_policy({"activations": "float16", "layers": {"logits": "float32"}})))
+    assert math.isnan(
+        activation_bits(model, parse_policy({"activations": "float16", "layers": {"logits": "float32"}}))
+    )
 
 
 def test_peak_memory_sees_what_was_freed():

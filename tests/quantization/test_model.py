@@ -12,7 +12,12 @@ from precision.quantization import apply, assign, parse_policy, structure
 from precision.quantization.points import reads_input, rounds_output
 from precision.quantization.wrapper import Quantized
 
-POLICY = {"weights": "fixed(8,6)", "biases": "fixed(6,4)", "activations": "fixed(8,4)", "inputs": "fixed(4,3)"}
+POLICY = {
+    "weights": "fixed(8,6)",
+    "biases": "fixed(6,4)",
+    "activations": "fixed(8,4)",
+    "inputs": "fixed(4,3)",
+}
 
 
 def images(n: int = 6) -> np.ndarray:
@@ -128,7 +133,11 @@ def test_one_step_is_one_point_of_rounding():
 
 def test_a_change_of_policy_is_no_new_trace(small):
     fixed, half = parse_policy("fixed(8,4)"), parse_policy("float16")
-    assert structure(small, fixed) == structure(small, half) != structure(small, parse_policy({"weights": "float16"}))
+    assert (
+        structure(small, fixed)
+        == structure(small, half)
+        != structure(small, parse_policy({"weights": "float16"}))
+    )
     quantised = apply(small, fixed)
     quantised.compile(jit_compile=False)
     quantised.predict_on_batch(images())
@@ -145,7 +154,9 @@ def test_a_change_of_policy_is_no_new_trace(small):
 
 def test_stochastic_rounding_differs_by_step_and_site_and_repeats_by_seed():
     inputs = keras.Input((1000,))
-    model = keras.Model(inputs, [layers.Rescaling(1.0, name="a")(inputs), layers.Rescaling(1.0, name="b")(inputs)])
+    model = keras.Model(
+        inputs, [layers.Rescaling(1.0, name="a")(inputs), layers.Rescaling(1.0, name="b")(inputs)]
+    )
     policy = parse_policy({"activations": "fixed(8,0)", "rounding": "stochastic"})
     x = np.full((1, 1000), 0.5, np.float32)
 

@@ -19,7 +19,11 @@ def test_a_later_pattern_wins():
     policy = parse_policy(
         {
             "weights": "float16",
-            "layers": {"conv*": {"weights": "fixed(8,6)"}, "conv2": {"weights": "fixed(4,3)"}, "logits": "float32"},
+            "layers": {
+                "conv*": {"weights": "fixed(8,6)"},
+                "conv2": {"weights": "fixed(4,3)"},
+                "logits": "float32",
+            },
         }
     )
     assert policy.for_layer("conv1").to_json() == {"weights": "fixed(8,6)"}

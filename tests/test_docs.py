@@ -1,0 +1,74 @@
+"""Documentation that is generated, or that can be run, is up to date."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from precision.formats import parse
+from precision.grid import expand, load_grid
+from precision.registry import FORMATS
+from precision.report.markdown import columns_document
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def test_the_columns_of_the_result_files():
+    assert (ROOT / "docs" / "results.md").read_text().endswith(columns_document())
+
+
+def test_every_format_is_described():
+    text = (ROOT / "docs" / "formats.md").read_text()
+    for name in FORMATS:
+        assert f"`{name}" in text
+
+
+def test_the_grid_of_the_readme(tmp_path):
+    text = re.search(r"```yaml\n(name: my-grid.*?)```", README, re.S).group(1)
+    (tmp_path / "my-grid.yaml").write_text(text)
+    assert len(expand(*load_grid(tmp_path / "my-grid.yaml"))) == (2 * 4 * 2 - 4) * 3
+
+
+def test_the_fragments_of_the_grid_page(tmp_path):
+    """Each fragment of docs/grid.md, put into a grid that has the other keys, is valid."""
+    rest = {
+        "name": "x",
+        "datasets": ["digits"],
+        "architectures": ["lenet", "vgg"],
+        "policies": {"float32": "float32", "fixed4": "fixed(4,3)", "float8": "float8_e5m2"},
+    }
+    fragments = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "grid.md").read_text(), re.S)
+    assert len(fragments) == 4
+    for number, fragment in enumerate(fragments):
+        keys = yaml.safe_load(fragment)
+        path = tmp_path / f"{number}.yaml"
+        path.write_text(yaml.safe_dump({k: v for k, v in rest.items() if k not in keys}) + fragment)
+        grid, source = load_grid(path)
+        if "policies" in keys:
+            grid.report.baseline = "half"
+        assert expand(grid, source)
+
+
+def test_the_formats_of_the_readme():
+    got = parse("fixed(8,4)").quantize(np.array([0.1, 3.14159, 100.0]))
+    np.testing.assert_array_equal(got, [0.125, 3.125, 7.9375])
+    assert "# [0.125, 3.125, 7.9375]" in README
+
+
+def test_every_path_that_the_readme_links_exists():
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert (ROOT / target).exists(), target
+
+
+def test_nothing_names_a_machine():
+    for path in [
+        *ROOT.glob("docs/*.md"),
+        *ROOT.glob("reports/*/*.md"),
+        ROOT / "README.md",
+        ROOT / "benchmarks/README.md",
+    ]:
+        assert "/work/" not in path.read_text(), path
+        assert "/tmp/" not in path.read_text(), path
+        assert "/root/" not in path.read_text(), path

@@ -1,0 +1,54 @@
+"""Every grid that ships is read, and run with its own axes at a reduced size."""
+
+import warnings
+from pathlib import Path
+
+import pytest
+import yaml
+
+import precision
+from precision.grid import expand, load_grid
+
+FILES = sorted((Path(__file__).parent.parent / "experiments").glob("*.yaml"))
+
+
+def test_there_are_experiments():
+    assert {path.name for path in FILES} >= {"quickstart.yaml", "mnist_formats.yaml", "adadelta.yaml"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.name)
+def test_is_valid(path):
+    assert expand(*load_grid(path))
+
+
+def reduced(grid):
+    """The same grid on a few digits, with thin networks and one epoch."""
+    grid["datasets"] = [{"name": "digits", "train_size": 60, "test_size": 20}]
+    thin = [dict(a) if isinstance(a, dict) else {"name": a} for a in grid["architectures"]]
+    grid["architectures"] = [
+        {**a, "width": 0.1, "label": a.get("label", a["name"])}
+        | ({"depth": 8} if a["name"] == "resnet" else {})
+        for a in thin
+    ]
+    for options in (grid["training"], *(i["training"] for i in grid.get("include", []) if "training" in i)):
+        if "epochs" in options:
+            options["epochs"] = [1, 2] if isinstance(options["epochs"], list) else 1
+    for inclusion in grid.get("include", []):
+        if isinstance(inclusion.get("method"), dict):
+            inclusion["method"]["epochs"] = 1
+    return grid
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.name)
+def test_runs_at_reduced_size(path, tmp_path):
+    # 1e-3 is a text to PyYAML; the grid's own reader takes it as the number that it is.
+    grid = reduced(yaml.safe_load(path.read_text().replace("1e-3", "0.001").replace("5e-4", "0.0005")))
+    small = tmp_path / path.name
+    small.write_text(yaml.safe_dump(grid, sort_keys=False))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        results = precision.run(small, store=tmp_path / "runs", output=tmp_path / "out", quiet=True)
+    cells = results.cells()
+    assert (cells["status"] == "ok").all(), cells[["architecture", "policy", "status", "reason"]]
+    assert len(cells) == len(expand(*load_grid(small)))
+    assert (tmp_path / "out" / "report.md").read_text().startswith(f"# {grid['name']}")
