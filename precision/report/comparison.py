@@ -114,9 +114,12 @@ def published(cells: pd.DataFrame, baseline: str, figures: Published) -> list[Ta
     for policy in named:
         header += [f"{escape(policy)} ours", f"{escape(policy)} published"]
     tables = []
-    for block in blocks(cells, baseline):
+    found = blocks(cells, baseline)
+    for block in found:
         table = pivot(cells, "accuracy", **block._asdict(), baseline=baseline)
         ours, usual = policies_of(table), common_n(table)
+        if len(found) > 1 and not set(named) & set(ours) - {baseline}:
+            continue  # the baseline alone stands beside the figures of another block already
         rows = []
         ordered = [name for name in table.index if name in figures.accuracy]
         for name in dict.fromkeys([*ordered, *figures.accuracy]):

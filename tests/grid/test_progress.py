@@ -1,0 +1,61 @@
+import io
+
+import pytest
+from rich.console import Console
+
+from precision.grid import expand, load_grid, schedule
+from precision.grid.progress import ConsoleWatcher, Estimate, duration
+from precision.trial import TrialResult
+
+GRID = """\
+name: t
+datasets: [digits]
+architectures: [lenet, vgg]
+policies: {a: float16, b: "fixed(8,4)"}
+report: {baseline: a}
+"""
+
+
+@pytest.fixture
+def cells(tmp_path):
+    (tmp_path / "t.yaml").write_text(GRID)
+    return expand(*load_grid(tmp_path / "t.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.4, "0 s"), (59.4, "59 s"), (61, "1 min 01 s"), (3599, "59 min 59 s"), (7380, "2 h 03 min")],
+)
+def test_durations(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_the_estimate_prefers_what_is_alike(cells):
+    trials = schedule(cells)  # per network: float32, a, b
+    estimate = Estimate(trials)
+    assert estimate.seconds_left() is None
+    estimate.add(trials[0], 100)
+    assert estimate.seconds_left() == 5 * 100
+    estimate.add(trials[1], 2)
+    assert estimate.seconds_left() == 2 + 100 + 2 + 2
+    estimate.add(trials[3], 300)
+    estimate.add(trials[4], 6)
+    assert estimate.seconds_left() == 2 + 6
+
+
+def test_a_line_per_trial_without_a_terminal(cells):
+    trials, out = schedule(cells), io.StringIO()
+    with ConsoleWatcher(trials, cells, Console(file=out, width=200)) as watcher:
+        watcher.QUIET = 0
+        watcher.started(trials[0])
+        watcher.epoch(trials[0], {"epoch": 1, "val_accuracy": 0.5, "seconds": 3})
+        watcher.finished(trials[0], TrialResult(trials[0], "ok", metrics={"accuracy": 0.98765}), 10)
+        watcher.finished(trials[1], TrialResult(trials[1], "failed", reason="[red]no[/red]"), 1)
+        watcher.waiting(trials[2])
+        watcher.waiting(trials[2])
+    assert out.getvalue().splitlines() == [
+        "digits lenet float32 seed 0: epoch 1, 50.00 % (3 s)",
+        "[1/6] digits lenet float32 seed 0: 98.77 % (10 s), about 50 s left",
+        "[2/6] digits lenet a ptq seed 0: failed: [red]no[/red], about 13 s left",
+        "digits lenet b ptq seed 0: another run is at it; waiting for its result",
+    ]

@@ -1,0 +1,103 @@
+"""What a worker keeps must not change a number."""
+
+import numpy as np
+import pytest
+
+from precision.methods.run import run_trial
+from precision.methods.workbench import Workbench
+from precision.quantization import parse_policy
+from precision.trial import Choice, Training, Trial
+
+POLICIES = {
+    "float32": "float32",
+    "half": "float16",
+    "fixed": "fixed(8,4)",
+    "weights": {"weights": "fixed(4,3)"},
+    "noisy": {"activations": "fixed(6,3)", "rounding": "stochastic"},
+}
+
+
+def trial(policy, method="ptq", seed=0, **options):
+    content = parse_policy(POLICIES[policy]).to_json()
+    return Trial(
+        Choice("digits", {"train_size": 100, "test_size": 60}),
+        Choice("mlp", {"width": 0.25}),
+        Choice(method, options) if content else Choice("float32"),
+        content,
+        Training(epochs=1, learning_rate=0.01),
+        seed,
+    )
+
+
+def bench(folder):
+    return Workbench(None, lambda trial_id: folder / f"{trial_id}.weights.h5")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with the trained baselines of two seeds."""
+    path = tmp_path_factory.mktemp("weights")
+    for seed in (0, 1):
+        run_trial(trial("float32", seed=seed), bench(path))
+    return path
+
+
+ORDER = [
+    ("half", 0),
+    ("noisy", 0),
+    ("fixed", 1),
+    ("weights", 0),
+    ("noisy", 1),
+    ("noisy", 0),
+    ("half", 1),
+    ("fixed", 0),
+]
+
+
+def numbers(result):
+    return result.metrics["accuracy"], result.metrics["loss"], result.predictions.tobytes()
+
+
+def test_a_warm_worker_gives_the_numbers_of_a_cold_one(folder):
+    warm = bench(folder)
+    for policy, seed in ORDER:
+        cold = run_trial(trial(policy, seed=seed), bench(folder))
+        assert numbers(run_trial(trial(policy, seed=seed), warm)) == numbers(cold), (policy, seed)
+
+
+def test_policies_of_one_structure_share_a_model(folder):
+    warm = bench(folder)
+    models = {p: warm.quantised(trial(p), parse_policy(POLICIES[p])) for p in ("half", "fixed", "weights")}
+    assert models["half"] is models["fixed"]
+    assert models["half"] is not models["weights"]
+
+
+@pytest.mark.parametrize("start", ["baseline", "scratch"])
+def test_training_repeats_whatever_ran_before(folder, start):
+    one = trial("fixed", "qat", start=start)
+    alone = run_trial(one, bench(folder))
+    warm = bench(folder)
+    run_trial(trial("noisy", seed=1), warm)
+    run_trial(trial("half"), warm)
+    again = run_trial(one, warm)
+    assert numbers(again) == numbers(alone)
+    assert alone.history[0]["loss"] == again.history[0]["loss"]
+
+
+def test_qat_starts_where_it_says(folder):
+    started = {
+        s: run_trial(trial("half", "qat", start=s), bench(folder)).history[0]["loss"]
+        for s in ("baseline", "scratch")
+    }
+    assert started["baseline"] < started["scratch"]
+    options = {"epochs": 3, "learning_rate": 1e-4}
+    assert run_trial(trial("half", "qat", **options), bench(folder)).metrics["epochs"] == 3
+
+
+def test_trained_weights_are_kept(folder):
+    result = run_trial(trial("fixed", "qat"), bench(folder))
+    assert (folder / f"{result.trial.id}.weights.h5").exists()
+    assert not list(folder.glob("draft*"))
+    ptq = run_trial(trial("fixed"), bench(folder))
+    assert not (folder / f"{ptq.trial.id}.weights.h5").exists()
+    assert np.isnan(ptq.metrics["train_seconds"])
