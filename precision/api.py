@@ -8,6 +8,7 @@ results.histories        # loss and accuracy per epoch
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,7 +48,7 @@ def run(
     from rich.console import Console
 
     from precision import report
-    from precision.analysis.collect import collect, default_output
+    from precision.analysis.collect import collect
     from precision.data.locate import data_directory
     from precision.grid import Store, expand, load_grid, schedule
     from precision.grid.progress import ConsoleWatcher
@@ -58,14 +59,10 @@ def run(
     folder = data_directory(data_dir)
     results_store = Store(store)
     results_store.create()
-    target = Path(output) if output is not None else default_output(parsed)
-    if target.exists() and not target.is_dir():
-        raise source.error(
-            (), f"the report goes into a folder, but {target} is a file; give another --output"
-        )
+    target = report_folder(output, parsed.name)
     trials = schedule(cells)
-    _check_data(trials, results_store, folder)
     left = [trial for trial in trials if not results_store.finished(trial)]
+    _check_data(left, trials, results_store, folder)
     with ConsoleWatcher(left, cells, Console(stderr=True, quiet=quiet)) as watcher:
         run_trials(left, results_store, folder, watcher)
     results = collect(parsed, source, cells, results_store)
@@ -73,15 +70,32 @@ def run(
     return results
 
 
-def _check_data(trials: list[Trial], store: Store, data_dir: Path | None) -> None:
-    """Load every data set once, before anything is trained.
+def report_folder(output: str | Path | None, name: str) -> Path:
+    """Return the folder of a report, ready to be written; by default reports/<name of the grid>.
+
+    Raises:
+        PrecisionError: when nothing can be written there.
+    """
+    folder = Path(output) if output is not None else Path("reports") / name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        raise PrecisionError(
+            f"{folder}: the report cannot be written here ({error.strerror}); give another --output"
+        ) from None
+
+
+def _check_data(left: list[Trial], trials: list[Trial], store: Store, data_dir: Path | None) -> None:
+    """Load every data set of the trials that are left once, before anything is trained.
 
     A missing or corrupt file is told now, and a download shows its progress. Files of the same name may hold
     other images than those that stored results are of, for example a part of CIFAR-10: the two never mix.
     """
     from precision import data
 
-    for choice in {repr(trial.dataset): trial.dataset for trial in trials}.values():
+    for choice in {repr(trial.dataset): trial.dataset for trial in left}.values():
         dataset = data.load(choice.name, data_dir=data_dir, **choice.options)
         digest = dataset.digest()
         for trial in trials:

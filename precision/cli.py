@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
@@ -34,8 +35,6 @@ RUNS = Path("runs")
 def run(grid: GridFile, data_dir: DataDir = None, store: StoreDir = RUNS, output: OutputDir = None) -> None:
     """Run the trials of GRID that have no result yet, and write the report."""
     import precision
-    from precision.analysis.collect import default_output
-    from precision.grid import load_grid
     from precision.report import pivot_text
 
     try:
@@ -47,7 +46,7 @@ def run(grid: GridFile, data_dir: DataDir = None, store: StoreDir = RUNS, output
         )
         raise typer.Exit(130) from None
     typer.echo(pivot_text(results))
-    typer.echo(f"\nreport: {(output or default_output(load_grid(grid)[0])) / 'report.md'}")
+    typer.echo(f"\nreport: {(output or Path('reports') / results.name) / 'report.md'}")
     bad = [row for row in results.cells().itertuples() if row.status != "ok"]
     if bad:
         typer.echo(
@@ -89,12 +88,13 @@ def plan(grid: GridFile, store: StoreDir = RUNS) -> None:
 def report(grid: GridFile, store: StoreDir = RUNS, output: OutputDir = None) -> None:
     """Write the report of GRID from the results there are; run nothing."""
     from precision import report as reports
-    from precision.analysis.collect import collect, default_output
+    from precision.analysis.collect import collect
+    from precision.api import report_folder
     from precision.grid import Store, expand, load_grid
 
     parsed, source = load_grid(grid)
     results = collect(parsed, source, expand(parsed, source), Store(store))
-    path = reports.write(results, output or default_output(parsed))
+    path = reports.write(results, report_folder(output, parsed.name))
     typer.echo(reports.pivot_text(results))
     typer.echo(f"\nreport: {path}")
 
@@ -165,8 +165,13 @@ def _print_table(header: tuple[str, ...], rows: Iterable[tuple[object, ...]]) ->
     typer.echo(tabulate([[str(cell) for cell in row] for row in rows], headers=header, disable_numparse=True))
 
 
+def _print_warning(message: Warning | str, *_: object, **__: object) -> None:
+    print(f"precision: warning: {message}", file=sys.stderr)
+
+
 def main() -> None:
     """Run a command; what the user can mend ends with one sentence and exit code 2."""
+    warnings.showwarning = _print_warning
     try:
         app()
     except PrecisionError as error:
@@ -174,3 +179,6 @@ def main() -> None:
         sys.exit(2)
     except BrokenPipeError:
         sys.exit(141)
+    except OSError as error:  # a full disk or a folder that was taken away
+        print(f"precision: {error}; finished trials are kept", file=sys.stderr)
+        sys.exit(2)

@@ -14,6 +14,14 @@ class PrecisionError(ValueError):
     """
 
 
+class PlacedError(PrecisionError):
+    """A mistake inside a nested value; ``place`` is the way to it: keys and indices from the outside in."""
+
+    def __init__(self, place: tuple[str | int, ...], text: str) -> None:
+        super().__init__(text)
+        self.place = place
+
+
 def suggest(received: object, known: Iterable[str]) -> str:
     """Return ``"did you mean 'x'?"`` for a near miss, otherwise the list of what is known."""
     names = sorted(known)

@@ -67,7 +67,11 @@ class Trial:
     @property
     def id(self) -> str:
         """Twelve hexadecimal digits of the sha256 of the content and NUMERICS_VERSION."""
-        content = json.dumps({"numerics": NUMERICS_VERSION, **self.to_json()}, sort_keys=True)
+        data = self.to_json()
+        if self.fingerprint is not None:  # the content of the files counts, not where they lie
+            options = data["dataset"]["options"]
+            data["dataset"]["options"] = {k: v for k, v in options.items() if not k.endswith("path")}
+        content = json.dumps({"numerics": NUMERICS_VERSION, **data}, sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:12]
 
     @property
@@ -100,11 +104,11 @@ class TrialResult:
     Attributes:
         status: one of STATUSES; ``reason`` says in one sentence why it is not ``ok``.
         metrics: numbers by name: accuracy (fraction), loss (nats), bytes, seconds, images per second.
-        facts: texts by name: the dataset's title, the formats of the slots, the timing mark.
+        facts: texts by name: the dataset's title, the digest of its images, the timing mark.
         history: one mapping per epoch: epoch, loss, accuracy, val_loss, val_accuracy, seconds.
-        provenance: versions, machine, threads, commit, command.
-        predictions: the predicted class of every test image, shape (test images,), uint8 (uint16 for more
-            than 256 classes).
+        provenance: versions, machine, threads, commit, time.
+        predictions: the predicted class of every test image, shape (test images,), uint8 (uint16 from 256
+            classes on); the largest value of the type stands for no prediction.
     """
 
     trial: Trial

@@ -89,16 +89,15 @@ def test_wrong_folders(tmp_path):
     assert "nowhere" in text and "PRECISION_DATA" in text
     (tmp_path / "file").touch()
     assert "must be a folder" in refused(precision("run", path, "--store", tmp_path / "file"))
-    assert "is a file" in refused(
-        precision(
-            "run",
-            write(tmp_path, GRID.format(dataset="digits")),
-            "--store",
-            tmp_path / "r",
-            "--output",
-            tmp_path / "file",
-        )
-    )
+
+
+def test_a_report_folder_that_cannot_be(tmp_path):
+    path = write(tmp_path, GRID.format(dataset="digits"))
+    (tmp_path / "file").touch()
+    for command in ("run", "report"):
+        for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+            words = (command, path, "--store", tmp_path / "runs", "--output", folder)
+            assert "the report cannot be written here" in refused(precision(*words))
 
 
 def test_a_corrupt_file_is_named_before_anything_is_trained(tmp_path):

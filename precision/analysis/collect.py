@@ -55,7 +55,7 @@ def collect(grid: Grid, source: Source, cells: list[Cell], store: Store) -> Resu
 
 
 def _row(cell: Cell, result: TrialResult | None, shared: bool) -> dict[str, Any]:
-    metrics = result.metrics if result else {}
+    metrics = result.metrics if result and result.status == "ok" else {}
     row: dict[str, Any] = {
         "trial": cell.trial.id,
         "dataset": cell.dataset,
@@ -129,8 +129,3 @@ def _environment(results: list[TrialResult]) -> dict[str, str]:
         if values:
             environment[key] = ", ".join(values)
     return environment
-
-
-def default_output(grid: Grid) -> Path:
-    """Return the folder of a grid's report: reports/<name of the grid>."""
-    return Path("reports") / grid.name

@@ -46,11 +46,12 @@ def visible_files(folder: Path) -> list[Path]:
 
 def _contents(path: Path) -> list[tuple[str, str]]:
     """Return the relative name and the sha256 of a file, or of each file below a folder."""
-    files = visible_files(path) if path.is_dir() else [path]
     try:
+        files = visible_files(path) if path.is_dir() else [path]
         return [("" if file == path else file.relative_to(path).as_posix(), _sha256(file)) for file in files]
-    except OSError as error:
-        raise PrecisionError(f"{error.filename}: cannot be read ({error.strerror}); check the path") from None
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise PrecisionError(f"{str(path)[:200]!r}: cannot be read ({why}); check the path") from None
 
 
 def _sha256(path: Path) -> str:

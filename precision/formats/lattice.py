@@ -97,7 +97,12 @@ class Lattice(NumberFormat):
             raise PrecisionError("stochastic rounding needs key=..., for example key=(seed, step)")
         words = noise.key(key) if rounding == "stochastic" else None
         if isinstance(x, np.ndarray | np.generic):
-            x = backend.float32_array(x, odd=self.man <= 21 and rounding == "nearest")
+            wide = not self.floating and self.bits > 23  # its codes need more bits than float32 has
+            x = np.asarray(x)
+            if wide and rounding == "nearest" and x.dtype.kind in "fiu" and x.dtype.itemsize == 8:
+                step = 2.0**self.exponent
+                x = np.rint(x / step) * step
+            x = backend.float32_array(x, odd=rounding == "nearest" and self.man <= 21 and not wide)
             return round_array(x, self._words, words)
         return backend.straight_through(round_tensor, backend.float32_tensor(x), self._words, words)
 

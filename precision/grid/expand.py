@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
+from pydantic import ValidationError
+
 import precision.data
-from precision.errors import suggest
+from precision.errors import PrecisionError, suggest
 from precision.grid.schema import Exclusion, Grid, Inclusion, Labelled, Selection, TrainingAxes
 from precision.grid.source import Place, Source
 from precision.trial import Choice, Training, Trial
@@ -44,8 +46,9 @@ def expand(grid: Grid, source: Source) -> list[Cell]:
         if not getattr(grid, axis):
             raise source.error((axis,), f"the grid is empty: {axis} lists nothing")
     known = _axes(grid)
-    for key in ("exclude", "include"):
-        for index, selection in enumerate(getattr(grid, key)):
+    selections: dict[str, list[Any]] = {"exclude": grid.exclude, "include": grid.include}
+    for key, entries in selections.items():
+        for index, selection in enumerate(entries):
             _check_selection(selection, known, source, (key, index))
     if grid.report.baseline not in grid.policies:
         raise source.error(
@@ -53,18 +56,29 @@ def expand(grid: Grid, source: Source) -> list[Cell]:
             f"report.baseline: unknown policy {grid.report.baseline!r}; "
             f"{suggest(grid.report.baseline, grid.policies)}",
         )
-    fingerprints = {
-        d.label: precision.data.fingerprint(d.choice.name, d.choice.options) for d in grid.datasets
-    }
-    cells = [
-        cell for cell in _product(grid, fingerprints) if not any(_excluded(cell, e) for e in grid.exclude)
-    ]
-    for inclusion in grid.include:
-        cells += _included(grid, fingerprints, inclusion)
-    unique = list({labels(cell): cell for cell in cells}.values())
-    if not unique:
+    fingerprints = {d.label: _fingerprint(d, source, ("datasets", i)) for i, d in enumerate(grid.datasets)}
+    cells: dict[tuple[Any, ...], Cell] = {}
+    for cell in _product(grid, fingerprints):
+        if not any(_excluded(cell, exclusion) for exclusion in grid.exclude):
+            cells[labels(cell)] = cell
+    for index, inclusion in enumerate(grid.include):
+        for cell in _included(grid, fingerprints, inclusion, source, ("include", index, "training")):
+            if cells.setdefault(labels(cell), cell).trial != cell.trial:
+                raise source.error(
+                    ("include", index),
+                    f"{' '.join(str(word) for word in labels(cell) if word != '')} stands for another trial "
+                    "already; give the method a 'label:' of its own",
+                )
+    if not cells:
         raise source.error(("exclude",), "the grid is empty: exclude leaves no trial")
-    return unique
+    return list(cells.values())
+
+
+def _fingerprint(dataset: Labelled, source: Source, place: Place) -> str | None:
+    try:
+        return precision.data.fingerprint(dataset.choice.name, dataset.choice.options)
+    except PrecisionError as error:
+        raise source.error(place, str(error)) from None
 
 
 def labels(cell: Cell) -> tuple[Any, ...]:
@@ -80,11 +94,16 @@ def _product(grid: Grid, fingerprints: Fingerprints) -> Iterator[Cell]:
         yield _cell(grid, fingerprints, dataset, architecture, policy, method, text, training, seed)
 
 
-def _included(grid: Grid, fingerprints: Fingerprints, inclusion: Inclusion) -> Iterator[Cell]:
+def _included(
+    grid: Grid, fingerprints: Fingerprints, inclusion: Inclusion, source: Source, place: Place
+) -> Iterator[Cell]:
     trainings = _trainings(grid.training)
     given = {name: getattr(inclusion.training, name) for name in inclusion.training.model_fields_set}
     if given:  # these replace the grid's, and the tables show them
-        merged = grid.training.model_copy(update=given)
+        try:
+            merged = TrainingAxes.model_validate({**grid.training.model_dump(), **given})
+        except ValidationError as problem:
+            raise source.error(place, f"include.training: {problem.errors()[0]['ctx']['error']}") from None
         trainings = [
             (_text(training, set(given) | _varying(merged)), training) for _, training in _trainings(merged)
         ]
@@ -147,12 +166,11 @@ def _text(training: Training, names: set[str]) -> str:
 
 
 def _axes(grid: Grid) -> dict[str, list[str]]:
-    added = [inclusion.method.label for inclusion in grid.include if inclusion.method]
     return {
         "dataset": [d.label for d in grid.datasets],
         "architecture": [a.label for a in grid.architectures],
         "policy": list(grid.policies),
-        "method": [*(m.label for m in grid.methods), *added],
+        "method": [m.label for m in grid.methods],
     }
 
 
@@ -160,7 +178,7 @@ def _check_selection(selection: Selection, known: dict[str, list[str]], source: 
     for axis, labels in known.items():
         patterns = getattr(selection, axis)
         for pattern in patterns if isinstance(patterns, list) else []:
-            if not any(fnmatchcase(label, pattern) for label in labels):
+            if not any(_matches(label, [pattern]) for label in labels):
                 raise source.error(
                     (*place, axis), f"{axis} {pattern!r} is not in the grid; {suggest(pattern, labels)}"
                 )
@@ -181,7 +199,7 @@ def _chosen(entries: list[Labelled], patterns: list[str]) -> list[Labelled]:
 
 
 def _matches(label: str, patterns: Iterable[str]) -> bool:
-    return any(fnmatchcase(label, pattern) for pattern in patterns)
+    return any(label == pattern or fnmatchcase(label, pattern) for pattern in patterns)
 
 
 def needs_baseline(trial: Trial) -> bool:
@@ -200,4 +218,10 @@ def schedule(cells: Iterable[Cell]) -> list[Trial]:
         if needs_baseline(trial):
             group.setdefault(trial.baseline.id, trial.baseline)
         group.setdefault(trial.id, trial)
-    return [trial for group in groups.values() for trial in group.values()]
+    ordered: list[Trial] = []
+    for group in groups.values():  # one baseline after another, so that each is loaded once
+        ranks: dict[str, int] = {}
+        for trial in group.values():
+            ranks.setdefault(trial.baseline.id, len(ranks))
+        ordered += sorted(group.values(), key=lambda trial: ranks[trial.baseline.id])
+    return ordered

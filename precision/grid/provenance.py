@@ -23,10 +23,15 @@ def provenance() -> dict[str, str]:
         "machine": machine(),
         "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
         "system": platform.platform(),
-        "threads": str(os.cpu_count()),
+        "threads": str(threads()),
         "commit": commit(),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def threads() -> int:
+    """Return how many processors this process may use, which is how many threads TensorFlow starts."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @functools.cache

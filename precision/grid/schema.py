@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -20,7 +21,7 @@ from pydantic import (
 import architectures
 import precision.data
 import precision.methods  # files the methods
-from precision.errors import PrecisionError
+from precision.errors import PlacedError, PrecisionError, suggest
 from precision.grid.source import Source, read
 from precision.quantization import Policy, parse_policy
 from precision.registry import METHODS
@@ -48,11 +49,20 @@ def _choice(check: Callable[[str, dict[str, Any]], None]) -> Callable[[Any], Any
             raise PrecisionError(f"write a name, or a mapping with 'name:' and options, but got {entry!r}")
         options = dict(options)
         name = options.pop("name")
-        label = str(options.pop("label", name))
+        label = options.pop("label", None)
+        label = name if label is None else label
+        _check_label(label, ("label",))
         check(name, options)
-        return Labelled(label=label, choice=Choice(name, options))
+        return Labelled(label=str(label), choice=Choice(name, options))
 
     return read_choice
+
+
+def _check_label(label: Any, place: tuple[str | int, ...]) -> None:
+    """Refuse what a table cannot show as the name of a row or a column."""
+    text = str(label)
+    if isinstance(label, list | dict) or not text.strip() or not text.isprintable() or len(text) > 64:
+        raise PlacedError(place, f"a label is a printable text of 1 to 64 characters, but got {label!r}")
 
 
 def _method(name: str, options: dict[str, Any]) -> None:
@@ -69,16 +79,17 @@ DatasetChoice = Annotated[Labelled, BeforeValidator(_choice(precision.data.check
 ArchitectureChoice = Annotated[Labelled, BeforeValidator(_choice(architectures.check))]
 MethodChoice = Annotated[Labelled, BeforeValidator(_choice(_method))]
 Words = Annotated[list[str], BeforeValidator(_as_list)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
 
 class Strict(BaseModel):
     """A part of the file: unknown keys are errors, and a text is never taken for a number."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(extra="forbid", strict=True, arbitrary_types_allowed=True, allow_inf_nan=False)
 
 
-class TrainingAxes(Strict):
-    """How networks are trained (``trial.Training``); an option may list several values, each a trial."""
+class TrainingOptions(Strict):
+    """Options of ``trial.Training``; each may list several values, and each value is a trial of its own."""
 
     epochs: Annotated[list[Annotated[int, Field(ge=1)]], BeforeValidator(_as_list)] = [5]
     batch_size: Annotated[list[Annotated[int, Field(ge=1)]], BeforeValidator(_as_list)] = [128]
@@ -97,6 +108,10 @@ class TrainingAxes(Strict):
             raise PrecisionError(f"each value is listed once, but got {values!r}")
         return values
 
+
+class TrainingAxes(TrainingOptions):
+    """How networks are trained: the options, which must agree with each other."""
+
     @model_validator(mode="after")
     def _momentum_has_an_optimizer(self) -> TrainingAxes:
         without = [name for name in self.optimizer if name not in ("sgd", "rmsprop")]
@@ -113,7 +128,7 @@ class Selection(Strict):
     dataset: Words = ["*"]
     architecture: Words = ["*"]
     policy: Words = ["*"]
-    seed: Annotated[list[int] | None, BeforeValidator(lambda e: e if e is None else _as_list(e))] = None
+    seed: Annotated[list[Seed] | None, BeforeValidator(lambda e: e if e is None else _as_list(e))] = None
 
 
 class Exclusion(Selection):
@@ -126,7 +141,7 @@ class Inclusion(Selection):
     """Cells to add: by a method of their own, or one of the grid's."""
 
     method: MethodChoice | None = None
-    training: TrainingAxes = Field(default_factory=TrainingAxes)
+    training: TrainingOptions = Field(default_factory=TrainingOptions)
 
 
 class PublishedFigures(Strict):
@@ -149,33 +164,58 @@ class ReportOptions(Strict):
 class Grid(Strict):
     """A grid file: axes whose product is the trials, less ``exclude``, plus ``include``."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    name: str
     description: str = ""
-    datasets: list[DatasetChoice]
-    architectures: list[ArchitectureChoice]
+    datasets: Annotated[list[DatasetChoice], BeforeValidator(_as_list)]
+    architectures: Annotated[list[ArchitectureChoice], BeforeValidator(_as_list)]
     policies: dict[str, Policy]
-    methods: list[MethodChoice] = Field(default_factory=lambda: [Labelled(label="ptq", choice=Choice("ptq"))])
+    methods: Annotated[list[MethodChoice], BeforeValidator(_as_list)] = Field(
+        default_factory=lambda: [Labelled(label="ptq", choice=Choice("ptq"))]
+    )
     training: TrainingAxes = Field(default_factory=TrainingAxes)
-    seeds: list[Annotated[int, Field(ge=0, lt=2**31)]] = [0]
+    seeds: Annotated[list[Seed], BeforeValidator(_as_list)] = [0]
     exclude: list[Exclusion] = []
     include: list[Inclusion] = []
     report: ReportOptions = Field(default_factory=ReportOptions)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_sections_are_absent(cls, data: Any) -> Any:
+        return {key: v for key, v in data.items() if v is not None} if isinstance(data, dict) else data
+
+    @field_validator("name")
+    @classmethod
+    def _name_of_a_folder(cls, name: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
+            raise PrecisionError(
+                "a grid's name is also that of a folder: up to 64 letters, digits, '.', '_' and '-', "
+                f"but got {name!r}"
+            )
+        return name
+
     @field_validator("policies", mode="before")
     @classmethod
     def _policies(cls, value: Any) -> Any:
-        if isinstance(value, list):  # a list of format texts names each policy by its text
-            value = {str(text): text for text in value}
-        if not isinstance(value, dict):
+        entries: list[tuple[str | int, str, Any]]
+        if isinstance(value, list):  # of format texts, each of which is the name of its policy
+            entries = [(i, str(text), text) for i, text in enumerate(value)]
+        elif isinstance(value, dict):
+            entries = [(name, name, spec) for name, spec in value.items()]
+        else:
             raise PrecisionError(
                 f"policies map a name to a format, such as 'half: float16', but got {value!r}"
             )
-        policies = {}
-        for name, spec in value.items():
+        policies: dict[str, Policy] = {}
+        for key, name, spec in entries:
+            if name in policies:
+                raise PlacedError((key,), f"{name!r} stands twice")
+            _check_label(name, (key,))
             try:
                 policies[name] = spec if isinstance(spec, Policy) else parse_policy(spec)
+            except PlacedError as error:
+                raise PlacedError((key, *error.place), str(error)) from None
             except PrecisionError as error:
-                raise _KeyError(name, str(error)) from None
+                raise PlacedError((key,), str(error)) from None
         return policies
 
     @field_validator("datasets", "architectures", "methods")
@@ -193,14 +233,6 @@ class Grid(Strict):
         if len(set(seeds)) < len(seeds):
             raise PrecisionError(f"each seed is listed once, but got {seeds!r}")
         return seeds
-
-
-class _KeyError(PrecisionError):
-    """An error in the value of one key of a mapping that is checked as a whole."""
-
-    def __init__(self, key: str, text: str) -> None:
-        super().__init__(text)
-        self.key = key
 
 
 def load_grid(path: str | Path) -> tuple[Grid, Source]:
@@ -222,8 +254,8 @@ def _located(source: Source, error: ValidationError) -> PrecisionError:
     problem = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")[0]
     place = tuple(part for part in problem["loc"])
     cause = problem.get("ctx", {}).get("error")
-    if isinstance(cause, _KeyError):
-        place = (*place, cause.key)
+    if isinstance(cause, PlacedError):
+        place = (*place, *cause.place)
     # Where pydantic tried the branches of a union its place goes on past what the file has.
     words = ".".join(str(part) for part in place if isinstance(part, str) and _in_file(source, place, part))
     if problem["type"] == "extra_forbidden":
@@ -255,8 +287,6 @@ _PARTS: dict[str, type[BaseModel]] = {
 
 
 def _suggest_key(place: tuple[Any, ...]) -> str:
-    from precision.errors import suggest
-
     parents = [part for part in place[:-1] if isinstance(part, str) and part in _PARTS]
     model = _PARTS[parents[-1]] if parents else Grid
     return suggest(place[-1], model.model_fields)

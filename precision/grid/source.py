@@ -141,7 +141,7 @@ class _Builder:
             return [self.build(child, (*place, i)) for i, child in enumerate(node.value)]
         try:
             return self._scalars.construct_object(node)
-        except (yaml.YAMLError, ValueError):
+        except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError):
             raise self._error(node, f"cannot read the value {node.value!r}; tags are not allowed") from None
 
     def _mapping(self, node: yaml.MappingNode, place: Place) -> dict[str, Any]:

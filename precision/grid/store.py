@@ -108,7 +108,12 @@ class Store:
         result = self.load(trial.id)
         if result is None or result.status not in ("ok", "diverged"):
             return False
-        return trial.method.name == "ptq" or result.status == "diverged" or self.weights(trial.id).exists()
+        if result.status == "diverged":
+            return True
+        # The trials that start from a baseline need its weights.
+        needed = [self.folder(trial.id) / "predictions.npy"]
+        needed += [self.weights(trial.id)] if trial.method.name == "float32" else []
+        return all(path.exists() for path in needed)
 
     def predictions(self, trial_id: str) -> np.ndarray:
         """Return the predicted classes of a trial, shape (test images,)."""

@@ -14,7 +14,7 @@ from typing import Any
 import filelock
 
 from precision.errors import PrecisionError
-from precision.grid.provenance import provenance
+from precision.grid.provenance import commit, provenance
 from precision.grid.store import Store
 from precision.trial import Trial, TrialResult
 
@@ -31,8 +31,13 @@ def start(store: Path, data_dir: Path | None, events: Any) -> None:
         events: a queue that receives (trial id, row of the history) after every epoch.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    commit()  # of the code that is loaded now, whatever is edited while it runs
     with _silence():
-        import tensorflow  # noqa: F401
+        import tensorflow as tf
+
+        tf.config.list_physical_devices()
+        tf.function(lambda x: x + 1, jit_compile=True)(tf.constant(0.0))
     from precision.methods.workbench import Workbench
 
     _state["store"] = Store(store)
@@ -86,18 +91,17 @@ def _attempt(trial: Trial) -> TrialResult:
             warnings.simplefilter("ignore")
             result = run_trial(trial, bench)
     except MemoryError as error:
-        result = TrialResult(trial, "out_of_memory", reason=_sentence(error))
+        result = TrialResult(trial, "out_of_memory", reason=sentence(error))
     except Exception as error:
-        result = TrialResult(trial, "failed", reason=_sentence(error))
+        full = type(error).__name__ == "ResourceExhaustedError"  # TensorFlow's own
+        result = TrialResult(trial, "out_of_memory" if full else "failed", reason=sentence(error))
     result.provenance = provenance()
     return result
 
 
-def _sentence(error: Exception) -> str:
+def sentence(error: Exception) -> str:
     """Return an error as one line; what the user can mend speaks for itself."""
     text = " ".join(str(error).split())
     if isinstance(error, PrecisionError):
         return text
-    if type(error).__name__ == "ResourceExhaustedError":
-        return f"out of memory: {text[:300]}"
     return f"{type(error).__name__}: {text[:300]}"

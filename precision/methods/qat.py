@@ -7,6 +7,7 @@ straight through, updates on the unrounded float32 weights.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Annotated
 
@@ -19,7 +20,8 @@ from precision.trial import Trial
 Start = Annotated[str, Rule("baseline or scratch", lambda value: value in ("baseline", "scratch"))]
 Epochs = Annotated[int | None, Rule("a whole number above 0", lambda value: type(value) is int and value > 0)]
 Rate = Annotated[
-    float | None, Rule("a number above 0", lambda value: type(value) in (int, float) and value > 0)
+    float | None,
+    Rule("a finite number above 0", lambda value: type(value) in (int, float) and 0 < value < math.inf),
 ]
 
 

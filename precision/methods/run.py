@@ -49,11 +49,10 @@ def _training_times(outcome: Outcome) -> dict[str, float]:
     if outcome.trained is None:
         return {"epochs": 0, "train_seconds": math.nan, "seconds_per_epoch": math.nan}
     seconds = [row["seconds"] for row in outcome.trained.history]
-    # The first epoch also builds the graph; the median of several leaves that out.
     return {
         "epochs": len(seconds),
         "train_seconds": outcome.trained.seconds,
-        "seconds_per_epoch": statistics.median(seconds),
+        "seconds_per_epoch": statistics.median(seconds[1:] or seconds),  # the first also builds the graph
     }
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
-from precision.errors import PrecisionError, suggest
+from precision.errors import PlacedError, PrecisionError, suggest
 from precision.formats import ROUNDINGS, NumberFormat, parse
 
 SLOTS = ("weights", "biases", "activations", "inputs")
@@ -121,23 +121,36 @@ def parse_policy(spec: Any) -> Policy:
     rest = dict(spec)
     rounding = rest.pop("rounding", "nearest")
     if rounding not in ROUNDINGS:
-        raise PrecisionError(f"unknown rounding {rounding!r}; {suggest(rounding, ROUNDINGS)}")
-    layers = rest.pop("layers", None) or {}
+        raise PlacedError(("rounding",), f"unknown rounding {rounding!r}; {suggest(rounding, ROUNDINGS)}")
+    layers = rest.pop("layers", {})
     if not isinstance(layers, Mapping):
-        raise PrecisionError(f"layers must map a pattern such as 'conv*' to formats, but got {layers!r}")
-    overrides = tuple((str(pattern), _slots(override)) for pattern, override in layers.items())
-    return Policy(Slots(**_slots(rest, also=("rounding", "layers"))), overrides, rounding)
+        text = f"layers must map a pattern such as 'conv*' to formats, but got {layers!r}"
+        raise PlacedError(("layers",), text)
+    overrides = tuple((str(p), _slots(override, ("layers", p))) for p, override in layers.items())
+    return Policy(Slots(**_slots(rest, (), also=("rounding", "layers"))), overrides, rounding)
 
 
-def _slots(spec: Any, also: tuple[str, ...] = ()) -> dict[str, NumberFormat | None]:
+def _slots(
+    spec: Any, place: tuple[str, ...] = (), also: Iterable[str] = ()
+) -> dict[str, NumberFormat | None]:
     if not isinstance(spec, Mapping):
-        return dict.fromkeys(SLOTS, _format(spec))
+        return dict.fromkeys(SLOTS, _format(spec, place))
     for slot in spec:
         if slot not in SLOTS:
-            raise PrecisionError(f"unknown slot {slot!r}; {suggest(slot, [*SLOTS, *also])}")
-    return {slot: _format(text) for slot, text in spec.items()}
+            hint = _QUOTES if ")" in str(slot) else suggest(slot, [*SLOTS, *also])
+            raise PlacedError((*place, slot), f"unknown slot {slot!r}; {hint}")
+    return {slot: _format(text, (*place, slot)) for slot, text in spec.items()}
 
 
-def _format(text: Any) -> NumberFormat | None:
-    number_format = parse(text)
+# YAML reads {weights: fixed(8,6)} as two entries.
+_QUOTES = 'inside { } and [ ] write a format in quotes, such as "fixed(8,6)"'
+
+
+def _format(text: Any, place: tuple[str, ...]) -> NumberFormat | None:
+    if isinstance(text, str) and text.count("(") != text.count(")"):
+        raise PlacedError(place, f"malformed format {text!r}; {_QUOTES}")
+    try:
+        number_format = parse(text)
+    except PrecisionError as error:
+        raise PlacedError(place, str(error)) from None
     return None if number_format.name == "float32" else number_format

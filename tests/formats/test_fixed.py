@@ -89,6 +89,17 @@ def test_wide_formats_are_carried_by_float32():
     np.testing.assert_array_equal(f.quantize(x), expected)
 
 
+@pytest.mark.parametrize(("wl", "fl"), [(22, 0), (23, 4), (24, 0), (25, 8), (32, 16)])
+def test_float64_is_rounded_once_to_wide_formats(wl, fl):
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1.2, 1.2, 5000) * 2.0 ** (wl - fl - 1)
+    x[:1000] = np.round(x[:1000] * 2.0**fl) / 2.0**fl + 2.0 ** (-fl - 1)  # ties
+    codes = [min(max(round(Fraction(v) * 2**fl), -(2 ** (wl - 1))), 2 ** (wl - 1) - 1) for v in x]
+    expected = np.array([c / 2**fl for c in codes]).astype(np.float32)
+    limit = np.nextafter(np.float32(2.0 ** (wl - fl - 1)), np.float32(0)) if wl > 24 else np.float32(np.inf)
+    np.testing.assert_array_equal(parse(f"fixed({wl},{fl})").quantize(x), np.minimum(expected, limit))
+
+
 @pytest.mark.parametrize(
     "text", ["fixed(0,0)", "fixed(33,4)", "fixed(8,200)", "fixed(8,-200)", "fixed(8.5,4)", "fixed(True,4)"]
 )

@@ -97,8 +97,14 @@ def test_identity_follows_the_content_of_files(tmp_path):
         text = BASE.replace("[digits]", f"[{{name: npz, path: {tmp_path / 'own.npz'}}}]")
         return {c.trial.id for c in cells(tmp_path, text)}
 
-    assert ids(1) == ids(1)
-    assert not ids(1) & ids(2)
+    first = ids(1)
+    assert ids(1) == first
+    assert not ids(2) & first
+    ids(1)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "own.npz").rename(tmp_path / "elsewhere" / "own.npz")
+    moved = BASE.replace("[digits]", f"[{{name: npz, path: {tmp_path / 'elsewhere' / 'own.npz'}}}]")
+    assert {c.trial.id for c in cells(tmp_path, moved)} == first
 
 
 def test_baselines_come_first_and_networks_stay_together(tmp_path):
@@ -180,6 +186,22 @@ def test_baselines_come_first_and_networks_stay_together(tmp_path):
             "include: [{training: {epochs: x}}]",
             r"grid.yaml:10: include.training.epochs: .*but got 'x'",
         ),
+        ("seeds: [0, 1]", "include: [{seed: -1}]", r"grid.yaml:10: include.seed: .*but got -1"),
+        ("seeds: [0, 1]", "include: [{training: {momentum: 0.9}}]", r"grid.yaml:10: .*optimizer is adam"),
+        (
+            "seeds: [0, 1]",
+            "include: [{policy: half, method: {name: qat, epochs: 7}}]",
+            r"grid.yaml:10: digits lenet half qat 0 stands for another trial already; give .* 'label:'",
+        ),
+        ("1e-3", ".inf", r"grid.yaml:9: training.learning_rate: .*finite"),
+        ("1e-3", "1e400", r"grid.yaml:9: training.learning_rate: .*finite"),
+        ("epochs: 1}", "learning_rate: .inf}", r"grid.yaml:8: .*a finite number above 0"),
+        ('"fixed(8,6)"', "fixed(8,6)", r"grid.yaml:6: .*write a format in quotes"),
+        ("name: vgg,", "name: vgg, label: [],", r"grid.yaml:3: .*a label is a printable text"),
+        ("half: float16", '"": float16', r"grid.yaml:7: .*a label is a printable text"),
+        ("1e-3", "!!float ''", r"grid.yaml:9: cannot read the value"),
+        ("epochs: 2", "epochs: !!bool maybe", r"grid.yaml:9: cannot read the value"),
+        ("[digits]", "[{name: npz, path: no/such.npz}]", r"grid.yaml:2: .*no/such.npz"),
         ("seeds: [0, 1]", "report: {tolerance: -1}", r"grid.yaml:10: report.tolerance"),
         ("seeds: [0, 1]", "report: {baseline: float23}", r"grid.yaml:10: .*did you mean 'float32'"),
     ],
@@ -189,6 +211,38 @@ def test_one_sentence_with_the_line(tmp_path, old, new, message):
     with pytest.raises(PrecisionError, match=message) as caught:
         cells(tmp_path, BASE.replace(old, new))
     assert "\n" not in str(caught.value)
+
+
+def test_the_line_of_the_slot_is_named(tmp_path):
+    text = BASE.replace(
+        "  half: float16\n", "  half:\n    weights: float16\n    layers:\n      conv: {biases: flaot16}\n"
+    )
+    with pytest.raises(
+        PrecisionError, match=r"grid.yaml:10: policies.half.layers.conv.biases: unknown format"
+    ):
+        cells(tmp_path, text)
+
+
+def test_options_of_an_inclusion_join_those_of_the_grid(tmp_path):
+    text = BASE.replace("epochs: 2", "epochs: 2, optimizer: sgd").replace(
+        "seeds: [0, 1]",
+        "include: [{policy: half, method: {name: ptq, label: fast}, training: {momentum: 0.9}}]",
+    )
+    (training,) = {c.trial.training for c in cells(tmp_path, text) if c.method == "fast"}
+    assert (training.optimizer, training.momentum, training.epochs) == ("sgd", 0.9, 2)
+
+
+def test_one_entry_needs_no_list_and_an_empty_section_is_absent(tmp_path):
+    text = (
+        "name: x\ndatasets: digits\narchitectures: lenet\npolicies: {float32: float32}\ntraining:\nseeds: 3\n"
+    )
+    (cell,) = cells(tmp_path, text)
+    assert (cell.dataset, cell.architecture, cell.seed, cell.trial.training.epochs) == (
+        "digits",
+        "lenet",
+        3,
+        5,
+    )
 
 
 def test_validating_and_planning_import_no_framework(tmp_path):

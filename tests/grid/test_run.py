@@ -245,3 +245,51 @@ def test_a_training_that_diverges_is_named(tmp_path):
     assert "diverged: the loss was no longer finite in epoch 1" in done.stderr
     assert "its float32 baseline diverged" in done.stderr
     assert "diverged" in done.stdout
+    table = pd.read_csv(tmp_path / "reports/tiny/results.csv")
+    assert set(table["status"]) == {"diverged", "failed"}
+    assert table[["accuracy", "loss", "weight_bytes"]].isna().all(axis=None)
+
+
+def test_a_script_needs_no_guard(tmp_path):
+    """Workers do not run the caller's script again."""
+    (tmp_path / "tiny.yaml").write_text(
+        TINY.replace("  broken", "  # broken").replace(", {method: qat, policy: broken}]", "]")
+    )
+    (tmp_path / "script.py").write_text(
+        "import precision\nprint(len(precision.run('tiny.yaml', quiet=True).cells()), 'rows')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "5 rows\n"
+    assert done.stderr == ""
+
+
+def test_results_of_other_images_do_not_mix(tmp_path):
+    import numpy as np
+
+    def write(value):
+        for part in ("train", "t10k"):
+            n = 60000 if part == "train" else 10000
+            data = tmp_path / "data" / "mnist"
+            data.mkdir(parents=True, exist_ok=True)
+            (data / f"{part}-labels-idx1-ubyte").write_bytes(
+                b"\0\0\x08\x01" + n.to_bytes(4, "big") + bytes(i % 10 for i in range(n))
+            )
+            header = b"\0\0\x08\x03" + b"".join(k.to_bytes(4, "big") for k in (n, 28, 28))
+            (data / f"{part}-images-idx3-ubyte").write_bytes(
+                header + np.full(n * 784, value, np.uint8).tobytes()
+            )
+
+    text = TINY.replace("name: digits", "name: mnist").replace("  broken", "  # broken")
+    (tmp_path / "tiny.yaml").write_text(text.replace(", {method: qat, policy: broken}]", "]"))
+    write(1)
+    assert run("run", "tiny.yaml", "--data-dir", "data", cwd=tmp_path).returncode == 0
+    write(2)
+    (tmp_path / "tiny.yaml").write_text(
+        (tmp_path / "tiny.yaml").read_text().replace("  float32:", "  half: float16\n  float32:")
+    )
+    again = run("run", "tiny.yaml", "--data-dir", "data", cwd=tmp_path)
+    assert again.returncode == 2
+    assert "this result is of other images" in again.stderr

@@ -92,6 +92,10 @@ def test_only_what_is_whole_counts_as_finished(store):
     store.save(TrialResult(TRIAL, "failed", reason="x"))
     assert not store.finished(TRIAL)
     store.save(TrialResult(TRIAL.baseline, "ok"))
+    store.weights(TRIAL.baseline.id).touch()
+    assert not store.finished(TRIAL.baseline), "a result without its predictions"
+    store.weights(TRIAL.baseline.id).unlink()
+    store.save(TrialResult(TRIAL.baseline, "ok", predictions=np.zeros(3, np.uint8)))
     assert not store.finished(TRIAL.baseline), "a baseline without its weights"
     store.weights(TRIAL.baseline.id).touch()
     assert store.finished(TRIAL.baseline)
