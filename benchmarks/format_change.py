@@ -22,9 +22,7 @@ def rows() -> list[Row]:
 
     def counts() -> int:
         kernel = backend.compiled(lattice._nearest)
-        return (
-            warm.predict_function.experimental_get_tracing_count() + kernel.experimental_get_tracing_count()
-        )
+        return warm.predict_function.experimental_get_tracing_count() + kernel.traces()
 
     before = counts()
     for text in TEXTS:

@@ -37,7 +37,8 @@ def tensors() -> Any:
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        functions["view"] = tf.bitcast  # keras.ops.view needs a static shape on TensorFlow
+        # Those of Keras need a static shape.
+        functions.update(view=tf.bitcast, shape=tf.shape, reshape=tf.reshape)
     return SimpleNamespace(**functions)
 
 
@@ -47,7 +48,10 @@ def compiled(kernel: Callable[..., Any]) -> Callable[..., Any]:
 
     On TensorFlow only the rounding is compiled by XLA and the network around it stays an ordinary graph:
     XLA would compile the convolutions to slower code than oneDNN's on a CPU. The signature has no fixed
-    size, so the kernel is traced once per process whatever it rounds.
+    shape, so the kernel is traced once per process whatever it rounds.
+
+    Args:
+        kernel: maps tensors, of which the first gives the result its shape, to one tensor.
     """
     import keras
 
@@ -57,13 +61,22 @@ def compiled(kernel: Callable[..., Any]) -> Callable[..., Any]:
         from precision.formats.lattice import PARAMETERS
 
         specs = {
-            "x": tf.TensorSpec([None], tf.float32),
-            "upstream": tf.TensorSpec([None], tf.float32),
+            "x": tf.TensorSpec(None, tf.float32),
+            "upstream": tf.TensorSpec(None, tf.float32),
             "parameters": tf.TensorSpec([PARAMETERS], tf.float32),
             "words": tf.TensorSpec([2], tf.int32),
         }
         signature = [specs[name] for name in kernel.__code__.co_varnames[: kernel.__code__.co_argcount]]
-        return tf.function(kernel, input_signature=signature, jit_compile=True, autograph=False)
+        function = tf.function(kernel, input_signature=signature, jit_compile=True, autograph=False)
+
+        @functools.wraps(function)
+        def shaped(x: Any, *arguments: Any) -> Any:
+            y = function(x, *arguments)
+            y.set_shape(x.shape)  # which the signature without a shape has forgotten
+            return y
+
+        shaped.traces = function.experimental_get_tracing_count
+        return shaped
     if keras.backend.backend() == "jax":
         import jax
 
@@ -109,6 +122,8 @@ def float32_tensor(x: Any) -> Any:
             f"{type(x).__name__}; wrap it with numpy.asarray"
         )
     dtype = keras.backend.standardize_dtype(x.dtype)
+    if dtype == "float32" and not isinstance(x, keras.Variable):
+        return x
     if dtype not in ("float32", "float16", "bfloat16"):
         raise PrecisionError(f"quantize takes tensors of at most float32, but got {dtype}; cast it first")
     return keras.ops.cast(x, "float32")

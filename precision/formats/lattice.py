@@ -196,11 +196,9 @@ def round_array(x: np.ndarray, parameters: np.ndarray, words: np.ndarray | None 
 
 def round_tensor(x: Any, parameters: Any, words: Any = None) -> Any:
     """Round a float32 tensor with one compiled kernel; ``words`` is a key for stochastic rounding."""
-    run = backend.compiled(_nearest if words is None else _stochastic)
-    xp = backend.tensors()
-    flat = xp.reshape(x, (-1,))
-    y = run(flat, parameters) if words is None else run(flat, parameters, words)
-    return xp.reshape(y, xp.shape(x))
+    if words is None:
+        return backend.compiled(_nearest)(x, parameters)
+    return backend.compiled(_stochastic)(x, parameters, words)
 
 
 def pass_inside(x: Any, upstream: Any, parameters: Any) -> Any:
@@ -209,9 +207,7 @@ def pass_inside(x: Any, upstream: Any, parameters: Any) -> Any:
     A clipped value does not answer to small changes. Passing its gradient on would push it further out for
     ever: a network with few bits then forgets what it had learned.
     """
-    xp = backend.tensors()
-    flat = backend.compiled(_inside)(xp.reshape(x, (-1,)), xp.reshape(upstream, (-1,)), parameters)
-    return xp.reshape(flat, xp.shape(x))
+    return backend.compiled(_inside)(x, upstream, parameters)
 
 
 def _inside(x: Any, upstream: Any, parameters: Any) -> Any:
@@ -225,4 +221,5 @@ def _nearest(x: Any, parameters: Any) -> Any:
 
 def _stochastic(x: Any, parameters: Any, words: Any) -> Any:
     xp = backend.tensors()
-    return kernel(xp, x, parameters, _uniform(xp, xp.arange(xp.size(x), dtype="int32"), words))
+    index = xp.reshape(xp.arange(xp.size(x), dtype="int32"), xp.shape(x))
+    return kernel(xp, x, parameters, _uniform(xp, index, words))

@@ -1,10 +1,11 @@
 """Where activations are rounded.
 
-The rule: a tensor is rounded when one compute step hands it to the next. A weighted layer, the batch
-normalisation and the activation function that follow it are one step, as they are in hardware: what passes
-between them is as wide as the accumulator. So a convolution whose result goes only to a batch normalisation
-or an activation is not rounded, and the last of the chain is. Layers that merely move or select values
-(max-pooling, flatten, dropout, padding) hand on what was rounded before. Everything else that computes
+The rule: a tensor is rounded when one compute step hands it to the next. A weighted layer and the batch
+normalisation, activation function and max-pooling that follow it are one step, as they are in hardware: what
+passes between them is as wide as the accumulator. So a convolution whose result goes only to such layers is
+not rounded, and the last of the chain is. (Rounding to nearest and taking a maximum commute, so rounding after
+the pooling gives the same numbers as before it, with a quarter of the work.) Layers that merely move or
+select values (flatten, dropout, padding) hand on what was rounded before. Everything else that computes
 (additions, averages, response normalisation) is rounded at its output.
 """
 
@@ -20,12 +21,6 @@ MOVING = frozenset(
         "Permute",
         "Dropout",
         "SpatialDropout2D",
-        "MaxPooling1D",
-        "MaxPooling2D",
-        "MaxPooling3D",
-        "GlobalMaxPooling1D",
-        "GlobalMaxPooling2D",
-        "GlobalMaxPooling3D",
         "ZeroPadding1D",
         "ZeroPadding2D",
         "ZeroPadding3D",
@@ -37,7 +32,23 @@ MOVING = frozenset(
         "Identity",
     ]
 )
-FOLLOWING = frozenset(["BatchNormalization", "Activation", "ReLU", "LeakyReLU", "ELU", "PReLU", "Softmax"])
+FOLLOWING = frozenset(
+    [
+        "BatchNormalization",
+        "Activation",
+        "ReLU",
+        "LeakyReLU",
+        "ELU",
+        "PReLU",
+        "Softmax",
+        "MaxPooling1D",
+        "MaxPooling2D",
+        "MaxPooling3D",
+        "GlobalMaxPooling1D",
+        "GlobalMaxPooling2D",
+        "GlobalMaxPooling3D",
+    ]
+)
 
 
 def rounds_output(layer: Any) -> bool:

@@ -82,11 +82,11 @@ def test_a_change_of_format_is_no_new_trace():
 
     x = tf.constant([0.1, 0.2])
     parse("fixed(8,4)").quantize(x)
-    before = backend.compiled(lattice._nearest).experimental_get_tracing_count()
+    before = backend.compiled(lattice._nearest).traces()
     for text in ["float16", "fixed(4,3)", "float8_e4m3fn", "float(3,2)"]:
         parse(text).quantize(x)
         parse(text).quantize(tf.ones((3, 5)))
-    assert backend.compiled(lattice._nearest).experimental_get_tracing_count() == before == 1
+    assert backend.compiled(lattice._nearest).traces() == before == 1
 
 
 @pytest.mark.parametrize("bad", [[0.1, 0.2], "abc", None, np.array(["a"]), np.array([1j]), np.array([True])])
