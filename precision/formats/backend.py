@@ -75,7 +75,7 @@ def compiled(kernel: Callable[..., Any]) -> Callable[..., Any]:
             y.set_shape(x.shape)  # which the signature without a shape has forgotten
             return y
 
-        shaped.traces = function.experimental_get_tracing_count
+        shaped.traces = function.experimental_get_tracing_count  # type: ignore[attr-defined]
         return shaped
     if keras.backend.backend() == "jax":
         import jax

@@ -133,8 +133,8 @@ class _Workers:
             return _record(TrialResult(trial, "killed", reason=reason), self._store)
         except OSError as error:  # a full disk: nothing more could be stored
             raise PrecisionError(
-                f"{self._store.root}: a result could not be stored ({error.strerror or error}); make room and "
-                "run the same command again, finished trials are kept"
+                f"{self._store.root}: a result could not be stored ({error.strerror or error}); make room "
+                "and run the same command again, finished trials are kept"
             ) from None
         except Exception as error:  # whatever else happened costs one trial, never all
             return _record(TrialResult(trial, "failed", reason=worker.sentence(error)), self._store)

@@ -2,10 +2,10 @@
 
 The rule: a tensor is rounded when one compute step hands it to the next. A weighted layer and the batch
 normalisation, activation function and max-pooling that follow it are one step, as they are in hardware: what
-passes between them is as wide as the accumulator. So a convolution whose result goes only to such layers is
-not rounded, and the last of the chain is. (Rounding to nearest and taking a maximum commute, so rounding after
-the pooling gives the same numbers as before it, with a quarter of the work.) Layers that merely move or
-select values (flatten, dropout, padding) hand on what was rounded before. Everything else that computes
+passes between them is as wide as the accumulator. So a convolution whose result goes only to such layers
+is not rounded, and the last of the chain is. (Rounding to nearest and taking a maximum commute, so rounding
+after the pooling gives the same numbers as before it, with a quarter of the work.) Layers that merely move
+or select values (flatten, dropout, padding) hand on what was rounded before. Everything else that computes
 (additions, averages, response normalisation) is rounded at its output.
 """
 
