@@ -58,12 +58,10 @@ def compiled(kernel: Callable[..., Any]) -> Callable[..., Any]:
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        from precision.formats.lattice import PARAMETERS
-
         specs = {
             "x": tf.TensorSpec(None, tf.float32),
             "upstream": tf.TensorSpec(None, tf.float32),
-            "parameters": tf.TensorSpec([PARAMETERS], tf.float32),
+            "parameters": tf.TensorSpec([None], tf.float32),
             "words": tf.TensorSpec([2], tf.int32),
         }
         signature = [specs[name] for name in kernel.__code__.co_varnames[: kernel.__code__.co_argcount]]

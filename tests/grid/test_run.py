@@ -28,8 +28,11 @@ training: {epochs: 2, batch_size: 32, learning_rate: 1e-2}
 exclude: [{method: qat, policy: fixed3}, {method: qat, policy: broken}]
 """
 SLOW = (
-    TINY.replace("train_size: 200, ", "").replace("epochs: 2", "epochs: 40").replace("  broken", "  # broken")
+    TINY.replace("train_size: 200, ", "")
+    .replace("epochs: 2", "epochs: 40")
+    .replace("epochs: 1", "epochs: 30")
 )
+SLOW = SLOW.replace("  broken", "  # broken")
 SLOW = SLOW.replace(", {method: qat, policy: broken}]", "]")
 
 
