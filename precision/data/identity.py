@@ -51,7 +51,7 @@ def _contents(path: Path) -> list[tuple[str, str]]:
         return [("" if file == path else file.relative_to(path).as_posix(), _sha256(file)) for file in files]
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
-        raise PrecisionError(f"{str(path)[:200]!r}: cannot be read ({why}); check the path") from None
+        raise PrecisionError(f"{str(path)[:200]}: cannot be read ({why}); check the path") from None
 
 
 def _sha256(path: Path) -> str:
