@@ -170,7 +170,12 @@ def test_plan_status_and_report(finished):
 
 def _start(folder, *words):
     return subprocess.Popen(
-        command("run", "slow.yaml", *words), cwd=folder, stderr=subprocess.PIPE, text=True
+        command("run", "slow.yaml", *words),
+        cwd=folder,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell starts its background jobs with Ctrl-C ignored, and these tests may be one.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
