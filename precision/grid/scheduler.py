@@ -11,6 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -119,14 +120,12 @@ class _Workers:
     def run(self, trial: Trial) -> str:
         """Run one trial and return its status, or BUSY when another process is at it."""
         self._watcher.started(trial)
-        future = self._pool_for(trial).schedule(worker.work, args=(trial.to_json(),))
-        while not future.done():
-            self._listen()
-            time.sleep(0.05)
-        self._listen()
         try:
-            status: str = future.result()
-            return status
+            try:
+                return self._result(trial)
+            except BrokenExecutor:  # the worker died between two trials: this one has not begun
+                self._close(at_once=True)
+                return self._result(trial)
         except ProcessExpired as error:
             code = error.exitcode
             reason = f"the worker process died with exit code {code}{_signal_name(code)}"
@@ -138,6 +137,15 @@ class _Workers:
             ) from None
         except Exception as error:  # whatever else happened costs one trial, never all
             return _record(TrialResult(trial, "failed", reason=worker.sentence(error)), self._store)
+
+    def _result(self, trial: Trial) -> str:
+        future = self._pool_for(trial).schedule(worker.work, args=(trial.to_json(),))
+        while not future.done():
+            self._listen()
+            time.sleep(0.05)
+        self._listen()
+        status: str = future.result()
+        return status
 
     def _pool_for(self, trial: Trial) -> Any:
         network = repr((trial.dataset, trial.architecture))

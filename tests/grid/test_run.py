@@ -219,28 +219,39 @@ def test_two_runs_of_one_grid_share_the_work(tmp_path):
     assert not list((tmp_path / "runs").rglob("*draft*"))
 
 
-def test_a_killed_worker_costs_its_own_trial(tmp_path):
-    (tmp_path / "slow.yaml").write_text(SLOW)
-    process = _start(tmp_path)
-    _await_line(process, "[1/")
+def _kill_worker(process, results):
+    """Kill the worker of a run as soon as there are so many results."""
     deadline = time.monotonic() + 60
-    while True:  # the worker of the trial in flight
-        workers = [c for c in psutil.Process(process.pid).children() if "spawn_main" in " ".join(c.cmdline())]
-        if workers and _await_qat(tmp_path):
-            break
+    while len(list(results.rglob("result.json"))) < 3:
         assert time.monotonic() < deadline
-        time.sleep(0.05)
-    workers[0].kill()
+        time.sleep(0.01)
+    children = psutil.Process(process.pid).children()
+    next(c for c in children if "spawn_main" in " ".join(c.cmdline())).kill()
+
+
+def test_a_killed_worker_costs_its_own_trial(tmp_path):
+    (tmp_path / "slow.yaml").write_text(SLOW.replace("epochs: 30", "epochs: 60"))
+    process = _start(tmp_path)
+    _await_line(process, "[3/")
+    time.sleep(2)  # now the last trial trains
+    _kill_worker(process, tmp_path / "runs")
     rest = process.communicate(timeout=120)[1]
-    assert "killed: the worker process died" in rest and "SIGKILL" in rest
+    assert "killed: the worker process died" in rest
+    assert "SIGKILL" in rest
     assert process.returncode == 1
     again = run("run", "slow.yaml", cwd=tmp_path)
     assert again.returncode == 0, again.stderr
 
 
-def _await_qat(folder):
-    """Whether the trainings that came before the last one are done."""
-    return len(list((folder / "runs").rglob("result.json"))) >= 3
+def test_a_worker_killed_between_two_trials_costs_nothing_or_one(tmp_path):
+    """Killed the moment a result appears, it may have begun the next trial or not."""
+    (tmp_path / "slow.yaml").write_text(SLOW)
+    process = _start(tmp_path)
+    _await_line(process, "[1/")
+    _kill_worker(process, tmp_path / "runs")
+    rest = process.communicate(timeout=120)[1]
+    assert process.returncode == ("killed: the worker process died" in rest), rest
+    assert "Broken" not in rest
 
 
 def test_a_training_that_diverges_is_named(tmp_path):
