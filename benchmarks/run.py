@@ -5,18 +5,12 @@ python benchmarks/run.py [--record] [quantizer training_step format_change start
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import importlib
 import os
 import sys
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# A fresh buffer of 40 MB costs the time of its pages. Kept buffers cost neither side anything.
-with contextlib.suppress(OSError, AttributeError):
-    for parameter in (-1, -3):  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD of glibc
-        ctypes.CDLL("libc.so.6").mallopt(parameter, 1 << 30)
 # torch's idle threads would otherwise spin on the processors while the other side is timed.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 sys.path.insert(0, str(Path(__file__).parent))

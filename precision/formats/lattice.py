@@ -64,7 +64,8 @@ class Lattice(NumberFormat):
         }[self.overflow]
         return np.array(
             [
-                1.0 if self.floating else 0.0,
+                # As bits, the mask of the exponent field: all of it (infinity), or none.
+                math.inf if self.floating else 0.0,
                 2.0**self.exponent,
                 2.0**self.man,
                 2.0**-self.man,
@@ -151,13 +152,13 @@ def kernel(xp: Any, x: Any, parameters: Any, uniform: Any = None) -> Any:
         xp: the namespace to compute with: ``backend.ARRAYS`` (NumPy) or ``backend.tensors()`` (keras.ops).
         uniform: float32 draws from [0, 1) in the shape of ``x`` for stochastic rounding; None for nearest.
     """
-    floating, smallest, scale, unscale, low, high, under, over, nan, zero = (
+    mask, smallest, scale, unscale, low, high, under, over, nan, zero = (
         parameters[i] for i in range(PARAMETERS)
     )
     # 2^e(x) is the exponent field of x alone. log2 would be wrong just below a power of two. The exponent
     # field of an infinity reads as infinity; 2^127 in its place keeps infinity / p infinite.
-    power = xp.view(xp.view(x, "int32") & 0x7F800000, "float32")
-    p = xp.maximum(xp.minimum(power, np.float32(2.0**127)) * floating, smallest)
+    power = xp.view(xp.view(x, "int32") & xp.view(mask, "int32"), "float32")
+    p = xp.maximum(xp.minimum(power, np.float32(2.0**127)), smallest)
     r = x / p * scale
     if uniform is None:
         n = xp.round(r)
