@@ -111,6 +111,7 @@ def test_a_corrupt_file_is_named_before_anything_is_trained(tmp_path):
         )
         (folder / f"{part}-images-idx3-ubyte.gz").write_bytes(gzip.compress(images)[:-2000])
     path = write(tmp_path, GRID.format(dataset="mnist"))
-    text = refused(precision("run", path, "--store", tmp_path / "runs", "--data-dir", tmp_path / "data"))
+    words = ("run", path, "--store", tmp_path / "runs", "--output", tmp_path / "out")
+    text = refused(precision(*words, "--data-dir", tmp_path / "data"))
     assert "train-images-idx3-ubyte.gz" in text
     assert not list((tmp_path / "runs").rglob("result.json"))
