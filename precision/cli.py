@@ -125,7 +125,10 @@ def list_architectures() -> None:
     """List the networks and their options."""
     import architectures
 
-    rows = [(row["name"], row["options"], row["summary"]) for row in architectures.describe()]
+    rows = [
+        (row["name"], ", ".join(f"{key}={value}" for key, value in row["options"].items()), row["summary"])
+        for row in architectures.describe()
+    ]
     _print_table(("name", "options", "summary"), rows)
 
 
@@ -143,6 +146,7 @@ def list_formats() -> None:
     """List the number formats."""
     import inspect
 
+    import precision.formats  # noqa: F401  (files the formats)
     from precision.registry import FORMATS
 
     def usage(name: str) -> str:
