@@ -144,17 +144,8 @@ def list_datasets(data_dir: DataDir = None) -> None:
 @app.command(name="formats")
 def list_formats() -> None:
     """List the number formats."""
-    import inspect
-
-    import precision.formats  # noqa: F401  (files the formats)
+    from precision.formats import usage
     from precision.registry import FORMATS
-
-    def usage(name: str) -> str:
-        words = [
-            p.name if p.default is p.empty else f"{p.name}={p.default}"
-            for p in inspect.signature(FORMATS[name]).parameters.values()
-        ]
-        return f"{name}({', '.join(words)})" if words else name
 
     _print_table(("format", "summary"), [(usage(name), FORMATS.summary(name)) for name in FORMATS])
 

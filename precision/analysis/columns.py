@@ -7,6 +7,7 @@ from typing import Literal
 
 import pandas as pd
 
+from precision import trial
 from precision.errors import PrecisionError, suggest
 
 Dtype = Literal["str", "Int64", "float64", "bool"]
@@ -21,7 +22,7 @@ class Column:
     unit: str = ""
 
 
-STATUSES = ("ok", "failed", "diverged", "timeout", "out_of_memory", "killed", "pending")
+STATUSES = (*trial.STATUSES, "pending")
 TIMINGS = ("native", "emulated", "")
 CELL = ["dataset", "architecture", "policy", "method", "training", "seed"]
 

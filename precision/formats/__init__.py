@@ -10,6 +10,6 @@ from precision.formats import fixed as fixed
 from precision.formats import floating as floating
 from precision.formats.base import ROUNDINGS, NumberFormat
 from precision.formats.lattice import Lattice
-from precision.formats.text import parse
+from precision.formats.text import parse, usage
 
-__all__ = ["ROUNDINGS", "Lattice", "NumberFormat", "parse"]
+__all__ = ["ROUNDINGS", "Lattice", "NumberFormat", "parse", "usage"]

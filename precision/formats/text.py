@@ -28,12 +28,13 @@ def parse(text: str | NumberFormat) -> NumberFormat:
     try:
         inspect.signature(factory).bind(*positional, **named)
     except TypeError as error:
-        raise PrecisionError(f"format {text!r}: {error}; write it as {_usage(name)}") from None
+        raise PrecisionError(f"format {text!r}: {error}; write it as {usage(name)}") from None
     result: NumberFormat = factory(*positional, **named)
     return result
 
 
-def _usage(name: str) -> str:
+def usage(name: str) -> str:
+    """Return how a format is written, with its defaults: ``float(e, m, overflow=infinity)``."""
     parameters = inspect.signature(FORMATS[name]).parameters.values()
     words = [p.name if p.default is p.empty else f"{p.name}={p.default}" for p in parameters]
     return f"{name}({', '.join(words)})" if words else name

@@ -65,9 +65,7 @@ def apply(model: Any, policy: Policy, seed: int = 0) -> Any:
 
     quantised = keras.models.clone_model(model, clone_function=wrap)
     copy_weights(model, quantised)
-    for index, layer in enumerate(_wrapped(quantised)):
-        for number, quantizer in enumerate(layer.quantizers.values()):
-            quantizer.seed(seed, index, number)
+    _seed(quantised, seed)
     return quantised
 
 
@@ -80,8 +78,14 @@ def assign(quantised: Any, source: Any, policy: Policy, seed: int = 0) -> None:
     """
     found = sites(source, policy)
     copy_weights(source, quantised)
-    for index, layer in enumerate(_wrapped(quantised)):
+    for layer in _wrapped(quantised):
         layer.assign(found[layer.name])
+    _seed(quantised, seed)
+
+
+def _seed(quantised: Any, seed: int) -> None:
+    """Start the noise of every site from the seed and the place of the site."""
+    for index, layer in enumerate(_wrapped(quantised)):
         for number, quantizer in enumerate(layer.quantizers.values()):
             quantizer.seed(seed, index, number)
 
