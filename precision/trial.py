@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 # Raised by hand whenever a change of the code changes the numbers that a trial yields.
-NUMERICS_VERSION = 1
+NUMERICS_VERSION = 2
 
 STATUSES = ("ok", "failed", "diverged", "timeout", "out_of_memory", "killed")
 

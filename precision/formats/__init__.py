@@ -8,8 +8,24 @@ array([0.125 , 3.125 , 7.9375], dtype=float32)
 
 from precision.formats import fixed as fixed
 from precision.formats import floating as floating
-from precision.formats.base import ROUNDINGS, NumberFormat
+from precision.formats import integers as integers
+from precision.formats.base import NumberFormat
 from precision.formats.lattice import Lattice
+from precision.formats.program import Programmed
+from precision.formats.rounding import ROUNDINGS, Rounding, parse_rounding
 from precision.formats.text import parse, usage
+from precision.registry import FORMATS
 
-__all__ = ["ROUNDINGS", "Lattice", "NumberFormat", "parse", "usage"]
+register_format = FORMATS.register
+
+__all__ = [
+    "ROUNDINGS",
+    "Lattice",
+    "NumberFormat",
+    "Programmed",
+    "Rounding",
+    "parse",
+    "parse_rounding",
+    "register_format",
+    "usage",
+]

@@ -17,13 +17,19 @@ from precision.errors import PrecisionError
 ARRAYS = SimpleNamespace(
     view=lambda x, dtype: x.view(dtype),
     cast=lambda x, dtype: x.astype(dtype),
+    abs=np.abs,
     round=np.rint,
     floor=np.floor,
+    ceil=np.ceil,
     where=np.where,
     maximum=np.maximum,
     minimum=np.minimum,
+    max=np.max,
+    take=np.take,
     right_shift=np.right_shift,
     stack=np.stack,
+    reshape=np.reshape,
+    pad=np.pad,
 )
 
 
@@ -32,13 +38,13 @@ def tensors() -> Any:
     """Return the same functions for tensors of the Keras backend."""
     import keras
 
-    names = [*vars(ARRAYS), "reshape", "shape", "size", "arange"]
+    names = [*vars(ARRAYS), "shape", "size", "arange"]
     functions = {name: getattr(keras.ops, name) for name in names}
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
         # Those of Keras need a static shape.
-        functions.update(view=tf.bitcast, shape=tf.shape, reshape=tf.reshape)
+        functions.update(view=tf.bitcast, shape=tf.shape, reshape=tf.reshape, take=tf.gather)
     return SimpleNamespace(**functions)
 
 

@@ -6,7 +6,7 @@ m = 1. So both are
 
     y = round(x / p * m) / m * p,  then the format's rule for what lies beyond its range,
 
-and a format is a vector of ten numbers. They are passed at run time: one compiled kernel serves every format,
+and a format is a vector of numbers. They are passed at run time: one compiled kernel serves every format,
 and a change of format does not retrace. p never lies below 2^-126, so that no step of the computation leaves
 the normal numbers of float32, which TensorFlow's kernels flush to zero.
 
@@ -16,21 +16,96 @@ The kernel is written once, over the functions that NumPy and ``keras.ops`` shar
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from precision.errors import PrecisionError
-from precision.formats import backend, noise
-from precision.formats.base import ROUNDINGS, NumberFormat
+from precision.formats import codes
+from precision.formats.program import Program, Programmed
+from precision.formats.rounding import ROUNDINGS, TO_NEAREST, Rounding, parse_rounding
 
 OVERFLOWS = ("saturate", "infinity", "nan")
-PARAMETERS = 10  # length of the vector of run-time numbers
+PARAMETERS = 13  # length of the vector of run-time numbers
+_SIGN = np.int32(-(2**31))
 
 
 @dataclass(frozen=True)
-class Lattice(NumberFormat):
+class LatticeProgram(Program):
+    """The kernel in one rounding mode.
+
+    Attributes:
+        wrap: what lies out of range comes back in at the other end (two's complement).
+        flush: there are no subnormals: between 0 and the smallest normal number lies nothing.
+    """
+
+    rounding: Rounding
+    wrap: bool = False
+    flush: bool = False
+
+    def __call__(self, xp: Any, x: Any, parameters: Any, uniform: Any = None) -> Any:
+        """Round ``x``; see :meth:`Program.__call__`."""
+        low, high, mask, smallest, scale, unscale, under, over, minus, plus, nan, zero, span = (
+            parameters[i] for i in range(PARAMETERS)
+        )
+        # 2^e(x) is the exponent field of x alone. log2 would be wrong just below a power of two. The exponent
+        # field of an infinity reads as infinity; 2^127 in its place keeps infinity / p infinite.
+        power = xp.view(xp.view(x, "int32") & xp.view(mask, "int32"), "float32")
+        p = xp.maximum(xp.minimum(power, np.float32(2.0**127)), smallest)
+        if self.flush:
+            tiny = xp.abs(x) < smallest
+            scale, unscale = xp.where(tiny, np.float32(1), scale), xp.where(tiny, np.float32(1), unscale)
+        n = to_integer(xp, x / p * scale, self.rounding.mode, uniform)
+        y = n * unscale * p + zero
+        if self.wrap:
+            turns = y / span
+            part = turns - xp.floor(turns)  # in [0, 1) and exact, for what lies out of range
+            y = xp.where((y > high) | (y < low), xp.where(part > high / span, part - 1, part) * span, y)
+        else:
+            y = xp.where(y > high, over, xp.where(y < low, under, y))
+        if self.wrap or self.rounding.mode not in _UNDIRECTED:
+            # Directed roundings end at the largest finite value, but an infinity is no finite number.
+            y = xp.where(xp.abs(x) == np.float32(np.inf), xp.where(x > 0, plus, minus), y)
+        return xp.where(x == x, y, nan)  # x != x is the NaN test that every backend compiles
+
+
+_UNDIRECTED = (*TO_NEAREST, "stochastic")
+
+
+def to_integer(xp: Any, r: Any, mode: str, uniform: Any = None) -> Any:
+    """Return ``r`` (float32) rounded to an integer; a result of zero keeps the sign of ``r``."""
+    if mode == "nearest":
+        return xp.round(r)
+    if mode == "floor":
+        return xp.floor(r)
+    if mode == "ceil":
+        return xp.ceil(r)
+    if mode == "toward_zero":
+        return xp.where(r < 0, xp.ceil(r), xp.floor(r))
+    # On magnitudes, where every difference from the integer below is exact.
+    magnitude = xp.abs(r)
+    below = xp.floor(magnitude)
+    fraction = magnitude - below
+    if mode == "stochastic":
+        # Comparing keeps every bit of the draw; floor(r + uniform) would lose them where r is large. A value
+        # below zero goes up, toward zero, with the probability of its own fraction.
+        up = fraction >= uniform
+    elif mode == "nearest_away":
+        up = fraction >= np.float32(0.5)
+    elif mode == "nearest_up":
+        up = xp.where(r < 0, fraction > np.float32(0.5), fraction >= np.float32(0.5))
+    elif mode == "odd":
+        half = below * np.float32(0.5)
+        up = (fraction > 0) & (xp.floor(half) == half)
+    else:
+        raise AssertionError(mode)
+    n = xp.where(up, below + np.float32(1), below)
+    return xp.view(xp.view(n, "int32") | (xp.view(r, "int32") & _SIGN), "float32")
+
+
+@dataclass(frozen=True, eq=False)
+class Lattice(Programmed):
     """A fixed-point or floating-point format.
 
     Attributes:
@@ -38,8 +113,11 @@ class Lattice(NumberFormat):
         exponent: smallest p as a power of two: emin of a float, -fl of fixed point.
         low, high: least and largest finite value.
         floating: whether the spacing grows with |x|.
-        overflow: what lies beyond [low, high] after rounding: ``saturate``, ``infinity`` or ``nan``.
-        special: whether the format has a NaN and a negative zero; otherwise they become 0.
+        overflow: what lies beyond [low, high] after rounding: ``saturate``, ``infinity``, ``nan``, or in
+            fixed point ``wrap``.
+        has_nan, has_zero_sign: whether the format has a NaN and a negative zero; without, they become 0.
+        subnormals: whether there are values between 0 and 2^emin.
+        nan_code: the code of NaN where it is not that of IEEE 754.
     """
 
     name: str
@@ -50,62 +128,82 @@ class Lattice(NumberFormat):
     high: float
     floating: bool
     overflow: str = "saturate"
-    special: bool = True
-    _words: np.ndarray = field(init=False, repr=False, compare=False)
+    has_nan: bool = True
+    has_zero_sign: bool = True
+    subnormals: bool = True
+    nan_code: int | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_words", self._parameters())
+        object.__setattr__(self, "_numbers", {})
 
-    def _parameters(self) -> np.ndarray:
-        over, under = {
-            "saturate": (self.high, self.low),
-            "infinity": (math.inf, -math.inf),
-            "nan": (math.nan, math.nan),
-        }[self.overflow]
+    @property
+    def roundings(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Every mode."""
+        return ROUNDINGS
+
+    @property
+    def nan(self) -> float:  # type: ignore[override]
+        """What NaN becomes."""
+        return math.nan if self.has_nan else 0.0
+
+    @property
+    def infinity(self) -> float:  # type: ignore[override]
+        """What +infinity becomes."""
+        return {"saturate": self.high, "infinity": math.inf, "nan": math.nan, "wrap": 0.0}[self.overflow]
+
+    @property
+    def symmetric(self) -> bool:  # type: ignore[override]
+        """Whether the range is."""
+        return self.low == -self.high
+
+    @property
+    def carries(self) -> bool:  # type: ignore[override]
+        """Whether float32 has two bits more than the format."""
+        return self.man <= 21 and (self.floating or self.bits <= 23)
+
+    def program(self, rounding: str | Rounding = "nearest") -> tuple[LatticeProgram, np.ndarray]:
+        """Return the kernel of a rounding mode and the numbers of this format."""
+        rounding = parse_rounding(rounding, self.roundings, self.name)
+        numbers: dict[str, np.ndarray] = self._numbers  # type: ignore[attr-defined]
+        if rounding.mode not in numbers:
+            numbers[rounding.mode] = self._parameters(rounding.mode)
+        program = LatticeProgram(rounding, self.overflow == "wrap", not self.subnormals)
+        return program, numbers[rounding.mode]
+
+    def _parameters(self, mode: str) -> np.ndarray:
+        plus = self.infinity
+        minus = self.low if self.overflow == "saturate" else 0.0 - plus
+        # IEEE 754: a rounding toward the other side ends at the last finite value.
+        over = self.high if mode in ("toward_zero", "floor", "odd") else plus
+        under = self.low if mode in ("toward_zero", "ceil", "odd") else minus
         return np.array(
             [
+                self.low,
+                self.high,
                 # As bits, the mask of the exponent field: all of it (infinity), or none.
                 math.inf if self.floating else 0.0,
                 2.0**self.exponent,
                 2.0**self.man,
                 2.0**-self.man,
-                self.low,
-                self.high,
                 under,
                 over,
-                math.nan if self.special else 0.0,
+                minus,
+                plus,
+                self.nan,
                 # Added last: +0.0 turns -0 into +0, and -0.0 leaves every float as it is.
-                -0.0 if self.special else 0.0,
+                -0.0 if self.has_zero_sign else 0.0,
+                2.0 ** (self.bits + self.exponent) if not self.floating else 1.0,  # fixed point's whole span
             ],
             np.float32,
         )
 
-    @property
-    def parameters(self) -> np.ndarray:
-        """The run-time numbers of the kernel: float32, shape (PARAMETERS,)."""
-        return self._words
-
-    def quantize(self, x: Any, rounding: str = "nearest", key: Any = None) -> Any:
-        """Round ``x`` to the format; see :meth:`NumberFormat.quantize`.
-
-        Raises:
-            PrecisionError: for an unknown rounding, stochastic rounding without a key, or an ``x`` that is
-                neither an array of real numbers nor a float tensor.
-        """
-        if rounding not in ROUNDINGS:
-            raise PrecisionError(f"rounding must be one of {', '.join(ROUNDINGS)}, but got {rounding!r}")
-        if rounding == "stochastic" and key is None:
-            raise PrecisionError("stochastic rounding needs key=..., for example key=(seed, step)")
-        words = noise.key(key) if rounding == "stochastic" else None
-        if isinstance(x, np.ndarray | np.generic):
-            wide = not self.floating and self.bits > 23  # its codes need more bits than float32 has
-            x = np.asarray(x)
-            if wide and rounding == "nearest" and x.dtype.kind in "fiu" and x.dtype.itemsize == 8:
-                step = 2.0**self.exponent
-                x = np.rint(x / step) * step
-            x = backend.float32_array(x, odd=rounding == "nearest" and self.man <= 21 and not wide)
-            return round_array(x, self._words, words)
-        return backend.straight_through(round_tensor, backend.float32_tensor(x), self._words, words)
+    def _carried(self, x: np.ndarray, rounding: Rounding) -> np.ndarray:
+        # Codes of more bits than float32 has: rounded as float64, so that the conversion finds a value.
+        wide = not self.floating and self.bits > 23
+        if wide and rounding.mode == "nearest" and x.dtype.kind in "fiu" and x.dtype.itemsize == 8:
+            step = 2.0**self.exponent
+            x = np.rint(x / step) * step
+        return super()._carried(x, rounding)
 
     def values(self) -> np.ndarray:
         """Return every finite value, ascending; -0 is not listed beside 0."""
@@ -113,21 +211,77 @@ class Lattice(NumberFormat):
             raise PrecisionError(
                 f"{self.name} has 2^{self.bits} values; values() lists formats of at most 16 bits"
             )
-        step = 2.0 ** (self.exponent - self.man)
+        table = self.table()
+        return np.unique(table[np.isfinite(table)]) + np.float32(0)
+
+    def table(self) -> np.ndarray:
+        """Return the value of every code (at most 16 bits)."""
+        return self.decode(np.arange(2**self.bits, dtype=codes.smallest_type(self.bits)))
+
+    def encode(self, x: Any, *, axis: int = -1) -> np.ndarray:
+        """Return two's complement codes of fixed point, and sign, exponent, mantissa of floating point."""
+        y = self.quantize(np.asarray(x))
+        with np.errstate(all="ignore"):
+            found = self._float_codes(y) if self.floating else np.rint(y.astype(float) / self.min_subnormal)
+        return (found.astype(np.int64) & (2**self.bits - 1)).astype(codes.smallest_type(self.bits))
+
+    def _float_codes(self, y: np.ndarray) -> np.ndarray:
+        magnitude = np.abs(y).astype(float)
+        normal = magnitude >= 2.0**self.exponent
+        exponent = np.where(normal, np.frexp(magnitude)[1] - 1, self.exponent)
+        # A subnormal number has the exponent of the smallest normal ones and no leading one, which the next
+        # field's lowest bit adds by itself.
+        found = np.ldexp(magnitude, self.man - exponent) + np.ldexp(exponent - float(self.exponent), self.man)
+        top = 2.0 ** (self.bits - 1)
+        found = np.where(np.isinf(y), top - 2.0**self.man, found)
+        negative = np.signbit(y) & ((y != 0) | self.has_zero_sign)
+        found = np.where(negative, found + top, found)
+        return np.where(np.isnan(y), self._nan_code, found)
+
+    @property
+    def _nan_code(self) -> int:
+        if self.nan_code is not None:
+            return self.nan_code
+        return int(2 ** (self.bits - 1) - 2**self.man + 2 ** (self.man - 1))  # the quiet one
+
+    def decode(self, encoded: Any, *, axis: int = -1) -> np.ndarray:
+        """Return the values of codes as float32; a code that no value has is read as the format's NaN."""
+        n = codes.checked(encoded, 2**self.bits, self.name).astype(np.int64)
         if not self.floating:
-            return (np.arange(round(self.low / step), round(self.high / step) + 1) * step).astype(np.float32)
-        fractions = np.arange(2**self.man)
-        top = math.frexp(self.high)[1] - 1
-        exponents = np.arange(self.exponent, top + 1)
-        normal = np.ldexp((fractions + 2**self.man)[None, :].astype(float), exponents[:, None] - self.man)
-        positive = np.concatenate([fractions[1:] * step, normal.ravel()])
-        positive = positive[positive <= self.high]
-        return np.concatenate([-positive[::-1], [0.0], positive]).astype(np.float32)
+            if self.low < 0:
+                n = n - ((n >> (self.bits - 1)) << self.bits)
+            y = n * 2.0**self.exponent
+        else:
+            y = self._float_values(n)
+        with np.errstate(over="ignore"):
+            return np.where(np.isfinite(y), np.clip(y, self.low, self.high), y).astype(np.float32)
+
+    def _float_values(self, n: np.ndarray) -> np.ndarray:
+        magnitude = n & (2 ** (self.bits - 1) - 1)
+        field, fraction = magnitude >> self.man, magnitude & (2**self.man - 1)
+        significand = fraction + np.where(field > 0, 2**self.man, 0)
+        y = np.ldexp(significand.astype(float), np.maximum(field, 1) - 1 + self.exponent - self.man)
+        if not self.subnormals:
+            y = np.where(field > 0, y, 0.0)
+        if self.has_nan:
+            y = np.where(y > self.high, math.nan, y)
+            infinite = magnitude == 2 ** (self.bits - 1) - 2**self.man
+            if self.nan_code is None:
+                y = np.where(infinite, math.inf, y)
+        y = np.copysign(y, np.where(n >> (self.bits - 1), -1.0, 1.0))
+        if not self.has_zero_sign:
+            y = y + 0.0
+        return np.where(n == self.nan_code, math.nan, y) if self.nan_code is not None else y
 
     @property
     def max(self) -> float:
         """Largest finite value."""
         return self.high
+
+    @property
+    def lowest(self) -> float:
+        """Least finite value."""
+        return self.low
 
     @property
     def min_normal(self) -> float:
@@ -137,90 +291,9 @@ class Lattice(NumberFormat):
     @property
     def min_subnormal(self) -> float:
         """Smallest positive value."""
-        return 2.0 ** (self.exponent - self.man)
+        return 2.0 ** (self.exponent - (self.man if self.subnormals else 0))
 
     @property
     def eps(self) -> float:
         """Spacing of the values just above 1."""
         return 2.0**-self.man if self.floating else 2.0**self.exponent
-
-
-def kernel(xp: Any, x: Any, parameters: Any, uniform: Any = None) -> Any:
-    """Round ``x`` (float32, any shape) on the lattice given by ``parameters``.
-
-    Args:
-        xp: the namespace to compute with: ``backend.ARRAYS`` (NumPy) or ``backend.tensors()`` (keras.ops).
-        uniform: float32 draws from [0, 1) in the shape of ``x`` for stochastic rounding; None for nearest.
-    """
-    mask, smallest, scale, unscale, low, high, under, over, nan, zero = (
-        parameters[i] for i in range(PARAMETERS)
-    )
-    # 2^e(x) is the exponent field of x alone. log2 would be wrong just below a power of two. The exponent
-    # field of an infinity reads as infinity; 2^127 in its place keeps infinity / p infinite.
-    power = xp.view(xp.view(x, "int32") & xp.view(mask, "int32"), "float32")
-    p = xp.maximum(xp.minimum(power, np.float32(2.0**127)), smallest)
-    r = x / p * scale
-    if uniform is None:
-        n = xp.round(r)
-    else:
-        below = xp.floor(r)
-        # Comparing keeps every bit of the draw; floor(r + uniform) would lose them where r is large.
-        n = xp.where(uniform < r - below, below + np.float32(1), below)
-    y = n * unscale * p + zero
-    y = xp.where(y > high, over, xp.where(y < low, under, y))
-    return xp.where(x == x, y, nan)  # x != x is the NaN test that every backend compiles
-
-
-def _uniform(xp: Any, index: Any, words: Any) -> Any:
-    """Return float32 draws from [0, 1) with 24 random bits, one for each ``index``."""
-    bits = xp.right_shift(noise.mix(xp, index, words[0], words[1]), 8) & 0xFFFFFF
-    return xp.cast(bits, "float32") * np.float32(2.0**-24)
-
-
-_CHUNK = 1 << 16  # elements that stay in the second-level cache through the kernel's dozen passes
-
-
-def round_array(x: np.ndarray, parameters: np.ndarray, words: np.ndarray | None = None) -> np.ndarray:
-    """Round a float32 array in cache-sized pieces; ``words`` is a key for stochastic rounding."""
-    flat = np.ascontiguousarray(x).reshape(-1)
-    out = np.empty_like(flat)
-    with np.errstate(all="ignore"):  # infinities and NaN are values here, not accidents
-        for start in range(0, flat.size, _CHUNK):
-            part = flat[start : start + _CHUNK]
-            uniform = None
-            if words is not None:
-                index = np.arange(start, start + part.size, dtype=np.int64).astype(np.int32)
-                uniform = _uniform(backend.ARRAYS, index, words)
-            out[start : start + _CHUNK] = kernel(backend.ARRAYS, part, parameters, uniform)
-    return out.reshape(x.shape)
-
-
-def round_tensor(x: Any, parameters: Any, words: Any = None) -> Any:
-    """Round a float32 tensor with one compiled kernel; ``words`` is a key for stochastic rounding."""
-    if words is None:
-        return backend.compiled(_nearest)(x, parameters)
-    return backend.compiled(_stochastic)(x, parameters, words)
-
-
-def pass_inside(x: Any, upstream: Any, parameters: Any) -> Any:
-    """Return a gradient where ``x`` lies in the range of a format, and zero where rounding clips it.
-
-    A clipped value does not answer to small changes. Passing its gradient on would push it further out for
-    ever: a network with few bits then forgets what it had learned.
-    """
-    return backend.compiled(_inside)(x, upstream, parameters)
-
-
-def _inside(x: Any, upstream: Any, parameters: Any) -> Any:
-    xp = backend.tensors()
-    return xp.where((x >= parameters[4]) & (x <= parameters[5]), upstream, xp.cast(0.0, "float32"))
-
-
-def _nearest(x: Any, parameters: Any) -> Any:
-    return kernel(backend.tensors(), x, parameters)
-
-
-def _stochastic(x: Any, parameters: Any, words: Any) -> Any:
-    xp = backend.tensors()
-    index = xp.reshape(xp.arange(xp.size(x), dtype="int32"), xp.shape(x))
-    return kernel(xp, x, parameters, _uniform(xp, index, words))

@@ -41,25 +41,31 @@ def usage(name: str) -> str:
 
 
 def _call(text: str) -> tuple[str, list[Any], dict[str, Any]]:
-    """Split ``name(1, key=word)`` into its parts; a bare word as an argument is read as a string."""
+    """Split ``name(1, key=word)`` into its parts.
+
+    An argument that is no literal is taken as the text that it is: a word, another format, or a path.
+    """
+    text = text.strip()
     malformed = PrecisionError(f"malformed format {text!r}; write it as 'float16' or 'fixed(8,4)'")
     try:
-        node = ast.parse(text.strip(), mode="eval").body
+        node = ast.parse(text, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise malformed from None
     if isinstance(node, ast.Name):
         return node.id, [], {}
     if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
         raise malformed
-    try:
-        positional = [_literal(argument) for argument in node.args]
-        named = {str(k.arg): _literal(k.value) for k in node.keywords if k.arg is not None}
-    except ValueError:
-        raise malformed from None
+    if any(isinstance(argument, ast.Starred) for argument in node.args):
+        raise malformed
+    positional = [_literal(argument, text) for argument in node.args]
+    named = {str(k.arg): _literal(k.value, text) for k in node.keywords if k.arg is not None}
     if len(named) != len(node.keywords):
         raise malformed
     return node.func.id, positional, named
 
 
-def _literal(node: ast.expr) -> Any:
-    return node.id if isinstance(node, ast.Name) else ast.literal_eval(node)
+def _literal(node: ast.expr, text: str) -> Any:
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        return ast.get_source_segment(text, node)

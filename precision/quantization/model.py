@@ -10,6 +10,7 @@ from precision.errors import PrecisionError
 from precision.formats import NumberFormat
 from precision.quantization.points import reads_input, rounds_output
 from precision.quantization.policy import Policy
+from precision.quantization.quantizer import kind
 from precision.quantization.wrapper import Quantized
 
 Sites = dict[str, dict[str, NumberFormat]]
@@ -42,8 +43,14 @@ def sites(model: Any, policy: Policy) -> Sites:
 
 
 def structure(model: Any, policy: Policy) -> tuple[Any, ...]:
-    """Return what two policies must share so that one traced model serves both: sites and rounding."""
-    return policy.rounding, tuple((name, tuple(formats)) for name, formats in sites(model, policy).items())
+    """Return what two policies must share so that one traced model serves both.
+
+    These are the sites, and at each of them how its format is computed.
+    """
+    return tuple(
+        (name, tuple((slot, kind(f, policy.rounding)) for slot, f in formats.items()))
+        for name, formats in sites(model, policy).items()
+    )
 
 
 def apply(model: Any, policy: Policy, seed: int = 0) -> Any:

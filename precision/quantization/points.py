@@ -66,3 +66,18 @@ def reads_input(layer: Any) -> bool:
         for node in layer._inbound_nodes
         for parent in node.parent_nodes
     )
+
+
+def contraction_axis(layer: Any, variable: Any) -> int:
+    """Return the axis of a variable along which values that share a scale lie.
+
+    The hardware of shared scales multiplies two blocks and sums within them, so a block runs along the axis
+    that the layer sums over. Of dense kernels (inputs, outputs) and convolution kernels (height, width,
+    inputs, outputs) that is the last but one. A depthwise kernel (height, width, channels, multiplier) sums
+    over its window alone, and a block is one row of it. A table of embeddings, a bias and whatever else has
+    no sum keeps its rows together.
+    """
+    if len(variable.shape) < 2 or type(layer).__name__ == "Embedding":
+        return -1
+    depthwise = "depthwise" in variable.name or type(layer).__name__.startswith("DepthwiseConv")
+    return -3 if depthwise and len(variable.shape) > 2 else -2

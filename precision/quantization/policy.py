@@ -19,7 +19,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from precision.errors import PlacedError, PrecisionError, suggest
-from precision.formats import ROUNDINGS, NumberFormat, parse
+from precision.formats import NumberFormat, parse, parse_rounding
 
 SLOTS = ("weights", "biases", "activations", "inputs")
 
@@ -56,8 +56,12 @@ class Policy:
     @property
     def is_float32(self) -> bool:
         """Whether no tensor is rounded at all."""
-        formats = [self.slots.to_json(), *({k: v for k, v in o.items() if v} for _, o in self.layers)]
-        return not any(formats)
+        return not self.formats()
+
+    def formats(self) -> list[NumberFormat]:
+        """Return the formats that the policy names, without float32."""
+        overrides = [f for _, override in self.layers for f in override.values()]
+        return [f for f in (*(getattr(self.slots, slot) for slot in SLOTS), *overrides) if f is not None]
 
     def for_layer(self, name: str) -> Slots:
         """Return the slots of the layer called ``name``."""
@@ -120,14 +124,22 @@ def parse_policy(spec: Any) -> Policy:
         return Policy(Slots(**_slots(spec)))
     rest = dict(spec)
     rounding = rest.pop("rounding", "nearest")
-    if rounding not in ROUNDINGS:
-        raise PlacedError(("rounding",), f"unknown rounding {rounding!r}; {suggest(rounding, ROUNDINGS)}")
+    try:
+        rounding = str(parse_rounding(rounding))
+    except PrecisionError as error:
+        raise PlacedError(("rounding",), str(error)) from None
     layers = rest.pop("layers", {})
     if not isinstance(layers, Mapping):
         text = f"layers must map a pattern such as 'conv*' to formats, but got {layers!r}"
         raise PlacedError(("layers",), text)
     overrides = tuple((str(p), _slots(override, ("layers", p))) for p, override in layers.items())
-    return Policy(Slots(**_slots(rest, (), also=("rounding", "layers"))), overrides, rounding)
+    policy = Policy(Slots(**_slots(rest, (), also=("rounding", "layers"))), overrides, rounding)
+    for number_format in policy.formats():
+        try:
+            parse_rounding(rounding, number_format.roundings, number_format.name)
+        except PrecisionError as error:
+            raise PlacedError(("rounding",), str(error)) from None
+    return policy
 
 
 def _slots(

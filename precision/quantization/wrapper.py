@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from precision.formats import NumberFormat, parse
+from precision.quantization.points import contraction_axis
 from precision.quantization.quantizer import Quantizer
 
 # By the names that Keras gives its variables; whatever else is trainable counts as a weight.
@@ -61,7 +62,9 @@ class Quantized(keras.layers.Wrapper):
         """Compute as the layer does, on rounded values."""
         layer = self.layer
         replaced = [
-            (v, q(v)) for v in layer.trainable_variables if (q := self.quantizers.get(slot_of(v) or ""))
+            (v, q(v, contraction_axis(layer, v)))
+            for v in layer.trainable_variables
+            if (q := self.quantizers.get(slot_of(v) or ""))
         ]
         if "inputs" in self.quantizers:
             inputs = keras.tree.map_structure(self.quantizers["inputs"], inputs)

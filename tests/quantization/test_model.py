@@ -7,7 +7,8 @@ from keras import layers
 
 import architectures
 from precision.errors import PrecisionError
-from precision.formats import backend, lattice, parse
+from precision.formats import parse
+from precision.formats.program import in_graph
 from precision.quantization import apply, assign, parse_policy, structure
 from precision.quantization.points import reads_input, rounds_output
 from precision.quantization.wrapper import Quantized
@@ -142,11 +143,11 @@ def test_a_change_of_policy_is_no_new_trace(small):
     quantised.compile(jit_compile=False)
     quantised.predict_on_batch(images())
     model_traces = quantised.predict_function.experimental_get_tracing_count()
-    kernel_traces = backend.compiled(lattice._nearest).traces()
+    kernel_traces = in_graph(parse("fixed(8,4)").program()[0]).traces()
     assign(quantised, small, half)
     changed = quantised.predict_on_batch(images())
     assert quantised.predict_function.experimental_get_tracing_count() == model_traces
-    assert backend.compiled(lattice._nearest).traces() == kernel_traces
+    assert in_graph(parse("fixed(8,4)").program()[0]).traces() == kernel_traces
     fresh = apply(small, half)
     fresh.compile(jit_compile=False)
     np.testing.assert_array_equal(changed, fresh.predict_on_batch(images()))
