@@ -9,6 +9,7 @@ A registry maps a name to a factory. Registering happens by decorator where the 
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -29,26 +30,62 @@ class Rule:
     holds: Callable[[Any], bool]
 
 
+@dataclass(frozen=True)
+class Owner:
+    """Where a name was registered."""
+
+    module: str
+    file: str
+    line: int
+
+    @property
+    def builtin(self) -> bool:
+        """Whether the name comes with this project."""
+        return self.module.split(".")[0] in ("precision", "architectures")
+
+    def __str__(self) -> str:
+        return self.module if self.builtin else f"{self.file}:{self.line}"
+
+
 class Registry:
     """Factories of one kind by name. A name can be given only once."""
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
         self._factories: dict[str, Callable[..., Any]] = {}
+        self._owners: dict[str, Owner] = {}
 
     def register(self, name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Return a decorator that files a factory under ``name``; a name already in use is an error."""
+        caller = sys._getframe(1)
+        owner = Owner(caller.f_globals.get("__name__", ""), caller.f_code.co_filename, caller.f_lineno)
 
-        def add(factory: Callable[..., Any]) -> Callable[..., Any]:
-            if name in self._factories:
-                owner = self._factories[name].__module__
-                raise PrecisionError(
-                    f"{self.kind} {name!r} is already registered by {owner}; choose another name"
-                )
-            self._factories[name] = factory
+        def decorate(factory: Callable[..., Any]) -> Callable[..., Any]:
+            self.add(name, factory, owner)
             return factory
 
-        return add
+        return decorate
+
+    def add(self, name: str, factory: Callable[..., Any], owner: Owner) -> None:
+        """File a factory under ``name``.
+
+        Raises:
+            PrecisionError: when the name is already in use.
+        """
+        if name in self._factories:
+            raise PrecisionError(
+                f"{self.kind} {name!r} is already registered by {self._owners[name]}; choose another name"
+            )
+        self._factories[name] = factory
+        self._owners[name] = owner
+
+    def remove(self, name: str) -> None:
+        """Forget a name, for example one that a plugin gave before it failed."""
+        del self._factories[name], self._owners[name]
+
+    def owner(self, name: str) -> Owner:
+        """Return where a name was registered."""
+        return self._owners[name]
 
     def __getitem__(self, name: str) -> Callable[..., Any]:
         if name not in self._factories:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 from precision.errors import PrecisionError, suggest
+from precision.formats import foreign, installed
 from precision.formats.base import NumberFormat
 from precision.registry import FORMATS
 
@@ -15,7 +17,8 @@ def parse(text: str | NumberFormat) -> NumberFormat:
     """Return the format that a text names, for example ``"float16"``, ``"fixed(8,4)"``, ``"float(4,3)"``.
 
     Raises:
-        PrecisionError: when the text is malformed, the name unknown, or an argument missing or out of range.
+        PrecisionError: when the text is malformed, the name unknown, or an argument missing or out of range;
+            when the format is a plugin's and the plugin broken.
     """
     if isinstance(text, NumberFormat):
         return text
@@ -23,13 +26,44 @@ def parse(text: str | NumberFormat) -> NumberFormat:
         raise PrecisionError(f"a format is a text such as 'fixed(8,4)', but got {text!r}")
     name, positional, named = _call(text)
     if name not in FORMATS:
-        raise PrecisionError(f"unknown format {text!r}; {suggest(name, FORMATS)}")
+        installed.load(name)
+    if name not in FORMATS:
+        raise PrecisionError(f"unknown format {text!r}; {suggest(name, [*FORMATS, *installed.offers()])}")
     factory = FORMATS[name]
     try:
         inspect.signature(factory).bind(*positional, **named)
     except TypeError as error:
         raise PrecisionError(f"format {text!r}: {error}; write it as {usage(name)}") from None
-    result: NumberFormat = factory(*positional, **named)
+    if FORMATS.owner(name).builtin:
+        result: NumberFormat = factory(*positional, **named)
+        return result
+    return _foreign(text, name, lambda: factory(*positional, **named))
+
+
+def _foreign(text: str, name: str, make: Callable[[], Any]) -> NumberFormat:
+    """Return a format of a plugin, whose name must be a text that gives the same format again."""
+    owner = FORMATS.owner(name)
+    result = foreign.build(text, owner, make)
+    if not isinstance(result, NumberFormat):
+        raise PrecisionError(
+            f"{owner.file}:{owner.line}: the factory of format {text!r} must return a NumberFormat, but it "
+            f"returned {result!r}; return one, for example a Codebook"
+        )
+    canonical = getattr(result, "name", None)
+    try:
+        head, positional, named = _call(canonical if isinstance(canonical, str) else "")
+        again = (
+            result
+            if canonical == text
+            else foreign.build(text, owner, lambda: FORMATS[head](*positional, **named))
+        )
+    except PrecisionError:
+        again = None
+    if type(again) is not type(result) or again.name != canonical:
+        raise PrecisionError(
+            f"{owner.file}:{owner.line}: the name of a format must be a text that gives the same format, but "
+            f"{text!r} gave the name {canonical!r}; name it {text!r}"
+        )
     return result
 
 
