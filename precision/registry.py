@@ -57,6 +57,7 @@ class Registry:
 
     def register(self, name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Return a decorator that files a factory under ``name``; a name already in use is an error."""
+        self._check_name(name)
         caller = sys._getframe(1)
         owner = Owner(caller.f_globals.get("__name__", ""), caller.f_code.co_filename, caller.f_lineno)
 
@@ -70,14 +71,24 @@ class Registry:
         """File a factory under ``name``.
 
         Raises:
-            PrecisionError: when the name is already in use.
+            PrecisionError: when the name is already in use or cannot be one.
         """
+        self._check_name(name)
+        if not callable(factory):
+            raise PrecisionError(f"{self.kind} {name!r} needs a function that makes it, but got {factory!r}")
         if name in self._factories:
             raise PrecisionError(
                 f"{self.kind} {name!r} is already registered by {self._owners[name]}; choose another name"
             )
         self._factories[name] = factory
         self._owners[name] = owner
+
+    def _check_name(self, name: object) -> None:
+        if not isinstance(name, str) or not name.isidentifier():
+            raise PrecisionError(
+                f"the name of a {self.kind} is letters, digits and '_', beginning with a letter, but got "
+                f'{name!r}; write the decorator as @register("name")'
+            )
 
     def remove(self, name: str) -> None:
         """Forget a name, for example one that a plugin gave before it failed."""

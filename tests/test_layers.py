@@ -15,6 +15,7 @@ LAYERS = [
     ["precision.methods"],
     ["precision.measure"],
     ["precision.quantization"],
+    ["precision.plugins"],
     ["precision.formats"],
     ["precision.data"],
     ["architectures"],

@@ -20,6 +20,7 @@ from precision.formats.foreign import trouble
 from precision.registry import FORMATS, Owner
 
 GROUP = "precision.formats"
+_loaded: set[str] = set()  # names of formats
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,11 @@ def offers(name: str | None = None) -> dict[str, list[Package]]:
     for point in _points(name):
         offered.setdefault(point.name, []).append(_package(point))
     return offered
+
+
+def loaded() -> set[str]:
+    """Return the names of the formats that packages have registered so far."""
+    return _loaded & set(FORMATS)
 
 
 def load(name: str) -> None:
@@ -67,6 +73,7 @@ def load(name: str) -> None:
             f"package {_package(point)}: the entry point '{name} = {point.value}' must give a format, but "
             f"{said}; update or uninstall the package"
         ) from error
+    _loaded.update(set(FORMATS) - before)
 
 
 def load_all() -> None:
@@ -97,8 +104,6 @@ def _package(point: EntryPoint) -> Package:
 
 
 def _register(name: str, point: EntryPoint) -> None:
-    if not name.isidentifier():
-        raise PrecisionError(f"{name!r} is no name of a format: letters, digits and '_'")
     target = point.load()
     if name in FORMATS:  # importing it was enough
         return

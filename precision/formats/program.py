@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from precision.errors import PrecisionError
-from precision.formats import backend, noise
+from precision.formats import backend, foreign, noise
 from precision.formats.base import NumberFormat
 from precision.formats.rounding import Rounding, parse_rounding
 
@@ -155,7 +155,7 @@ class Free(Program):
 
     def __call__(self, xp: Any, x: Any, parameters: Any, uniform: Any = None) -> Any:
         """Round ``x`` as the format itself does."""
-        return self.number_format.quantize(x, self.text)
+        return foreign.quantize(self.number_format, x, self.text)
 
     def array(
         self, x: np.ndarray, parameters: np.ndarray, words: np.ndarray | None = None, axis: int = -1
@@ -165,4 +165,4 @@ class Free(Program):
 
     def tensor(self, x: Any, parameters: Any, words: Any = None, axis: int = -1) -> Any:
         """Round a tensor as the format itself does; ``words`` is handed on as the key."""
-        return self.number_format.quantize(x, self.text, words, axis=axis)
+        return foreign.quantize(self.number_format, x, self.text, words, axis)
