@@ -1,0 +1,114 @@
+"""What a check of the conformance kit is, and what it says."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from precision.formats.conformance.subject import Subject
+
+OK, BROKEN, NOT_APPLICABLE = "ok", "BROKEN", "not applicable"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one check found.
+
+    Attributes:
+        check: its name, for example ``"idempotent"``.
+        state: ``"ok"``, ``"BROKEN"`` or ``"not applicable"``.
+        text: what broke and on which value, or why the check does not apply; empty when all is well.
+    """
+
+    check: str
+    state: str
+    text: str = ""
+
+    @property
+    def broken(self) -> bool:
+        """Whether the format does not keep what it promises."""
+        return self.state == BROKEN
+
+    def __str__(self) -> str:
+        return f"{self.check}: {self.text or self.state}"
+
+
+class Broken(Exception):  # noqa: N818 (a finding about a format is no error of the program)
+    """A check found that the format does not keep a promise; the text says which and on which value."""
+
+
+class NotApplicable(Exception):  # noqa: N818
+    """A check has nothing to look at in this format; the text says why."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """A named check.
+
+    Attributes:
+        function: takes the format under test; raises Broken or NotApplicable, or returns.
+        needs: names of the checks without which this one would only repeat their finding.
+        blocks: whether it is one for formats with shared scales (True), for the others (False) or for all.
+        tensors: whether it runs on tensors of the Keras backend.
+    """
+
+    name: str
+    function: Callable[[Subject], None]
+    needs: tuple[str, ...] = ()
+    blocks: bool | None = None
+    tensors: bool = False
+
+
+RUNS, SHAPE, LISTS = "takes every float32", "keeps shape and type", "lists its values"
+BASICS = (RUNS, SHAPE)
+
+
+def broken(text: str) -> NoReturn:
+    """End a check with a finding."""
+    raise Broken(text)
+
+
+def not_applicable(text: str) -> NoReturn:
+    """End a check that has nothing to look at."""
+    raise NotApplicable(text)
+
+
+def number(value: Any) -> str:
+    """Return a float32 as it would be typed, in as few digits as name it."""
+    value = float(value)
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "infinity" if value > 0 else "-infinity"
+    text = str(np.float32(value)) if float(np.float32(value)) == value else repr(value)
+    return text.removesuffix(".0")
+
+
+def said(error: BaseException) -> str:
+    """Return an exception as part of a sentence: its type and the first line of its text."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+def differs(a: np.ndarray, b: np.ndarray, sign_of_zero: bool = True) -> np.ndarray:
+    """Return where two float32 arrays differ; every NaN equals every other."""
+    a, b = np.asarray(a, np.float32), np.asarray(b, np.float32)
+    other = a.view(np.int32) != b.view(np.int32) if sign_of_zero else a != b
+    return other & ~(np.isnan(a) & np.isnan(b))
+
+
+def first(mask: np.ndarray) -> tuple[int, ...] | None:
+    """Return the index of the first True, or None."""
+    if not mask.any():
+        return None
+    return tuple(int(i) for i in np.unravel_index(int(np.argmax(mask)), mask.shape))
+
+
+def listed(words: Sequence[str]) -> str:
+    """Return words as a list in a sentence."""
+    return ", ".join(words)
