@@ -56,7 +56,12 @@ class LatticeProgram(Program):
         if self.flush:
             tiny = xp.abs(x) < smallest
             scale, unscale = xp.where(tiny, np.float32(1), scale), xp.where(tiny, np.float32(1), unscale)
-        n = to_integer(xp, x / p * scale, self.rounding.mode, uniform)
+        r = x / p * scale
+        if self.rounding.mode in _AWAY_FROM_ZERO:
+            # Under a large step, r underflows to a zero that would not be rounded up from.
+            least = np.float32(2.0**-60)
+            r = xp.where((xp.abs(r) < least) & (x != 0), xp.where(x < 0, -least, least), r)
+        n = to_integer(xp, r, self.rounding.mode, uniform)
         y = n * unscale * p + zero
         if self.wrap:
             turns = y / span
@@ -65,12 +70,15 @@ class LatticeProgram(Program):
         else:
             y = xp.where(y > high, over, xp.where(y < low, under, y))
         if self.wrap or self.rounding.mode not in _UNDIRECTED:
-            # Directed roundings end at the largest finite value, but an infinity is no finite number.
-            y = xp.where(xp.abs(x) == np.float32(np.inf), xp.where(x > 0, plus, minus), y)
+            # Directed roundings end at the largest finite value, but an infinity is no finite number. What
+            # wraps around is 0 already when it has so many turns that n overflows.
+            infinite = xp.abs(n if self.wrap else x) == np.float32(np.inf)
+            y = xp.where(infinite, xp.where(x > 0, plus, minus), y)
         return xp.where(x == x, y, nan)  # x != x is the NaN test that every backend compiles
 
 
 _UNDIRECTED = (*TO_NEAREST, "stochastic")
+_AWAY_FROM_ZERO = ("floor", "ceil", "odd")  # however near to zero a number is, they may leave it
 
 
 def to_integer(xp: Any, r: Any, mode: str, uniform: Any = None) -> Any:

@@ -1,0 +1,135 @@
+"""Values and bit strings of the formats whose values stand alone, from their published definitions.
+
+Written for plainness: one bit string at a time, in rational arithmetic.
+"""
+
+from __future__ import annotations
+
+import decimal
+from fractions import Fraction
+
+import numpy as np
+
+from oracles.definition import Definition
+
+TWO = Fraction(2)
+
+
+def sorted_codes(decoded: dict[int, Fraction | float]) -> tuple[np.ndarray, np.ndarray]:
+    """Return values (float64) and codes in the order of the values; of equal values the least code."""
+    pairs = sorted((value, code) for code, value in decoded.items())
+    first = [i for i, (value, _) in enumerate(pairs) if i == 0 or value != pairs[i - 1][0]]
+    values = np.array([float(pairs[i][0]) for i in first])
+    if any(Fraction(v) != pairs[i][0] for v, i in zip(values, first, strict=True)):
+        raise ValueError("a value is no float64")
+    return values, np.array([pairs[i][1] for i in first])
+
+
+def fixed(wl: int, fl: int, *, signed: bool = True, symmetric: bool = False) -> Definition:
+    """Two's complement (or unsigned) fixed point that saturates; no NaN (0), no -0."""
+    codes = range(2**wl)
+    numbers = {c: c - 2**wl if signed and c >= 2 ** (wl - 1) else c for c in codes}
+    if symmetric:
+        del numbers[2 ** (wl - 1)]
+    values, ordered = sorted_codes({c: n / TWO**fl for c, n in numbers.items()})
+    return Definition(
+        values, ordered, wl, nan=0.0, plus=float(values[-1]), minus=float(values[0]), zero_sign=False
+    )
+
+
+def floating(
+    e: int,
+    m: int,
+    kind: str = "ieee",
+    overflow: str = "",
+    *,
+    bias: int | None = None,
+    subnormals: bool = True,
+) -> Definition:
+    """Sign, e exponent bits, m mantissa bits.
+
+    Args:
+        kind: ``ieee``: the top exponent holds infinity and NaN. ``fn``: only the top code is NaN, there is
+            no infinity. ``fnuz``: the code of -0 is NaN, there is neither infinity nor -0. ``finite``: every
+            code is a number (OCP FP6, FP4).
+        overflow: ``infinity``, ``nan`` or ``saturate``; by default what the kind means.
+        bias: 2^(e-1) - 1 by default, one more in ``fnuz``.
+    """
+    bits = 1 + e + m
+    bias = bias if bias is not None else 2 ** (e - 1) - (kind != "fnuz")
+    decoded: dict[int, Fraction | float] = {}
+    magnitudes: list[Fraction] = []
+    for magnitude in range(2 ** (bits - 1) + 1):  # one more than there are, for what would follow
+        field, fraction = magnitude >> m, Fraction(magnitude % 2**m, 2**m)
+        if field:
+            magnitudes.append((1 + fraction) * TWO ** (field - bias))
+        else:
+            magnitudes.append(fraction * TWO ** (1 - bias) if subnormals else Fraction(0))
+    top = {"ieee": 2 ** (bits - 1) - 2**m, "fn": 2 ** (bits - 1) - 1}.get(kind, 2 ** (bits - 1))
+    for magnitude in range(top):
+        if magnitude == 0 or magnitudes[magnitude]:
+            decoded[magnitude] = magnitudes[magnitude]
+            decoded[magnitude + 2 ** (bits - 1)] = -magnitudes[magnitude]
+    values, codes = sorted_codes(decoded)
+    overflow = overflow or {"ieee": "infinity", "finite": "saturate"}.get(kind, "nan")
+    special = {"infinity": np.inf, "nan": np.nan, "saturate": values[-1]}[overflow]
+    upper_even = codes[1:] % 2 == 0
+    if not subnormals:  # between 0 and the least normal number the middle goes to 0
+        upper_even = np.where(values[:-1] == 0, False, np.where(values[1:] == 0, True, upper_even))
+    return Definition(
+        values,
+        codes,
+        bits,
+        upper_even=upper_even,
+        beyond=None if overflow == "saturate" else float(magnitudes[top]),
+        special=float(special),
+        nan=0.0 if kind == "finite" else np.nan,
+        plus=float(special),
+        minus=-float(special),
+        zero_sign=kind != "fnuz",
+    )
+
+
+def posit_value(code: int, n: int, es: int) -> Fraction | None:
+    """Return the value of a posit's bit string; None for NaR (Posit Standard 2022, with any es)."""
+    if code == 0:
+        return Fraction(0)
+    if code == 1 << (n - 1):
+        return None
+    if code >> (n - 1):
+        return -posit_value((1 << n) - code, n, es)  # type: ignore[operator]
+    string = format(code, f"0{n}b")[1:]
+    run = len(string) - len(string.lstrip(string[0]))
+    regime = run - 1 if string[0] == "1" else -run
+    rest = string[run + 1 :]
+    exponent = int((rest[:es] + "0" * es)[:es] or "0", 2)  # bits that were cut off count as 0
+    fraction = rest[es:]
+    significand = 1 + Fraction(int(fraction or "0", 2), 2 ** len(fraction))
+    return significand * TWO ** (regime * 2**es + exponent)
+
+
+def posit(n: int, es: int) -> Definition:
+    """Posits, rounded as bit strings: the boundary between two codes is the posit one bit longer."""
+    decoded = {c: posit_value(c, n, es) for c in range(2**n) if c != 1 << (n - 1)}
+    values, codes = sorted_codes(decoded)  # type: ignore[arg-type]
+    middles = np.array([float(posit_value((2 * int(c) + 1) % 2 ** (n + 1), n + 1, es)) for c in codes[:-1]])  # type: ignore[arg-type]
+    return Definition(
+        values,
+        codes,
+        n,
+        middles=middles,
+        plus=np.nan,
+        minus=np.nan,
+        zero_sign=False,
+        never_zero=True,
+    )
+
+
+def power_of_two(exponent: Fraction) -> float:
+    """Return the float32 nearest to 2^exponent."""
+    with decimal.localcontext(decimal.Context(prec=60)):
+        power = decimal.Decimal(2) ** (decimal.Decimal(exponent.numerator) / exponent.denominator)
+        exact = Fraction(power)
+    guess = np.float32(float(exact))
+    near = [np.nextafter(guess, np.float32(0)), guess, np.nextafter(guess, np.float32(np.inf))]
+    return float(min(near, key=lambda v: abs(Fraction(float(v)) - exact)))
