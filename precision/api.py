@@ -9,6 +9,7 @@ results.histories        # loss and accuracy per epoch
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,7 @@ def run(
     data_dir: str | Path | None = None,
     store: str | Path = DEFAULT_STORE,
     output: str | Path | None = None,
+    plugins: Sequence[str | Path] = (),
     quiet: bool = False,
 ) -> Results:
     """Run every trial of a grid file that the store lacks, write the report, and return the results.
@@ -39,10 +41,11 @@ def run(
         data_dir: folder of the data sets; None searches the usual places.
         store: folder of the results.
         output: folder of the report; None means reports/<name of the grid>.
+        plugins: Python files with number formats, besides those that the grid names.
         quiet: show no progress.
 
     Raises:
-        PrecisionError: when the grid file or a path is wrong.
+        PrecisionError: when the grid file, a plugin or a path is wrong.
         KeyboardInterrupt: on Ctrl-C; finished trials are kept.
     """
     from rich.console import Console
@@ -54,7 +57,7 @@ def run(
     from precision.grid.progress import ConsoleWatcher
     from precision.grid.scheduler import run_trials
 
-    parsed, source = load_grid(grid)
+    parsed, source = load_grid(grid, plugins)
     cells = expand(parsed, source)
     folder = data_directory(data_dir)
     results_store = Store(store)
@@ -62,6 +65,7 @@ def run(
     target = report_folder(output, parsed.name)
     trials = schedule(cells)
     left = [trial for trial in trials if not results_store.finished(trial)]
+    _check_plugins(left)
     _check_data(left, trials, results_store, folder)
     with ConsoleWatcher(left, cells, Console(stderr=True, quiet=quiet)) as watcher:
         run_trials(left, results_store, folder, watcher)
@@ -87,6 +91,22 @@ def report_folder(output: str | Path | None, name: str) -> Path:
         ) from None
 
 
+def _check_plugins(left: list[Trial]) -> None:
+    """Try every format of a plugin on a few numbers, so that none fails after hours of training."""
+    from precision.formats.probe import probe
+    from precision.plugins import identities
+    from precision.quantization import Policy
+
+    tried = set()
+    for trial in left:
+        if trial.plugins:
+            policy = Policy.from_json(trial.policy)
+            for number_format in policy.formats():
+                if (number_format, policy.rounding) not in tried and identities([number_format]):
+                    tried.add((number_format, policy.rounding))
+                    probe(number_format, policy.rounding)
+
+
 def _check_data(left: list[Trial], trials: list[Trial], store: Store, data_dir: Path | None) -> None:
     """Load every data set of the trials that are left once, before anything is trained.
 
@@ -108,10 +128,12 @@ def _check_data(left: list[Trial], trials: list[Trial], store: Store, data_dir: 
                 )
 
 
-def load_results(grid: str | Path, *, store: str | Path = DEFAULT_STORE) -> pd.DataFrame:
+def load_results(
+    grid: str | Path, *, store: str | Path = DEFAULT_STORE, plugins: Sequence[str | Path] = ()
+) -> pd.DataFrame:
     """Return the stored results of a grid file as a DataFrame with one row per trial, without running any."""
     from precision.analysis.collect import collect
     from precision.grid import Store, expand, load_grid
 
-    parsed, source = load_grid(grid)
+    parsed, source = load_grid(grid, plugins)
     return collect(parsed, source, expand(parsed, source), Store(store)).cells()

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from precision.cli_options import PluginFiles
 from precision.errors import PrecisionError
 
 app = typer.Typer(
@@ -32,13 +33,19 @@ RUNS = Path("runs")
 
 
 @app.command()
-def run(grid: GridFile, data_dir: DataDir = None, store: StoreDir = RUNS, output: OutputDir = None) -> None:
+def run(
+    grid: GridFile,
+    data_dir: DataDir = None,
+    store: StoreDir = RUNS,
+    output: OutputDir = None,
+    plugin: PluginFiles = None,
+) -> None:
     """Run the trials of GRID that have no result yet, and write the report."""
     import precision
     from precision.report import pivot_text
 
     try:
-        results = precision.run(grid, data_dir=data_dir, store=store, output=output)
+        results = precision.run(grid, data_dir=data_dir, store=store, output=output, plugins=plugin or ())
     except KeyboardInterrupt:
         typer.echo(
             "precision: interrupted; finished trials are kept, and the same command goes on from there",
@@ -56,11 +63,11 @@ def run(grid: GridFile, data_dir: DataDir = None, store: StoreDir = RUNS, output
 
 
 @app.command()
-def plan(grid: GridFile, store: StoreDir = RUNS) -> None:
+def plan(grid: GridFile, store: StoreDir = RUNS, plugin: PluginFiles = None) -> None:
     """List the trials of GRID and which of them have a result; run nothing."""
     from precision.grid import Store, expand, load_grid, schedule
 
-    parsed, source = load_grid(grid)
+    parsed, source = load_grid(grid, plugin or ())
     cells = expand(parsed, source)
     results = Store(store)
     done = {trial.id: results.finished(trial) for trial in schedule(cells)}
@@ -85,14 +92,16 @@ def plan(grid: GridFile, store: StoreDir = RUNS) -> None:
 
 
 @app.command()
-def report(grid: GridFile, store: StoreDir = RUNS, output: OutputDir = None) -> None:
+def report(
+    grid: GridFile, store: StoreDir = RUNS, output: OutputDir = None, plugin: PluginFiles = None
+) -> None:
     """Write the report of GRID from the results there are; run nothing."""
     from precision import report as reports
     from precision.analysis.collect import collect
     from precision.api import report_folder
     from precision.grid import Store, expand, load_grid
 
-    parsed, source = load_grid(grid)
+    parsed, source = load_grid(grid, plugin or ())
     results = collect(parsed, source, expand(parsed, source), Store(store))
     path = reports.write(results, report_folder(output, parsed.name))
     typer.echo(reports.pivot_text(results))
@@ -100,13 +109,13 @@ def report(grid: GridFile, store: StoreDir = RUNS, output: OutputDir = None) -> 
 
 
 @app.command()
-def status(grid: GridFile, store: StoreDir = RUNS) -> None:
+def status(grid: GridFile, store: StoreDir = RUNS, plugin: PluginFiles = None) -> None:
     """Say how many trials of GRID are done, failed and pending, and why the failed ones failed."""
     from collections import Counter
 
     from precision.grid import Store, expand, load_grid
 
-    parsed, source = load_grid(grid)
+    parsed, source = load_grid(grid, plugin or ())
     cells = expand(parsed, source)
     results = {cell.trial.id: Store(store).load(cell.trial.id) for cell in cells}
     counts = Counter(result.status if result else "pending" for result in results.values())

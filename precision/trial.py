@@ -54,6 +54,8 @@ class Trial:
     Attributes:
         policy: the resolved policy as plain data (see ``quantization.policy``); empty means float32.
         fingerprint: sha256 of the files of a dataset that the user gave; None for catalogue datasets.
+        plugins: what the formats of the policy depend on beyond this project, by name: the sha256 of a plugin
+            file, or name and version of a package (see ``precision.plugins``).
     """
 
     dataset: Choice
@@ -63,6 +65,7 @@ class Trial:
     training: Training
     seed: int
     fingerprint: str | None = None
+    plugins: dict[str, str] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -77,11 +80,14 @@ class Trial:
     @property
     def baseline(self) -> Trial:
         """The float32 training that this trial starts from or is compared with."""
-        return replace(self, policy={}, method=Choice("float32"))
+        return replace(self, policy={}, method=Choice("float32"), plugins={})
 
     def to_json(self) -> dict[str, Any]:
         """Return the trial as JSON-ready data; :meth:`from_json` gives it back."""
-        return asdict(self)
+        data = asdict(self)
+        if not self.plugins:  # a trial of built-in formats is what it was before there were plugins
+            del data["plugins"]
+        return data
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Trial:
@@ -94,6 +100,7 @@ class Trial:
             training=Training(**data["training"]),
             seed=data["seed"],
             fingerprint=data["fingerprint"],
+            plugins=data.get("plugins", {}),
         )
 
 

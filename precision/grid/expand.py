@@ -11,13 +11,22 @@ from typing import Any
 from pydantic import ValidationError
 
 import precision.data
+from precision import plugins
 from precision.errors import PrecisionError, suggest
 from precision.grid.schema import Exclusion, Grid, Inclusion, Labelled, Selection, TrainingAxes
 from precision.grid.source import Place, Source
+from precision.quantization import Policy
 from precision.trial import Choice, Training, Trial
 
 BASELINE = Choice("float32")
-Fingerprints = dict[str, str | None]  # by the label of a data set
+
+
+@dataclass(frozen=True)
+class _Contents:
+    """What a trial's identity takes from files that the user gave, by the label of what they are for."""
+
+    datasets: dict[str, str | None]
+    policies: dict[str, dict[str, str]]
 
 
 @dataclass(frozen=True)
@@ -56,13 +65,16 @@ def expand(grid: Grid, source: Source) -> list[Cell]:
             f"report.baseline: unknown policy {grid.report.baseline!r}; "
             f"{suggest(grid.report.baseline, grid.policies)}",
         )
-    fingerprints = {d.label: _fingerprint(d, source, ("datasets", i)) for i, d in enumerate(grid.datasets)}
+    contents = _Contents(
+        {d.label: _fingerprint(d, source, ("datasets", i)) for i, d in enumerate(grid.datasets)},
+        {name: _plugins(policy, source, ("policies", name)) for name, policy in grid.policies.items()},
+    )
     cells: dict[tuple[Any, ...], Cell] = {}
-    for cell in _product(grid, fingerprints):
+    for cell in _product(grid, contents):
         if not any(_excluded(cell, exclusion) for exclusion in grid.exclude):
             cells[labels(cell)] = cell
     for index, inclusion in enumerate(grid.include):
-        for cell in _included(grid, fingerprints, inclusion, source, ("include", index, "training")):
+        for cell in _included(grid, contents, inclusion, source, ("include", index, "training")):
             if cells.setdefault(labels(cell), cell).trial != cell.trial:
                 raise source.error(
                     ("include", index),
@@ -81,21 +93,28 @@ def _fingerprint(dataset: Labelled, source: Source, place: Place) -> str | None:
         raise source.error(place, str(error)) from None
 
 
+def _plugins(policy: Policy, source: Source, place: Place) -> dict[str, str]:
+    try:
+        return plugins.identities(policy.formats())
+    except PrecisionError as error:
+        raise source.error(place, str(error)) from None
+
+
 def labels(cell: Cell) -> tuple[Any, ...]:
     """Return the labels of a cell, which name it within its grid."""
     return (cell.dataset, cell.architecture, cell.policy, cell.method, cell.training, cell.seed)
 
 
-def _product(grid: Grid, fingerprints: Fingerprints) -> Iterator[Cell]:
+def _product(grid: Grid, contents: _Contents) -> Iterator[Cell]:
     axes = itertools.product(
         grid.datasets, _trainings(grid.training), grid.methods, grid.architectures, grid.policies, grid.seeds
     )
     for dataset, (text, training), method, architecture, policy, seed in axes:
-        yield _cell(grid, fingerprints, dataset, architecture, policy, method, text, training, seed)
+        yield _cell(grid, contents, dataset, architecture, policy, method, text, training, seed)
 
 
 def _included(
-    grid: Grid, fingerprints: Fingerprints, inclusion: Inclusion, source: Source, place: Place
+    grid: Grid, contents: _Contents, inclusion: Inclusion, source: Source, place: Place
 ) -> Iterator[Cell]:
     trainings = _trainings(grid.training)
     given = {name: getattr(inclusion.training, name) for name in inclusion.training.model_fields_set}
@@ -116,12 +135,12 @@ def _included(
         [name for name in grid.policies if _matches(name, inclusion.policy)],
         inclusion.seed if inclusion.seed is not None else grid.seeds,
     ):
-        yield _cell(grid, fingerprints, dataset, architecture, policy, method, text, training, seed)
+        yield _cell(grid, contents, dataset, architecture, policy, method, text, training, seed)
 
 
 def _cell(
     grid: Grid,
-    fingerprints: Fingerprints,
+    contents: _Contents,
     dataset: Labelled,
     architecture: Labelled,
     policy: str,
@@ -139,7 +158,8 @@ def _cell(
         policy=resolved,
         training=training,
         seed=seed,
-        fingerprint=fingerprints[dataset.label],
+        fingerprint=contents.datasets[dataset.label],
+        plugins=contents.policies[policy],
     )
     return Cell(dataset.label, architecture.label, policy, method.label, text, seed, trial)
 

@@ -12,11 +12,14 @@ from pathlib import Path
 
 import psutil
 
+from precision import plugins
+from precision.trial import Trial
+
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "precision")
 
 
-def provenance() -> dict[str, str]:
-    """Return versions, machine, threads, commit and the time (UTC) as texts."""
+def provenance(trial: Trial) -> dict[str, str]:
+    """Return versions, machine, threads, commit, the time (UTC) and the plugins of a trial as texts."""
     return {
         "python": platform.python_version(),
         **{package: _version(package) for package in PACKAGES},
@@ -25,6 +28,7 @@ def provenance() -> dict[str, str]:
         "system": platform.platform(),
         "threads": str(threads()),
         "commit": commit(),
+        **({"plugins": plugins.sources(trial.plugins)} if trial.plugins else {}),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 

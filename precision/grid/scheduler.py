@@ -18,6 +18,7 @@ from typing import Any, Protocol
 import filelock
 from pebble import ProcessExpired, ProcessPool
 
+from precision import plugins
 from precision.errors import PrecisionError
 from precision.grid import worker
 from precision.grid.expand import needs_baseline
@@ -89,7 +90,7 @@ def _blocked(trial: Trial, store: Store, queue: deque[Trial]) -> str | None:
 
 def _record(result: TrialResult, store: Store) -> str:
     """Store what became of a trial whose worker could not store it, unless another run did better."""
-    result.provenance = provenance()
+    result.provenance = provenance(result.trial)
     with contextlib.suppress(filelock.Timeout), store.lock(result.trial.id).acquire(timeout=0):
         if not store.finished(result.trial):
             store.save(result)
@@ -157,7 +158,7 @@ class _Workers:
                 max_workers=1,
                 context=context,
                 initializer=worker.start,
-                initargs=(self._store.root, self._data_dir, self._events),
+                initargs=(self._store.root, self._data_dir, self._events, plugins.loaded()),
             )
             self._network = network
         return self._pool

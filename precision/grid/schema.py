@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -21,6 +21,7 @@ from pydantic import (
 import architectures
 import precision.data
 import precision.methods  # files the methods
+from precision import plugins
 from precision.errors import PlacedError, PrecisionError, suggest
 from precision.grid.source import Source, read
 from precision.quantization import Policy, parse_policy
@@ -166,6 +167,7 @@ class Grid(Strict):
 
     name: str
     description: str = ""
+    plugins: list[str] = []  # loaded before the rest is read
     datasets: Annotated[list[DatasetChoice], BeforeValidator(_as_list)]
     architectures: Annotated[list[ArchitectureChoice], BeforeValidator(_as_list)]
     policies: dict[str, Policy]
@@ -235,17 +237,42 @@ class Grid(Strict):
         return seeds
 
 
-def load_grid(path: str | Path) -> tuple[Grid, Source]:
-    """Read and check a grid file.
+def load_grid(path: str | Path, named: Iterable[str | Path] = ()) -> tuple[Grid, Source]:
+    """Read and check a grid file; the plugins that it names, and those named beside it, are loaded first.
+
+    Args:
+        named: plugin files, from the working directory; those in the grid count from the grid's folder.
 
     Raises:
         PrecisionError: one sentence with file, line, rule, received value and a suggestion.
     """
     source = read(path)
+    plugins.load([*map(plugins.read, named), *_plugins(source)])
     try:
         return Grid.model_validate(source.data), source
     except ValidationError as error:
         raise _located(source, error) from None
+
+
+def _plugins(source: Source) -> list[plugins.Plugin]:
+    """Return the plugin files of a grid, read and not run."""
+    entries = source.data.get("plugins")
+    if not isinstance(entries, list | None):
+        raise source.error(
+            ("plugins",), f"plugins: must be a list of Python files such as [takum8.py], but got {entries!r}"
+        )
+    found = []
+    for index, entry in enumerate(entries or []):
+        place = ("plugins", index)
+        if not isinstance(entry, str):
+            raise source.error(
+                place, f"plugins: a plugin is the path of a Python file such as takum8.py, but got {entry!r}"
+            )
+        try:
+            found.append(plugins.read(source.path.parent / entry))
+        except PrecisionError as error:
+            raise source.error(place, f"plugins: {error}") from None
+    return found
 
 
 def _located(source: Source, error: ValidationError) -> PrecisionError:

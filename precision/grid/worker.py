@@ -7,15 +7,17 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import filelock
 
+from precision import plugins
 from precision.errors import PrecisionError
 from precision.grid.provenance import commit, provenance
 from precision.grid.store import Store
+from precision.quantization import Policy
 from precision.trial import Trial, TrialResult
 
 # Set once in each worker process by start().
@@ -24,11 +26,12 @@ _state: dict[str, Any] = {}
 BUSY = "busy"  # another process is running the trial
 
 
-def start(store: Path, data_dir: Path | None, events: Any) -> None:
+def start(store: Path, data_dir: Path | None, events: Any, files: Sequence[plugins.Plugin] = ()) -> None:
     """Prepare this process: it leaves Ctrl-C to its parent and keeps TensorFlow's start-up messages quiet.
 
     Args:
         events: a queue that receives (trial id, row of the history) after every epoch.
+        files: the plugins of the parent process, whose very bytes are run here.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -40,6 +43,10 @@ def start(store: Path, data_dir: Path | None, events: Any) -> None:
         tf.function(lambda x: x + 1, jit_compile=True)(tf.constant(0.0))
     from precision.methods.workbench import Workbench
 
+    try:
+        plugins.load(files)
+    except PrecisionError as error:  # which the parent did not meet; each trial tells it
+        _state["broken"] = error
     _state["store"] = Store(store)
     _state["events"] = events
     _state["bench"] = Workbench(data_dir, _state["store"].weights)
@@ -89,19 +96,40 @@ def _attempt(trial: Trial) -> TrialResult:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            _check_plugins(trial)
             result = run_trial(trial, bench)
     except MemoryError as error:
         result = TrialResult(trial, "out_of_memory", reason=sentence(error))
     except Exception as error:
         full = type(error).__name__ == "ResourceExhaustedError"  # TensorFlow's own
         result = TrialResult(trial, "out_of_memory" if full else "failed", reason=sentence(error))
-    result.provenance = provenance()
+    result.provenance = provenance(trial)
     return result
 
 
-def sentence(error: Exception) -> str:
-    """Return an error as one line; what the user can mend speaks for itself."""
-    text = " ".join(str(error).split())
-    if isinstance(error, PrecisionError):
-        return text
-    return f"{type(error).__name__}: {text[:300]}"
+def _check_plugins(trial: Trial) -> None:
+    """Refuse to run a trial with other code of a plugin than the one that it is identified by."""
+    if not trial.plugins:
+        return
+    if "broken" in _state:
+        raise _state["broken"]
+    here = plugins.identities(Policy.from_json(trial.policy).formats())
+    if here != trial.plugins:
+        raise PrecisionError(
+            "a plugin must stay as it is while the grid runs, but another one gives "
+            f"{', '.join(trial.plugins)} now; run the same command again"
+        )
+
+
+def sentence(error: BaseException) -> str:
+    """Return an error as one line; what the user can mend speaks for itself.
+
+    Keras replaces an error that passes through a layer by one of the same type with the layer's arguments in
+    its text; the first one says it better.
+    """
+    chain = [error]
+    while chain[-1].__context__ is not None and chain[-1].__context__ not in chain:
+        chain.append(chain[-1].__context__)
+    ours = [link for link in chain if isinstance(link, PrecisionError)]
+    text = " ".join(str(ours[-1] if ours else error).split())
+    return text if ours else f"{type(error).__name__}: {text[:300]}"
