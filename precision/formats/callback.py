@@ -1,8 +1,8 @@
 """Formats whose rounding is only available as a function of an array, or natively of torch tensors.
 
-A library such as qtorch, or a hardware model in C, rounds one array at a time and cannot be traced. Its rounding
-still has to run inside a compiled network. So on TensorFlow and JAX the graph calls back into Python with the
-values of the tensor; torch has no graph, and its tensors are handed over as they are.
+A library such as qtorch, or a hardware model in C, rounds one array at a time and cannot be traced. Its
+rounding still has to run inside a compiled network. So on TensorFlow and JAX the graph calls back into Python
+with the values of the tensor; torch has no graph, and its tensors are handed over as they are.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def _words(key: Any) -> Any:
     """Return the two int32 words of a key, which may be such words already: an array or a tensor."""
     if isinstance(key, np.ndarray) and key.dtype == np.int32 and key.shape == (2,):
         return key
-    if isinstance(key, int | np.integer | tuple | list):
+    if isinstance(key, int | tuple | list):
         return noise.key(key)
     import keras
 

@@ -13,28 +13,23 @@ they only round to nearest.
 
 from __future__ import annotations
 
-import functools
-import importlib
 import math
-import os
-import shutil
-import sys
 import threading
-import warnings
 from abc import abstractmethod
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from precision.errors import PrecisionError
-from precision.formats import codes
+from precision.formats import backend, codes, qtorch_library
 from precision.formats.arguments import flag, integer, written
+from precision.formats.block import BlockCodes
 from precision.formats.callback import ArrayFormat
 from precision.formats.fixed import fixed
 from precision.formats.floating import float32
 from precision.formats.lattice import Lattice
-from precision.formats.program import Free
+from precision.formats.program import Free, Program
 from precision.formats.rounding import MOST_RANDOM_BITS, Rounding, parse_rounding
 from precision.registry import FORMATS
 
@@ -48,7 +43,7 @@ class Qtorch(ArrayFormat):
         grid: a format of ours with the same values; it knows limits and codes, and does not round.
     """
 
-    roundings = ("nearest",)
+    roundings: tuple[str, ...] = ("nearest",)
     nearest = False  # an addition in float32 before the rounding moves what lies next to a tie
     grid: Lattice
 
@@ -62,7 +57,7 @@ class Qtorch(ArrayFormat):
         Raises:
             PrecisionError: when torch, qtorch, ninja or a C++ compiler is missing.
         """
-        _quant(self.name)
+        qtorch_library.quant()
 
     def check(self, shape: tuple[int | None, ...] | None) -> None:
         """Refuse a machine without qtorch before a graph is traced."""
@@ -80,8 +75,8 @@ class Qtorch(ArrayFormat):
             return
         if "stochastic" not in self.roundings:
             raise PrecisionError(
-                f"{self.name}: qtorch seeds this stochastic rounding from the device, so that no run could be "
-                f"repeated; use rounding nearest, or stochastic with {self._ours}"
+                f"{self.name}: qtorch seeds this stochastic rounding from the device, so that no run could "
+                f"be repeated; use rounding nearest, or stochastic with {self._ours}"
             )
         if rounding.random_bits != MOST_RANDOM_BITS:
             raise PrecisionError(
@@ -103,7 +98,7 @@ class Qtorch(ArrayFormat):
         """Round a torch tensor; on a GPU by qtorch's own kernel."""
         import torch
 
-        quant = _quant(self.name)
+        quant = qtorch_library.quant()
         x = x.detach()
         if not x.numel():
             return x.clone()
@@ -171,9 +166,18 @@ class QtorchFixed(Qtorch):
         self.bits = self.grid.bits
         self.infinity = self.grid.max if clamp else math.inf
 
+        self._step = 2.0**-fl
+
     def apply(self, quant: Any, x: Any, rounding: str) -> Any:
         """Call qtorch."""
         return quant.fixed_point_quantize(x, *self.arguments, rounding=rounding)
+
+    @property
+    def min_normal(self) -> float:
+        """The step, clamped or not."""
+        return self._step
+
+    min_subnormal = eps = min_normal
 
     def encode(self, x: Any, *, axis: int = -1) -> Any:
         """Return two's complement codes, or float32 codes where nothing is clamped.
@@ -222,8 +226,8 @@ class QtorchBlock(Qtorch):
     """``block_quantize``: one exponent for the whole tensor, or for every index of one dimension.
 
     The dimension is named in the text and not asked for as ``axis``: dim=0 gives each row of a matrix its own
-    exponent. The exponents, 8 bits each, are too few beside the values to count in ``bits``;
-    ``packed_bytes`` counts them.
+    exponent. How many values share one depends on the tensor, so that ``block`` stays None and ``bits``
+    leaves the exponents out; ``packed_bytes`` counts them, 8 bits each.
     """
 
     _ours = "bfp(wl)"
@@ -232,14 +236,144 @@ class QtorchBlock(Qtorch):
 
     def __init__(self, wl: int, dim: int) -> None:
         self.name = written("qtorch_block", (wl,), {"dim": (dim, -1)})
-        self.arguments = (wl, dim)
+        self.dim = dim
         self.bits = wl
         self.grid = fixed(wl, wl - 2, symmetric=True)
 
+    def check(self, shape: tuple[int | None, ...] | None) -> None:
+        """Refuse a machine without qtorch, and a tensor without the dimension."""
+        super().check(shape)
+        if shape is not None:
+            self._check_shape(shape)
+
+    def _check_shape(self, shape: Sequence[int | None]) -> None:
+        if self.dim >= len(shape):
+            raise PrecisionError(
+                f"{self.name}: a tensor needs more than {self.dim} dimensions, but got one of shape {shape}; "
+                "dim=-1 shares one exponent in the whole tensor"
+            )
+
     def apply(self, quant: Any, x: Any, rounding: str) -> Any:
         """Call qtorch."""
-        return quant.block_quantize(x, *self.arguments, rounding=rounding)
+        return quant.block_quantize(x, self.grid.bits, self.dim, rounding=rounding)
+
+    def program(self, rounding: str | Rounding = "nearest") -> tuple[Program, np.ndarray]:
+        """Return the program; no gradient is stopped, because the exponent follows the largest value."""
+        return Free(self, str(rounding)), np.array([-math.inf, math.inf], np.float32)
+
+    def encode(self, x: Any, *, axis: int = -1) -> BlockCodes:
+        """Return elements in two's complement, and the exponent fields of the largest values.
+
+        Raises:
+            PrecisionError: for largest values below 2^-126, which qtorch rounds to more than wl bits.
+        """
+        array = backend.float32_array(np.asarray(x), odd=False)
+        y = self.quantize(array)
+        largest = np.abs(array).max(axis=self._shared(array.ndim), keepdims=True, initial=0)
+        fields = largest.view(np.int32) >> 23
+        if ((fields == 0) & (largest > 0)).any():
+            least = largest[largest > 0].min()
+            raise PrecisionError(f"{self.name}: a largest value below 2^-126, here {least:.3g}, has no code")
+        with np.errstate(all="ignore"):
+            elements = self.grid.encode(np.where(fields == 255, 0, y / _power(fields)))
+        return BlockCodes(
+            elements, fields.astype(np.uint8).reshape(self._scale_shape(array.shape)), np.float32(1)
+        )
+
+    def decode(self, encoded: Any, *, axis: int = -1) -> np.ndarray:
+        """Return the values of :class:`BlockCodes`; this needs no qtorch.
+
+        Raises:
+            PrecisionError: when elements and exponents do not belong together.
+        """
+        elements, fields = np.asarray(encoded[0]), np.asarray(encoded[1])
+        if fields.shape != self._scale_shape(elements.shape):
+            raise PrecisionError(
+                f"{self.name}: elements of shape {elements.shape} have exponents of shape "
+                f"{self._scale_shape(elements.shape)}, but got {fields.shape}"
+            )
+        shape = [1] * elements.ndim
+        if self.dim >= 0:
+            shape[self.dim] = -1
+        factor = _power(codes.checked(fields, 256, self.name).astype(np.int32).reshape(shape))
+        with np.errstate(all="ignore"):
+            values: np.ndarray = (self.grid.decode(elements) * factor).astype(np.float32)
+        return values
+
+    def pack(self, x: Any, *, axis: int = -1) -> bytes:
+        """Return the packed elements, then one byte for each exponent."""
+        elements, fields, _ = self.encode(x)
+        return codes.pack(elements, self.grid.bits) + fields.tobytes()
+
+    def unpack(self, data: bytes, shape: Sequence[int], *, axis: int = -1) -> np.ndarray:
+        """Return the values of what :meth:`pack` returned; see :meth:`NumberFormat.unpack`."""
+        codes.check_length(self.name, data, shape, self.packed_bytes(shape))
+        cut = self.grid.packed_bytes(shape)
+        elements = codes.unpack(data, self.grid.bits, math.prod(shape)).reshape(shape)
+        fields = np.frombuffer(data[cut:], np.uint8).reshape(self._scale_shape(shape))
+        return self.decode((elements, fields))
+
+    def packed_bytes(self, shape: Sequence[int], *, axis: int = -1) -> int:
+        """Return the length of :meth:`pack` for values of a shape."""
+        return self.grid.packed_bytes(shape) + math.prod(self._scale_shape(shape))
+
+    def _shared(self, dimensions: int) -> tuple[int, ...]:
+        """Return the dimensions over which one exponent is shared."""
+        return tuple(i for i in range(dimensions) if i != self.dim)
+
+    def _scale_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
+        self._check_shape(shape)
+        return (shape[self.dim],) if self.dim >= 0 else ()
 
 
-def _flag_text(name: str, wl: int, fl: int, clamp: bool, symmetric: bool) -> str:
-    return written(name, (wl, fl), {"clamp": (clamp, True), "symmetric": (symmetric, False)})
+def _power(fields: np.ndarray) -> np.ndarray:
+    """Return 2^e of exponent fields as float32; NaN for the field of infinity, 0 for that of zero."""
+    powers = np.ldexp(np.float32(1), np.clip(fields, 1, 254) - 127)
+    return np.where(fields == 255, np.float32(math.nan), np.where(fields == 0, np.float32(0), powers))
+
+
+@FORMATS.register("qtorch_fixed")
+def qtorch_fixed(wl: int, fl: int, *, clamp: bool = True, symmetric: bool = False) -> QtorchFixed:
+    """qtorch's fixed point, as it computes it: wl bits, fl of them fraction; NaN stays NaN.
+
+    Args:
+        clamp: limit the result to the range; otherwise only the fraction is cut to fl bits.
+        symmetric: leave out the least value.
+
+    Raises:
+        PrecisionError: when wl is not in 1..24, the whole numbers that float32 holds, or step and range leave
+            the normal float32 numbers.
+    """
+    form = "qtorch_fixed(wl,fl)"
+    clamp, symmetric = flag(form, "clamp", clamp), flag(form, "symmetric", symmetric)
+    integer(form, "wl", wl, 2 if symmetric else 1, 24)
+    integer(form, "fl", fl, wl - 127, 126)
+    name = written("qtorch_fixed", (wl, fl), {"clamp": (clamp, True), "symmetric": (symmetric, False)})
+    return QtorchFixed(name, wl, fl, clamp, symmetric)
+
+
+@FORMATS.register("qtorch_float")
+def qtorch_float(exp: int, man: int) -> QtorchFloat:
+    """qtorch's float, as it computes it: ties away from zero, finite top exponent (4, 3 ends at 480).
+
+    Raises:
+        PrecisionError: when exp is not in 1..8 or man not in 1..22; with 23 qtorch shifts by -1 bits, which
+            C++ does not define and flips the sign.
+    """
+    integer("qtorch_float(exp,man)", "exp", exp, 1, 8)
+    return QtorchFloat(exp, integer("qtorch_float(exp,man)", "man", man, 1, 22))
+
+
+@FORMATS.register("qtorch_block")
+def qtorch_block(wl: int, *, dim: int = -1) -> QtorchBlock:
+    """qtorch's block floating point, as it computes it: wl bits, one exponent per tensor or index of dim.
+
+    Args:
+        dim: -1 for one exponent in the whole tensor; 0, 1, ... for one for every index of that dimension.
+
+    Raises:
+        PrecisionError: when wl is not in 2..22, outside of which qtorch shifts by negative numbers of bits,
+            or dim is not in -1..31.
+    """
+    integer("qtorch_block(wl)", "wl", wl, 2, 22)
+    return QtorchBlock(wl, integer("qtorch_block(wl)", "dim", dim, -1, 31))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import logging
 import os
 import shutil
 import sys
@@ -29,17 +30,20 @@ def quant() -> Any:
                 f"the qtorch formats need the package {package}, which cannot be imported ({error}); "
                 "install it with: pip install 'precision[qtorch]'"
             ) from None
-    path = os.environ.get("PATH", "")
+    log = logging.getLogger("torch.utils.cpp_extension")  # it prints a page where a sentence follows
+    path, level = os.environ.get("PATH", ""), log.level
+    log.setLevel(logging.CRITICAL)
     # pip puts ninja beside the interpreter, which is not on the path of a process started without it.
     os.environ["PATH"] = os.pathsep.join([path, str(Path(sys.executable).parent)])
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of torch, about compilers that it has not been tried with
             return importlib.import_module("qtorch.quant")
-    except (ImportError, OSError, RuntimeError, ValueError) as error:
+    except Exception as error:  # whatever a compilation comes to
         raise PrecisionError(_lacking(error)) from None
     finally:
         os.environ["PATH"] = path
+        log.setLevel(level)
 
 
 def _lacking(error: Exception) -> str:
@@ -50,9 +54,9 @@ def _lacking(error: Exception) -> str:
         return f"{compiled}, for which ninja is missing; install it with: pip install ninja"
     if shutil.which(get_cxx_compiler()) is None:
         return (
-            f"{compiled}, for which there is no compiler {get_cxx_compiler()!r}; install one, for example the "
-            "package g++, or name one in the environment variable CXX"
+            f"{compiled}, for which there is no compiler {get_cxx_compiler()!r}; install one, for example "
+            "the package g++, or name one in the environment variable CXX"
         )
-    lines = [line.strip() for line in str(error).splitlines() if "error" in line.lower()]
-    reason = (lines or [f"{type(error).__name__}: {error}"])[0][:200]
+    lines = [f"{type(error).__name__}: {line.strip()}" for line in str(error).splitlines()] or [repr(error)]
+    reason = next((line for line in lines if "error: " in line), lines[0])[:200]
     return f"{compiled}, and that failed ({reason}); compare the versions of torch and qtorch"
