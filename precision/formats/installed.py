@@ -20,7 +20,7 @@ from precision.formats.foreign import trouble
 from precision.registry import FORMATS, Owner
 
 GROUP = "precision.formats"
-_loaded: set[str] = set()  # names of formats
+_loaded: dict[str, Owner] = {}  # by the name of the format
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def offers(name: str | None = None) -> dict[str, list[Package]]:
 
 def loaded() -> set[str]:
     """Return the names of the formats that packages have registered so far."""
-    return _loaded & set(FORMATS)
+    return {name for name, owner in _loaded.items() if name in FORMATS and FORMATS.owner(name) is owner}
 
 
 def load(name: str) -> None:
@@ -73,7 +73,7 @@ def load(name: str) -> None:
             f"package {_package(point)}: the entry point '{name} = {point.value}' must give a format, but "
             f"{said}; update or uninstall the package"
         ) from error
-    _loaded.update(set(FORMATS) - before)
+    _loaded.update({added: FORMATS.owner(added) for added in set(FORMATS) - before})
 
 
 def load_all() -> None:
