@@ -71,7 +71,9 @@ def compiled(kernel: Callable[..., Any]) -> Callable[..., Any]:
             "words": tf.TensorSpec([2], tf.int32),
         }
         signature = [specs[name] for name in kernel.__code__.co_varnames[: kernel.__code__.co_argcount]]
-        function = tf.function(kernel, input_signature=signature, jit_compile=True, autograph=False)
+        # TensorFlow warns of too many traces by the function's code, which the kernels of all formats share.
+        traced = functools.partial(kernel)
+        function = tf.function(traced, input_signature=signature, jit_compile=True, autograph=False)
 
         @functools.wraps(function)
         def shaped(x: Any, *arguments: Any) -> Any:

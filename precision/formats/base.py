@@ -124,7 +124,8 @@ class NumberFormat(ABC):
         """
         table, order = self._by_value
         y = self.quantize(np.asarray(x), axis=axis)
-        found = order[np.searchsorted(table[order], y)]
+        place = np.minimum(np.searchsorted(table[order], y), len(order) - 1)  # NaN and infinity lie past it
+        found = np.asarray(order[place])
         special = ~np.isfinite(y)
         if special.any():
             found[special] = [self._code_of_special(v) for v in y[special]]
@@ -163,11 +164,7 @@ class NumberFormat(ABC):
         Raises:
             PrecisionError: when the string has another length than such values have.
         """
-        expected = self.packed_bytes(shape, axis=axis)
-        if len(data) != expected:
-            raise PrecisionError(
-                f"{self.name}: values of shape {tuple(shape)} take {expected} bytes, but got {len(data)}"
-            )
+        codes.check_length(self.name, data, shape, self.packed_bytes(shape, axis=axis))
         return self.decode(codes.unpack(data, self._whole_bits, math.prod(shape)).reshape(shape), axis=axis)
 
     def packed_bytes(self, shape: Sequence[int], *, axis: int = -1) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,18 @@ def checked(encoded: Any, count: int, name: str) -> np.ndarray:
     if array.size and (array.min() < 0 or int(array.max()) >= count):
         raise PrecisionError(f"{name}: codes lie in 0..{count - 1}, but got {array.min()}..{array.max()}")
     return array
+
+
+def check_length(name: str, data: bytes, shape: Sequence[int], expected: int) -> None:
+    """Refuse a byte string that has another length than values of a shape take.
+
+    Raises:
+        PrecisionError: naming both.
+    """
+    if len(data) != expected:
+        raise PrecisionError(
+            f"{name}: values of shape {tuple(shape)} take {expected} bytes, but got {len(data)}"
+        )
 
 
 def pack(codes: np.ndarray, bits: int) -> bytes:
