@@ -10,7 +10,7 @@ import ml_dtypes
 import numpy as np
 
 from oracles.definition import Definition
-from oracles.enumerations import fixed, floating, posit
+from oracles.enumerations import fixed, floating, lns, posit, pow2, table
 from oracles.wrapping import WrappingDefinition
 
 # Those of a name, of at most 16 bits, that ml_dtypes (or NumPy) has too.
@@ -95,7 +95,30 @@ POSITS: dict[str, Callable[[], Definition]] = {
     f"posit({n},{es})": functools.partial(posit, n, es)
     for n, es in [(3, 0), (3, 2), (4, 1), (6, 2), (8, 0), (8, 1), (8, 2), (8, 3), (12, 2), (16, 1), (16, 2)]
 }
-DEFINITIONS = {**FLOATS, **FIXED, **POSITS}
+# T. Dettmers et al. 2023, "QLoRA" (arXiv:2305.14314), appendix E.
+NF4 = [
+    *[-1.0, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453, -0.28444138169288635],
+    *[-0.18477343022823334, -0.09105003625154495, 0.0, 0.07958029955625534, 0.16093020141124725],
+    *[0.24611230194568634, 0.33791524171829224, 0.44070982933044434, 0.5626170039176941],
+    *[0.7229568362236023, 1.0],
+]
+TABLES: dict[str, Callable[[], Definition]] = {
+    "lns(4,0)": lambda: lns(4, 0),
+    "lns(8,3)": lambda: lns(8, 3),
+    "lns(8,4)": lambda: lns(8, 4),
+    "lns(8,3,domain=log)": lambda: lns(8, 3, "log"),
+    "lns(16,8)": lambda: lns(16, 8),
+    "pow2(2)": lambda: pow2(2),
+    "pow2(4)": lambda: pow2(4),
+    "pow2(4,emax=3)": lambda: pow2(4, 3),
+    "pow2(4,domain=log)": lambda: pow2(4, 0, "log"),
+    "pow2(8,emax=1)": lambda: pow2(8, 1),
+    "binary": lambda: table(1, [-1.0, 1.0], [1, 0], nan=1.0),
+    "ternary": lambda: table(2, [-1.0, 0.0, 1.0], [3, 0, 1]),
+    "ternary(threshold=0.05)": lambda: table(2, [-1.0, 0.0, 1.0], [3, 0, 1], [-0.05, 0.05]),
+    "nf4": lambda: table(4, NF4, list(range(16))),
+}
+DEFINITIONS = {**FLOATS, **FIXED, **POSITS, **TABLES}
 
 
 @functools.cache

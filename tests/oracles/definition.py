@@ -73,7 +73,7 @@ class Definition:
             # A directed rounding reaches the largest finite value from any finite distance.
             at[0], above[0], at[-1] = LEAST, LEAST + 1, INFINITY
         if mode in TO_NEAREST:
-            up = {"nearest": upper_even, "nearest_up": middles == middles, "nearest_away": middles > 0}[mode]
+            up = {"nearest": upper_even, "nearest_up": middles == middles, "nearest_away": middles >= 0}[mode]
             starts = np.where(up, first_at_least(middles), first_above(middles))
         elif mode == "floor":
             starts = at[1:].copy()

@@ -6,6 +6,8 @@ Written for plainness: one bit string at a time, in rational arithmetic.
 from __future__ import annotations
 
 import decimal
+import functools
+import itertools
 from fractions import Fraction
 
 import numpy as np
@@ -125,11 +127,83 @@ def posit(n: int, es: int) -> Definition:
     )
 
 
-def power_of_two(exponent: Fraction) -> float:
-    """Return the float32 nearest to 2^exponent."""
+@functools.cache
+def irrational_power(exponent: Fraction) -> Fraction:
+    """Return 2^exponent to 60 digits."""
+    whole = exponent.numerator // exponent.denominator
+    if whole:
+        return irrational_power(exponent - whole) * TWO**whole
     with decimal.localcontext(decimal.Context(prec=60)):
-        power = decimal.Decimal(2) ** (decimal.Decimal(exponent.numerator) / exponent.denominator)
-        exact = Fraction(power)
+        return Fraction(decimal.Decimal(2) ** (decimal.Decimal(exponent.numerator) / exponent.denominator))
+
+
+def nearest_float32(exact: Fraction) -> float:
+    """Return the float32 nearest to a positive number that is no tie."""
     guess = np.float32(float(exact))
     near = [np.nextafter(guess, np.float32(0)), guess, np.nextafter(guess, np.float32(np.inf))]
     return float(min(near, key=lambda v: abs(Fraction(float(v)) - exact)))
+
+
+def signed_powers(
+    bits: int, logs: list[Fraction], codes: list[int], sign: int, zero: int, domain: str
+) -> Definition:
+    """Zero and plus and minus 2^log for each log, carried as float32; NaN becomes 0.
+
+    Args:
+        codes: of the positive values; the negative ones have ``sign`` added.
+        zero: the code of 0.
+        domain: ``value``: the nearest value; ``log``: the value whose logarithm is nearest, where the line
+            beside zero is half of the smallest magnitude.
+    """
+    magnitudes = [nearest_float32(irrational_power(k)) for k in logs]
+    middles = None
+    if domain == "log":
+        between = [float(irrational_power((a + b) / 2)) for a, b in itertools.pairwise(logs)]
+        positive = np.array([magnitudes[0] / 2, *between])
+        middles = np.concatenate([-positive[::-1], positive])
+    return Definition(
+        np.array([-v for v in magnitudes[::-1]] + [0.0] + magnitudes),
+        np.array([c + sign for c in codes[::-1]] + [zero] + codes),
+        bits,
+        middles=middles,  # type: ignore[arg-type]
+        nan=0.0,
+        plus=magnitudes[-1],
+        minus=-magnitudes[-1],
+        zero_sign=False,
+    )
+
+
+def lns(bits: int, frac: int, domain: str = "value") -> Definition:
+    """Sign and a two's complement log2 with frac fraction bits, whose least code means zero."""
+    half = 2 ** (bits - 2)
+    numbers = range(-half + 1, half)
+    codes = [n % (2 * half) for n in numbers]
+    return signed_powers(bits, [Fraction(n, 2**frac) for n in numbers], codes, 2 * half, half, domain)
+
+
+def pow2(bits: int, emax: int = 0, domain: str = "value") -> Definition:
+    """Zero and plus and minus 2^k for the 2^(bits-1) - 1 integers k up to emax; code 0 is zero."""
+    count = 2 ** (bits - 1) - 1
+    logs = [Fraction(emax - count + i) for i in range(1, count + 1)]
+    return signed_powers(bits, logs, list(range(1, count + 1)), count + 1, 0, domain)
+
+
+def table(
+    bits: int,
+    values: list[float],
+    codes: list[int],
+    middles: list[float] | None = None,
+    nan: float = 0.0,
+) -> Definition:
+    """Values carried as float32; the infinities become the outer ones."""
+    single = np.array(values, np.float32).astype(np.float64)
+    return Definition(
+        single,
+        np.array(codes),
+        bits,
+        middles=None if middles is None else np.array(middles),  # type: ignore[arg-type]
+        nan=nan,
+        plus=float(single[-1]),
+        minus=float(single[0]),
+        zero_sign=False,
+    )
