@@ -71,7 +71,7 @@ def pow2(bits: int, emax: int = 0, *, domain: str = "value") -> Codebook:
 def _signed_powers(
     name: str, bits: int, logs: np.ndarray, codes: np.ndarray, sign: int, zero: int, domain: str
 ) -> Codebook:
-    """Return the format with magnitudes 2^logs; ``sign`` is the sign bit of a code, ``zero`` the code of 0."""
+    """Return the format of magnitudes 2^logs; ``sign`` is the sign bit of a code, ``zero`` the code of 0."""
     magnitudes = np.exp2(logs).astype(np.float32)
     boundaries = None
     if domain == "log":

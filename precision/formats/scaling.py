@@ -71,12 +71,14 @@ class BlockProgram(Program):
         """Return the power of two of each block, shape (outer, 1, inner), and where there is none (NaN)."""
         largest, broken = _largest(xp, x)
         carry, emax = xp.cast(parameters[2], "int32"), xp.cast(parameters[3], "int32")
+        if xp is backend.ARRAYS:  # tensors flush subnormal numbers
+            largest = _normalised(largest)
         # Adding to the mantissa carries into the exponent where the rule goes up to the next power.
-        exponent = xp.right_shift(xp.where(broken, 0, _normalised(xp, largest)) + carry, 23) - 127 - emax
+        exponent = xp.right_shift(xp.where(broken, 0, largest) + carry, 23) - 127 - emax
         return xp.minimum(xp.maximum(exponent, -127), 127), broken
 
     def numbers(self, xp: Any, x: Any, parameters: Any, most: Any = None) -> tuple[Any, Any]:
-        """Return the scale of each block, shape (outer, 1, inner), relative to the tensor's, and the latter."""
+        """Return the scale of each block, shape (outer, 1, inner), relative to the tensor's, and that."""
         largest, broken = _largest(xp, x)
         amax = xp.view(xp.where(broken, _NAN_BITS, largest), "float32")
         whole = np.float32(1)
@@ -161,10 +163,10 @@ def _largest(xp: Any, x: Any) -> tuple[Any, Any]:
     return largest, largest >= _INFINITY_BITS
 
 
-def _normalised(xp: Any, magnitude: Any) -> Any:
-    """Return bit patterns of magnitudes, those of subnormal numbers with an exponent (below 0) like others."""
-    steps = xp.view(xp.cast(magnitude, "float32"), "int32")  # a subnormal number counts steps of 2^-149
-    return xp.where(magnitude < 1 << 23, steps - np.int32(149 << 23), magnitude)
+def _normalised(magnitude: np.ndarray) -> np.ndarray:
+    """Return bit patterns of magnitudes, subnormal ones with an exponent field (below 0) like the others."""
+    steps = magnitude.astype(np.float32).view(np.int32)  # a subnormal number counts steps of 2^-149
+    return np.where(magnitude < 1 << 23, steps - np.int32(149 << 23), magnitude)
 
 
 def _powers(xp: Any, exponent: Any, broken: Any) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
