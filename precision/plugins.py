@@ -7,6 +7,7 @@ by the sha256 of the file, which is part of the identity of every trial that use
 from __future__ import annotations
 
 import ast
+import contextlib
 import hashlib
 import re
 import sys
@@ -18,6 +19,7 @@ from types import ModuleType
 from precision.errors import PrecisionError
 from precision.formats import NumberFormat, installed
 from precision.formats.foreign import line_in, trouble
+from precision.formats.quiet import start_backend
 from precision.registry import FORMATS
 
 
@@ -197,6 +199,9 @@ def _run(path: Path, plugin: Plugin) -> _Loaded:
 
 
 def _execute(plugin: Plugin, module: ModuleType) -> None:
+    if re.search(rb"\b(?:keras|tensorflow)\b", plugin.source):
+        with contextlib.suppress(ImportError):
+            start_backend()
     try:
         exec(compile(plugin.source, plugin.path, "exec", dont_inherit=True), vars(module))
     except PrecisionError as error:

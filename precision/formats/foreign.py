@@ -55,7 +55,8 @@ def quantize(number_format: NumberFormat, x: Any, rounding: str, key: Any = None
         PrecisionError: when it raises, or returns another kind, shape or type than float32 like ``x``.
     """
     try:
-        y = number_format.quantize(x, rounding, key, axis=axis)
+        with np.errstate(all="ignore"):  # an overflow inside a format is no accident
+            y = number_format.quantize(x, rounding, key, axis=axis)
     except PrecisionError:
         raise
     except Exception as error:

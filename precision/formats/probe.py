@@ -11,6 +11,7 @@ from precision.errors import PrecisionError
 from precision.formats import backend, foreign
 from precision.formats.base import NumberFormat
 from precision.formats.program import Free, Program
+from precision.formats.quiet import start_backend
 from precision.formats.rounding import Rounding, parse_rounding
 
 # Weights, biases and activations are of one to four axes; a training that goes wrong brings NaN.
@@ -61,6 +62,7 @@ def _program(number_format: NumberFormat, rounding: Rounding) -> Program:
 
 def _probe_graph(number_format: NumberFormat, program: Free, x: np.ndarray) -> None:
     """Round inside a graph whose first size is open, as a network does."""
+    start_backend()
     import keras
 
     words: Any = np.array([1, 2], np.int32) if program.rounding.stochastic else None

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import signal
-import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +12,7 @@ import filelock
 
 from precision import plugins
 from precision.errors import PrecisionError
+from precision.formats.quiet import start_backend
 from precision.grid.provenance import commit, provenance
 from precision.grid.store import Store
 from precision.quantization import Policy
@@ -34,13 +32,8 @@ def start(store: Path, data_dir: Path | None, events: Any, files: Sequence[plugi
         files: the plugins of the parent process, whose very bytes are run here.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     commit()  # of the code that is loaded now, whatever is edited while it runs
-    with _silence():
-        import tensorflow as tf
-
-        tf.config.list_physical_devices()
-        tf.function(lambda x: x + 1, jit_compile=True)(tf.constant(0.0))
+    start_backend()
     from precision.methods.workbench import Workbench
 
     try:
@@ -50,23 +43,6 @@ def start(store: Path, data_dir: Path | None, events: Any, files: Sequence[plugi
     _state["store"] = Store(store)
     _state["events"] = events
     _state["bench"] = Workbench(data_dir, _state["store"].weights)
-
-
-@contextlib.contextmanager
-def _silence() -> Iterator[None]:
-    """Drop what C++ code writes to standard error; TensorFlow's start-up remarks heed no setting.
-
-    A failure to import still raises.
-    """
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
 
 
 def work(description: dict[str, Any]) -> str:
