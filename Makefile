@@ -1,12 +1,13 @@
 # make install    the environment in .venv
 # make quickstart a grid on real images in two minutes, with its report
 # make test       the tests
+# make verify     every float32 bit pattern, rounded to every small format (run again to resume)
 # make check      ruff and mypy
 # make bench      the benchmarks, each a ratio against a named peer
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install quickstart test check bench clean
+.PHONY: install quickstart test verify check bench clean
 
 install: .venv/.installed
 
@@ -29,6 +30,9 @@ quickstart: .venv/.installed
 
 test: .venv/.test
 	$(BIN)/python -m pytest
+
+verify: .venv/.test
+	PYTHONPATH=tests $(BIN)/python -m oracles.verify
 
 check: .venv/.check
 	$(BIN)/ruff check .
