@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from precision import cli_pack
 from precision.cli_options import PluginFiles
 from precision.errors import PrecisionError
 
@@ -157,6 +158,10 @@ def list_formats() -> None:
     from precision.registry import FORMATS
 
     _print_table(("format", "summary"), [(usage(name), FORMATS.summary(name)) for name in FORMATS])
+
+
+app.command()(cli_pack.pack)
+app.command()(cli_pack.unpack)
 
 
 def _state(done: bool) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
 from precision.quantization import Policy
 from precision.quantization.model import sites
 from precision.quantization.points import rounds_output
-from precision.quantization.wrapper import slot_of
+from precision.quantization.stored import stored_variables
 
 FLOAT32_BITS = 32
 
@@ -20,7 +19,8 @@ class WeightMemory:
 
     Attributes:
         parameters: number of stored values, statistics of batch normalisation included.
-        bytes: their size, packed without gaps in the formats' own bits.
+        bytes: their size, packed without gaps in the formats' own bits, shared scales included; each variable
+            begins on a whole byte.
         float32_bytes: their size as float32.
         bits: mean bits per stored value.
     """
@@ -32,22 +32,17 @@ class WeightMemory:
 
 
 def weight_memory(model: Any, policy: Policy) -> WeightMemory:
-    """Count the stored values of an unquantised model under a policy; statistics stay float32."""
-    found = sites(model, policy)
-    parameters, bits = 0, 0.0
-    for layer in model.layers:
-        formats = found.get(layer.name, {})
-        for variable in layer.weights:  # not the seeds of dropout, which no deployed network stores
-            slot = slot_of(variable)
-            number_format = formats.get(slot) if slot else None
-            size = math.prod(variable.shape)
-            parameters += size
-            bits += size * (number_format.bits if number_format else FLOAT32_BITS)
+    """Count the stored values of an unquantised model under a policy; statistics stay float32.
+
+    The bytes are those of the tensors in the file that ``precision pack`` writes.
+    """
+    stored = stored_variables(model, policy)
+    parameters = sum(item.size for item in stored)
     return WeightMemory(
         parameters=parameters,
-        bytes=math.ceil(bits / 8),
+        bytes=sum(item.bytes for item in stored),
         float32_bytes=parameters * FLOAT32_BITS // 8,
-        bits=bits / parameters if parameters else float("nan"),
+        bits=sum(item.bits for item in stored) / parameters if parameters else float("nan"),
     )
 
 

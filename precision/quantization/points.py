@@ -1,4 +1,4 @@
-"""Where activations are rounded.
+"""Where activations are rounded, and along which axis weights share scales.
 
 The rule: a tensor is rounded when one compute step hands it to the next. A weighted layer and the batch
 normalisation, activation function and max-pooling that follow it are one step, as they are in hardware: what
@@ -68,16 +68,37 @@ def reads_input(layer: Any) -> bool:
     )
 
 
+# By the names that Keras gives its variables: what is added, looked up or multiplied element by element.
+UNSUMMED = ("bias", "beta", "gamma", "scale", "alpha", "embeddings")
+
+
 def contraction_axis(layer: Any, variable: Any) -> int:
-    """Return the axis of a variable along which values that share a scale lie.
+    """Return the axis, counted from the end, of a layer's variable along which values that share a scale lie.
 
     The hardware of shared scales multiplies two blocks and sums within them, so a block runs along the axis
     that the layer sums over. Of dense kernels (inputs, outputs) and convolution kernels (height, width,
-    inputs, outputs) that is the last but one. A depthwise kernel (height, width, channels, multiplier) sums
-    over its window alone, and a block is one row of it. A table of embeddings, a bias and whatever else has
-    no sum keeps its rows together.
+    inputs, outputs) that is the last but one, of transposed convolutions (height, width, outputs, inputs) the
+    last, and the equation of an einsum names it. A depthwise kernel (height, width, channels, multiplier)
+    sums over its window alone, and a block is a row of the window. Biases, tables of embeddings and whatever
+    else is not summed over keep their rows together.
     """
-    if len(variable.shape) < 2 or type(layer).__name__ == "Embedding":
+    owner = _owner(layer, variable)
+    kinds = {kind.__name__ for kind in type(owner).__mro__}
+    name, rank = variable.name.rsplit("/")[-1], len(variable.shape)
+    if rank < 2 or name in UNSUMMED or "BaseConvTranspose" in kinds:
         return -1
-    depthwise = "depthwise" in variable.name or type(layer).__name__.startswith("DepthwiseConv")
-    return -3 if depthwise and len(variable.shape) > 2 else -2
+    if "EinsumDense" in kinds:
+        read, rest = owner.equation.replace(" ", "").split(",")
+        kernel, written = rest.split("->")
+        summed = [i for i, letter in enumerate(kernel) if letter in read and letter not in written]
+        return summed[-1] - len(kernel) if summed else -1
+    depthwise = name == "depthwise_kernel" or "BaseDepthwiseConv" in kinds
+    return -3 if depthwise and rank > 2 else -2
+
+
+def _owner(layer: Any, variable: Any) -> Any:
+    """Return the layer that made a variable: ``layer`` or one inside it, for example of an attention."""
+    for inner in layer._flatten_layers():
+        if any(v is variable for v in (*inner._trainable_variables, *inner._non_trainable_variables)):
+            return inner
+    return layer
