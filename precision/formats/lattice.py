@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from precision.errors import PrecisionError
-from precision.formats import codes
+from precision.formats import backend, codes
 from precision.formats.program import Program, Programmed
 from precision.formats.rounding import ROUNDINGS, TO_NEAREST, Rounding, parse_rounding
 
@@ -63,6 +63,8 @@ class LatticeProgram(Program):
             r = xp.where((xp.abs(r) < least) & (x != 0), xp.where(x < 0, -least, least), r)
         n = to_integer(xp, r, self.rounding.mode, uniform)
         y = n * unscale * p + zero
+        if xp is not backend.ARRAYS:  # a compiler that knows zero to be 0 leaves the sum out
+            y = xp.where((y == 0) & (xp.view(zero, "int32") == 0), np.float32(0), y)
         if self.wrap:
             turns = y / span
             part = turns - xp.floor(turns)  # in [0, 1) and exact, for what lies out of range
@@ -303,5 +305,7 @@ class Lattice(Programmed):
 
     @property
     def eps(self) -> float:
-        """Spacing of the values just above 1."""
+        """Spacing of the values just above 1; NaN where none lies above 1."""
+        if self.high <= 1:
+            return math.nan
         return 2.0**-self.man if self.floating else 2.0**self.exponent
