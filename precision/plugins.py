@@ -199,7 +199,7 @@ def _run(path: Path, plugin: Plugin) -> _Loaded:
 
 
 def _execute(plugin: Plugin, module: ModuleType) -> None:
-    if re.search(rb"\b(?:keras|tensorflow)\b", plugin.source):
+    if re.search(rb"^(?:import|from)\b.*\b(?:keras|tensorflow)\b", plugin.source, re.M):
         with contextlib.suppress(ImportError):
             start_backend()
     try:

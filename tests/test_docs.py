@@ -40,14 +40,19 @@ def test_the_fragments_of_the_grid_page(tmp_path):
         "policies": {"float32": "float32", "fixed4": "fixed(4,3)", "float8": "float8_e5m2"},
     }
     fragments = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "grid.md").read_text(), re.S)
-    assert len(fragments) == 4
+    assert len(fragments) == 5
+    page = (ROOT / "docs" / "adding-a-format.md").read_text()
+    (tmp_path / "formats").mkdir()
+    (tmp_path / "formats" / "takum8.py").write_text(
+        re.search(r"takum8\.py -->\n```python\n(.*?)```", page, re.S)[1]
+    )
     for number, fragment in enumerate(fragments):
         keys = yaml.safe_load(fragment)
         path = tmp_path / f"{number}.yaml"
         path.write_text(yaml.safe_dump({k: v for k, v in rest.items() if k not in keys}) + fragment)
         grid, source = load_grid(path)
         if "policies" in keys:
-            grid.report.baseline = "half"
+            grid.report.baseline = next(iter(grid.policies))
         assert expand(grid, source)
 
 
