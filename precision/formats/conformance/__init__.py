@@ -52,6 +52,9 @@ CHECKS: tuple[Check, ...] = (
 )
 
 
+_BLOCKED = "it needs what does not hold: "
+
+
 def check(number_format: str | NumberFormat, *, tensors: bool = True) -> list[Result]:
     """Return what every check of the kit found in a format, in the order of ``CHECKS``.
 
@@ -92,8 +95,8 @@ def assert_conforms(number_format: str | NumberFormat, *, tensors: bool = True) 
 
 def _run(one: Check, subject: Subject, results: dict[str, Result]) -> Result:
     for name in one.needs:
-        if name in results and results[name].broken:
-            return Result(one.name, NOT_APPLICABLE, f"it needs what broke: {name}")
+        if name in results and (results[name].broken or results[name].text.startswith(_BLOCKED)):
+            return Result(one.name, NOT_APPLICABLE, f"{_BLOCKED}{name}")
     try:
         # A NaN or an overflow inside a format is no accident, and no reason for a warning.
         with np.errstate(all="ignore"):

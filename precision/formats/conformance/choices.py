@@ -7,7 +7,8 @@ import numpy as np
 from precision.formats.conformance.subject import Subject
 from precision.formats.conformance.verdict import (
     BASICS,
-    LISTS,
+    PLACED,
+    STORES,
     Check,
     NotApplicable,
     broken,
@@ -167,14 +168,11 @@ def _draws_lots(subject: Subject) -> None:
         raise NotApplicable("the format has no stochastic rounding")
 
 
-_LISTED = (*BASICS, LISTS)
 CHECKS = [
-    Check("nearest", nearest, _LISTED, blocks=False),
-    Check("ties as the rounding says", ties, (*_LISTED, "nearest", "encode and decode"), blocks=False),
-    Check("directed roundings", directed, (*_LISTED, "encode and decode"), blocks=False),
-    Check("stochastic stays between neighbours", stays_between, _LISTED, blocks=False),
+    Check("nearest", nearest, PLACED, blocks=False),
+    Check("ties as the rounding says", ties, (*PLACED, "nearest", STORES), blocks=False),
+    Check("directed roundings", directed, (*PLACED, STORES), blocks=False),
+    Check("stochastic stays between neighbours", stays_between, PLACED, blocks=False),
     Check("stochastic repeats by its key", repeats, BASICS),
-    Check(
-        "stochastic is unbiased", unbiased, (*_LISTED, "stochastic stays between neighbours"), blocks=False
-    ),
+    Check("stochastic is unbiased", unbiased, (*PLACED, "stochastic stays between neighbours"), blocks=False),
 ]

@@ -10,7 +10,19 @@ import numpy as np
 from precision.errors import PrecisionError
 from precision.formats.conformance.patterns import SPECIAL
 from precision.formats.conformance.subject import Subject
-from precision.formats.conformance.verdict import BASICS, LISTS, Check, broken, differs, first, number, said
+from precision.formats.conformance.verdict import (
+    BASICS,
+    LIMITS,
+    LISTED,
+    OWN,
+    STORES,
+    Check,
+    broken,
+    differs,
+    first,
+    number,
+    said,
+)
 
 SHAPES = ((), (0,), (1,), (7,), (3, 5), (2, 3, 70))
 
@@ -52,7 +64,7 @@ def _compare(x: np.ndarray, y: np.ndarray, back: np.ndarray, what: str) -> None:
         return
     text = f"{number(x[at])} rounds to {number(y[at])}, but {what} gives {number(back[at])}"
     if y[at] == back[at]:
-        text += "; where -0 has no code, add 0.0 to what quantize returns"
+        text += "; where -0 has no code, it must become 0"
     broken(text)
 
 
@@ -124,10 +136,10 @@ def bits_of_blocks(subject: Subject) -> None:
         broken(f"the format declares {subject.format.bits:g} bits per value, but whole blocks take {each:g}")
 
 
-_LISTED = (*BASICS, LISTS)
+_CODES = "codes fit the declared bits"
 CHECKS = [
-    Check("encode and decode", encode_decode, _LISTED),
-    Check("codes fit the declared bits", codes_fit, (*_LISTED, "encode and decode"), blocks=False),
+    Check(STORES, encode_decode, (*LISTED, LIMITS, OWN)),
+    Check(_CODES, codes_fit, (*LISTED, STORES), blocks=False),
     Check("blocks take the declared bits", bits_of_blocks, BASICS, blocks=True),
-    Check("pack and unpack", pack_unpack, (*_LISTED, "encode and decode", "codes fit the declared bits")),
+    Check("pack and unpack", pack_unpack, (*LISTED, STORES, _CODES)),
 ]

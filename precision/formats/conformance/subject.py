@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from precision.errors import PrecisionError
 from precision.formats.base import NumberFormat
 from precision.formats.conformance import patterns
 from precision.formats.conformance.verdict import broken, not_applicable, number, said
@@ -33,8 +34,13 @@ class Subject:
 
     @property
     def lists(self) -> bool:
-        """Whether the format has to list its values."""
-        return self.format.bits <= LISTED_BITS or self.format.block is not None
+        """Whether the format has to list its values, or those of its elements, and does."""
+        if self.format.block is None:
+            return self.format.bits <= LISTED_BITS
+        try:
+            return bool(self.format.values().size)
+        except PrecisionError:
+            return False
 
     @property
     def modes(self) -> tuple[str, ...]:
@@ -93,11 +99,7 @@ class Subject:
 
     def quantize(self, x: Any, mode: str = "nearest", key: Any = None, axis: int = -1) -> np.ndarray:
         """Return an array in the format; an exception or another kind of result is a finding."""
-        if mode == "stochastic" and key is None:
-            key = KEY
-        y = self.guarded(
-            x, lambda part: self.format.quantize(part, mode, key, axis=axis), f"quantize{_in(mode)}"
-        )
+        y = self.unchecked(x if x.base is not None else x.copy(), mode, key, axis)
         shape = np.shape(x)
         if not isinstance(y, np.ndarray | np.generic):
             broken(f"quantize{_in(mode)} turns a NumPy array into {type(y).__name__}")
@@ -106,6 +108,13 @@ class Subject:
         if y.shape != shape:
             broken(f"quantize{_in(mode)} returns shape {y.shape} for an array of shape {shape}")
         return np.asarray(y)
+
+    def unchecked(self, x: Any, mode: str = "nearest", key: Any = None, axis: int = -1) -> Any:
+        """Return whatever the format makes of an array; an exception is a finding."""
+        key = KEY if mode == "stochastic" and key is None else key
+        return self.guarded(
+            x, lambda part: self.format.quantize(part, mode, key, axis=axis), f"quantize{_in(mode)}"
+        )
 
     def call(self, method: str, *arguments: Any, **options: Any) -> Any:
         """Call a method of the format; an exception is a finding."""

@@ -65,7 +65,12 @@ class Check:
 
 
 RUNS, SHAPE, LISTS = "takes every float32", "keeps shape and type", "lists its values"
+LIMITS, OWN, EXACT = "limits agree with its values", "gives only its own values", "exact on its own values"
+STORES = "encode and decode"
 BASICS = (RUNS, SHAPE)
+LISTED = (*BASICS, LISTS)
+PLACED = (*LISTED, LIMITS, OWN, EXACT)
+"""What must hold before it means anything between which values a number lies."""
 
 
 def broken(text: str) -> NoReturn:
@@ -90,8 +95,8 @@ def number(value: Any) -> str:
 
 
 def said(error: BaseException) -> str:
-    """Return an exception as part of a sentence: its type and the first line of its text."""
-    lines = str(error).strip().splitlines()
+    """Return an exception as part of a sentence: its type and the first line that says something."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip() and not line.endswith(":")]
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
