@@ -92,19 +92,27 @@ def report_folder(output: str | Path | None, name: str) -> Path:
 
 
 def _check_plugins(left: list[Trial]) -> None:
-    """Try every format of a plugin on a few numbers, so that none fails after hours of training."""
+    """Try every format of a plugin on a few numbers, so that none fails after hours of training.
+
+    Formats that call another library are asked whether it is there.
+    """
+    from precision.formats.callback import ArrayFormat
     from precision.formats.probe import probe
     from precision.plugins import identities
     from precision.quantization import Policy
 
     tried = set()
     for trial in left:
-        if trial.plugins:
-            policy = Policy.from_json(trial.policy)
-            for number_format in policy.formats():
-                if (number_format, policy.rounding) not in tried and identities([number_format]):
-                    tried.add((number_format, policy.rounding))
-                    probe(number_format, policy.rounding)
+        policy = Policy.from_json(trial.policy)
+        for number_format in policy.formats():
+            if (number_format, policy.rounding) in tried:
+                continue
+            tried.add((number_format, policy.rounding))
+            if isinstance(number_format, ArrayFormat):
+                number_format.check(None)
+                number_format.program(policy.rounding)
+            if trial.plugins and identities([number_format]):
+                probe(number_format, policy.rounding)
 
 
 def _check_data(left: list[Trial], trials: list[Trial], store: Store, data_dir: Path | None) -> None:

@@ -29,7 +29,7 @@ from precision.formats.callback import ArrayFormat
 from precision.formats.fixed import fixed
 from precision.formats.floating import float32
 from precision.formats.lattice import Lattice
-from precision.formats.program import Free, Program
+from precision.formats.program import Program
 from precision.formats.rounding import MOST_RANDOM_BITS, Rounding, parse_rounding
 from precision.registry import FORMATS
 
@@ -69,6 +69,11 @@ class Qtorch(ArrayFormat):
         """Round ``x`` as qtorch does; see :meth:`ArrayFormat.quantize`."""
         self._check_rounding(parse_rounding(rounding))
         return super().quantize(x, rounding, key, axis=axis)
+
+    def program(self, rounding: str | Rounding = "nearest") -> tuple[Program, np.ndarray]:
+        """Return the program and the range; see :meth:`NumberFormat.program`."""
+        self._check_rounding(parse_rounding(rounding))
+        return super().program(parse_rounding(rounding, self.roundings, self.name))
 
     def _check_rounding(self, rounding: Rounding) -> None:
         if not rounding.stochastic:
@@ -259,7 +264,8 @@ class QtorchBlock(Qtorch):
 
     def program(self, rounding: str | Rounding = "nearest") -> tuple[Program, np.ndarray]:
         """Return the program; no gradient is stopped, because the exponent follows the largest value."""
-        return Free(self, str(rounding)), np.array([-math.inf, math.inf], np.float32)
+        program, _ = super().program(rounding)
+        return program, np.array([-math.inf, math.inf], np.float32)
 
     def encode(self, x: Any, *, axis: int = -1) -> BlockCodes:
         """Return elements in two's complement, and the exponent fields of the largest values.

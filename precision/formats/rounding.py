@@ -80,8 +80,7 @@ def parse_rounding(text: str | Rounding, modes: Iterable[str] = ROUNDINGS, owner
         return rounding
     if rounding.mode in ROUNDINGS:
         raise PrecisionError(
-            f"{owner} does not round {rounding.mode!r}: no value lies on that side of every number, or "
-            f"another format makes it meaningless; its roundings are {', '.join(modes)}"
+            f"{owner} does not round {rounding.mode!r}; its roundings are {', '.join(modes)}"
         )
     raise PrecisionError(f"unknown rounding {text!r}; {suggest(rounding.mode, modes)}")
 

@@ -456,6 +456,41 @@ def test_a_missing_ninja_is_one_sentence(quant, tmp_path):
     assert "for which ninja is missing; install it with: pip install ninja" in text and text.count("\n") == 1
 
 
+GRID = """
+name: q
+datasets: [digits]
+architectures: [mlp]
+policies: {{float32: float32, q: {{weights: "{format}", rounding: {rounding}}}}}
+methods: [qat]
+training: {{epochs: 1}}
+seeds: [0]
+"""
+
+
+@pytest.mark.parametrize(
+    ("format_", "rounding", "text"),
+    [
+        ("qtorch_fixed(8,6)", "nearest", "no compiler"),
+        ("qtorch_float(4,3)", "stochastic", "its roundings are nearest"),
+    ],
+)
+def test_a_grid_is_refused_before_anything_is_trained(quant, tmp_path, format_, rounding, text):
+    (tmp_path / "grid.yaml").write_text(GRID.format(format=format_, rounding=rounding))
+    environment = {"CXX": "no-such-compiler"} if text == "no compiler" else {}
+    run = subprocess.run(
+        [sys.executable, "-c", "from precision.cli import main; main()", "run", "grid.yaml"],
+        env={**os.environ, "TORCH_EXTENSIONS_DIR": str(tmp_path), **environment}
+        if environment
+        else dict(os.environ),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 2 and text in run.stderr, run.stderr
+    assert len(run.stderr.splitlines()) == 1
+    assert not list(tmp_path.glob("runs/trials/*"))
+
+
 def test_a_failing_compilation_is_one_sentence(quant, tmp_path):
     text = in_another_process(ROUND, CXX="false", TORCH_EXTENSIONS_DIR=str(tmp_path))
     assert "and that failed (" in text and text.count("\n") == 1

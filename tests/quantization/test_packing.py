@@ -2,8 +2,10 @@
 
 import json
 import resource
+import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -380,3 +382,13 @@ def test_a_full_disk_leaves_nothing(saved, packed_file, tmp_path):
         done = precision(*words, preexec_fn=small)
         assert "cannot be written (File too large)" in refused(done)
         assert list(tmp_path.iterdir()) == []
+
+
+def test_the_commands_of_the_documentation(saved, tmp_path):
+    text = (Path(__file__).parents[2] / "docs" / "packing.md").read_text()
+    commands = [shlex.split(line)[1:] for line in text.splitlines() if line.startswith("    precision ")]
+    assert [words[0] for words in commands] == ["pack", "unpack"]
+    (tmp_path / "lenet.keras").write_bytes(saved.read_bytes())
+    for words in commands:
+        assert precision(*words, cwd=tmp_path).returncode == 0
+    assert len(list(tmp_path.iterdir())) == 3
