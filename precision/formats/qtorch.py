@@ -323,6 +323,16 @@ class QtorchBlock(Qtorch):
         """Return the length of :meth:`pack` for values of a shape."""
         return self.grid.packed_bytes(shape) + math.prod(self._scale_shape(shape))
 
+    @property
+    def max(self) -> float:
+        """Largest value, under the largest exponent."""
+        return self.grid.max * 2.0**127
+
+    @property
+    def lowest(self) -> float:
+        """Least value, under the largest exponent."""
+        return -self.max
+
     def _shared(self, dimensions: int) -> tuple[int, ...]:
         """Return the dimensions over which one exponent is shared."""
         return tuple(i for i in range(dimensions) if i != self.dim)

@@ -113,6 +113,7 @@ def test_values_of_block_are_what_it_returns_beside_a_one(quant):
     f = parse("qtorch_block(6)")
     x = np.linspace(-1.999, 1.999, 4001, dtype=np.float32)
     np.testing.assert_array_equal(np.unique(f.quantize(x) + np.float32(0)), f.values())
+    assert f.max == -f.lowest == np.abs(f.quantize(np.array([3.4e38], np.float32))[0])
 
 
 @pytest.mark.parametrize(
@@ -161,7 +162,7 @@ def test_block_agrees_with_ours_on_short_numbers(quant, wl):
     draws = np.random.default_rng(wl)
     steps = draws.integers(-(2**21), 2**21, (4000, 16))
     largest = np.abs(steps).max(axis=1, keepdims=True)
-    x = np.ldexp(steps / 2.0 ** np.floor(np.log2(largest)), draws.integers(-105, 126, (4000, 1)))
+    x = np.ldexp(steps / 2.0 ** np.floor(np.log2(largest)), draws.integers(-126, 126, (4000, 1)))
     x = np.concatenate([x, np.round(x * 2.0 ** (wl - 1)) / 2.0 ** (wl - 1)]).astype(np.float32)  # ties
     different = ours.quantize(x, "nearest_up") != theirs.quantize(x)
     assert not different.any(), x[different.any(axis=1)]
