@@ -11,7 +11,7 @@ import contextlib
 import hashlib
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -125,13 +125,16 @@ def identities(formats: Iterable[NumberFormat]) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def sources(names: Iterable[str]) -> str:
-    """Return where formats come from, for a result's provenance: ``takum8: takum.py sha256 ...``."""
+def sources(identified: Mapping[str, str]) -> str:
+    """Return where formats come from, for a result's provenance: ``takum8: takum.py sha256 ...``.
+
+    Args:
+        identified: what :func:`identities` returned.
+    """
     texts = []
-    for name in names:
+    for name, identity in identified.items():
         entry = _file_of(name)
-        source = f"{_shown(entry.plugin.path)} sha256 {entry.plugin.sha256}" if entry else None
-        texts.append(f"{name}: {source or _identity_of_package(name)}")
+        texts.append(f"{name}: {_shown(entry.plugin.path)} {identity}" if entry else f"{name}: {identity}")
     return "; ".join(texts)
 
 

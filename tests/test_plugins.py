@@ -287,7 +287,7 @@ def test_identity_is_the_content_of_the_files_that_are_used(folder):
     assert plugins.identities([parse("quarters(2)")]) == {"quarters": f"sha256 {digest}"}
     assert plugins.identities([parse("fixed(8,4)"), parse("posit(8,2)")]) == {}
     assert list(plugins.identities([parse("block(quarters,16)")])) == ["quarters"]
-    assert plugins.sources(["quarters"]) == f"quarters: q.py sha256 {digest}"
+    assert plugins.sources({"quarters": "sha256 12"}) == "quarters: q.py sha256 12"
 
 
 def test_a_plugin_that_mentions_another_depends_on_it(folder):
@@ -344,7 +344,24 @@ def test_a_package_is_imported_when_its_format_is_asked_for(site):
     digest = hashlib.sha256((site / "eighths_module.py").read_bytes()).hexdigest()
     expected = f"package-of-eighths 2.1 sha256 {digest}"
     assert plugins.identities([parse("eighths")]) == {"eighths": expected}
-    assert plugins.sources(["eighths"]) == f"eighths: {expected}"
+    assert plugins.sources({"eighths": expected}) == f"eighths: {expected}"
+
+
+@pytest.mark.parametrize("value", ["odd_module:Odd", "odd_module:odd", "odd_module:again"])
+def test_a_factory_may_be_a_class_or_a_partial(site, value):
+    code = """\
+import functools
+from precision.formats import Codebook
+class Odd(Codebook):
+    def __init__(self):
+        super().__init__("odd", 1, [-1, 3])
+def odd():
+    return Odd()
+again = functools.partial(odd)
+"""
+    package(site, "odd", value, code)
+    digest = hashlib.sha256(code.encode()).hexdigest()
+    assert plugins.identities([parse("odd")]) == {"odd": f"package-of-odd 1.0 sha256 {digest}"}
 
 
 @pytest.mark.parametrize(

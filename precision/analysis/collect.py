@@ -124,7 +124,8 @@ def _shown(path: Path) -> str:
 def _environment(results: list[TrialResult]) -> dict[str, str]:
     """Return what the trials ran on; where they differ, every value."""
     environment = {}
-    for key in ("machine", "memory", "threads", "system", "python", "tensorflow", "keras", "numpy", "commit"):
+    keys = ("machine", "memory", "threads", "system", "python", "tensorflow", "keras", "numpy", "commit")
+    for key in (*keys, "plugins"):
         values = sorted({result.provenance.get(key, "") for result in results} - {""})
         if values:
             environment[key] = ", ".join(values)

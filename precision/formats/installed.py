@@ -8,6 +8,7 @@ when all formats are listed.
 from __future__ import annotations
 
 import inspect
+import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -111,6 +112,15 @@ def _register(name: str, point: EntryPoint) -> None:
         raise PrecisionError(f"the module {target.__name__} registers no format {name!r}")
     if not callable(target):
         raise PrecisionError(f"{point.value} is no factory but {target!r}")
-    code = getattr(inspect.unwrap(target), "__code__", None)
-    place = (code.co_filename, code.co_firstlineno) if code else (point.module, 1)
-    FORMATS.add(name, target, Owner(point.module, *place))
+    FORMATS.add(name, target, Owner(point.module, *_place(target, point.module)))
+
+
+def _place(factory: Any, module: str) -> tuple[str, int]:
+    """Return the file and the line in which a function or class is defined, or the file of its module."""
+    code = getattr(inspect.unwrap(factory), "__code__", None)
+    if code is not None:
+        return code.co_filename, code.co_firstlineno
+    try:
+        return inspect.getfile(factory), 1
+    except (TypeError, OSError):  # for example a functools.partial
+        return getattr(sys.modules[module], "__file__", None) or module, 1

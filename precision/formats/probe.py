@@ -32,6 +32,8 @@ def probe(number_format: NumberFormat, rounding: str | Rounding = "nearest") -> 
             f"format {number_format.name!r}: bits must be a number with 0 < bits <= 64, but got {bits!r}"
         )
     program = _program(number_format, rounding)
+    if isinstance(program, Free):
+        start_backend()
     key = (0, 1) if rounding.stochastic else None
     draws = np.random.default_rng(0)
     arrays = [draws.standard_normal(shape).astype(np.float32) for shape in SHAPES]
@@ -62,7 +64,6 @@ def _program(number_format: NumberFormat, rounding: Rounding) -> Program:
 
 def _probe_graph(number_format: NumberFormat, program: Free, x: np.ndarray) -> None:
     """Round inside a graph whose first size is open, as a network does."""
-    start_backend()
     import keras
 
     words: Any = np.array([1, 2], np.int32) if program.rounding.stochastic else None

@@ -152,6 +152,7 @@ def test_results_say_which_plugin_they_are_of(finished):
     digest = hashlib.sha256(QUARTERS.encode()).hexdigest()
     assert found["quarters"]["trial"]["plugins"] == {"quarters": f"sha256 {digest}"}
     assert found["quarters"]["provenance"]["plugins"] == f"quarters: formats/quarters.py sha256 {digest}"
+    assert f"quarters.py sha256 {digest}" in (finished[0] / "reports/own/report.md").read_text()
     digest = hashlib.sha256(EIGHTHS.encode()).hexdigest()
     assert found["late"]["provenance"]["plugins"] == f"late: eighths.py sha256 {digest}"
     for name in ("float32", "fixed(6,3)"):
@@ -167,15 +168,6 @@ def test_a_trial_without_plugins_is_the_trial_that_it_was(finished):
         assert result["id"] == hashlib.sha256(content.encode()).hexdigest()[:12]
 
 
-def test_a_second_run_only_repeats_what_failed(finished):
-    folder, _ = finished
-    before = {p: p.stat().st_mtime_ns for p in (folder / "runs").rglob("result.json")}
-    again = command(folder, "run", "own.yaml", *PLUGIN)
-    assert "[1/1]" in again.stderr and again.returncode == 1
-    changed = [p for p, t in before.items() if p.stat().st_mtime_ns != t]
-    assert [json.loads(p.read_text())["status"] for p in changed] == ["failed"]
-
-
 def test_plan_status_and_report(finished):
     folder, _ = finished
     assert (
@@ -189,13 +181,16 @@ def test_plan_status_and_report(finished):
     assert "own.yaml:9: policies.eighths: unknown format 'eighths'" in text
 
 
-def test_the_same_from_python(finished, monkeypatch):
+def test_a_second_run_only_repeats_what_failed_and_from_python_too(finished, monkeypatch):
     folder, _ = finished
     monkeypatch.chdir(folder)
+    before = {p: p.stat().st_mtime_ns for p in (folder / "runs").rglob("result.json")}
     frame = precision.load_results("own.yaml", plugins=["eighths.py"])
     assert list(frame.status) == ["ok", "ok", "ok", "ok", "failed"]
-    output = precision.run("own.yaml", plugins=[folder / "eighths.py"], output="out", quiet=True)
-    assert list(output.cells().trial) == list(frame.trial)
+    again = precision.run("own.yaml", plugins=[folder / "eighths.py"], output="out", quiet=True)
+    assert list(again.cells().trial) == list(frame.trial)
+    changed = [p for p, t in before.items() if p.stat().st_mtime_ns != t]
+    assert [json.loads(p.read_text())["status"] for p in changed] == ["failed"]
 
 
 def states(folder):
