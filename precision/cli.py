@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from precision import cli_pack
+from precision import cli_formats, cli_pack
 from precision.cli_options import PluginFiles
 from precision.errors import PrecisionError
 
@@ -151,15 +151,7 @@ def list_datasets(data_dir: DataDir = None) -> None:
     _print_table(tuple(rows[0]), [tuple(row.values()) for row in rows])
 
 
-@app.command(name="formats")
-def list_formats() -> None:
-    """List the number formats."""
-    from precision.formats import usage
-    from precision.registry import FORMATS
-
-    _print_table(("format", "summary"), [(usage(name), FORMATS.summary(name)) for name in FORMATS])
-
-
+app.add_typer(cli_formats.app)
 app.command()(cli_pack.pack)
 app.command()(cli_pack.unpack)
 
@@ -190,4 +182,12 @@ def main() -> None:
         sys.exit(141)
     except OSError as error:  # a full disk or a folder that was taken away
         print(f"precision: {error}; finished trials are kept", file=sys.stderr)
+        sys.exit(2)
+    except Exception as error:
+        from precision import plugins
+
+        text = plugins.blame(error)
+        if text is None:
+            raise
+        print(f"precision: {text}", file=sys.stderr)
         sys.exit(2)

@@ -38,7 +38,7 @@ def refused(done):
     [
         ("architectures", ["lenet", "resnet", "depth"]),
         ("datasets", ["mnist", "cifar10", "image_folder", "60000 + 10000"]),
-        ("formats", ["fixed(wl, fl)", "float8_e4m3fn", "bfloat16"]),
+        ("formats", ["fixed(wl, fl, ", "float8_e4m3fn", "bfloat16"]),
     ],
 )
 def test_lists(command, words):
