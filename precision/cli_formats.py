@@ -155,6 +155,7 @@ def _list(markdown: bool) -> None:
 
 
 def _load(plugin: list[Path] | None) -> None:
-    from precision import plugins
+    if plugin:  # given before or after the command's name
+        from precision import plugins
 
-    plugins.load(plugin or ())
+        plugins.load(plugin)

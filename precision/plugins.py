@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import re
 import sys
+import traceback
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,6 +137,19 @@ def sources(identified: Mapping[str, str]) -> str:
         entry = _file_of(name)
         texts.append(f"{name}: {_shown(entry.plugin.path)} {identity}" if entry else f"{name}: {identity}")
     return "; ".join(texts)
+
+
+def blame(error: BaseException) -> str | None:
+    """Return one sentence for an exception that came out of a plugin's or a package's code, else None."""
+    owners = [FORMATS.owner(name) for name in FORMATS]
+    files = {owner.file for owner in owners if not owner.builtin}
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in files]
+    if not frames:
+        return None
+    return (
+        f"{frames[-1].filename}:{frames[-1].lineno}: {frames[-1].name} of a plugin must work for whatever a "
+        f"format is asked, but it raised {trouble(error)}; 'precision formats check' says what it must do"
+    )
 
 
 def _file_of(name: str) -> _Loaded | None:

@@ -269,7 +269,20 @@ def test_a_format_of_many_bits_must_tell_its_range(folder):
 def test_bits_are_a_number(folder, bits):
     text = FREE.format(body=ARRAY_OR_TENSOR).replace("bits = 8", f"bits = {bits}")
     plugins.load([write(folder / "q.py", text)])
-    assert "bits must be a number with 0 < bits <= 64, but got" in refused(probe, parse("own"))
+    assert "q.py:13: bits of format 'own' must be a number with 0 < bits <= 64, but got" in refused(
+        probe, parse("own")
+    )
+
+
+def test_what_comes_out_of_a_plugin_anywhere_is_told_with_its_line(folder):
+    plugins.load([write(folder / "q.py", FREE.format(body="y = [][3]"))])
+    with pytest.raises(IndexError) as caught:
+        parse("own").encode(np.zeros(3))
+    text = plugins.blame(caught.value)
+    assert text.startswith("q.py:14: quantize of a plugin must work") and "IndexError: list index" in text
+    with pytest.raises(IndexError) as caught:
+        [][3]
+    assert plugins.blame(caught.value) is None
 
 
 def test_what_is_right_passes_the_probe(folder):

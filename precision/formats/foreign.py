@@ -60,18 +60,16 @@ def quantize(number_format: NumberFormat, x: Any, rounding: str, key: Any = None
     except PrecisionError:
         raise
     except Exception as error:
-        file, line = _where(number_format)
         raise PrecisionError(
-            f"{file}:{line_in(error, file) or line}: quantize of format {number_format.name!r} must round "
+            f"{place(number_format, error)}: quantize of format {number_format.name!r} must round "
             f"float32 of any shape, but {_seen(x)} it raised {trouble(error)}; "
             f"try 'precision formats check {number_format.name}'"
         ) from error
     wrong = _difference(x, y)
     if wrong:
-        file, line = _where(number_format)
         raise PrecisionError(
-            f"{file}:{line}: quantize of format {number_format.name!r} must return float32 in the shape and "
-            f"of the kind of its input, but {_seen(x)} it returned {wrong}; "
+            f"{place(number_format)}: quantize of format {number_format.name!r} must return float32 in the "
+            f"shape and of the kind of its input, but {_seen(x)} it returned {wrong}; "
             f"try 'precision formats check {number_format.name}'"
         )
     return y
@@ -104,9 +102,10 @@ def _seen(x: Any) -> str:
     return f"for {kind} of shape {_sizes(x) or 'unknown'}" if _sizes(x) != () else f"for {kind} of shape ()"
 
 
-def _where(number_format: NumberFormat) -> tuple[str, int]:
-    """Return the file and the first line of a format's own ``quantize``."""
+def place(number_format: NumberFormat, error: BaseException | None = None) -> str:
+    """Return the file and line of a format's own ``quantize``, or of an error in that file."""
     code = getattr(inspect.unwrap(type(number_format).quantize), "__code__", None)
     if code is None:
-        return type(number_format).__module__, 1
-    return code.co_filename, code.co_firstlineno
+        return type(number_format).__module__
+    line = line_in(error, code.co_filename) if error is not None else None
+    return f"{code.co_filename}:{line or code.co_firstlineno}"

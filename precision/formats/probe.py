@@ -26,10 +26,11 @@ def probe(number_format: NumberFormat, rounding: str | Rounding = "nearest") -> 
         PrecisionError: when something raises, or gives another shape or type than it must.
     """
     rounding = parse_rounding(rounding, number_format.roundings, number_format.name)
-    bits = number_format.bits
+    bits = getattr(number_format, "bits", None)
     if isinstance(bits, bool) or not isinstance(bits, int | float) or not 0 < bits <= 64:
         raise PrecisionError(
-            f"format {number_format.name!r}: bits must be a number with 0 < bits <= 64, but got {bits!r}"
+            f"{foreign.place(number_format)}: bits of format {number_format.name!r} must be a number with "
+            f"0 < bits <= 64, but got {bits!r}; say how many a stored value takes"
         )
     program = _program(number_format, rounding)
     if isinstance(program, Free):
@@ -51,13 +52,15 @@ def _program(number_format: NumberFormat, rounding: Rounding) -> Program:
         raise
     except Exception as error:
         raise PrecisionError(
-            f"format {number_format.name!r}: its least and largest value must be known, but asking for them "
-            f"raised {foreign.trouble(error)}; give it values(), or lowest and max"
+            f"{foreign.place(number_format, error)}: the least and the largest value of format "
+            f"{number_format.name!r} must be known, but asking for them raised {foreign.trouble(error)}; "
+            "give it values(), or lowest and max"
         ) from error
     if not isinstance(program, Program) or len(numbers) < 2 or not numbers[0] <= numbers[1]:
         raise PrecisionError(
-            f"format {number_format.name!r}: program must return a Program and its numbers, least and "
-            f"largest value first, but got {program!r} and {numbers!r}; leave it out to round by quantize"
+            f"{foreign.place(number_format)}: program of format {number_format.name!r} must return a Program "
+            f"and its numbers, least and largest value first, but got {program!r} and {numbers!r}; leave it out "
+            "to round by quantize"
         )
     return program
 
@@ -84,6 +87,6 @@ def _probe_graph(number_format: NumberFormat, program: Free, x: np.ndarray) -> N
         raise
     except Exception as error:
         raise PrecisionError(
-            f"format {number_format.name!r} must round inside a graph, but it raised "
-            f"{foreign.trouble(error)}; write its quantize in keras.ops"
+            f"{foreign.place(number_format, error)}: format {number_format.name!r} must round in a graph, but "
+            f"it raised {foreign.trouble(error)}; write its quantize in keras.ops"
         ) from error

@@ -263,9 +263,14 @@ def test_a_broken_plugin_ends_the_run_before_anything_is_trained(tmp_path, monke
 
 def test_a_broken_plugin_on_the_command_line(tmp_path):
     write(tmp_path)
-    (tmp_path / "eighths.py").write_text(EIGHTHS.replace("import keras", "import keras; x + undefined"))
+    broken = EIGHTHS.replace("import keras", "import keras; x + undefined")
+    (tmp_path / "eighths.py").write_text(broken.replace("return np.arange", "undefined; return np.arange"))
     text = refused(command(tmp_path, "run", "own.yaml", *PLUGIN))
-    assert "quantize of format" in text and "NameError: name 'undefined' is not defined" in text
+    assert "eighths.py:" in text and "NameError: name 'undefined' is not defined" in text
+    for words in (("show", "eighths"), ("compare", "eighths", "fixed(8,4)")):
+        done = command(tmp_path, "formats", *words, *PLUGIN)
+        assert done.returncode == 2 and "Traceback" not in done.stderr
+        assert "precision: eighths.py:" in done.stderr and "NameError" in done.stderr
     (tmp_path / "eighths.py").write_text(EIGHTHS.replace("import numpy", "import keras, numpy"))
     done = command(tmp_path, "plan", "own.yaml", *PLUGIN)
     assert done.returncode == 0 and done.stderr == ""  # TensorFlow's remarks are not shown
