@@ -59,8 +59,8 @@ def _program(number_format: NumberFormat, rounding: Rounding) -> Program:
     if not isinstance(program, Program) or len(numbers) < 2 or not numbers[0] <= numbers[1]:
         raise PrecisionError(
             f"{foreign.place(number_format)}: program of format {number_format.name!r} must return a Program "
-            f"and its numbers, least and largest value first, but got {program!r} and {numbers!r}; leave it out "
-            "to round by quantize"
+            f"and its numbers, least and largest value first, but got {program!r} and {numbers!r}; "
+            "leave it out to round by quantize"
         )
     return program
 
@@ -87,6 +87,6 @@ def _probe_graph(number_format: NumberFormat, program: Free, x: np.ndarray) -> N
         raise
     except Exception as error:
         raise PrecisionError(
-            f"{foreign.place(number_format, error)}: format {number_format.name!r} must round in a graph, but "
-            f"it raised {foreign.trouble(error)}; write its quantize in keras.ops"
+            f"{foreign.place(number_format, error)}: format {number_format.name!r} must round in a graph, "
+            f"but it raised {foreign.trouble(error)}; write its quantize in keras.ops"
         ) from error
