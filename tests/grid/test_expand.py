@@ -141,7 +141,7 @@ def test_baselines_come_first_and_networks_stay_together(tmp_path):
             r"grid.yaml:7: .*unknown format 'flaot16'; did you mean 'float16'",
         ),
         ("weights:", "weigths:", r"grid.yaml:6: .*unknown slot 'weigths'; did you mean 'weights'"),
-        ("fixed(8,4)", "fixed(0,0)", r"grid.yaml:6: .*1 <= wl <= 32 must hold, but got wl=0"),
+        ("fixed(8,4)", "fixed(0,0)", r"grid.yaml:6: .*wl must be an integer with 1 <= wl <= 32, but got 0"),
         ("epochs: 2", "epoch: 2", r"grid.yaml:9: unknown key 'epoch'; did you mean 'epochs'"),
         (
             "architectures:",
