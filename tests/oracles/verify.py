@@ -6,9 +6,11 @@ python -m oracles.verify [--formats TEXT ...] [--sample N] [--processes N] [--re
 from __future__ import annotations
 
 import argparse
+import contextlib
 import multiprocessing
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # for the processes, which inherit it
     options = _parser().parse_args(arguments)
     record = Record(options.record)
-    step = exhaustive.CHUNKS // options.sample
-    wanted = list(range(0, exhaustive.CHUNKS, step))
+    wanted = _wanted(options.sample)
     results = {text: record.read(text) for text in options.formats}
     work = [(text, chunk) for text in options.formats for chunk in wanted if chunk not in results[text]]
     done = len(options.formats) * len(wanted) - len(work)
@@ -37,6 +38,11 @@ def main(arguments: list[str] | None = None) -> int:
         options.report.write_text(markdown(chosen))
         print(f"written: {options.report}")
     return int(any(_wrong(chunks) for chunks in chosen.values()))
+
+
+def _wanted(sample: int) -> list[int]:
+    """Return which stretches to check."""
+    return list(range(0, exhaustive.CHUNKS, exhaustive.CHUNKS // sample))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -63,10 +69,15 @@ def _run(
     wanted: list[int],
 ) -> None:
     columns = [TextColumn("{task.description:45}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(processes, exhaustive.quiet_worker) as pool, Progress(*columns) as progress:
+    with contextlib.ExitStack() as stack:
+        finished: Iterable[tuple[str, int, dict[str, Any]]] = map(_check, work)
+        if processes > 1:
+            context = multiprocessing.get_context("spawn")
+            pool = stack.enter_context(context.Pool(processes, exhaustive.quiet_worker))
+            finished = pool.imap_unordered(_check, work)
+        progress = stack.enter_context(Progress(*columns))
         bar = progress.add_task("", total=len(work))
-        for text, chunk, result in pool.imap_unordered(_check, work):
+        for text, chunk, result in finished:
             results[text][chunk] = result
             record.write(text, results[text])
             progress.update(bar, advance=1, description=text)
