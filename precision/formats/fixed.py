@@ -31,13 +31,14 @@ def fixed(wl: int, fl: int, *, symmetric: bool = False, overflow: str = "saturat
             ``saturate_symmetric``, which is another way to write ``symmetric=True``.
 
     Raises:
-        PrecisionError: when wl is not in 1..32, or the range or the step leaves the normal float32 numbers.
+        PrecisionError: when wl is not in 1..32 (1..24 where it wraps), or the range or the step leaves the
+            normal float32 numbers.
     """
     symmetric = flag("fixed(wl,fl)", "symmetric", symmetric)
     choice("fixed(wl,fl)", "overflow", overflow, FIXED_OVERFLOWS)
     if overflow == "saturate_symmetric":
         symmetric, overflow = True, "saturate"
-    _check("fixed", wl, fl)
+    _check("fixed", wl, fl, overflow)
     if symmetric and (wl < 2 or overflow == "wrap"):
         raise PrecisionError(
             f"fixed(wl,fl): a symmetric range needs wl >= 2 and overflow=saturate, but got wl={wl}, "
@@ -52,10 +53,11 @@ def ufixed(wl: int, fl: int, *, overflow: str = "saturate") -> Lattice:
     """Unsigned fixed point: 0 to 2^(wl-fl) - 2^-fl in steps of 2^-fl; what is negative becomes 0.
 
     Raises:
-        PrecisionError: when wl is not in 1..32, or the range or the step leaves the normal float32 numbers.
+        PrecisionError: when wl is not in 1..32 (1..24 where it wraps), or the range or the step leaves the
+            normal float32 numbers.
     """
     choice("ufixed(wl,fl)", "overflow", overflow, FIXED_OVERFLOWS[:2])
-    _check("ufixed", wl, fl)
+    _check("ufixed", wl, fl, overflow)
     name = written("ufixed", (wl, fl), {"overflow": (overflow, "saturate")})
     return on_grid(name, wl, fl, signed=False, symmetric=False, overflow=overflow)
 
@@ -82,7 +84,7 @@ def on_grid(name: str, wl: int, fl: int, *, signed: bool, symmetric: bool, overf
     )
 
 
-def _check(family: str, wl: object, fl: object) -> None:
+def _check(family: str, wl: object, fl: object, overflow: str) -> None:
     form = f"{family}(wl,fl)"
     wl = integer(form, "wl", wl, 1, 32)
     if not isinstance(fl, int) or isinstance(fl, bool):
@@ -91,4 +93,8 @@ def _check(family: str, wl: object, fl: object) -> None:
         raise PrecisionError(
             f"{form}: the step 2^-fl and the range 2^(wl-fl) must lie within 2^-126 and 2^126, "
             f"but got {family}({wl},{fl})"
+        )
+    if overflow == "wrap" and wl > 24:
+        raise PrecisionError(
+            f"{form}: overflow=wrap needs wl <= 24, the bits that float32 carries exactly, but got wl={wl}"
         )

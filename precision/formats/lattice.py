@@ -22,12 +22,12 @@ from typing import Any
 import numpy as np
 
 from precision.errors import PrecisionError
-from precision.formats import backend, codes
+from precision.formats import codes
 from precision.formats.program import Program, Programmed
 from precision.formats.rounding import ROUNDINGS, TO_NEAREST, Rounding, parse_rounding
 
 OVERFLOWS = ("saturate", "infinity", "nan")
-PARAMETERS = 13  # length of the vector of run-time numbers
+PARAMETERS = 15  # length of the vector of run-time numbers
 _SIGN = np.int32(-(2**31))
 
 
@@ -46,9 +46,11 @@ class LatticeProgram(Program):
 
     def __call__(self, xp: Any, x: Any, parameters: Any, uniform: Any = None) -> Any:
         """Round ``x``; see :meth:`Program.__call__`."""
-        low, high, mask, smallest, scale, unscale, under, over, minus, plus, nan, zero, span = (
-            parameters[i] for i in range(PARAMETERS)
+        low, high, mask, smallest, scale, unscale, under, over, minus, plus, nan, zero = (
+            parameters[i] for i in range(12)
         )
+        if self.wrap:
+            span, unspan, half = (parameters[i] for i in range(12, PARAMETERS))
         # 2^e(x) is the exponent field of x alone. log2 would be wrong just below a power of two. The exponent
         # field of an infinity reads as infinity; 2^127 in its place keeps infinity / p infinite.
         power = xp.view(xp.view(x, "int32") & xp.view(mask, "int32"), "float32")
@@ -62,20 +64,19 @@ class LatticeProgram(Program):
             least = np.float32(2.0**-60)
             r = xp.where((xp.abs(r) < least) & (x != 0), xp.where(x < 0, -least, least), r)
         n = to_integer(xp, r, self.rounding.mode, uniform)
-        y = n * unscale * p + zero
-        if xp is not backend.ARRAYS:  # a compiler that knows zero to be 0 leaves the sum out
-            y = xp.where((y == 0) & (xp.view(zero, "int32") == 0), np.float32(0), y)
+        y = n * unscale * p
+        # A zero keeps its sign or not; by bits, as compilers take y + 0 for y.
+        y = xp.where(y == 0, xp.view(xp.view(y, "int32") & xp.view(zero, "int32"), "float32"), y)
         if self.wrap:
-            turns = y / span
-            part = turns - xp.floor(turns)  # in [0, 1) and exact, for what lies out of range
-            y = xp.where((y > high) | (y < low), xp.where(part > high / span, part - 1, part) * span, y)
-        else:
-            y = xp.where(y > high, over, xp.where(y < low, under, y))
-        if self.wrap or self.rounding.mode not in _UNDIRECTED:
-            # Directed roundings end at the largest finite value, but an infinity is no finite number. What
-            # wraps around is 0 already when it has so many turns that n overflows.
-            infinite = xp.abs(n if self.wrap else x) == np.float32(np.inf)
-            y = xp.where(infinite, xp.where(x > 0, plus, minus), y)
+            turns = y * unspan
+            part = turns - xp.floor(turns)  # in [0, 1), a multiple of 2^-24 and exact
+            y = (part - xp.floor(part + half)) * span
+            # Where n overflows it has made many whole turns and ends at 0, as do the infinities.
+            return xp.where(xp.abs(n) < np.float32(np.inf), y, nan)
+        y = xp.where(y > high, over, xp.where(y < low, under, y))
+        if self.rounding.mode not in _UNDIRECTED:
+            # Directed roundings end at the largest finite value, but an infinity is no finite number.
+            y = xp.where(xp.abs(x) == np.float32(np.inf), xp.where(x > 0, plus, minus), y)
         return xp.where(x == x, y, nan)  # x != x is the NaN test that every backend compiles
 
 
@@ -186,6 +187,7 @@ class Lattice(Programmed):
         # IEEE 754: a rounding toward the other side ends at the last finite value.
         over = self.high if mode in ("toward_zero", "floor", "odd") else plus
         under = self.low if mode in ("toward_zero", "ceil", "odd") else minus
+        span = 0 if self.floating else self.bits + self.exponent
         return np.array(
             [
                 self.low,
@@ -200,9 +202,12 @@ class Lattice(Programmed):
                 minus,
                 plus,
                 self.nan,
-                # Added last: +0.0 turns -0 into +0, and -0.0 leaves every float as it is.
+                # The sign bit, if zeros have one.
                 -0.0 if self.has_zero_sign else 0.0,
-                2.0 ** (self.bits + self.exponent) if not self.floating else 1.0,  # fixed point's whole span
+                # Of what wraps around: the whole span, its reciprocal, and where in it zero lies.
+                2.0**span,
+                2.0**-span,
+                0.5 if self.low < 0 else 0.0,
             ],
             np.float32,
         )

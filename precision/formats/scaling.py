@@ -64,7 +64,7 @@ class BlockProgram(Program):
             return self.element(xp, x * down[0] * down[1], elements, uniform) * up[0] * up[1]
         block, whole = self.numbers(xp, x, parameters, most)
         scale = block * whole
-        y = self.element(xp, x / scale, elements, uniform) * scale
+        y = self.element(xp, scaled_down(xp, x, scale), elements, uniform) * scale
         return xp.where(scale == 0, np.float32(0), y)  # 0 / 0 is no number
 
     def exponents(self, xp: Any, x: Any, parameters: Any) -> tuple[Any, Any]:
@@ -95,6 +95,8 @@ class BlockProgram(Program):
         self, x: np.ndarray, parameters: np.ndarray, words: np.ndarray | None = None, axis: int = -1
     ) -> np.ndarray:
         """Round a float32 array, a few blocks at a time."""
+        if x.size == 0:
+            return x.copy()
         blocks, restore = self.blocks(backend.ARRAYS, x, axis)
         more = {"most": self.most(blocks)} if self.tensor_scale else {}
         out = np.empty_like(blocks)
@@ -114,6 +116,8 @@ class BlockProgram(Program):
 
     def tensor(self, x: Any, parameters: Any, words: Any = None, axis: int = -1) -> Any:
         """Round a float32 tensor with one compiled kernel."""
+        if 0 in x.shape:
+            return x
         blocks, restore = self.blocks(backend.tensors(), x, axis)
         arguments = (blocks, parameters) if words is None else (blocks, parameters, words)
         return restore(in_graph(self)(*arguments))
@@ -157,6 +161,17 @@ class BlockProgram(Program):
         return xp.reshape(padded, (-1, size, inner)), restore
 
 
+def scaled_down(xp: Any, x: Any, scale: Any) -> Any:
+    """Return ``x`` times the reciprocal of its blocks' scale, which is at most the largest float32.
+
+    Of a division by what a block shares, some compilers make a multiplication by the reciprocal, and others
+    do not; so it is one everywhere. The largest scales have a subnormal reciprocal, which tensors flush to
+    zero, so these are taken out in two steps.
+    """
+    part = xp.where(scale > np.float32(2.0**100), np.float32(2.0**-50), np.float32(1))
+    return x * part * xp.minimum(np.float32(1) / (scale * part), np.finfo(np.float32).max)
+
+
 def _largest(xp: Any, x: Any) -> tuple[Any, Any]:
     """Return the bit pattern of the largest magnitude of each block, and whether it is no finite number."""
     largest = xp.max(xp.view(x, "int32") & 0x7FFFFFFF, axis=1, keepdims=True)
@@ -186,7 +201,7 @@ def _scaled(xp: Any, lattice: Any, exponent: Any, broken: Any) -> list[Any]:
     To round on the scaled lattice gives what scaling down, rounding and scaling up does, without touching the
     elements. Only results below 2^-126, which tensors do not keep, may differ.
     """
-    low, high, mask, smallest, scale, unscale, *_, zero, span = (lattice[i] for i in range(PARAMETERS))
+    low, high, mask, smallest, scale, unscale, *_, zero = (lattice[i] for i in range(12))
     shift = exponent * (1 << 23)
 
     def times(number: Any, least: int) -> Any:
@@ -195,7 +210,6 @@ def _scaled(xp: Any, lattice: Any, exponent: Any, broken: Any) -> list[Any]:
 
     nan = np.float32(np.nan)
     top, bottom = times(high, 0), -times(-low, 0)
-    # Zero is added to every result, so NaN in its place makes the whole block NaN.
-    zero = xp.where(broken, nan, zero)
+    unscale = xp.where(broken, nan, unscale)  # a factor of every result
     smallest = times(smallest, 0x00800000)
-    return [bottom, top, mask, smallest, scale, unscale, bottom, top, nan, nan, nan, zero, span]
+    return [bottom, top, mask, smallest, scale, unscale, bottom, top, nan, nan, nan, zero]

@@ -116,8 +116,9 @@ class PowerOfTwo:
 class Real:
     """Blocks under a number of a float format, in float32 arithmetic.
 
-    b = scale format((amax of the block) / (largest element s)), value = element(x / (b s)) (b s), and 0 where
-    b s is 0; s = (amax of the tensor) / (largest element, largest scale), or 1 without a tensor's scale.
+    b = scale format((amax of the block) / (largest element s)), value = element(x (1 / (b s))) (b s), and 0
+    where b s is 0; 1 / (b s) is at most the largest float32;
+    s = (amax of the tensor) / (largest element, largest scale), or 1 without a tensor's scale.
     Blocks with a NaN or an infinity are NaN and do not count.
     """
 
@@ -153,7 +154,10 @@ class Real:
         whole = np.float32(b * s)
         if whole == 0:
             return np.zeros(len(x), np.float32)
-        quotients = (x / whole).astype(np.float32)
+        with np.errstate(over="ignore"):
+            inverse = min(1 / np.float64(whole), np.finfo(np.float32).max)
+        part = 2.0**-50 if whole > 2.0**100 else 1.0  # so that the reciprocal is a normal number
+        quotients = (x * np.float32(part)).astype(np.float32) * np.float32(inverse / part)
         elements = [
             rounded(self.element, Fraction(float(q)), bool(n), mode)
             for q, n in zip(quotients, np.signbit(x), strict=True)
