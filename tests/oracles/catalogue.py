@@ -119,9 +119,10 @@ TABLES: dict[str, Callable[[], Definition]] = {
     "nf4": lambda: table(4, NF4, list(range(16))),
 }
 DEFINITIONS = {**FLOATS, **FIXED, **POSITS, **TABLES}
+WIDE: dict[str, Callable[[], Definition]] = {"tf32": lambda: floating(8, 10)}  # of more than 16 bits
 
 
 @functools.cache
 def definition(text: str) -> Definition:
     """Return what a format text stands for."""
-    return DEFINITIONS[text]()
+    return (DEFINITIONS | WIDE)[text]()

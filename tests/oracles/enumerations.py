@@ -17,14 +17,29 @@ from oracles.definition import Definition
 TWO = Fraction(2)
 
 
-def sorted_codes(decoded: dict[int, Fraction | float]) -> tuple[np.ndarray, np.ndarray]:
+def sorted_codes(decoded: dict[int, Fraction]) -> tuple[np.ndarray, np.ndarray]:
     """Return values (float64) and codes in the order of the values; of equal values the least code."""
-    pairs = sorted((value, code) for code, value in decoded.items())
-    first = [i for i, (value, _) in enumerate(pairs) if i == 0 or value != pairs[i - 1][0]]
-    values = np.array([float(pairs[i][0]) for i in first])
-    if any(Fraction(v) != pairs[i][0] for v, i in zip(values, first, strict=True)):
-        raise ValueError("a value is no float64")
-    return values, np.array([pairs[i][1] for i in first])
+    values = {code: float(value) for code, value in decoded.items()}
+    for code, value in decoded.items():
+        if values[code].as_integer_ratio() != (value.numerator, value.denominator):
+            raise ValueError(f"the value of code {code} is no float64")
+    ordered = np.array(sorted(values))
+    found = np.array([values[code] for code in ordered.tolist()])
+    distinct, first = np.unique(found, return_index=True)
+    return distinct, ordered[first]
+
+
+@functools.cache
+def magnitudes(e: int, m: int, bias: int, subnormals: bool) -> list[Fraction]:
+    """Return the magnitude of every exponent and mantissa field, and of the one that would follow."""
+    found = []
+    for code in range(2 ** (e + m) + 1):
+        field, fraction = code >> m, Fraction(code % 2**m, 2**m)
+        if field:
+            found.append((1 + fraction) * TWO ** (field - bias))
+        else:
+            found.append(fraction * TWO ** (1 - bias) if subnormals else Fraction(0))
+    return found
 
 
 def fixed(wl: int, fl: int, *, signed: bool = True, symmetric: bool = False) -> Definition:
@@ -33,7 +48,7 @@ def fixed(wl: int, fl: int, *, signed: bool = True, symmetric: bool = False) -> 
     numbers = {c: c - 2**wl if signed and c >= 2 ** (wl - 1) else c for c in codes}
     if symmetric:
         del numbers[2 ** (wl - 1)]
-    values, ordered = sorted_codes({c: n / TWO**fl for c, n in numbers.items()})
+    values, ordered = sorted_codes({c: Fraction(n) / TWO**fl for c, n in numbers.items()})
     return Definition(
         values, ordered, wl, nan=0.0, plus=float(values[-1]), minus=float(values[0]), zero_sign=False
     )
@@ -59,19 +74,13 @@ def floating(
     """
     bits = 1 + e + m
     bias = bias if bias is not None else 2 ** (e - 1) - (kind != "fnuz")
-    decoded: dict[int, Fraction | float] = {}
-    magnitudes: list[Fraction] = []
-    for magnitude in range(2 ** (bits - 1) + 1):  # one more than there are, for what would follow
-        field, fraction = magnitude >> m, Fraction(magnitude % 2**m, 2**m)
-        if field:
-            magnitudes.append((1 + fraction) * TWO ** (field - bias))
-        else:
-            magnitudes.append(fraction * TWO ** (1 - bias) if subnormals else Fraction(0))
+    decoded: dict[int, Fraction] = {}
+    found = magnitudes(e, m, bias, subnormals)
     top = {"ieee": 2 ** (bits - 1) - 2**m, "fn": 2 ** (bits - 1) - 1}.get(kind, 2 ** (bits - 1))
     for magnitude in range(top):
-        if magnitude == 0 or magnitudes[magnitude]:
-            decoded[magnitude] = magnitudes[magnitude]
-            decoded[magnitude + 2 ** (bits - 1)] = -magnitudes[magnitude]
+        if magnitude == 0 or found[magnitude]:
+            decoded[magnitude] = found[magnitude]
+            decoded[magnitude + 2 ** (bits - 1)] = -found[magnitude]
     values, codes = sorted_codes(decoded)
     overflow = overflow or {"ieee": "infinity", "finite": "saturate"}.get(kind, "nan")
     special = {"infinity": np.inf, "nan": np.nan, "saturate": values[-1]}[overflow]
@@ -83,7 +92,7 @@ def floating(
         codes,
         bits,
         upper_even=upper_even,
-        beyond=None if overflow == "saturate" else float(magnitudes[top]),
+        beyond=None if overflow == "saturate" else float(found[top]),
         special=float(special),
         nan=0.0 if kind == "finite" else np.nan,
         plus=float(special),

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from oracles import patterns
-from oracles.catalogue import DEFINITIONS, ML_DTYPES, definition
+from oracles.catalogue import ML_DTYPES, definition
 from oracles.staircase import SIGN, bits
 
 CHUNK_BITS = 24  # patterns in a stretch, as a power of two
@@ -20,11 +20,11 @@ _LEAST_NORMAL = 0x00800000
 _WITHOUT_NAN = ("float6_e3m2fn", "float6_e2m3fn", "float4_e2m1fn")
 EXAMPLES = 5
 
-# Every named format of at most 16 bits, and those with parameters that are in common use.
+# Every named format of at most 16 bits, tf32, and those with parameters that are in common use.
 TEXTS = (
     *ML_DTYPES,
     *("float16(overflow=saturate)", "float8_e4m3fn(overflow=saturate)", "float8_e5m2(overflow=saturate)"),
-    *("float(8,3)", "float(4,3,subnormals=False)"),
+    *("float(8,3)", "float(4,3,subnormals=False)", "tf32"),
     *("fixed(8,4)", "fixed(16,8)", "fixed(8,4,symmetric=True)", "fixed(8,4,overflow=wrap)", "ufixed(8,4)"),
     *("int(8)", "uint(8)"),
     *("posit(8,0)", "posit(8,1)", "posit(8,2)", "posit(8,3)", "posit(16,1)", "posit(16,2)"),
@@ -93,10 +93,3 @@ def quiet_worker() -> None:
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
-
-
-def oracles(text: str) -> str:
-    """Return the names of what a format is compared with."""
-    if text not in DEFINITIONS:
-        raise KeyError(text)
-    return "definition, ml_dtypes" if text in ML_DTYPES else "definition"
