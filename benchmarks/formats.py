@@ -1,4 +1,4 @@
-"""Every family of formats on 4 million float32 against a plain copy and every peer that has the format.
+"""Every family of formats on 10 million float32 against a plain copy and every peer that has the format.
 
 The copy reads and writes every element once. A peer is timed on the same numbers, to and from its format, as
 float32 in and float32 out; one that is not installed is left out and named.
@@ -18,7 +18,7 @@ from timing import Row, paired, row
 
 from precision.formats import parse
 
-SHAPE = (4096, 1024)
+SHAPE = (9766, 1024)
 # What the project promises as a share of the speed of a copy.
 LIMITS = {
     "fixed(8,4)": 0.7,

@@ -49,7 +49,7 @@ def tensors() -> Any:
 
 
 @functools.cache
-def compiled(kernel: Callable[..., Any]) -> Callable[..., Any]:
+def compiled(kernel: Callable[..., Any], same_shape: bool = True) -> Callable[..., Any]:
     """Return ``kernel`` fused by the compiler of the Keras backend.
 
     On TensorFlow only the rounding is compiled by XLA and the network around it stays an ordinary graph:
@@ -57,20 +57,19 @@ def compiled(kernel: Callable[..., Any]) -> Callable[..., Any]:
     shape, so the kernel is traced once per process whatever it rounds.
 
     Args:
-        kernel: maps tensors, of which the first gives the result its shape, to one tensor.
+        kernel: maps tensors to one tensor in the shape of the first, or to any others.
+        same_shape: whether it is in that shape.
     """
     import keras
 
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        specs = {
-            "x": tf.TensorSpec(None, tf.float32),
-            "upstream": tf.TensorSpec(None, tf.float32),
-            "parameters": tf.TensorSpec([None], tf.float32),
-            "words": tf.TensorSpec([2], tf.int32),
-        }
-        signature = [specs[name] for name in kernel.__code__.co_varnames[: kernel.__code__.co_argcount]]
+        specs = {"parameters": tf.TensorSpec([None], tf.float32), "words": tf.TensorSpec([2], tf.int32)}
+        tensor = tf.TensorSpec(None, tf.float32)
+        signature = [
+            specs.get(name, tensor) for name in kernel.__code__.co_varnames[: kernel.__code__.co_argcount]
+        ]
         # TensorFlow warns of too many traces by the function's code, which the kernels of all formats share.
         traced = functools.partial(kernel)
         function = tf.function(traced, input_signature=signature, jit_compile=True, autograph=False)
@@ -78,7 +77,8 @@ def compiled(kernel: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
         def shaped(x: Any, *arguments: Any) -> Any:
             y = function(x, *arguments)
-            y.set_shape(x.shape)  # which the signature without a shape has forgotten
+            if same_shape:
+                y.set_shape(x.shape)  # which the signature without a shape has forgotten
             return y
 
         shaped.traces = function.experimental_get_tracing_count  # type: ignore[attr-defined]

@@ -15,7 +15,7 @@ from precision.formats.codebook import Codebook
 from precision.formats.lattice import Lattice
 from precision.formats.program import Programmed
 from precision.formats.rounding import Rounding, parse_rounding
-from precision.formats.scaling import BlockProgram, scaled_down
+from precision.formats.scaling import BlockProgram
 
 RULES = ("floor", "ceil", "even", "rceil")
 E8M0_BITS = 8
@@ -161,8 +161,9 @@ class Block(Programmed):
             else:
                 most = program.most(blocks) if self.tensor_scale else None
                 scale, whole = program.numbers(backend.ARRAYS, blocks, parameters, most)
+                _, part, rest = program.factors(backend.ARRAYS, scale, whole)
                 found = self.scale.encode(scale)
-                values = scaled_down(backend.ARRAYS, blocks, scale * whole)
+                values = blocks * part * rest
             element = self.element.encode(values)
         scales = found.reshape(self._scale_shape(array.shape, axis))
         return BlockCodes(restore(element), scales, np.float32(whole))

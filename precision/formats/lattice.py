@@ -27,8 +27,10 @@ from precision.formats.program import Program, Programmed
 from precision.formats.rounding import ROUNDINGS, TO_NEAREST, Rounding, parse_rounding
 
 OVERFLOWS = ("saturate", "infinity", "nan")
-PARAMETERS = 15  # length of the vector of run-time numbers
+PARAMETERS = 14  # length of the vector of run-time numbers
+SHARED = 11  # those of every format; the others are of formats that wrap around
 _SIGN = np.int32(-(2**31))
+_INFINITY_BITS = np.int32(0x7F800000)
 
 
 @dataclass(frozen=True)
@@ -46,38 +48,40 @@ class LatticeProgram(Program):
 
     def __call__(self, xp: Any, x: Any, parameters: Any, uniform: Any = None) -> Any:
         """Round ``x``; see :meth:`Program.__call__`."""
-        low, high, mask, smallest, scale, unscale, under, over, minus, plus, nan, zero = (
-            parameters[i] for i in range(12)
+        low, high, mask, smallest, half_scale, unscale, under, over, minus, plus, keep = (
+            parameters[i] for i in range(SHARED)
         )
-        if self.wrap:
-            span, unspan, half = (parameters[i] for i in range(12, PARAMETERS))
         # 2^e(x) is the exponent field of x alone. log2 would be wrong just below a power of two. The exponent
         # field of an infinity reads as infinity; 2^127 in its place keeps infinity / p infinite.
         power = xp.view(xp.view(x, "int32") & xp.view(mask, "int32"), "float32")
         p = xp.maximum(xp.minimum(power, np.float32(2.0**127)), smallest)
         if self.flush:
             tiny = xp.abs(x) < smallest
-            scale, unscale = xp.where(tiny, np.float32(1), scale), xp.where(tiny, np.float32(1), unscale)
-        r = x / p * scale
+            half_scale = xp.where(tiny, np.float32(0.5), half_scale)
+            unscale = xp.where(tiny, np.float32(1), unscale)
+        # x / p without a division: 2 / p has the exponent field 255 - that of p.
+        r = x * xp.view(_INFINITY_BITS - xp.view(p, "int32"), "float32") * half_scale
         if self.rounding.mode in _AWAY_FROM_ZERO:
             # Under a large step, r underflows to a zero that would not be rounded up from.
             least = np.float32(2.0**-60)
             r = xp.where((xp.abs(r) < least) & (x != 0), xp.where(x < 0, -least, least), r)
         n = to_integer(xp, r, self.rounding.mode, uniform)
         y = n * unscale * p
-        # A zero keeps its sign or not; by bits, as compilers take y + 0 for y.
-        y = xp.where(y == 0, xp.view(xp.view(y, "int32") & xp.view(zero, "int32"), "float32"), y)
+        # Zero and NaN keep the bits that the format has; a sum with 0 would be left out by a compiler.
+        rest = xp.view(xp.view(y, "int32") & xp.view(keep, "int32"), "float32")
+        y = xp.where(xp.abs(y) > 0, y, rest)
         if self.wrap:
+            span, unspan, half = (parameters[i] for i in range(SHARED, PARAMETERS))
             turns = y * unspan
             part = turns - xp.floor(turns)  # in [0, 1), a multiple of 2^-24 and exact
             y = (part - xp.floor(part + half)) * span
             # Where n overflows it has made many whole turns and ends at 0, as do the infinities.
-            return xp.where(xp.abs(n) < np.float32(np.inf), y, nan)
+            return xp.where(xp.abs(n) < np.float32(np.inf), y, np.float32(0))
         y = xp.where(y > high, over, xp.where(y < low, under, y))
         if self.rounding.mode not in _UNDIRECTED:
             # Directed roundings end at the largest finite value, but an infinity is no finite number.
             y = xp.where(xp.abs(x) == np.float32(np.inf), xp.where(x > 0, plus, minus), y)
-        return xp.where(x == x, y, nan)  # x != x is the NaN test that every backend compiles
+        return y
 
 
 _UNDIRECTED = (*TO_NEAREST, "stochastic")
@@ -195,15 +199,14 @@ class Lattice(Programmed):
                 # As bits, the mask of the exponent field: all of it (infinity), or none.
                 math.inf if self.floating else 0.0,
                 2.0**self.exponent,
-                2.0**self.man,
+                2.0 ** (self.man - 1),
                 2.0**-self.man,
                 under,
                 over,
                 minus,
                 plus,
-                self.nan,
-                # The sign bit, if zeros have one.
-                -0.0 if self.has_zero_sign else 0.0,
+                # As bits, what is kept of a NaN and of the sign of a NaN or a zero: -NaN has all of them.
+                math.copysign(self.nan, -1.0 if self.has_zero_sign else 1.0),
                 # Of what wraps around: the whole span, its reciprocal, and where in it zero lies.
                 2.0**span,
                 2.0**-span,

@@ -82,8 +82,7 @@ def in_graph(program: Program) -> Callable[..., Any]:
 
     def stochastic(x: Any, parameters: Any, words: Any) -> Any:
         xp = backend.tensors()
-        index = xp.reshape(xp.arange(xp.size(x), dtype="int32"), xp.shape(x))
-        return program(xp, x, parameters, draws(xp, index, words, program.rounding.random_bits))
+        return program(xp, x, parameters, uniforms(xp, x, words, program.rounding.random_bits))
 
     return backend.compiled(stochastic if program.rounding.stochastic else deterministic)
 
@@ -92,6 +91,12 @@ def draws(xp: Any, index: Any, words: Any, bits: int) -> Any:
     """Return a float32 draw from (0, 1] with ``bits`` random bits for each ``index`` under a key."""
     mixed = xp.right_shift(noise.mix(xp, index, words[0], words[1]), 32 - bits) & ((1 << bits) - 1)
     return (xp.cast(mixed, "float32") + np.float32(1)) * np.float32(2.0**-bits)
+
+
+def uniforms(xp: Any, x: Any, words: Any, bits: int) -> Any:
+    """Return the draws for every element of a tensor, in its shape."""
+    index = xp.reshape(xp.arange(xp.size(x), dtype="int32"), xp.shape(x))
+    return draws(xp, index, words, bits)
 
 
 def pass_inside(x: Any, upstream: Any, parameters: Any) -> Any:

@@ -14,16 +14,18 @@ Elements are saturated. A NaN or an infinity makes its whole block NaN.
 
 from __future__ import annotations
 
+import functools
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from precision.errors import PrecisionError
 from precision.formats import backend
-from precision.formats.lattice import PARAMETERS, LatticeProgram
-from precision.formats.program import CHUNK, Program, draws, in_graph
+from precision.formats.lattice import PARAMETERS, SHARED, LatticeProgram
+from precision.formats.program import CHUNK, Program, draws, in_graph, uniforms
 from precision.formats.rounding import Rounding
 
 HEAD = 4  # low, high, and two numbers of the scale
@@ -39,7 +41,8 @@ class BlockProgram(Program):
         power_of_two: whether scales are powers of two, or numbers of a lattice format whose parameters
             follow the head.
         tensor_scale: whether these are relative to a scale of the whole tensor.
-        size: values in a full block.
+        size: values in a block.
+        rows: whether the values of a block lie side by side (inner = 1), for the compiler's sake.
     """
 
     rounding: Rounding
@@ -47,6 +50,7 @@ class BlockProgram(Program):
     power_of_two: bool
     tensor_scale: bool
     size: int
+    rows: bool = False
 
     def __call__(self, xp: Any, x: Any, parameters: Any, uniform: Any = None, most: Any = None) -> Any:
         """Round ``x``, float32 of shape (outer, block, inner); see :meth:`Program.__call__`.
@@ -54,22 +58,20 @@ class BlockProgram(Program):
         Args:
             most: bit pattern of the largest magnitude of the tensor, where ``x`` is only a part of it.
         """
-        elements = parameters[HEAD + (0 if self.power_of_two else PARAMETERS) :]
         if self.power_of_two:
+            elements = parameters[HEAD:]
             exponent, broken = self.exponents(xp, x, parameters)
             if isinstance(self.element, LatticeProgram) and xp is not backend.ARRAYS:
                 return self.element(xp, x, _scaled(xp, elements, exponent, broken), uniform)
             # In two steps, each by a normal number: neither 2^127 nor 2^-127 has a normal reciprocal.
             down, up = _powers(xp, exponent, broken)
             return self.element(xp, x * down[0] * down[1], elements, uniform) * up[0] * up[1]
-        block, whole = self.numbers(xp, x, parameters, most)
-        scale = block * whole
-        y = self.element(xp, scaled_down(xp, x, scale), elements, uniform) * scale
-        return xp.where(scale == 0, np.float32(0), y)  # 0 / 0 is no number
+        factors = self.factors(xp, *self.numbers(xp, x, parameters, most))
+        return self.elements(xp, x, parameters, factors, uniform)
 
     def exponents(self, xp: Any, x: Any, parameters: Any) -> tuple[Any, Any]:
         """Return the power of two of each block, shape (outer, 1, inner), and where there is none (NaN)."""
-        largest, broken = _largest(xp, x)
+        largest, broken = self._largest(xp, x)
         carry, emax = xp.cast(parameters[2], "int32"), xp.cast(parameters[3], "int32")
         if xp is backend.ARRAYS:  # tensors flush subnormal numbers
             largest = _normalised(largest)
@@ -79,7 +81,7 @@ class BlockProgram(Program):
 
     def numbers(self, xp: Any, x: Any, parameters: Any, most: Any = None) -> tuple[Any, Any]:
         """Return the scale of each block, shape (outer, 1, inner), relative to the tensor's, and that."""
-        largest, broken = _largest(xp, x)
+        largest, broken = self._largest(xp, x)
         amax = xp.view(xp.where(broken, _NAN_BITS, largest), "float32")
         whole = np.float32(1)
         if self.tensor_scale:
@@ -90,6 +92,33 @@ class BlockProgram(Program):
         number = parameters[HEAD : HEAD + PARAMETERS]
         # A quotient of a quotient is what a compiler may rewrite; a quotient by a product is not.
         return LatticeProgram(Rounding())(xp, amax / (parameters[2] * whole), number), whole
+
+    def factors(self, xp: Any, block: Any, whole: Any) -> tuple[Any, Any, Any]:
+        """Return the scale of each block, and two factors that take it out, which is at most by 2^128.
+
+        Of a division by what a block shares, some compilers make a multiplication by the reciprocal, and
+        others do not; so it is one everywhere. The largest scales have a subnormal reciprocal, which tensors
+        flush to zero, so it is in two parts.
+        """
+        scale = block * whole
+        part = xp.where(scale > np.float32(2.0**100), np.float32(2.0**-50), np.float32(1))
+        return scale, part, xp.minimum(np.float32(1) / (scale * part), np.finfo(np.float32).max)
+
+    def elements(self, xp: Any, x: Any, parameters: Any, factors: Any, uniform: Any = None) -> Any:
+        """Return ``x`` rounded under the factors of its blocks."""
+        scale, part, rest = factors
+        y = self.element(xp, x * part * rest, parameters[HEAD + PARAMETERS :], uniform) * scale
+        return xp.where(scale == 0, np.float32(0), y)  # 0 / 0 is no number
+
+    def _largest(self, xp: Any, x: Any) -> tuple[Any, Any]:
+        """Return the bit pattern of the largest magnitude of each block, and whether it is not finite."""
+        found = xp.view(x, "int32") & 0x7FFFFFFF
+        size = self.size
+        while self.rows and size % 2 == 0 and size > 8:  # many at once, as a compiler reduces one by one
+            size //= 2
+            found = xp.maximum(found[:, :size], found[:, size:])
+        largest = xp.max(found, axis=1, keepdims=True)
+        return largest, largest >= _INFINITY_BITS
 
     def array(
         self, x: np.ndarray, parameters: np.ndarray, words: np.ndarray | None = None, axis: int = -1
@@ -120,7 +149,10 @@ class BlockProgram(Program):
             return x
         blocks, restore = self.blocks(backend.tensors(), x, axis)
         arguments = (blocks, parameters) if words is None else (blocks, parameters, words)
-        return restore(in_graph(self)(*arguments))
+        shaped = replace(self, size=blocks.shape[1], rows=blocks.shape[2] == 1)
+        if self.power_of_two:
+            return restore(in_graph(shaped)(*arguments))
+        return restore(_in_two(shaped)(*arguments))
 
     def most(self, blocks: np.ndarray) -> np.int32:
         """Return the bit pattern of the largest magnitude outside the blocks with a NaN or an infinity."""
@@ -161,21 +193,27 @@ class BlockProgram(Program):
         return xp.reshape(padded, (-1, size, inner)), restore
 
 
-def scaled_down(xp: Any, x: Any, scale: Any) -> Any:
-    """Return ``x`` times the reciprocal of its blocks' scale, which is at most the largest float32.
-
-    Of a division by what a block shares, some compilers make a multiplication by the reciprocal, and others
-    do not; so it is one everywhere. The largest scales have a subnormal reciprocal, which tensors flush to
-    zero, so these are taken out in two steps.
+@functools.cache
+def _in_two(program: BlockProgram) -> Callable[..., Any]:
+    """Return a program with numbers for scales compiled in two: a compiler would fuse the work for a block
+    into that for each of its elements.
     """
-    part = xp.where(scale > np.float32(2.0**100), np.float32(2.0**-50), np.float32(1))
-    return x * part * xp.minimum(np.float32(1) / (scale * part), np.finfo(np.float32).max)
 
+    def scales(x: Any, parameters: Any) -> Any:
+        xp = backend.tensors()
+        return program.factors(xp, *program.numbers(xp, x, parameters))
 
-def _largest(xp: Any, x: Any) -> tuple[Any, Any]:
-    """Return the bit pattern of the largest magnitude of each block, and whether it is no finite number."""
-    largest = xp.max(xp.view(x, "int32") & 0x7FFFFFFF, axis=1, keepdims=True)
-    return largest, largest >= _INFINITY_BITS
+    def deterministic(x: Any, parameters: Any, scale: Any, part: Any, rest: Any) -> Any:
+        return program.elements(backend.tensors(), x, parameters, (scale, part, rest))
+
+    def stochastic(x: Any, parameters: Any, words: Any, scale: Any, part: Any, rest: Any) -> Any:
+        xp = backend.tensors()
+        uniform = uniforms(xp, x, words, program.rounding.random_bits)
+        return program.elements(xp, x, parameters, (scale, part, rest), uniform)
+
+    first = backend.compiled(scales, same_shape=False)
+    second = backend.compiled(stochastic if program.rounding.stochastic else deterministic)
+    return lambda x, parameters, *words: second(x, parameters, *words, *first(x, parameters))
 
 
 def _normalised(magnitude: np.ndarray) -> np.ndarray:
@@ -201,7 +239,7 @@ def _scaled(xp: Any, lattice: Any, exponent: Any, broken: Any) -> list[Any]:
     To round on the scaled lattice gives what scaling down, rounding and scaling up does, without touching the
     elements. Only results below 2^-126, which tensors do not keep, may differ.
     """
-    low, high, mask, smallest, scale, unscale, *_, zero = (lattice[i] for i in range(12))
+    low, high, mask, smallest, half_scale, unscale, *_, keep = (lattice[i] for i in range(SHARED))
     shift = exponent * (1 << 23)
 
     def times(number: Any, least: int) -> Any:
@@ -212,4 +250,5 @@ def _scaled(xp: Any, lattice: Any, exponent: Any, broken: Any) -> list[Any]:
     top, bottom = times(high, 0), -times(-low, 0)
     unscale = xp.where(broken, nan, unscale)  # a factor of every result
     smallest = times(smallest, 0x00800000)
-    return [bottom, top, mask, smallest, scale, unscale, bottom, top, nan, nan, nan, zero]
+    keep = xp.view(xp.view(keep, "int32") | _NAN_BITS, "float32")  # the element may have no NaN
+    return [bottom, top, mask, smallest, half_scale, unscale, bottom, top, nan, nan, keep]

@@ -54,28 +54,30 @@ class Staircase:
     Attributes:
         starts: keys (int64), ascending, where a step begins; the first is ``LEAST``.
         results: bit patterns (uint32) of the results.
-        nan: bit pattern of what NaN becomes.
+        nan, negative_nan: bit patterns of what NaN becomes, by its sign bit.
     """
 
     starts: np.ndarray
     results: np.ndarray
     nan: int
+    negative_nan: int
 
     def lookup(self, patterns: np.ndarray) -> np.ndarray:
         """Return the results of float32 bit patterns, any order."""
         at = keys(patterns)
         found = self.results[np.searchsorted(self.starts, at, side="right") - 1]
-        return np.where((at > INFINITY) | (at < LEAST), np.uint32(self.nan), found)
+        found = np.where(at > INFINITY, np.uint32(self.nan), found)
+        return np.where(at < LEAST, np.uint32(self.negative_nan), found)
 
     def run(self, first: int, count: int) -> np.ndarray:
         """Return the results of ``count`` patterns from ``first`` on, all of one sign."""
         magnitude = first & (SIGN - 1)
         numbers = max(0, min(count, INFINITY + 1 - magnitude))  # behind them come the patterns of NaN
         if first < SIGN:
-            found = self._ascending(first, first + numbers)
+            found, nan = self._ascending(first, first + numbers), self.nan
         else:
-            found = self._ascending(-magnitude - numbers, -magnitude)[::-1]
-        return np.concatenate([found, np.full(count - numbers, self.nan, np.uint32)])
+            found, nan = self._ascending(-magnitude - numbers, -magnitude)[::-1], self.negative_nan
+        return np.concatenate([found, np.full(count - numbers, nan, np.uint32)])
 
     def _ascending(self, begin: int, end: int) -> np.ndarray:
         if begin == end:
@@ -110,4 +112,8 @@ def staircase(
         if below.any() and 0 not in starts:
             at = np.searchsorted(starts, 0)
             starts, results = np.insert(starts, at, 0), np.insert(results, at, 0)
-    return Staircase(starts, results, NAN_BITS if np.isnan(nan) else int(bits(nan)[0]))
+    if np.isnan(nan):
+        return Staircase(starts, results, NAN_BITS, NAN_BITS)
+    # A format without NaN makes it 0, with the sign of the NaN where zeros have one.
+    sign = SIGN if zero_sign and nan == 0 else 0
+    return Staircase(starts, results, int(bits(nan)[0]), int(bits(nan)[0]) | sign)
