@@ -114,7 +114,7 @@ class BlockProgram(Program):
         """Return the bit pattern of the largest magnitude of each block, and whether it is not finite."""
         found = xp.view(x, "int32") & 0x7FFFFFFF
         size = self.size
-        while self.rows and size % 2 == 0 and size > 8:  # many at once, as a compiler reduces one by one
+        while self.rows and size % 2 == 0 and size > 4:  # many at once, as a compiler reduces one by one
             size //= 2
             found = xp.maximum(found[:, :size], found[:, size:])
         largest = xp.max(found, axis=1, keepdims=True)
