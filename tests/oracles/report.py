@@ -31,6 +31,9 @@ are tested in `tests/formats/test_block_formats.py`.
 """
 
 
+COLUMNS = ("definition", "ml_dtypes", "tensors")
+
+
 def total(results: Iterable[Mapping[str, Any]], column: str) -> tuple[int, int]:
     """Return mismatches and patterns of one comparison over all stretches."""
     parts = [r[column] for r in results if column in r]
@@ -44,25 +47,19 @@ def markdown(results: Mapping[str, Mapping[int, Mapping[str, Any]]]) -> str:
         results: format to stretch to what :func:`oracles.exhaustive.check` returned.
     """
     lines = [_INTRODUCTION, machine(), ""]
-    lines += [
-        "| format | oracles | definition | ml_dtypes | tensors | seconds |",
-        "|---|---|---|---|---|---:|",
-    ]
+    lines += [f"| format | {' | '.join(COLUMNS)} | seconds |", "|---" * (len(COLUMNS) + 1) + "|---:|"]
     for text, chunks in results.items():
-        cells = [
-            "{:,} of {:,}".format(*total(chunks.values(), column))
-            if total(chunks.values(), column)[1]
-            else ""
-            for column in ("definition", "ml_dtypes", "tensors")
-        ]
+        cells = [_cell(*total(chunks.values(), column)) for column in COLUMNS]
         seconds = sum(r["seconds"] for r in chunks.values())
         lines.append(f"| `{text}` | {' | '.join(cells)} | {seconds:.0f} |")
-    wrong = sum(
-        total(c.values(), column)[0] for c in results.values() for column in ("definition", "tensors")
-    )
+    wrong = sum(total(chunks.values(), column)[0] for chunks in results.values() for column in COLUMNS)
     compared = sum(total(c.values(), "definition")[1] for c in results.values())
     lines += ["", f"{len(results)} formats, {compared:,} roundings of arrays, {wrong:,} mismatches."]
     return "\n".join(lines) + "\n"
+
+
+def _cell(mismatches: int, compared: int) -> str:
+    return f"{mismatches:,} of {compared:,}" if compared else ""
 
 
 def machine() -> str:
