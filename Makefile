@@ -39,7 +39,11 @@ check: .venv/.check
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: .venv/.test
+.venv/.bench: .venv/.test
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test,bench]'
+	@touch $@
+
+bench: .venv/.bench
 	$(BIN)/python benchmarks/run.py
 
 clean:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -29,6 +30,8 @@ def quant():
     """The real library; compiling it the first time takes half a minute."""
     pytest.importorskip("torch")
     pytest.importorskip("qtorch")
+    if not shutil.which("c++"):
+        pytest.skip("qtorch is compiled by a C++ compiler, and there is none")
     from precision.formats import qtorch_library
 
     return qtorch_library.quant()
