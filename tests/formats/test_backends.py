@@ -17,19 +17,30 @@ from precision.formats import parse
 HERE = Path(__file__).parent
 
 
+@pytest.fixture(scope="module")
+def processes():
+    """Start the other backends side by side, each in a process of its own: Keras has one backend in each."""
+    started = {}
+    for backend in ("jax", "torch"):
+        if importlib.util.find_spec(backend) is not None:
+            own = {"KERAS_BACKEND": backend, "PYTHONPATH": str(HERE.parent), "JAX_PLATFORMS": "cpu"}
+            command = [sys.executable, str(HERE / "other_backend.py")]
+            started[backend] = subprocess.Popen(
+                command, env=os.environ | own, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            )
+    yield started
+    for process in started.values():
+        process.kill()
+        process.communicate()
+
+
 @pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_same_bits_in_every_family(backend):
-    if importlib.util.find_spec(backend) is None:
+def test_same_bits_in_every_family(backend, processes):
+    if backend not in processes:
         pytest.skip(f"{backend} is not installed")
-    environment = os.environ | {
-        "KERAS_BACKEND": backend,
-        "PYTHONPATH": str(HERE.parent),
-        "JAX_PLATFORMS": "cpu",
-    }
-    command = [sys.executable, str(HERE / "other_backend.py")]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    *differences, compared = done.stdout.splitlines()
+    out, errors = processes[backend].communicate()
+    assert processes[backend].returncode == 0, errors[-3000:]
+    *differences, compared = out.splitlines()
     assert not differences, "\n".join(differences)
     assert int(compared) > 70
 
