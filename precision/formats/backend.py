@@ -73,10 +73,12 @@ def compiled(kernel: Callable[..., Any], same_shape: bool = True) -> Callable[..
         # TensorFlow warns of too many traces by the function's code, which the kernels of all formats share.
         traced = functools.partial(kernel)
         function = tf.function(traced, input_signature=signature, jit_compile=True, autograph=False)
+        with tf.init_scope():  # traced once and for all, and called without looking for the right trace
+            concrete = function.get_concrete_function()
 
         @functools.wraps(function)
         def shaped(x: Any, *arguments: Any) -> Any:
-            y = function(x, *arguments)
+            y = concrete(x, *(tf.convert_to_tensor(a) for a in arguments))
             if same_shape:
                 y.set_shape(x.shape)  # which the signature without a shape has forgotten
             return y

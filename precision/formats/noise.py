@@ -32,7 +32,8 @@ def key(parts: int | Sequence[int]) -> np.ndarray:
     words = tuple(parts) if isinstance(parts, Sequence) else (parts,)
     if not words or not all(isinstance(w, int | np.integer) and w >= 0 for w in words):
         raise PrecisionError(f"a rounding key is one or more non-negative integers, but got {parts!r}")
-    state = np.random.SeedSequence([int(w) for w in words]).generate_state(2, np.uint32)
+    # The length comes first, as a seed sequence takes (1, 2) and (1, 2, 0) for the same.
+    state = np.random.SeedSequence([len(words), *(int(w) for w in words)]).generate_state(2, np.uint32)
     return state.astype(np.uint32).view(np.int32)
 
 

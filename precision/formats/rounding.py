@@ -14,7 +14,8 @@ stochastic              the upper one with a probability equal to the fraction
 ======================  ==========================================================  ======================
 
 ``stochastic(random_bits=8)`` draws as many random bits as the hardware has: they are added below the last
-place and the sum is cut off, so the probability is the fraction's first eight bits.
+place and the sum is cut off, so the probability is the fraction's first eight bits. Fixed and floating point
+do so with the magnitude, tables of values upward from the lower neighbour.
 """
 
 from __future__ import annotations

@@ -174,3 +174,11 @@ def test_tiny_numbers_are_not_always_lost():
     x = np.full(4_000_000, f.min_subnormal * 2.0**-12, np.float32)
     kept = int((f.quantize(x, "stochastic", key=4) == np.float32(f.min_subnormal)).sum())
     assert abs(kept - x.size / 4096) < 5 * np.sqrt(x.size / 4096)
+
+
+def test_keys_of_another_length_are_other_keys():
+    f, x = parse("fixed(8,4)"), np.full(1000, 0.3, np.float32)
+    results = [f.quantize(x, "stochastic", key=key) for key in ((1, 2), (1, 2, 0), (1,), 1, (0, 1))]
+    assert (results[2] == results[3]).all()
+    distinct = {r.tobytes() for r in results}
+    assert len(distinct) == 4
