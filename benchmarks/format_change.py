@@ -10,7 +10,8 @@ TEXTS = ("fixed(8,4)", "float16", "fixed(4,3)", "float8_e4m3fn", "float(3,2)")
 
 def rows() -> list[Row]:
     import architectures
-    from precision.formats import backend, lattice
+    from precision.formats import parse
+    from precision.formats.program import in_graph
     from precision.methods.training import prepare
     from precision.quantization import apply, assign, parse_policy
 
@@ -21,7 +22,7 @@ def rows() -> list[Row]:
     warm.predict_on_batch(images)
 
     def counts() -> int:
-        kernel = backend.compiled(lattice._nearest)
+        kernel = in_graph(parse("fixed(8,4)").program()[0])
         return warm.predict_function.experimental_get_tracing_count() + kernel.traces()
 
     before = counts()
