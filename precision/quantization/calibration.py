@@ -1,0 +1,161 @@
+"""Calibration: run the float32 network on training images and keep statistics of its tensors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from precision.data import Dataset, as_float
+from precision.data.sampling import allocate
+from precision.errors import PrecisionError, suggest
+from precision.quantization.statistics import Histogram, Statistics, as_columns, extremes, moving_average
+
+BATCH = 64  # images; all observed tensors of one batch are in memory together
+_STREAM = 0xCA11  # sets the random numbers of calibration apart from those of training with the same seed
+
+Key = tuple[str, str]  # the name of a layer, and "activations" (what it returns) or "inputs" (what it reads)
+
+
+def calibration_images(dataset: Dataset, count: int, seed: int) -> np.ndarray:
+    """Return ``count`` of the training images as float32 (count, H, W, C), in random order.
+
+    Each class keeps its share to within one image. The test images are never looked at.
+
+    Raises:
+        PrecisionError: when there are not so many training images, or none is asked for.
+    """
+    labels = dataset.y_train
+    if not 1 <= count <= len(labels):
+        raise PrecisionError(
+            f"calibration takes between 1 and all {len(labels)} training images of {dataset.title}, "
+            f"but got {count}"
+        )
+    order = np.random.default_rng([seed, _STREAM]).permutation(len(labels))
+    present, sizes = np.unique(labels, return_counts=True)
+    chosen = np.zeros(len(labels), bool)
+    for label, share in zip(present, allocate(sizes, count), strict=True):
+        chosen[np.flatnonzero(labels[order] == label)[:share]] = True
+    return as_float(dataset.x_train[order[chosen]])
+
+
+class Calibrator:
+    """Statistics of the tensors of one network on one set of images; what was observed once is kept.
+
+    Args:
+        model: a functional or sequential float32 model with one input.
+        images: float32 (N, H, W, C).
+        batch: images at a time at most. All batches but the last are of one size.
+    """
+
+    def __init__(self, model: Any, images: np.ndarray, *, batch: int = BATCH) -> None:
+        self._model, self._images, self._batch = model, images, batch
+        self._known: dict[tuple[Key, bool], Statistics] = {}
+
+    def statistics(self, wanted: Mapping[Key, bool]) -> dict[Key, Statistics]:
+        """Return the statistics of tensors, see :func:`observe`; only what is missing is computed."""
+        missing = {key: channels for key, channels in wanted.items() if (key, channels) not in self._known}
+        if missing:
+            found = observe(self._model, missing, self._images, batch=self._batch)
+            self._known.update({(key, missing[key]): value for key, value in found.items()})
+        return {key: self._known[key, channels] for key, channels in wanted.items()}
+
+
+def observe(
+    model: Any, wanted: Mapping[Key, bool], images: np.ndarray, *, batch: int = BATCH
+) -> dict[Key, Statistics]:
+    """Return statistics of tensors inside a network while it computes on images.
+
+    The network runs twice over the images, for the extremes and then for the histograms between them. The
+    numbers depend on the images, their order and the batch size alone.
+
+    Args:
+        model: a functional or sequential float32 model with one input.
+        wanted: maps (layer name, slot) to whether every channel (last axis) has statistics of its own.
+            The slot is ``activations``, what the layer returns, or ``inputs``, what it reads. If that is
+            several tensors, they count as one.
+        images: float32 (N, H, W, C), N at least 1.
+        batch: images at a time at most; they are shared out evenly, for the sake of the moving averages.
+
+    Raises:
+        PrecisionError: for a layer that the model lacks, a layer without such a tensor, or values that are
+            not finite.
+    """
+    if not wanted:
+        return {}
+    tensors = {key: _tensors(model, key, channels) for key, channels in wanted.items()}
+    # The same tensor may be wanted under several keys and is computed once.
+    fetched = list({id(t): t for group in tensors.values() for t in group}.values())
+    index = {id(t): i for i, t in enumerate(fetched)}
+    network = keras.Model(model.inputs, fetched)
+    network.compile(jit_compile=False)  # XLA would compile convolutions to slower code than oneDNN's
+
+    def batches() -> Iterator[tuple[int, Key, np.ndarray]]:
+        for number, values in enumerate(_run(network, images, batch)):
+            for key, channels in wanted.items():
+                axis = -1 if channels else None
+                parts = [as_columns(values[index[id(t)]], axis) for t in tensors[key]]
+                yield number, key, parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    ranges: dict[Key, list[tuple[np.ndarray, np.ndarray]]] = {key: [] for key in wanted}
+    for number, key, columns in batches():
+        place = f"the {key[1]} of layer {key[0]!r} in batch {number + 1} of the calibration images"
+        ranges[key].append(extremes(columns, place))
+    lows = {key: [low for low, _ in found] for key, found in ranges.items()}
+    highs = {key: [high for _, high in found] for key, found in ranges.items()}
+    histograms = {key: Histogram(np.min(lows[key], axis=0), np.max(highs[key], axis=0)) for key in wanted}
+    for _, key, columns in batches():
+        histograms[key].add(columns)
+    return {
+        key: Statistics(
+            np.min(lows[key], axis=0),
+            np.max(highs[key], axis=0),
+            moving_average(lows[key]),
+            moving_average(highs[key]),
+            *histograms[key].sample(),
+        )
+        for key in wanted
+    }
+
+
+def _run(network: Any, images: np.ndarray, batch: int) -> Iterator[list[np.ndarray]]:
+    """Yield all outputs of a network for one batch of images after another."""
+    if len(images) == 0:
+        raise PrecisionError("calibration needs at least one image, but got none")
+    size = math.ceil(len(images) / math.ceil(len(images) / batch))
+    for start in range(0, len(images), size):
+        part = images[start : start + size]
+        # Another size would be another trace: the last batch is filled up, and what comes of that dropped.
+        filled = np.concatenate([part, np.repeat(part[-1:], size - len(part), axis=0)])
+        values = network.predict_on_batch(filled)
+        yield [v[: len(part)] for v in (values if isinstance(values, list) else [values])]
+
+
+def _tensors(model: Any, key: Key, channels: bool) -> list[Any]:
+    """Return the symbolic tensors that a layer of a model returns or reads."""
+    name, slot = key
+    layers = {layer.name: layer for layer in model.layers}
+    if name not in layers:
+        raise PrecisionError(f"calibration: the network has no layer {name!r}; {suggest(name, layers)}")
+    if slot not in ("activations", "inputs"):
+        raise PrecisionError(
+            f"calibration observes activations and inputs, but got {slot!r} of layer {name!r}"
+        )
+    # A layer may be part of other models too.
+    depths = getattr(model, "_functional", model)._nodes_by_depth
+    graph = {id(node) for level in depths.values() for node in level}
+    nodes = [node for node in layers[name]._inbound_nodes if id(node) in graph]
+    found = [t for node in nodes for t in (node.outputs if slot == "activations" else node.input_tensors)]
+    if not found:
+        verb = "returns" if slot == "activations" else "reads"
+        raise PrecisionError(f"calibration: layer {name!r} {verb} no tensor, so that it has no {slot}")
+    if channels and len({t.shape[-1] for t in found}) > 1:
+        sizes = ", ".join(str(t.shape[-1]) for t in found)
+        raise PrecisionError(
+            f"calibration: a scale per channel needs tensors with as many channels each, but the {slot} of "
+            f"layer {name!r} have {sizes}; take one scale per tensor"
+        )
+    return found
