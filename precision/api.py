@@ -104,15 +104,16 @@ def _check_plugins(left: list[Trial]) -> None:
     tried = set()
     for trial in left:
         policy = Policy.from_json(trial.policy)
-        for number_format in policy.formats():
-            if (number_format, policy.rounding) in tried:
+        for _, setting in policy.settings():
+            if setting in tried:
                 continue
-            tried.add((number_format, policy.rounding))
+            tried.add(setting)
+            number_format = setting.number_format
             if isinstance(number_format, ArrayFormat):
                 number_format.check(None)
-                number_format.program(policy.rounding)
+                number_format.program(setting.rounding)
             if trial.plugins and identities([number_format]):
-                probe(number_format, policy.rounding)
+                probe(number_format, setting.rounding)
 
 
 def _check_data(left: list[Trial], trials: list[Trial], store: Store, data_dir: Path | None) -> None:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from precision.quantization import Policy
-from precision.quantization.model import sites
 from precision.quantization.points import rounds_output
+from precision.quantization.sites import sites
 from precision.quantization.stored import stored_variables
 
 FLOAT32_BITS = 32
@@ -50,8 +50,10 @@ def activation_bits(model: Any, policy: Policy) -> float:
     """Return the bits of an activation between layers; NaN where layers differ."""
     found = sites(model, policy)
     bits = {
-        float(f.bits) if (f := found.get(layer.name, {}).get("activations")) else float(FLOAT32_BITS)
+        float(s.number_format.bits)
+        if (s := found.get(layer.name, {}).get("activations"))
+        else float(FLOAT32_BITS)
         for layer in model.layers
-        if rounds_output(layer)
+        if rounds_output(layer, policy.exempt)
     }
     return bits.pop() if len(bits) == 1 else float("nan")

@@ -5,13 +5,24 @@ Keras is imported with ``model.py``, not with the policies, so that a grid is va
 
 from typing import Any
 
-from precision.quantization.policy import SLOTS, Policy, Slots, parse_policy
+from precision.quantization.policy import SLOTS, Policy, parse_policy
+from precision.quantization.settings import Scaling, Setting
 
-__all__ = ["SLOTS", "Policy", "Slots", "apply", "assign", "parse_policy", "structure"]
+__all__ = [
+    "SLOTS",
+    "Policy",
+    "Scaling",
+    "Setting",
+    "apply",
+    "assign",
+    "calibrated",
+    "parse_policy",
+    "structure",
+]
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("apply", "assign", "structure"):
+    if name in ("apply", "assign", "calibrated", "structure"):
         import importlib
 
         return getattr(importlib.import_module("precision.quantization.model"), name)

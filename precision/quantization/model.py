@@ -2,44 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import keras
+import numpy as np
 
 from precision.errors import PrecisionError
-from precision.formats import NumberFormat
-from precision.quantization.points import reads_input, rounds_output
+from precision.quantization.observers import Statistics, choose_range, statistics_of
+from precision.quantization.points import channel_axis, rounds_output
 from precision.quantization.policy import Policy
-from precision.quantization.quantizer import kind
+from precision.quantization.quantizer import PLAIN, Backward, Quantizer, kind
+from precision.quantization.scaled import rounded
+from precision.quantization.settings import Setting
+from precision.quantization.sites import VARIABLES, sites
 from precision.quantization.wrapper import Quantized
 
-Sites = dict[str, dict[str, NumberFormat]]
-
-
-def sites(model: Any, policy: Policy) -> Sites:
-    """Return, for every layer of a model that rounds anything, the format of each of its slots.
-
-    Raises:
-        PrecisionError: when the policy names a layer that the model lacks, or the model is not functional.
-    """
-    if not isinstance(model, keras.Sequential | keras.src.models.Functional):
-        raise PrecisionError(
-            f"a policy applies to functional and sequential Keras models, but got {type(model).__name__}"
-        )
-    policy.check_layers(layer.name for layer in model.layers)
-    found: Sites = {}
-    for layer in model.layers:
-        slots = policy.for_layer(layer.name)
-        wanted = {
-            "weights": slots.weights if layer.trainable_variables else None,
-            "biases": slots.biases if layer.trainable_variables else None,
-            "activations": slots.activations if rounds_output(layer) else None,
-            "inputs": slots.inputs if reads_input(layer) else None,
-        }
-        formats = {slot: f for slot, f in wanted.items() if f is not None}
-        if formats:
-            found[layer.name] = formats
-    return found
+Observed = Mapping[tuple[str, str], Statistics]
 
 
 def structure(model: Any, policy: Policy) -> tuple[Any, ...]:
@@ -47,13 +27,37 @@ def structure(model: Any, policy: Policy) -> tuple[Any, ...]:
 
     These are the sites, and at each of them how its format is computed.
     """
+
+    def shared(slot: str, setting: Any) -> Any:
+        if isinstance(setting, Setting):
+            return kind(setting, weight=slot in VARIABLES), setting.per_channel
+        return setting
+
     return tuple(
-        (name, tuple((slot, kind(f, policy.rounding)) for slot, f in formats.items()))
-        for name, formats in sites(model, policy).items()
+        (name, tuple((slot, shared(slot, setting)) for slot, setting in settings.items()))
+        for name, settings in sites(model, policy).items()
     )
 
 
-def apply(model: Any, policy: Policy, seed: int = 0) -> Any:
+def calibrated(model: Any, policy: Policy) -> dict[tuple[str, str], bool]:
+    """Return the layers and slots whose range is calibrated on images, and whether it is one per channel."""
+    return {
+        (name, slot): setting.per_channel
+        for name, settings in sites(model, policy).items()
+        for slot, setting in settings.items()
+        if slot in ("activations", "inputs") and setting.calibrated
+    }
+
+
+def apply(
+    model: Any,
+    policy: Policy,
+    seed: int = 0,
+    *,
+    observed: Observed | None = None,
+    backward: Backward = PLAIN,
+    switchable: bool = False,
+) -> Any:
     """Return a copy of a Keras model, weights included, that computes under a policy.
 
     Layers keep their names; a layer that rounds something sits in a ``Quantized`` of the same name.
@@ -61,38 +65,89 @@ def apply(model: Any, policy: Policy, seed: int = 0) -> Any:
     Args:
         model: a functional or sequential model; it is not changed.
         seed: of stochastic rounding.
+        observed: what calibration saw of the tensors that :func:`calibrated` names.
+        backward: what training adds.
+        switchable: whether every quantizer can be switched off by its variable ``enabled``.
+
+    Raises:
+        PrecisionError: when the policy does not fit the model, or needs a calibration that is not given.
     """
     found = sites(model, policy)
 
     def wrap(layer: Any) -> Any:
         copy = layer.__class__.from_config(layer.get_config())
-        if layer.name not in found:
+        settings = {s: v.to_json() for s, v in found.get(layer.name, {}).items() if s != "optimizer_state"}
+        if not settings:
             return copy
-        return Quantized(copy, {slot: f.name for slot, f in found[layer.name].items()}, policy.rounding)
+        return Quantized(
+            copy,
+            settings,
+            asdict(backward),
+            hands_on=rounds_output(model.get_layer(layer.name), policy.exempt),
+            switchable=switchable,
+        )
 
     quantised = keras.models.clone_model(model, clone_function=wrap)
-    copy_weights(model, quantised)
-    _seed(quantised, seed)
+    assign(quantised, model, policy, seed, observed=observed)
     return quantised
 
 
-def assign(quantised: Any, source: Any, policy: Policy, seed: int = 0) -> None:
+def assign(
+    quantised: Any, source: Any, policy: Policy, seed: int = 0, *, observed: Observed | None = None
+) -> None:
     """Give a model made by :func:`apply` another policy of the same structure, without a new trace.
 
     Args:
         quantised: the model to change.
         source: the unquantised model with the weights to take over.
+        observed: as of :func:`apply`.
     """
     found = sites(source, policy)
     copy_weights(source, quantised)
-    for layer in _wrapped(quantised):
-        layer.assign(found[layer.name])
+    for layer in wrapped(quantised):
+        settings = found[layer.name]
+        for site, quantizer in layer.quantizers.items():
+            slot = layer.slot_of(site)
+            setting = settings.get(slot)
+            gradient = None if slot == "inputs" else settings.get("gradients")
+            quantizer.assign(setting, gradient, *_range(layer, site, quantizer, setting, observed or {}))
+        layer.settings = {slot: s for slot, s in settings.items() if slot != "optimizer_state"}
     _seed(quantised, seed)
+
+
+def _range(
+    layer: Quantized, site: str, quantizer: Quantizer, setting: Setting | None, observed: Observed
+) -> tuple[Any, Any]:
+    """Return the range of each channel that a scale is for; none for a format as it is or a dynamic range."""
+    if setting is None or not setting.scaled or quantizer.source == "dynamic":
+        return None, None
+    slot = layer.slot_of(site)
+    if slot in VARIABLES:
+        variable = layer.variable_of(site)
+        axis = channel_axis(layer.layer, variable) if setting.per_channel else None
+        seen = statistics_of(variable.numpy(), axis, place=f"the {slot} of layer {layer.name!r}")
+    elif (layer.name, slot) in observed:
+        seen = observed[layer.name, slot]
+    elif quantizer.source == "average":
+        return (np.zeros(quantizer.channels, np.float32),) * 2  # the first batch of a training sets it
+    else:
+        raise PrecisionError(
+            f"the {slot} of layer {layer.name!r} have a scale that must be calibrated: pass observed=..., see "
+            "quantization.calibration"
+        )
+    scaling = setting.scaling
+    return choose_range(
+        seen,
+        scaling.observer,
+        percentile=scaling.percentile,
+        symmetric=not scaling.zero_point,
+        rounds=lambda points, low, high: rounded(setting, points, low, high),
+    )
 
 
 def _seed(quantised: Any, seed: int) -> None:
     """Start the noise of every site from the seed and the place of the site."""
-    for index, layer in enumerate(_wrapped(quantised)):
+    for index, layer in enumerate(wrapped(quantised)):
         for number, quantizer in enumerate(layer.quantizers.values()):
             quantizer.seed(seed, index, number)
 
@@ -107,5 +162,6 @@ def _inner(layer: Any) -> Any:
     return layer.layer if isinstance(layer, Quantized) else layer
 
 
-def _wrapped(model: Any) -> list[Quantized]:
+def wrapped(model: Any) -> list[Quantized]:
+    """Return the layers of a model that round something, in its order."""
     return [layer for layer in model.layers if isinstance(layer, Quantized)]

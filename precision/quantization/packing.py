@@ -72,11 +72,13 @@ def pack_model(model: Any, policy: Policy) -> Packed:
         PrecisionError: for a policy that does not round to nearest or does not fit the model, or a format
             whose codes do not give its values back.
     """
-    if policy.rounding != "nearest":
-        raise PrecisionError(f"weights are packed rounded to nearest, but the policy says {policy.rounding}")
     tensors, entries = {}, {}
     for item in stored_variables(model, policy):
         values, f = item.values, item.number_format
+        if item.setting and item.setting.rounding != "nearest":
+            raise PrecisionError(
+                f"weights are packed rounded to nearest, but the policy says {item.setting.rounding}"
+            )
         if f is not None:
             tensors[item.name] = np.frombuffer(_pack(item, values, f), np.uint8)
         else:

@@ -11,6 +11,7 @@ or select values (flatten, dropout, padding) hand on what was rounded before. Ev
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 MOVING = frozenset(
@@ -49,14 +50,31 @@ FOLLOWING = frozenset(
         "GlobalMaxPooling3D",
     ]
 )
+ADDITIONS = frozenset(["Add", "Subtract", "Average", "Maximum", "Minimum", "Multiply", "Dot"])
 
 
-def rounds_output(layer: Any) -> bool:
-    """Return whether the output of a layer of a functional model is rounded as an activation."""
-    if type(layer).__name__ in MOVING:
-        return False
+def rounds_output(layer: Any, exempt: Collection[str] = ()) -> bool:
+    """Return whether the output of a layer of a functional model is rounded as an activation.
+
+    Args:
+        exempt: ``additions``: an addition is one step with the layers whose results it sums, which are then not
+            rounded on their own. ``pooling``: averages are not rounded.
+    """
+    return not unrounded(layer, exempt)
+
+
+def unrounded(layer: Any, exempt: Collection[str] = ()) -> str:
+    """Return why the output of a layer is not rounded; empty when it is."""
+    kind = type(layer).__name__
+    if kind in MOVING:
+        return "hands on what was rounded before"
+    if "pooling" in exempt and "Pooling" in kind:
+        return "pooling is exempt"
     consumers = [node.operation for node in layer._outbound_nodes]
-    return not consumers or not all(type(c).__name__ in FOLLOWING for c in consumers)
+    following = FOLLOWING | ADDITIONS if "additions" in exempt else FOLLOWING
+    if consumers and all(type(c).__name__ in following for c in consumers):
+        return f"one step with {consumers[0].name}"
+    return ""
 
 
 def reads_input(layer: Any) -> bool:
@@ -94,6 +112,20 @@ def contraction_axis(layer: Any, variable: Any) -> int:
         return summed[-1] - len(kernel) if summed else -1
     depthwise = name == "depthwise_kernel" or "BaseDepthwiseConv" in kinds
     return -3 if depthwise and rank > 2 else -2
+
+
+def channel_axis(layer: Any, variable: Any) -> int:
+    """Return the axis, counted from the end, of a layer's variable along which its output channels lie.
+
+    It is the last one of dense and convolution kernels, the last but one of transposed convolutions (height,
+    width, outputs, inputs) and of depthwise kernels (height, width, channels, multiplier).
+    """
+    owner = _owner(layer, variable)
+    kinds = {kind.__name__ for kind in type(owner).__mro__}
+    if len(variable.shape) < 2:
+        return -1
+    depthwise = variable.name.rsplit("/")[-1] == "depthwise_kernel" or "BaseDepthwiseConv" in kinds
+    return -2 if depthwise or "BaseConvTranspose" in kinds else -1
 
 
 def _owner(layer: Any, variable: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What a deployed network stores: its variables, each with its format and the axis of shared scales."""
+"""What a deployed network stores: its variables, each with its format, its scales and their axis."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from precision.formats import NumberFormat
-from precision.quantization.model import sites
-from precision.quantization.points import contraction_axis
+from precision.quantization.points import channel_axis, contraction_axis
 from precision.quantization.policy import Policy
-from precision.quantization.wrapper import Quantized, slot_of
+from precision.quantization.settings import Setting
+from precision.quantization.sites import sites, variables
+from precision.quantization.wrapper import Quantized
 
 
 @dataclass(frozen=True)
@@ -22,14 +23,19 @@ class Stored:
     Attributes:
         name: path of the variable, made unique.
         variable: of Keras.
-        number_format: what it is packed in; None where it is stored as it is.
-        axis: along which values share scales.
+        setting: how it is rounded; None where it is stored as it is.
+        axis: along which values share scales in blocks, or along which the channels lie that have one each.
     """
 
     name: str
     variable: Any
-    number_format: NumberFormat | None
+    setting: Setting | None
     axis: int
+
+    @property
+    def number_format(self) -> NumberFormat | None:
+        """What it is packed in; None where it is stored as it is."""
+        return self.setting.number_format if self.setting else None
 
     @property
     def values(self) -> np.ndarray:
@@ -46,18 +52,36 @@ class Stored:
 
     @property
     def bytes(self) -> int:
-        """Bytes that the values take, packed."""
+        """Bytes that the values take, packed, with their scales."""
         if self.number_format is not None:
-            return self.number_format.packed_bytes(tuple(self.variable.shape), axis=self.axis)
+            packed = self.number_format.packed_bytes(tuple(self.variable.shape), axis=self.axis)
+            return packed + self.scale_bytes
         name = str(self.variable.dtype)
         return self.size * np.dtype("float32" if name == "bfloat16" else name).itemsize
+
+    @property
+    def scales(self) -> int:
+        """Number of scales beside the format: none, one, or one for each channel."""
+        if self.setting is None or not self.setting.scaled:
+            return 0
+        return int(self.variable.shape[self.axis]) if self.setting.per_channel else 1
+
+    @property
+    def scale_bytes(self) -> int:
+        """Bytes of the scales, float32 or the exponent of a power of two, and of the zero points."""
+        if self.setting is None or not self.scales:
+            return 0
+        each = 4 if self.setting.scaling.kind == "real" else 1
+        if self.setting.scaling.zero_point:
+            each += math.ceil(self.setting.number_format.bits / 8)
+        return each * self.scales
 
     @property
     def bits(self) -> float:
         """Bits that they take before the last byte is filled up; scales come in whole bytes."""
         if self.number_format is None or self.number_format.block is not None:
             return 8.0 * self.bytes
-        return self.size * float(self.number_format.bits)
+        return self.size * float(self.number_format.bits) + 8.0 * self.scale_bytes
 
 
 def stored_variables(model: Any, policy: Policy) -> list[Stored]:
@@ -72,11 +96,13 @@ def stored_variables(model: Any, policy: Policy) -> list[Stored]:
     names: dict[str, int] = {}
     stored = []
     for layer in model.layers:
-        formats = found.get(layer.name, {})
+        settings = found.get(layer.name, {})
         inner = layer.layer if isinstance(layer, Quantized) else layer
+        slots = {id(variable): slot for variable, slot in variables(inner)}
         for variable in inner.weights:
             count = names[variable.path] = names.get(variable.path, 0) + 1
             name = variable.path if count == 1 else f"{variable.path}#{count}"
-            axis = contraction_axis(inner, variable)
-            stored.append(Stored(name, variable, formats.get(slot_of(variable) or ""), axis))
+            setting = settings.get(slots.get(id(variable), ""))
+            along = channel_axis if setting and setting.per_channel else contraction_axis
+            stored.append(Stored(name, variable, setting, along(inner, variable)))
     return stored

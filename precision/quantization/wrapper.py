@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import keras
 
-from precision.formats import NumberFormat, parse
-from precision.quantization.points import contraction_axis
-from precision.quantization.quantizer import Quantizer
-
-# By the names that Keras gives its variables; whatever else is trainable counts as a weight.
-BIASES = ("bias", "beta")
-
-
-def slot_of(variable: Any) -> str | None:
-    """Return the slot of a layer's variable, or None for a statistic that stays float32."""
-    if not variable.trainable:
-        return None
-    return "biases" if variable.name.rsplit("/")[-1] in BIASES else "weights"
+from precision.quantization.accumulator import Accumulator
+from precision.quantization.points import channel_axis, contraction_axis
+from precision.quantization.policy import parse_policy
+from precision.quantization.quantizer import PLAIN, Backward, Quantizer
+from precision.quantization.settings import Setting
+from precision.quantization.sites import VARIABLES, variables
 
 
 @keras.saving.register_keras_serializable("precision")
@@ -31,52 +26,105 @@ class Quantized(keras.layers.Wrapper):
 
     Args:
         layer: any Keras layer.
-        formats: format texts for ``weights``, ``biases``, ``activations`` and ``inputs``; a slot that is
-            missing is not rounded.
-        rounding: ``nearest`` or ``stochastic``.
+        settings: by slot, as a policy writes them; a slot that is missing is not rounded.
+        backward: what training adds, see :class:`Backward`, as a mapping.
+        hands_on: whether the output is a point of rounding, of activations or of their gradients.
+        switchable: whether each quantizer can be switched off.
     """
 
     def __init__(
-        self, layer: Any, formats: dict[str, str], rounding: str = "nearest", **options: Any
+        self,
+        layer: Any,
+        settings: Mapping[str, Any],
+        backward: Mapping[str, bool] = asdict(PLAIN),
+        hands_on: bool = True,
+        switchable: bool = False,
+        **options: Any,
     ) -> None:
         super().__init__(layer, **{"name": layer.name, **options})
-        self.formats = dict(formats)
-        self.rounding = rounding
+        self.settings = dict(parse_policy(dict(settings)).slots)
+        self.backward = Backward(**backward)
+        self.hands_on, self.switchable = hands_on, switchable
         self.quantizers: dict[str, Quantizer] = {}
+        self._sites: list[tuple[Any, int, str]] = []  # with the axis, and the name of the quantizer
 
     def build(self, input_shape: Any = None) -> None:
-        """Build the layer, and a quantizer for each slot that it has."""
+        """Build the layer, and a quantizer for each tensor that it rounds."""
         super().build(input_shape)
-        present = {slot_of(v) for v in self.layer.variables} | {"activations", "inputs"}
-        for slot, text in self.formats.items():
-            if slot in present:
-                self.quantizers[slot] = Quantizer(self, slot, parse(text), self.rounding)
+        for number, (variable, slot) in enumerate(self._with_slots()):
+            setting = self._setting(slot)
+            along = channel_axis if setting is not None and setting.per_channel else contraction_axis
+            axis = along(self.layer, variable)
+            site = slot if slot not in self.quantizers else f"{slot}_{number}"
+            if self._add(site, slot, variable.shape[axis] if variable.shape else 1, weight=True):
+                self._sites.append((variable, axis, site))
+        if "inputs" in self.settings:
+            self._add("inputs", "inputs", _channels(input_shape))
+        if self.hands_on:
+            self._add("activations", "activations", _channels(self.layer.compute_output_shape(input_shape)))
 
-    def assign(self, formats: dict[str, NumberFormat]) -> None:
-        """Change the format of every slot that this layer rounds."""
-        for slot, quantizer in self.quantizers.items():
-            quantizer.assign(formats[slot])
-        self.formats = {slot: formats[slot].name for slot in self.formats}
+    def slot_of(self, site: str) -> str:
+        """Return the slot of a quantizer."""
+        return next(slot for slot in (*VARIABLES, "activations", "inputs") if site.startswith(slot))
 
-    def call(self, inputs: Any, **arguments: Any) -> Any:
+    def variable_of(self, site: str) -> Any:
+        """Return the variable that a quantizer rounds."""
+        return next(variable for variable, _, name in self._sites if name == site)
+
+    def _with_slots(self) -> list[tuple[Any, str]]:
+        """Return the variables of the layer, weights before biases."""
+        return sorted(variables(self.layer), key=lambda item: VARIABLES.index(item[1]))
+
+    def _setting(self, slot: str) -> Setting | None:
+        setting = self.settings.get(slot)
+        return setting if isinstance(setting, Setting) else None
+
+    def _add(self, site: str, slot: str, channels: int, *, weight: bool = False) -> bool:
+        setting, gradient = self._setting(slot), None if slot == "inputs" else self._setting("gradients")
+        if setting is None and gradient is None:
+            return False
+        self.quantizers[site] = Quantizer(
+            self,
+            site,
+            setting,
+            channels=channels,
+            weight=weight,
+            backward=self.backward,
+            gradient=gradient,
+            switchable=self.switchable,
+        )
+        return True
+
+    def call(self, inputs: Any, training: bool | None = None, **arguments: Any) -> Any:
         """Compute as the layer does, on rounded values."""
         layer = self.layer
         replaced = [
-            (v, q(v, contraction_axis(layer, v)))
-            for v in layer.trainable_variables
-            if (q := self.quantizers.get(slot_of(v) or ""))
+            (variable, self.quantizers[site](variable, axis, training))
+            for variable, axis, site in self._sites
         ]
         if "inputs" in self.quantizers:
-            inputs = keras.tree.map_structure(self.quantizers["inputs"], inputs)
+            inputs = self._rounded("inputs", inputs, training)
+        accumulator = self.settings.get("accumulators")
         with keras.StatelessScope(state_mapping=replaced) as scope:
-            outputs = layer(inputs, **arguments)
+            if isinstance(accumulator, Accumulator):
+                from precision.quantization import accumulation
+
+                outputs = accumulation.call(layer, inputs, accumulator)
+            elif layer._call_has_training_arg:
+                outputs = layer(inputs, training=training, **arguments)
+            else:
+                outputs = layer(inputs, **arguments)
+        given = {id(variable) for variable, _ in replaced}
         for variable in layer.non_trainable_variables:  # for example the statistics of a batch normalisation
             value = scope.get_current_value(variable)
-            if value is not None:
+            if value is not None and id(variable) not in given:
                 variable.assign(value)
-        if "activations" in self.quantizers:
-            outputs = keras.tree.map_structure(self.quantizers["activations"], outputs)
-        return outputs
+        return (
+            self._rounded("activations", outputs, training) if "activations" in self.quantizers else outputs
+        )
+
+    def _rounded(self, site: str, tensors: Any, training: bool | None) -> Any:
+        return keras.tree.map_structure(lambda x: self.quantizers[site](x, training=training), tensors)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Return the shape that the layer returns."""
@@ -87,5 +135,17 @@ class Quantized(keras.layers.Wrapper):
         return self.layer.compute_output_spec(*inputs, **arguments)
 
     def get_config(self) -> dict[str, Any]:
-        """Return the wrapped layer, the formats and the rounding."""
-        return {**super().get_config(), "formats": self.formats, "rounding": self.rounding}
+        """Return the wrapped layer, its settings and how it is trained."""
+        settings = {slot: setting.to_json() for slot, setting in self.settings.items() if setting}
+        return {
+            **super().get_config(),
+            "settings": settings,
+            "backward": asdict(self.backward),
+            "hands_on": self.hands_on,
+            "switchable": self.switchable,
+        }
+
+
+def _channels(shape: Any) -> int:
+    """Return the last size of a shape; 1 of several tensors, whose channels differ."""
+    return shape[-1] if isinstance(shape, tuple | list) and shape and isinstance(shape[-1], int) else 1

@@ -97,6 +97,7 @@ def test_what_shares_a_traced_model(first, second, same):
 def test_gradients_stop_where_a_table_clips_and_nowhere_in_a_block():
     import tensorflow as tf
 
+    from precision.quantization import Setting
     from precision.quantization.quantizer import Quantizer
 
     class Holder(keras.layers.Layer):
@@ -108,7 +109,7 @@ def test_gradients_stop_where_a_table_clips_and_nowhere_in_a_block():
         "mxfp4_e2m1": [1, 1, 1, 1],
         "posit(8,0)": [1, 1, 1, 1],
     }.items():
-        quantizer = Quantizer(Holder(), "weights", parse(text), "nearest")
+        quantizer = Quantizer(Holder(), "weights", Setting(parse(text)))
         with tf.GradientTape() as tape:
             y = tf.reduce_sum(quantizer(x))
         np.testing.assert_array_equal(tape.gradient(y, x), expected)

@@ -1,0 +1,124 @@
+"""The sites of a network under a policy: every layer and slot, how it is rounded, or why it is not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from precision.errors import PrecisionError
+from precision.quantization.accumulator import Accumulator
+from precision.quantization.points import reads_input, unrounded
+from precision.quantization.policy import SLOTS, LayerName, Policy
+from precision.quantization.settings import Setting
+
+Sites = dict[str, dict[str, Any]]
+# By the names that Keras gives its variables; whatever else is trainable counts as a weight.
+BIASES = ("bias", "beta")
+VARIABLES = ("weights", "biases")
+
+
+@dataclass(frozen=True)
+class Site:
+    """One slot of one layer.
+
+    Attributes:
+        setting: how it is rounded; None where it is not, and ``reason`` says why.
+    """
+
+    layer: str
+    kind: str
+    slot: str
+    setting: Setting | Accumulator | None
+    reason: str = ""
+
+
+def variables(layer: Any) -> list[tuple[Any, str]]:
+    """Return the variables of a layer that a policy can round, each with its slot, frozen ones included.
+
+    Left out are statistics and the states of random generators, which stay as they are.
+    """
+    found = []
+    for inner in layer._flatten_layers():
+        for variable in inner._trainable_variables:
+            found.append((variable, "biases" if variable.name.rsplit("/")[-1] in BIASES else "weights"))
+    return found
+
+
+def layer_names(model: Any) -> list[LayerName]:
+    """Return the names and classes of a model's layers, and which are the first and last with weights."""
+    weighted = [layer.name for layer in model.layers if variables(layer)]
+    ends = (weighted[0], weighted[-1]) if weighted else ("", "")
+    return [
+        LayerName(layer.name, _kind(layer), layer.name == ends[0], layer.name == ends[1])
+        for layer in model.layers
+    ]
+
+
+def _kind(layer: Any) -> str:
+    from precision.quantization.wrapper import Quantized
+
+    return type(layer.layer if isinstance(layer, Quantized) else layer).__name__
+
+
+def resolve(model: Any, policy: Policy) -> list[Site]:
+    """Return every layer and slot of a model under a policy.
+
+    Raises:
+        PrecisionError: when the policy names a layer that the model lacks, or the model is not functional.
+    """
+    if not isinstance(model, keras.Sequential | keras.src.models.Functional):
+        raise PrecisionError(
+            f"a policy applies to functional and sequential Keras models, but got {type(model).__name__}"
+        )
+    names = layer_names(model)
+    policy.check_layers(names)
+    return [
+        site for layer, name in zip(model.layers, names, strict=True) for site in _of(layer, name, policy)
+    ]
+
+
+def _of(layer: Any, name: LayerName, policy: Policy) -> list[Site]:
+    slots = policy.for_layer(name)
+    present = {slot for _, slot in variables(layer)}
+    out = unrounded(layer, policy.exempt)
+    missing = {
+        "weights": "" if "weights" in present else "has none",
+        "biases": "" if "biases" in present else "has none",
+        "activations": out,
+        "inputs": "" if reads_input(layer) else "does not read the images",
+        "gradients": "" if present or not out else "nothing to round",
+        "optimizer_state": "" if present else "has no variables",
+        "accumulators": "" if name.kind in SUMMING else "no sum of products",
+    }
+    found = []
+    for slot in SLOTS:
+        reason = missing[slot]
+        if not reason and slot not in slots:
+            reason = _exempt(name, policy) or "float32 in the policy"
+        found.append(Site(name.name, name.kind, slot, None if reason else slots[slot], reason))
+    return found
+
+
+SUMMING = ("Dense", "Conv1D", "Conv2D", "Conv3D", "DepthwiseConv1D", "DepthwiseConv2D")
+
+
+def _exempt(name: LayerName, policy: Policy) -> str:
+    for end, is_end in (("first", name.first), ("last", name.last)):
+        if is_end and end in policy.exempt:
+            return f"the {end} layer is exempt"
+    return ""
+
+
+def sites(model: Any, policy: Policy) -> Sites:
+    """Return, for every layer of a model that rounds anything, the setting of each of its slots.
+
+    Raises:
+        PrecisionError: as :func:`resolve`.
+    """
+    found: Sites = {}
+    for site in resolve(model, policy):
+        if site.setting is not None:
+            found.setdefault(site.layer, {})[site.slot] = site.setting
+    return found
