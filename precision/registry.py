@@ -12,9 +12,11 @@ import inspect
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from precision.errors import PrecisionError, suggest, unknown
+
+Factory = TypeVar("Factory", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,24 @@ class Rule:
 
     text: str
     holds: Callable[[Any], bool]
+
+
+def checked_by(check: Callable[[Any, dict[str, Any]], None]) -> Callable[[Factory], Factory]:
+    """Return a decorator for a method that cannot run every policy, or not with every combination of options.
+
+    A grid calls ``check(policy, options)`` for each pair that it asks for, before anything runs; a
+    ``PrecisionError`` that it raises is shown with the line of the policy.
+
+    @METHODS.register("native")
+    @checked_by(check)
+    def native(trial, bench): ...
+    """
+
+    def decorate(method: Factory) -> Factory:
+        method.check = check  # type: ignore[attr-defined]
+        return method
+
+    return decorate
 
 
 @dataclass(frozen=True)

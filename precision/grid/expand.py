@@ -16,6 +16,7 @@ from precision.errors import PrecisionError, suggest
 from precision.grid.schema import Exclusion, Grid, Inclusion, Labelled, Selection, TrainingAxes
 from precision.grid.source import Place, Source
 from precision.quantization import Policy
+from precision.registry import METHODS
 from precision.trial import Choice, Training, Trial
 
 BASELINE = Choice("float32")
@@ -83,7 +84,27 @@ def expand(grid: Grid, source: Source) -> list[Cell]:
                 )
     if not cells:
         raise source.error(("exclude",), "the grid is empty: exclude leaves no trial")
+    _check_methods(cells.values(), grid, source)
     return list(cells.values())
+
+
+def _check_methods(cells: Iterable[Cell], grid: Grid, source: Source) -> None:
+    """Refuse a policy that its method cannot run; a policy without any rounding runs under all."""
+    pairs = {
+        (cell.policy, cell.method, repr(cell.trial.method)): cell.trial.method
+        for cell in cells
+        if cell.trial.policy
+    }
+    for (policy, label, _), method in pairs.items():
+        check = getattr(METHODS[method.name], "check", None)
+        if check is None:
+            continue
+        try:
+            check(grid.policies[policy], method.options)
+        except PrecisionError as error:
+            raise source.error(
+                ("policies", policy), f"policy {policy!r} cannot run under method {label!r}: {error}"
+            ) from None
 
 
 def _fingerprint(dataset: Labelled, source: Source, place: Place) -> str | None:
@@ -223,8 +244,15 @@ def _matches(label: str, patterns: Iterable[str]) -> bool:
 
 
 def needs_baseline(trial: Trial) -> bool:
-    """Return whether a trial starts from the trained float32 network."""
-    return trial.method != BASELINE and trial.method.options.get("start", "baseline") == "baseline"
+    """Return whether a trial starts from the trained float32 network.
+
+    A method says so by its option ``start``; one without it always does.
+    """
+    if trial.method == BASELINE:
+        return False
+    option = METHODS.options(trial.method.name).get("start")
+    start = trial.method.options.get("start", "baseline" if option is None else option.default)
+    return bool(start == "baseline")
 
 
 def schedule(cells: Iterable[Cell]) -> list[Trial]:

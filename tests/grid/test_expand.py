@@ -5,6 +5,7 @@ import pytest
 
 from precision.errors import PrecisionError
 from precision.grid import expand, load_grid, schedule
+from precision.registry import METHODS, checked_by
 
 BASE = """\
 name: test
@@ -253,3 +254,41 @@ def test_validating_and_planning_import_no_framework(tmp_path):
         "sys.exit(bool({'keras', 'tensorflow', 'matplotlib'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code, str(path)], check=False).returncode == 0
+
+
+def test_a_method_refuses_a_policy_before_anything_runs(tmp_path, monkeypatch):
+    seen = []
+
+    def check(policy, options):
+        seen.append((str(policy), options))
+        if "fixed" in str(policy):
+            raise PrecisionError("no fixed point here")
+
+    # What the decorator does, undone after the test.
+    monkeypatch.setattr(METHODS["qat"], "check", check, raising=False)
+    with pytest.raises(PrecisionError) as caught:
+        cells(tmp_path, BASE)
+    assert str(caught.value).endswith(
+        "grid.yaml:6: policy 'fixed8' cannot run under method 'qat': no fixed point here"
+    )
+    seen.clear()
+    assert cells(tmp_path, BASE + "exclude: [{method: qat, policy: fixed8}]\n")
+    assert [options for _, options in seen] == [{"epochs": 1}]  # half, once; float32 is the baseline
+    with pytest.raises(PrecisionError, match="'fixed8' cannot run under method 'short'"):
+        cells(
+            tmp_path,
+            BASE.replace(", {name: qat, epochs: 1}", "")
+            + "include: [{policy: fixed8, method: {name: qat, label: short}}]\n",
+        )
+
+
+def test_the_decorator_files_the_check_with_the_method():
+    def check(policy, options):
+        raise PrecisionError("never")
+
+    @checked_by(check)
+    def method(trial, bench):
+        """What it does."""
+
+    assert method.check is check
+    assert method.__doc__ == "What it does."
