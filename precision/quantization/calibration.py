@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -47,7 +48,7 @@ class Calibrator:
 
     Args:
         model: a functional or sequential float32 model with one input.
-        images: float32 (N, H, W, C).
+        images: float32, or uint8 to be divided by 255, (N, H, W, C).
         batch: images at a time at most. All batches but the last are of one size.
     """
 
@@ -55,37 +56,44 @@ class Calibrator:
         self._model, self._images, self._batch = model, images, batch
         self._known: dict[tuple[Key, bool], Statistics] = {}
 
-    def statistics(self, wanted: Mapping[Key, bool]) -> dict[Key, Statistics]:
+    def statistics(self, wanted: Mapping[Key, bool], *, values: bool = True) -> dict[Key, Statistics]:
         """Return the statistics of tensors, see :func:`observe`; only what is missing is computed."""
-        missing = {key: channels for key, channels in wanted.items() if (key, channels) not in self._known}
+
+        def known(item: tuple[Key, bool]) -> bool:
+            return item in self._known and (not values or self._known[item].points.shape[1] > 0)
+
+        missing = dict(item for item in wanted.items() if not known(item))
         if missing:
-            found = observe(self._model, missing, self._images, batch=self._batch)
-            self._known.update({(key, missing[key]): value for key, value in found.items()})
-        return {key: self._known[key, channels] for key, channels in wanted.items()}
+            found = observe(self._model, missing, self._images, values=values, batch=self._batch)
+            self._known.update({(key, missing[key]): seen for key, seen in found.items()})
+        return {item[0]: self._known[item] for item in wanted.items()}
 
 
 def observe(
-    model: Any, wanted: Mapping[Key, bool], images: np.ndarray, *, batch: int = BATCH
+    model: Any, wanted: Mapping[Key, bool], images: np.ndarray, *, values: bool = True, batch: int = BATCH
 ) -> dict[Key, Statistics]:
     """Return statistics of tensors inside a network while it computes on images.
 
-    The network runs twice over the images, for the extremes and then for the histograms between them. The
-    numbers depend on the images, their order and the batch size alone.
+    The network runs over the images for the extremes, and again for the histograms between them. The numbers
+    depend on the images, their order and the batch size alone.
 
     Args:
         model: a functional or sequential float32 model with one input.
         wanted: maps (layer name, slot) to whether every channel (last axis) has statistics of its own.
             The slot is ``activations``, what the layer returns, or ``inputs``, what it reads. If that is
             several tensors, they count as one.
-        images: float32 (N, H, W, C), N at least 1.
+        images: float32, or uint8 to be divided by 255, (N, H, W, C); N at least 1.
+        values: whether to count the values too, in a second run; the observers of ``OF_VALUES`` need it.
         batch: images at a time at most; they are shared out evenly, for the sake of the moving averages.
 
     Raises:
-        PrecisionError: for a layer that the model lacks, a layer without such a tensor, or values that are
-            not finite.
+        PrecisionError: for a layer that the model lacks, a layer without such a tensor, a model with several
+            inputs, no images, or values that are not finite.
     """
     if not wanted:
         return {}
+    if len(model.inputs) != 1:
+        raise PrecisionError(f"calibration: a network must have one input, but it has {len(model.inputs)}")
     tensors = {key: _tensors(model, key, channels) for key, channels in wanted.items()}
     # The same tensor may be wanted under several keys and is computed once.
     fetched = list({id(t): t for group in tensors.values() for t in group}.values())
@@ -94,31 +102,37 @@ def observe(
     network.compile(jit_compile=False)  # XLA would compile convolutions to slower code than oneDNN's
 
     def batches() -> Iterator[tuple[int, Key, np.ndarray]]:
-        for number, values in enumerate(_run(network, images, batch)):
+        for number, outputs in enumerate(_run(network, as_float(images), batch)):
             for key, channels in wanted.items():
                 axis = -1 if channels else None
-                parts = [as_columns(values[index[id(t)]], axis) for t in tensors[key]]
+                parts = [as_columns(outputs[index[id(t)]], axis) for t in tensors[key]]
                 yield number, key, parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     ranges: dict[Key, list[tuple[np.ndarray, np.ndarray]]] = {key: [] for key in wanted}
     for number, key, columns in batches():
         place = f"the {key[1]} of layer {key[0]!r} in batch {number + 1} of the calibration images"
         ranges[key].append(extremes(columns, place))
-    lows = {key: [low for low, _ in found] for key, found in ranges.items()}
-    highs = {key: [high for _, high in found] for key, found in ranges.items()}
-    histograms = {key: Histogram(np.min(lows[key], axis=0), np.max(highs[key], axis=0)) for key in wanted}
+    found: dict[Key, Statistics] = {}
+    for key, pairs in ranges.items():
+        lows, highs = [low for low, _ in pairs], [high for _, high in pairs]
+        nothing = np.zeros((len(lows[0]), 0))
+        found[key] = Statistics(
+            np.min(lows, axis=0),
+            np.max(highs, axis=0),
+            moving_average(lows),
+            moving_average(highs),
+            nothing.astype(np.float32),
+            nothing.astype(np.int64),
+        )
+    if not values:
+        return found
+    histograms = {key: Histogram(seen.low, seen.high) for key, seen in found.items()}
     for _, key, columns in batches():
         histograms[key].add(columns)
-    return {
-        key: Statistics(
-            np.min(lows[key], axis=0),
-            np.max(highs[key], axis=0),
-            moving_average(lows[key]),
-            moving_average(highs[key]),
-            *histograms[key].sample(),
-        )
-        for key in wanted
-    }
+    for key, histogram in histograms.items():
+        points, counts = histogram.sample()
+        found[key] = replace(found[key], points=points, counts=counts)
+    return found
 
 
 def _run(network: Any, images: np.ndarray, batch: int) -> Iterator[list[np.ndarray]]:

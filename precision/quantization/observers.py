@@ -9,9 +9,10 @@ import numpy as np
 from precision.errors import PrecisionError, unknown
 from precision.quantization.statistics import BINS, Histogram, Statistics, statistics_of
 
-__all__ = ["OBSERVERS", "Rounds", "Statistics", "choose_range", "statistics_of"]
+__all__ = ["OBSERVERS", "OF_VALUES", "Rounds", "Statistics", "choose_range", "statistics_of"]
 
 OBSERVERS = ("minmax", "moving_average", "percentile", "mse", "entropy")
+OF_VALUES = ("percentile", "mse", "entropy")  # the others read the extremes alone
 
 # Rounds points (R, n) by a quantizer with one range (R,), (R,) per row: (points, low, high) -> (R, n).
 Rounds = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
@@ -19,8 +20,9 @@ Rounds = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 _Loss = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 _STEPS = 100  # ranges that a search tries, equally far apart
-_AT_ONCE = 1 << 20  # values that a search rounds in one call
-_DOUBLINGS = 32
+_AT_ONCE = 1 << 17  # values that a search rounds in one call: what is computed for them fits the cache
+_KEPT = 16_384  # points per channel that a search works on as they are
+_DOUBLINGS, _DOUBLINGS_AT_ONCE = 128, 8  # of a range: all of float32, and two regimes of a posit with es = 2
 
 
 def choose_range(
@@ -42,9 +44,9 @@ def choose_range(
       and of what the quantizer keeps of it, see :func:`divergence`.
 
     The last two try a hundred symmetric bounds, and then, for a quantizer with a zero point, a hundred values
-    of each end alone, twice. A range is doubled first as long as that is better: formats that are most
-    precise in the middle of their range, such as posits, are best used so, and only then does a range reach
-    beyond the extremes. Of equally good ranges the widest is taken.
+    of each end alone, twice. Before that the extremes are multiplied by the best power of two: formats that
+    are most precise in the middle of their range, such as posits, gain from a range that is wider than the
+    values; with others that power is 1. Of equally good ranges that clip values the widest is taken.
 
     Args:
         percentile: above 50 and at most 100, where it is the extremes.
@@ -53,10 +55,16 @@ def choose_range(
             a range of its own, in any number of rows. A range may be (0, 0).
 
     Raises:
-        PrecisionError: for an unknown observer, or a percentile outside its limits.
+        PrecisionError: for an unknown observer, a percentile outside its limits, or an observer of values
+            where the statistics hold only extremes.
     """
     if observer not in OBSERVERS:
         raise unknown("observer", observer, OBSERVERS)
+    if observer in OF_VALUES and statistics.points.shape[1] == 0:
+        raise PrecisionError(
+            f"observer {observer} needs the values of a tensor, but calibration kept only the extremes; "
+            "observe it with values=True"
+        )
     if observer == "minmax":
         low, high = statistics.low, statistics.high
     elif observer == "moving_average":
@@ -65,7 +73,7 @@ def choose_range(
         low, high = _percentiles(statistics, percentile, symmetric)
     elif observer == "mse":
         loss = _with(squared_error, rounds)
-        low, high = _search(statistics, statistics.points, statistics.counts, loss, symmetric, 0)
+        low, high = _search(statistics, *_sample(statistics), loss, symmetric, 0)
     else:
         # As in Migacz's search, which starts at 128 of 2048 bins: of a histogram that is cut to a few bins
         # there is little left to diverge.
@@ -117,6 +125,8 @@ def divergence(
 ) -> np.ndarray:
     """Return the Kullback-Leibler divergence (R,) that a quantizer causes in histograms (R, n), in nats.
 
+    The points of a row ascend.
+
     The criterion of S. Migacz (2017, "8-bit inference with TensorRT"), for any quantizer. P is the histogram
     in which the values that the quantizer clips are counted in the outermost bins that it does not clip. Q is
     what the quantizer keeps of the histogram without the clipped values: the bins that it rounds to one value
@@ -155,6 +165,16 @@ def divergence(
     clipped = (inside != occupied).any(axis=1)
     useless = (occupied & ~np.isfinite(rounded)).any(axis=1) | (clipped & (inside.sum(axis=1) < 2))
     return np.where(useless, np.inf, found)
+
+
+def _sample(statistics: Statistics) -> tuple[np.ndarray, np.ndarray]:
+    """Return points and counts; of very many points a histogram."""
+    points, counts = statistics.points, statistics.counts
+    if points.shape[1] <= _KEPT:
+        return points, counts
+    histogram = Histogram(statistics.low, statistics.high)
+    histogram.add(points.T, counts.T)
+    return histogram.sample()
 
 
 def _histogram(statistics: Statistics) -> tuple[np.ndarray, np.ndarray]:
@@ -200,33 +220,49 @@ def _search(
     """
     low = np.minimum(statistics.low, 0).astype(np.float64)
     high = np.maximum(statistics.high, 0).astype(np.float64)
-    best = _losses(points, counts, loss, low[None], high[None])[0]
-    for _ in range(_DOUBLINGS):
-        wider = _losses(points, counts, loss, 2 * low[None], 2 * high[None])[0]
-        better = wider < best
-        if not better.any():
-            break
-        low, high, best = np.where(better, [2 * low, 2 * high, wider], [low, high, best])
+    low, high = _doubled(points, counts, loss, low, high) * np.stack([low, high])
     fractions = np.arange(_STEPS, 0, -1)[:, None] / _STEPS
     fractions = fractions[fractions[:, 0] >= least]
     bounds = fractions * np.maximum(-low, high)
-    tried = [(np.maximum(low, -bounds), np.minimum(high, bounds))]
-    if not symmetric:
-        tried += [(None, fractions * high), (fractions * low, None)] * 2
-    chosen = low, high
-    for lows, highs in tried:
-        lows = np.broadcast_to(chosen[0], bounds.shape) if lows is None else lows
-        highs = np.broadcast_to(chosen[1], bounds.shape) if highs is None else highs
-        losses = _losses(points, counts, loss, lows, highs)
-        index = losses.argmin(axis=0)
-        every = np.arange(len(low))
-        better = losses[index, every] < best
-        chosen = (
-            np.where(better, lows[index, every], chosen[0]),
-            np.where(better, highs[index, every], chosen[1]),
-        )
-        best = np.where(better, losses[index, every], best)
-    return chosen
+    lows, highs = np.maximum(low, -bounds), np.minimum(high, bounds)
+    chosen = _least(_losses(points, counts, loss, lows, highs), lows, highs)
+    two = np.flatnonzero((low < 0) & (high > 0))  # of a range with one end the other need not be looked for
+    if symmetric or not two.size:
+        return chosen[0], chosen[1]
+    points, counts, low, high, ends = points[two], counts[two], low[two], high[two], chosen[:, two]
+    for end in (1, 0, 1, 0):
+        # What was chosen comes first, so that it stays where nothing is better.
+        tried = np.repeat(ends[:, None], 1 + len(fractions), axis=1)
+        tried[end, 1:] = fractions * (low, high)[end]
+        ends = _least(_losses(points, counts, loss, *tried), *tried)
+    chosen[:, two] = ends
+    return chosen[0], chosen[1]
+
+
+def _doubled(
+    points: np.ndarray, counts: np.ndarray, loss: _Loss, low: np.ndarray, high: np.ndarray
+) -> np.ndarray:
+    """Return the power of two (C,) by which a range is made wide enough that the best one lies within.
+
+    That is 1, or twice the power of two of the least loss. The loss of a tapered format goes up and down with
+    every regime, so some doublings are tried at once.
+    """
+    best, chosen = np.full(len(low), np.inf), np.ones(len(low))
+    for start in range(0, _DOUBLINGS, _DOUBLINGS_AT_ONCE):
+        factors = 2.0 ** np.arange(start, start + _DOUBLINGS_AT_ONCE)
+        losses = _losses(points, counts, loss, factors[:, None] * low, factors[:, None] * high)
+        better = losses.min(axis=0) < best
+        if not better.any():
+            break
+        chosen = np.where(better, factors[losses.argmin(axis=0)], chosen)
+        best = np.minimum(best, losses.min(axis=0))
+    return np.where(chosen > 1, 2 * chosen, 1)
+
+
+def _least(losses: np.ndarray, lows: np.ndarray, highs: np.ndarray) -> np.ndarray:
+    """Return the range (2, C) with the least of the losses (K, C), the first of equal ones."""
+    index = losses.argmin(axis=0), np.arange(losses.shape[1])
+    return np.stack([lows[index], highs[index]])
 
 
 def _losses(

@@ -14,8 +14,6 @@ BINS = 2048  # of a histogram, from the least to the largest value of a channel
 # The weight of the next batch in a moving average. PyTorch takes 0.01, made for thousands of batches;
 # calibration sees about ten.
 WEIGHT = 0.1
-# Values per channel that are kept as they are; more are put into a histogram.
-KEPT = 16_384
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,10 +24,8 @@ class Statistics:
         low, high: least and largest value (C,), float32.
         average_low, average_high: moving averages of the extremes of the batches (C,), float32: the first
             batch starts them, and each batch moves them by ``WEIGHT`` of its distance, a += 0.1 (x - a).
-        points: a sample of the values (C, n), float32, ascending. Few values are kept as they are. Of many,
-            a point stands for the values in one of 2,048 equal bins from low to high and is their mean
-            (the centre of an empty bin); zeros have a point of their own, because every format
-            represents them and they are often the most of a tensor.
+        points: the values (C, n), float32, in any order, or a sample of them as a :class:`Histogram` has it;
+            (C, 0) where only extremes were asked for.
         counts: how many values each point stands for (C, n), int64.
     """
 
@@ -44,9 +40,12 @@ class Statistics:
 class Histogram:
     """Counts and sums of values in equal bins, by channel.
 
+    A bin is represented by the mean of its values (by its centre if it is empty). Zeros are counted apart:
+    every format represents them, and of some tensors they are the most.
+
     Args:
         low, high: the range of the bins (C,); values must lie within.
-        bins: how many; one more counts the zeros.
+        bins: how many.
     """
 
     def __init__(self, low: np.ndarray, high: np.ndarray, bins: int = BINS) -> None:
@@ -77,7 +76,7 @@ class Histogram:
                 self._sums += np.bincount(index, (w * x.astype(np.float64)).ravel(), len(self._counts))
 
     def sample(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return points (C, bins + 1), float32 and ascending, and their counts, as in :class:`Statistics`."""
+        """Return points (C, bins + 1), float32 and ascending, and how many values each stands for."""
         shape = (len(self._low), self._bins + 1)
         low, high = self._low[:, None], self._high[:, None]
         centres = low + (np.arange(shape[1]) + 0.5) / self._bins * (high - low)
@@ -113,7 +112,10 @@ def extremes(columns: np.ndarray, place: str) -> tuple[np.ndarray, np.ndarray]:
     low, high = columns.min(axis=0), columns.max(axis=0)  # NaN passes through both
     if not (np.isfinite(low).all() and np.isfinite(high).all()):
         received = "NaN" if np.isnan(low).any() else "infinity"
-        raise PrecisionError(f"{place}: calibration needs finite values, but got {received}")
+        raise PrecisionError(
+            f"{place}: calibration needs finite values, but got {received}; the usual causes are a training "
+            "that diverged and damaged images"
+        )
     return low, high
 
 
@@ -130,14 +132,8 @@ def statistics_of(values: Any, axis: int | None = None, *, place: str = "values"
     """
     columns = as_columns(values, axis)
     low, high = extremes(columns, place)
-    if len(columns) > KEPT:
-        histogram = Histogram(low, high)
-        histogram.add(columns)
-        points, counts = histogram.sample()
-    else:
-        points = np.sort(columns.T, axis=1)
-        counts = np.ones(points.shape, np.int64)
-    return Statistics(low, high, low, high, points, counts)
+    points = columns.T
+    return Statistics(low, high, low, high, points, np.broadcast_to(np.int64(1), points.shape))
 
 
 def moving_average(batches: Sequence[np.ndarray]) -> np.ndarray:
