@@ -11,6 +11,6 @@ from precision.trial import Trial
 
 @METHODS.register("ptq")
 def ptq(trial: Trial, bench: Workbench) -> Outcome:
-    """Post-training quantisation of the float32 baseline."""
-    model = bench.quantised(trial, Policy.from_json(trial.policy))
-    return Outcome(model, bench.baseline(trial), None, timing="emulated")
+    """Post-training quantisation: the float32 baseline, calibrated and rounded as the policy says."""
+    policy = Policy.from_json(trial.policy)
+    return Outcome(bench.quantised(trial, policy), bench.source(trial, policy), None, timing="emulated")

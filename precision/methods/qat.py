@@ -8,12 +8,14 @@ straight through, updates on the unrounded float32 weights.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Any
 
+from precision.errors import PrecisionError
 from precision.methods.outcome import Outcome
 from precision.methods.workbench import Workbench
-from precision.quantization import Policy
+from precision.quantization import Policy, Setting
 from precision.registry import METHODS, Rule
 from precision.trial import Trial
 
@@ -23,6 +25,16 @@ Rate = Annotated[
     float | None,
     Rule("a finite number above 0", lambda value: type(value) in (int, float) and 0 < value < math.inf),
 ]
+Estimator = Annotated[str, Rule("clipped or straight", lambda value: value in ("clipped", "straight"))]
+Flag = Annotated[bool, Rule("true or false", lambda value: isinstance(value, bool))]
+Freeze = Annotated[
+    bool | int,
+    Rule("true, false or the epoch (from 1) that it begins with", lambda v: type(v) is bool or _is_epoch(v)),
+]
+
+
+def _is_epoch(value: Any) -> bool:
+    return type(value) is int and value > 0
 
 
 @METHODS.register("qat")
@@ -33,25 +45,110 @@ def qat(
     start: Start = "baseline",
     epochs: Epochs = None,
     learning_rate: Rate = None,
+    estimator: Estimator = "clipped",
+    learn_scales: Flag = False,
+    freeze_batch_norm: Freeze = False,
 ) -> Outcome:
     """Quantisation-aware training, from the float32 baseline or from scratch.
 
     Args:
         start: ``baseline`` to fine-tune the trained float32 weights, ``scratch`` for a new initialisation.
         epochs, learning_rate: instead of those of the grid's training.
+        estimator: what becomes of a gradient where rounding clipped: ``clipped`` stops it, ``straight`` lets
+            it pass.
+        learn_scales: train calibrated real scales (LSQ, see ``quantization.learned_scale``).
+        freeze_batch_norm: compute with the statistics of the baseline and train neither scale nor offset:
+            from the start, or from the beginning of an epoch on.
     """
     from precision.methods.training import train
     from precision.quantization import apply
+    from precision.quantization.quantizer import Backward
 
-    source = bench.baseline(trial) if start == "baseline" else bench.network(trial)
+    policy = Policy.from_json(trial.policy)
+    backward = Backward(clip=estimator == "clipped", learn=learn_scales, follow=True)
+    if start == "baseline":
+        source = bench.source(trial, policy)
+        observed = bench.observed(trial, policy, source)
+    else:
+        check_scratch(policy, learn_scales=learn_scales, freeze=freeze_batch_norm is True)
+        source, observed = bench.network(trial), {}
     bench.restart(trial)
-    model = apply(source, Policy.from_json(trial.policy), trial.seed)
+    model = apply(source, policy, trial.seed, observed=observed, backward=backward)
+    if learn_scales:
+        _check_learned(model)
     training = replace(
         trial.training,
         epochs=epochs or trial.training.epochs,
         learning_rate=learning_rate or trial.training.learning_rate,
     )
     dataset = bench.dataset(trial.dataset)
-    trained = train(model, dataset, training, trial.seed, bench.augmentation(trial.dataset), bench.report)
+    trained = train(
+        model,
+        dataset,
+        training,
+        trial.seed,
+        bench.augmentation(trial.dataset),
+        bench.report,
+        before_epoch=_freezing(model, int(freeze_batch_norm)),
+    )
     bench.save(trial, model)
     return Outcome(model, source, trained, timing="emulated")
+
+
+def check_scratch(policy: Policy, *, learn_scales: bool = False, freeze: bool = False) -> None:
+    """Refuse what needs a trained network when there is none.
+
+    Raises:
+        PrecisionError: saying what to write instead.
+    """
+    if policy.fold_batch_norm:
+        raise PrecisionError(
+            "fold_batch_norm needs trained statistics, but the network starts from scratch; "
+            "use start: baseline"
+        )
+    if freeze:
+        raise PrecisionError(
+            "freeze_batch_norm needs trained statistics, but the network starts from scratch; name the epoch "
+            "that it begins with, or use start: baseline"
+        )
+    if learn_scales:
+        raise PrecisionError(
+            "learned scales begin with calibrated ones, but the network starts from scratch; "
+            "use start: baseline"
+        )
+    for slot, setting in policy.settings():
+        if not isinstance(setting, Setting) or not setting.calibrated or slot not in _CALIBRATED:
+            continue
+        moving = "minmax" if slot in ("weights", "biases") else "moving_average"
+        if setting.scaling.observer != moving:
+            raise PrecisionError(
+                f"the scale of {slot} is calibrated on a trained network, but this one starts from scratch; "
+                f"use 'observer: {moving}', which follows the training, or 'dynamic: true'"
+            )
+
+
+_CALIBRATED = ("weights", "biases", "activations", "inputs")
+
+
+def _check_learned(model: Any) -> None:
+    from precision.quantization.model import wrapped
+
+    quantizers = [q for layer in wrapped(model) for q in layer.quantizers.values()]
+    if not any(q.setting is not None and q.source == "learned" for q in quantizers):
+        raise PrecisionError(
+            "learn_scales needs a scale to train: 'scaling: real' without 'zero_point' and 'dynamic'"
+        )
+
+
+def _freezing(model: Any, first: int) -> Callable[[int], None]:
+    """Return what freezes the normalisations of a model when an epoch (from 1) begins; 0 is never."""
+
+    def before(epoch: int) -> None:
+        if epoch != first:
+            return
+        for layer in model._flatten_layers():
+            if type(layer).__name__ == "BatchNormalization":
+                layer.trainable = False
+        model.make_train_function(force=True)  # traced anew, as what is trained has changed
+
+    return before

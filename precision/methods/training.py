@@ -93,6 +93,7 @@ def train(
     seed: int,
     augmentation: Augmentation | None,
     report: EpochReport,
+    before_epoch: Callable[[int], None] = lambda epoch: None,
 ) -> Trained:
     """Train a model in place and evaluate it on the test images after every epoch; stop if the loss diverges.
 
@@ -101,11 +102,13 @@ def train(
 
     Args:
         report: called after every epoch with its row of the history.
+        before_epoch: called with the number of each epoch, from 1, before it begins.
     """
     steps = math.ceil(len(dataset.x_train) / training.batch_size) * training.epochs
     prepare(model, training, steps)
     history: list[dict[str, float]] = []
     for epoch in range(1, training.epochs + 1):
+        before_epoch(epoch)
         batches = Batches(dataset.x_train, dataset.y_train, training.batch_size, seed, epoch, augmentation)
         began = time.perf_counter()
         logs = model.fit(batches, shuffle=False, verbose=0).history

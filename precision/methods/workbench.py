@@ -31,6 +31,8 @@ class Workbench:
         self._data_dir = data_dir
         self._datasets: dict[str, data.Dataset] = {}
         self._baselines: dict[str, Any] = {}
+        self._folded: dict[str, Any] = {}
+        self._calibrators: dict[Any, Any] = {}
         self._network: tuple[Any, ...] = ()
         self._quantised: dict[tuple[Any, ...], Any] = {}  # the traced models of that network
 
@@ -73,8 +75,39 @@ class Workbench:
             self._baselines = {key: model}
         return self._baselines[key]
 
+    def source(self, trial: Trial, policy: Policy) -> Any:
+        """Return the trained float32 network that a policy rounds; folded, if the policy folds."""
+        baseline = self.baseline(trial)
+        if not policy.fold_batch_norm:
+            return baseline
+        key = trial.baseline.id
+        if key not in self._folded:
+            from precision.quantization.folding import fold
+
+            self._folded = {key: fold(baseline).model}
+        return self._folded[key]
+
+    def observed(self, trial: Trial, policy: Policy, network: Any) -> dict[Any, Any]:
+        """Return what calibration sees of the tensors of a network whose range a policy wants to know.
+
+        The images are training images, the same for every policy of a seed; what was observed of the last
+        network is kept.
+        """
+        from precision.quantization import calibrated
+        from precision.quantization.calibration import Calibrator, calibration_images
+
+        wanted = calibrated(network, policy)
+        if not wanted:
+            return {}
+        key = (id(network), repr(trial.dataset), policy.images, trial.seed)
+        if key not in self._calibrators:
+            images = calibration_images(self.dataset(trial.dataset), policy.images, trial.seed)
+            self._calibrators = {key: Calibrator(network, images)}
+        found: dict[Any, Any] = self._calibrators[key].statistics(wanted)
+        return found
+
     def quantised(self, trial: Trial, policy: Policy) -> Any:
-        """Return the baseline of a trial under a policy, ready to evaluate.
+        """Return the baseline of a trial under a policy, calibrated and ready to evaluate.
 
         A model that is already traced for the same architecture and structure only changes its weights and
         its formats.
@@ -82,15 +115,16 @@ class Workbench:
         from precision.methods.training import prepare
         from precision.quantization import apply, assign, structure
 
-        baseline = self.baseline(trial)
-        network = (repr(trial.architecture), baseline.input_shape, baseline.output_shape)
-        sites = structure(baseline, policy)
+        source = self.source(trial, policy)
+        observed = self.observed(trial, policy, source)
+        network = (repr(trial.architecture), source.input_shape, source.output_shape)
+        sites = (policy.fold_batch_norm, structure(source, policy))
         if self._network != network:
             self._network, self._quantised = network, {}
         if sites in self._quantised:
-            assign(self._quantised[sites], baseline, policy, trial.seed)
+            assign(self._quantised[sites], source, policy, trial.seed, observed=observed)
         else:
-            self._quantised[sites] = apply(baseline, policy, trial.seed)
+            self._quantised[sites] = apply(source, policy, trial.seed, observed=observed)
             prepare(self._quantised[sites])
         return self._quantised[sites]
 

@@ -76,7 +76,8 @@ def parse_accumulator(spec: Any, place: tuple[str, ...]) -> Accumulator | None:
         if found is not None and (found.scaled or found.number_format.block is not None):
             raise PlacedError(
                 (*place, "format"),
-                f"a running sum has no scale that it shares with others, but got {found}; name a plain format",
+                f"a running sum has no scale that it shares with others, but got {found}; "
+                "name a plain format",
             )
     return Accumulator(
         setting.number_format, every, products.number_format if products else None, setting.rounding
@@ -84,7 +85,7 @@ def parse_accumulator(spec: Any, place: tuple[str, ...]) -> Accumulator | None:
 
 
 def _named(entry: Mapping[str, Any], place: tuple[str, ...]) -> Any:
-    """Return the setting, of float32 too: rounding sums in a stated order differs from what a computer does."""
+    """Return the setting, of float32 too: sums in a stated order differ from what a computer does."""
     from precision.formats import parse
     from precision.quantization.settings import Setting
 

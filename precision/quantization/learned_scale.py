@@ -1,11 +1,12 @@
 """Learned step sizes: S. Esser et al. 2020, "Learned Step Size Quantization" (arXiv:1902.08153).
 
-With v = x / s, the derivative of y = s * Q(v) by the step s is Q(v) - v inside the range of Q and Q(v) where x
-was clipped (equations 2 and 3 there, for any format Q); it is multiplied by g = 1 / sqrt(N * Qmax) for N values
-that share the step (section 2.2).
+With v = x / s, the derivative of y = s * Q(v) by the step s is Q(v) - v inside the range of Q and Q(v) where
+x was clipped (equations 2 and 3 there, for any format Q); it is multiplied by g = 1 / sqrt(N * Qmax) for N
+values that share the step (section 2.2).
 
-The variable that is trained is s relative to its calibrated value. Under SGD it moves as the paper's step does;
-under Adam, which takes no notice of a gradient's size, a step of 0.01 and one of 10 move by the same share.
+The variable that is trained is s relative to its calibrated value. Under SGD it moves as the paper's step
+does; under Adam, which takes no notice of a gradient's size, a step of 0.01 and one of 10 move by the same
+share.
 """
 
 from __future__ import annotations

@@ -132,8 +132,8 @@ def _range(
         return (np.zeros(quantizer.channels, np.float32),) * 2  # the first batch of a training sets it
     else:
         raise PrecisionError(
-            f"the {slot} of layer {layer.name!r} have a scale that must be calibrated: pass observed=..., see "
-            "quantization.calibration"
+            f"the {slot} of layer {layer.name!r} have a scale that must be calibrated: pass observed=..., "
+            "see quantization.calibration"
         )
     scaling = setting.scaling
     return choose_range(

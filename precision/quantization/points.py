@@ -57,8 +57,8 @@ def rounds_output(layer: Any, exempt: Collection[str] = ()) -> bool:
     """Return whether the output of a layer of a functional model is rounded as an activation.
 
     Args:
-        exempt: ``additions``: an addition is one step with the layers whose results it sums, which are then not
-            rounded on their own. ``pooling``: averages are not rounded.
+        exempt: ``additions``: an addition is one step with the layers whose results it sums, which are then
+            not rounded on their own. ``pooling``: averages are not rounded.
     """
     return not unrounded(layer, exempt)
 
