@@ -191,10 +191,8 @@ class Quantizer:
         x = keras.ops.cast(x, "float32")
         if self.enabled is None:
             return self._rounded(x, axis, training)
-        rounded = keras.ops.cond(
-            keras.ops.convert_to_tensor(self.enabled), lambda: self._rounded(x, axis, training), lambda: x
-        )
-        return rounded
+        on = keras.ops.logical_and(self.enabled, True)  # a tensor: outside a graph, cond takes no variable
+        return keras.ops.cond(on, lambda: self._rounded(x, axis, training), lambda: x)
 
     def _rounded(self, x: Any, axis: int, training: bool | None) -> Any:
         words = gradient_words = None
