@@ -68,14 +68,15 @@ def parse_accumulator(spec: Any, place: tuple[str, ...]) -> Accumulator | None:
             (*place, "every"), f"every must be a whole number of steps above 0, but got {every!r}"
         )
     entry = {key: options[key] for key in ("format", "rounding") if key in options}
-    setting = parse_setting(entry, place) if "every" not in options else _named(entry, place)
+    plain = not options.keys() & {"every", "products"}
+    setting = parse_setting(entry, place) if plain else _named(entry, place)
     products = parse_setting(options["products"], (*place, "products")) if "products" in options else None
     if setting is None:
         return None
-    for found in (setting, products):
+    for key, found in (("format", setting), ("products", products)):
         if found is not None and (found.scaled or found.number_format.block is not None):
             raise PlacedError(
-                (*place, "format"),
+                (*place, key),
                 f"a running sum has no scale that it shares with others, but got {found}; "
                 "name a plain format",
             )
@@ -89,4 +90,4 @@ def _named(entry: Mapping[str, Any], place: tuple[str, ...]) -> Any:
     from precision.formats import parse
     from precision.quantization.settings import Setting
 
-    return parse_setting(entry, place) or Setting(parse("float32"))
+    return parse_setting(entry, place) or Setting(parse("float32"), str(entry.get("rounding", "nearest")))

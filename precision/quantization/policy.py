@@ -1,7 +1,7 @@
 """A policy: how each kind of tensor is rounded, and where a layer differs.
 
-In YAML a policy is a format text for weights, biases, activations and inputs, or a mapping. Slots that are not
-named stay float32, and a later layer pattern wins over an earlier one:
+In YAML a policy is a format text for weights, biases, activations and inputs, or a mapping. Slots that are
+not named stay float32, and a later layer pattern wins over an earlier one:
 
     fixed8:
       weights: fixed(8,6)
@@ -139,7 +139,8 @@ class Policy:
         if self.is_float32:
             return {}
         layers = [[pattern, self._texts(override)] for pattern, override in self.layers]
-        data = {**self._texts(self.slots), "layers": layers, "rounding": self.rounding}
+        rounded = {slot: setting for slot, setting in self.slots.items() if setting is not None}
+        data = {**self._texts(rounded), "layers": layers, "rounding": self.rounding}
         if self.exempt:
             data["exempt"] = list(self.exempt)
         if self.calibrated:
@@ -217,8 +218,8 @@ def _exempt(entry: Any) -> tuple[str, ...]:
         if word not in EXEMPTIONS:
             raise PlacedError(
                 ("exempt",),
-                f"exempt lists some of {', '.join(EXEMPTIONS)}, but got {word!r}; a single layer is exempted by "
-                "layers: {NAME: float32}",
+                f"exempt lists some of {', '.join(EXEMPTIONS)}, but got {word!r}; a single layer is exempted "
+                "by layers: {NAME: float32}",
             )
     return tuple(word for word in EXEMPTIONS if word in entries)
 
@@ -238,9 +239,8 @@ def _calibration(entry: Any, rounding: str) -> tuple[int, Defaults]:
         raise PlacedError((*place, "images"), f"images must be a whole number above 0, but got {images!r}")
     observer = entry.get("observer", "percentile" if "percentile" in entry else "minmax")
     if observer not in OBSERVERS:
-        raise PlacedError(
-            (*place, "observer"), f"unknown observer {observer!r}; {suggest(observer, OBSERVERS)}"
-        )
+        hint = suggest(observer, OBSERVERS)
+        raise PlacedError((*place, "observer"), f"unknown observer {observer!r}; {hint}")
     if "percentile" in entry and observer != "percentile":
         raise PlacedError((*place, "percentile"), "'percentile' needs 'observer: percentile'")
     percentile = checked_percentile(entry.get("percentile", PERCENTILE), (*place, "percentile"))
@@ -250,7 +250,10 @@ def _calibration(entry: Any, rounding: str) -> tuple[int, Defaults]:
 def _slots(spec: Any, place: tuple[str, ...], defaults: Defaults) -> Slots:
     """Read the slots of a policy or of an override; a format text, or a setting, is for the computed ones."""
     if not isinstance(spec, Mapping) or "format" in spec:
-        return dict.fromkeys(COMPUTED, parse_setting(spec, place, defaults))
+        whole = parse_setting(spec, place, defaults)
+        for slot in COMPUTED:
+            _check_slot(slot, whole, place)
+        return dict.fromkeys(COMPUTED, whole)
     slots: dict[str, Setting | Accumulator | None] = {}
     for slot, entry in spec.items():
         if slot not in SLOTS:
@@ -273,10 +276,14 @@ def _check_slot(slot: str, setting: Setting | None, place: tuple[str, ...]) -> N
         if not setting.scaling.dynamic:
             raise PlacedError(
                 (*place, "scaling"),
-                f"{slot} change while a network is trained, so their range cannot be calibrated; add "
-                "'dynamic: true'",
+                f"the {slot} change while a network is trained, so their range cannot be calibrated; add "
+                "'dynamic: true', as in {format: fixed(8,auto), dynamic: true}",
             )
         if setting.per_channel:
             raise PlacedError((*place, "per"), f"{slot} have one scale per tensor; leave 'per: channel' out")
     if slot == "biases" and setting.per_channel:
-        raise PlacedError((*place, "per"), "a channel has a single bias; scale biases per tensor")
+        raise PlacedError(
+            (*place, "per"),
+            "a channel has a single bias, so 'per: channel' is not for biases; give them a slot of their "
+            "own, with a scale per tensor",
+        )

@@ -150,13 +150,13 @@ def parse_setting(spec: Any, place: tuple[str, ...], defaults: Defaults = Defaul
         )
     kind = "pow2" if automatic else _choice(options, "scaling", "none", KINDS, place)
     if kind == "none":
-        for key in options.keys() - {"format", "rounding", "scaling"}:
-            raise PlacedError(
-                (*place, key), f"{key!r} has no effect without 'scaling: pow2' or 'scaling: real'"
-            )
-        if number_format.name == "float32" and rounding == "nearest":
-            return None
-        return Setting(number_format, rounding)
+        for key in options:
+            if key not in ("format", "rounding", "scaling"):
+                raise PlacedError(
+                    (*place, key), f"{key!r} has no effect without 'scaling: pow2' or 'scaling: real'"
+                )
+        # In every rounding mode: tensors are float32 already.
+        return None if number_format.name == "float32" else Setting(number_format, rounding)
     per = _choice(options, "per", "tensor", PER, place)
     _check_scalable(number_format, kind, place)
     if per == "block":
@@ -196,10 +196,7 @@ def _choice(
 ) -> str:
     value = options.get(key, default)
     if value not in known or not isinstance(value, str):
-        hint = suggest(value, known)
-        raise PlacedError(
-            (*place, key), f"{key} must be one of {', '.join(known)}, but got {value!r}; {hint}"
-        )
+        raise PlacedError((*place, key), f"unknown {key} {value!r}; {suggest(value, known)}")
     return value
 
 
@@ -221,8 +218,8 @@ def _check_scalable(number_format: NumberFormat, kind: str, place: tuple[str, ..
     if not 0 < number_format.max < 2.0**64:
         raise PlacedError(
             (*place, "scaling"),
-            f"a scale maps a tensor onto the range of its format, but {name} reaches {number_format.max:.3g}; "
-            f"leave 'scaling: {kind}' out",
+            f"a scale maps a tensor onto the range of its format, but that of {name} ends at "
+            f"{number_format.max:.3g}; leave 'scaling: {kind}' out",
         )
 
 
@@ -230,13 +227,23 @@ def _blocks(
     number_format: NumberFormat, rounding: str, kind: str, options: Mapping[str, Any], place: tuple[str, ...]
 ) -> Setting:
     """Return the setting of the block format that ``per: block`` asks for."""
-    for key in ("zero_point", "dynamic", "observer", "percentile"):
-        if options.get(key) not in (None, False, "minmax"):
+    for key, nothing in (
+        ("zero_point", False),
+        ("dynamic", None),
+        ("observer", "minmax"),
+        ("percentile", None),
+    ):
+        if options.get(key) is not None and options[key] != nothing:
             raise PlacedError(
                 (*place, key),
-                f"the scale of a block comes from its largest magnitude, so {key!r} has no effect; leave it out",
+                f"the scale of a block comes from its largest magnitude, so {key!r} has no effect; leave it "
+                "out",
             )
     size = options.get("block", BLOCK)
+    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+        raise PlacedError(
+            (*place, "block"), f"block must be a whole number of values above 0, but got {size!r}"
+        )
     scale = ",scale=float32" if kind == "real" else ""
     try:
         return Setting(parse(f"block({number_format.name},{size}{scale})"), rounding)
@@ -263,12 +270,13 @@ def _scaling(
             f"{number_format.name}",
         )
     observer = _choice(options, "observer", "minmax" if dynamic else defaults.observer, OBSERVERS, place)
-    if dynamic and observer != "minmax":
-        raise PlacedError(
-            (*place, "observer"),
-            f"a dynamic range is that of the tensor at hand (minmax), but the observer is {observer}; "
-            "leave 'dynamic' out to calibrate",
-        )
+    for key in ("observer", "percentile"):
+        if dynamic and options.get(key) not in (None, "minmax"):
+            raise PlacedError(
+                (*place, key),
+                f"a dynamic range is that of the tensor at hand, so '{key}: {options[key]}' has no effect; "
+                "leave out one of the two",
+            )
     if "percentile" in options and observer != "percentile":
         raise PlacedError((*place, "percentile"), "'percentile' needs 'observer: percentile'")
     percentile = checked_percentile(options.get("percentile", defaults.percentile), (*place, "percentile"))
@@ -290,5 +298,5 @@ def checked_percentile(value: Any, place: tuple[str, ...]) -> float:
 
 
 def is_integer(number_format: NumberFormat) -> bool:
-    """Return whether the values of a format are whole numbers in steps of one: int(n), uint(n), fixed(n,0)."""
+    """Return whether the values of a format are whole numbers in steps of one: int(n), uint(n)."""
     return isinstance(number_format, Lattice) and not number_format.floating and number_format.exponent == 0
