@@ -6,7 +6,8 @@ from scipy.stats import entropy
 
 from precision.errors import PrecisionError
 from precision.formats import parse
-from precision.quantization.observers import OBSERVERS, choose_range, divergence
+from precision.quantization.observers import OBSERVERS, choose_range
+from precision.quantization.range_search import divergence
 from precision.quantization.statistics import Histogram, Statistics, statistics_of
 
 
@@ -165,20 +166,20 @@ def test_divergence_worked_out_by_hand():
     points = np.float32([[1, 2, 3, 4, 5, 6, 7, 8]])
     counts = np.array([[8, 4, 4, 0, 2, 1, 0, 1]])
     levels = np.float32([[2, 2, 2, 5, 5, 5, 5, 5]])
-    found = divergence(points, counts, np.float32([0]), np.float32([5]), lambda *received: levels)
+    found = divergence(points, counts, np.float32([0]), np.float32([5]), levels)
     # Up to 5: 1, 2 and 3 share their 16 equally, 5 stands alone; 6 and 8 are clipped and count at 5.
     p, q = [8, 4, 4, 2 + 2], [16 / 3, 16 / 3, 16 / 3, 2]
     assert found == pytest.approx([entropy(p, q)])
     # Up to 8, as the quantizer now returns 8: nothing is clipped, and 5 to 8 share 4 among three bins.
     levels = np.float32([[2, 2, 2, 2, 8, 8, 8, 8]])
-    found = divergence(points, counts, np.float32([0]), np.float32([5]), lambda *received: levels)
+    found = divergence(points, counts, np.float32([0]), np.float32([5]), levels)
     assert found == pytest.approx([entropy([8, 4, 4, 2, 1, 1], [16 / 3] * 3 + [4 / 3] * 3)])
     # From both sides: 1 is clipped to 2, and 7 and 8 to 6; every value has a level of its own.
     levels = np.clip(points, 2, 6)
-    found = divergence(points, counts, np.float32([2]), np.float32([6]), lambda *received: levels)
+    found = divergence(points, counts, np.float32([2]), np.float32([6]), levels)
     assert found == pytest.approx([entropy([12, 4, 2, 2], [4, 4, 2, 1])])
     # Of one bin nothing could diverge.
-    found = divergence(points, counts, np.float32([0]), np.float32([1]), lambda *r: np.ones((1, 8)))
+    found = divergence(points, counts, np.float32([0]), np.float32([1]), np.ones((1, 8)))
     assert found == np.inf
 
 
