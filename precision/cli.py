@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from precision import cli_formats, cli_pack
+from precision import cli_formats, cli_pack, cli_policy
 from precision.cli_options import PluginFiles
 from precision.errors import PrecisionError
 
@@ -152,6 +152,7 @@ def list_datasets(data_dir: DataDir = None) -> None:
 
 
 app.add_typer(cli_formats.app)
+app.add_typer(cli_policy.app)
 app.command()(cli_pack.pack)
 app.command()(cli_pack.unpack)
 

@@ -10,6 +10,7 @@ LAYERS = [
     ["precision.cli"],
     ["precision.cli_formats"],
     ["precision.cli_pack"],
+    ["precision.cli_policy"],
     ["precision.cli_explore"],
     ["precision.cli_options"],
     ["precision.api"],

@@ -75,7 +75,7 @@ def apply(
     found = sites(model, policy)
 
     def wrap(layer: Any) -> Any:
-        copy = layer.__class__.from_config(layer.get_config())
+        copy = _copied(layer)
         settings = {s: v.to_json() for s, v in found.get(layer.name, {}).items() if s != "optimizer_state"}
         if not settings:
             return copy
@@ -90,6 +90,16 @@ def apply(
     quantised = keras.models.clone_model(model, clone_function=wrap)
     assign(quantised, model, policy, seed, observed=observed)
     return quantised
+
+
+def _copied(layer: Any) -> Any:
+    try:
+        return layer.__class__.from_config(layer.get_config())
+    except Exception as error:  # whatever the class of a user raises
+        raise PrecisionError(
+            f"layer {layer.name!r} ({type(layer).__name__}) cannot be copied and so not be rounded: {error}; "
+            "give its class a get_config that returns the arguments of its __init__"
+        ) from error
 
 
 def assign(

@@ -10,7 +10,7 @@ import keras
 from precision.errors import PrecisionError
 from precision.quantization.accumulator import Accumulator
 from precision.quantization.points import reads_input, unrounded
-from precision.quantization.policy import SLOTS, LayerName, Policy
+from precision.quantization.policy import COMPUTED, SLOTS, LayerName, Policy
 from precision.quantization.settings import Setting
 
 Sites = dict[str, dict[str, Any]]
@@ -74,9 +74,25 @@ def resolve(model: Any, policy: Policy) -> list[Site]:
         )
     names = layer_names(model)
     policy.check_layers(names)
-    return [
-        site for layer, name in zip(model.layers, names, strict=True) for site in _of(layer, name, policy)
-    ]
+    pairs = zip(model.layers, names, strict=True)
+    found = [site for layer, name in pairs for site in _of(layer, name, policy)]
+    _check_overrides(found, names, policy)
+    return found
+
+
+def _check_overrides(found: list[Site], names: list[LayerName], policy: Policy) -> None:
+    """Refuse a pattern that names a slot which none of its layers has."""
+    for pattern, override in policy.layers:
+        if set(override) == set(COMPUTED):  # a format alone, for whatever a layer has
+            continue
+        matched = {name.name for name in names if name.matches(pattern)}
+        for slot in override:
+            reasons = {site.reason for site in found if site.layer in matched and site.slot == slot}
+            if not reasons & {"", *_BY_CHOICE}:
+                raise PrecisionError(
+                    f"the policy's layer pattern {pattern!r} names {slot}, but of its layers "
+                    f"({', '.join(sorted(matched))}) none has any to round: {'; '.join(sorted(reasons))}"
+                )
 
 
 def _of(layer: Any, name: LayerName, policy: Policy) -> list[Site]:
@@ -96,18 +112,20 @@ def _of(layer: Any, name: LayerName, policy: Policy) -> list[Site]:
     for slot in SLOTS:
         reason = missing[slot]
         if not reason and slot not in slots:
-            reason = _exempt(name, policy) or "float32 in the policy"
+            reason = _exempt(name, policy) or _FLOAT32
         found.append(Site(name.name, name.kind, slot, None if reason else slots[slot], reason))
     return found
 
 
+_FLOAT32, _EXEMPT = "float32 in the policy", "the {} layer is exempt"
+_BY_CHOICE = (_FLOAT32, _EXEMPT.format("first"), _EXEMPT.format("last"))
 SUMMING = ("Dense", "Conv1D", "Conv2D", "Conv3D", "DepthwiseConv1D", "DepthwiseConv2D")
 
 
 def _exempt(name: LayerName, policy: Policy) -> str:
     for end, is_end in (("first", name.first), ("last", name.last)):
         if is_end and end in policy.exempt:
-            return f"the {end} layer is exempt"
+            return _EXEMPT.format(end)
     return ""
 
 
