@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -40,10 +41,15 @@ def evaluate(model: Any, images: np.ndarray, labels: np.ndarray) -> Evaluation:
     began = time.perf_counter()
     parts = [model.predict_on_batch(as_float(images[start : start + BATCH])) for start in starts]
     seconds = time.perf_counter() - began
-    return _judge(np.concatenate(parts), labels, len(images) / seconds)
+    return judge(np.concatenate(parts), labels, len(images) / seconds)
 
 
-def _judge(logits: np.ndarray, labels: np.ndarray, rate: float) -> Evaluation:
+def judge(logits: np.ndarray, labels: np.ndarray, rate: float = math.nan) -> Evaluation:
+    """Return what logits (N, classes) say about images with labels (N,).
+
+    Args:
+        rate: images per second at which they were computed, if that was timed.
+    """
     logits = logits.astype(np.float64)
     valid = ~np.isnan(logits).any(axis=1)
     kind = np.uint8 if logits.shape[1] < 256 else np.uint16
