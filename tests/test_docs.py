@@ -56,6 +56,13 @@ def test_the_fragments_of_the_grid_page(tmp_path):
         assert expand(grid, source)
 
 
+def test_the_policies_of_the_policies_page(tmp_path):
+    fragment = re.search(r"```yaml\n(policies:.*?)```", (ROOT / "docs" / "policies.md").read_text(), re.S)[1]
+    path = tmp_path / "grid.yaml"
+    path.write_text(f"name: x\ndatasets: digits\narchitectures: lenet\nreport: {{baseline: half}}\n{fragment}")
+    assert len(expand(*load_grid(path))) == 2
+
+
 def test_the_formats_of_the_readme():
     got = parse("fixed(8,4)").quantize(np.array([0.1, 3.14159, 100.0]))
     np.testing.assert_array_equal(got, [0.125, 3.125, 7.9375])
