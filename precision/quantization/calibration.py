@@ -74,8 +74,9 @@ def observe(
 ) -> dict[Key, Statistics]:
     """Return statistics of tensors inside a network while it computes on images.
 
-    The network runs over the images for the extremes, and again for the histograms between them. The numbers
-    depend on the images, their order and the batch size alone.
+    The network runs over the images for the extremes, and again for the histograms between them. What is
+    counted depends on the images, their order and the batch size alone; the values themselves are those that
+    the Keras backend computes, which may differ in their last bits with the number of its threads.
 
     Args:
         model: a functional or sequential float32 model with one input.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -39,8 +40,8 @@ def choose_range(
 
     The last two try symmetric bounds, and then, for a quantizer with a zero point, each end alone, all in
     steps of a hundredth: every fourth first, and then those around the best. Before that the extremes are
-    multiplied by the best power of two: formats that are most precise in the middle of their range, such as
-    posits, gain from a range that is wider than the values; with others that power is 1.
+    multiplied by the power of two with the least squared error: formats that are most precise in the middle
+    of their range, such as posits, gain from a range that is wider than the values; with others it is 1.
 
     Args:
         percentile: above 50 and at most 100, where it is the extremes.
@@ -65,11 +66,14 @@ def choose_range(
         low, high = statistics.average_low, statistics.average_high
     elif observer == "percentile":
         low, high = _percentiles(statistics, percentile, symmetric)
-    elif observer == "mse":
-        low, high = _of_error(statistics, symmetric, rounds)
     else:
-        low, high = _of_entropy(statistics, symmetric, rounds)
-    return np.minimum(low, 0).astype(np.float32), np.maximum(high, 0).astype(np.float32)
+        search = _search(statistics, rounds).widened()
+        if observer == "mse":
+            low, high = search.symmetric() if symmetric else search.asymmetric()
+        else:
+            low, high = _least_divergence(statistics, symmetric, search)
+    limit = np.finfo(np.float32).max  # of a range that is wider than the values
+    return np.clip(low, -limit, 0).astype(np.float32), np.clip(high, 0, limit).astype(np.float32)
 
 
 def _percentiles(statistics: Statistics, percentile: float, symmetric: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -105,25 +109,26 @@ def weighted_quantile(points: np.ndarray, counts: np.ndarray, fraction: float) -
     return found
 
 
-def _of_error(statistics: Statistics, symmetric: bool, rounds: Rounds) -> np.ndarray:
+def _search(statistics: Statistics, rounds: Rounds) -> Search:
+    """Return the search for the least squared error."""
     points, counts = statistics.points, statistics.counts
     if points.shape[1] > _KEPT:
         histogram = Histogram(statistics.low, statistics.high)
         histogram.add(points.T, counts.T)
         points, counts = histogram.sample()
-    search = Search(points, counts, *_with_zero(statistics), rounds, squared_error)
-    return search.symmetric() if symmetric else search.asymmetric()
+    low, high = np.minimum(statistics.low, 0), np.maximum(statistics.high, 0)
+    return Search(points, counts, low.astype(np.float64), high.astype(np.float64), rounds, squared_error)
 
 
-def _of_entropy(statistics: Statistics, symmetric: bool, rounds: Rounds) -> np.ndarray:
-    """Return the range (2, C) that :func:`divergence` prefers.
+def _least_divergence(statistics: Statistics, symmetric: bool, search: Search) -> np.ndarray:
+    """Return the range (2, C) with the least :func:`divergence`, up to where a search for the error goes.
 
     As in the publication, the histogram is one of absolute values if the quantizer is symmetric. Fewer values
     fill fewer bins, four each on average, and of less than 128 bins none is cut off. Zeros are left out:
     every quantizer keeps them, and so many of them in one bin, as behind a ReLU, would count as an error of
     those that round the neighbours to zero too.
     """
-    low, high = _with_zero(statistics)
+    low, high = search.low, search.high
     points, counts = statistics.points, statistics.counts
     top = np.maximum(-low, high)
     ends: tuple[np.ndarray, np.ndarray] = (np.zeros_like(top), top) if symmetric else (low, high)
@@ -133,14 +138,11 @@ def _of_entropy(statistics: Statistics, symmetric: bool, rounds: Rounds) -> np.n
     points, counts = histogram.sample()
     counts = np.where(points == 0, 0, counts)
     least = min(100, math.ceil(100 * _LEAST_BINS / bins))
-    search = Search(points, counts, *ends, rounds, divergence, least)
+    search = replace(
+        search, points=points, counts=counts, low=ends[0], high=ends[1], loss=divergence, least=least
+    )
     if not symmetric:
         return search.asymmetric()
     bound = search.symmetric()[1]
     wider = np.maximum(np.divide(bound, top, out=np.ones_like(top), where=top > 0), 1)
     return np.stack([np.maximum(wider * low, -bound), np.minimum(wider * high, bound)])
-
-
-def _with_zero(statistics: Statistics) -> tuple[np.ndarray, np.ndarray]:
-    low, high = np.minimum(statistics.low, 0), np.maximum(statistics.high, 0)
-    return low.astype(np.float64), high.astype(np.float64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -15,8 +15,9 @@ Loss = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray], np
 _Ranges = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 _AT_ONCE = 1 << 17  # values that are rounded in one call: what is computed for them fits the cache
-# Every fourth hundredth of the widest range is tried, and then these around the best of them; that one comes
-# first, so that it stays where no other is better.
+# Hundredths of the widest range that are tried, and then those around the best of them; that one comes first,
+# so that it stays where no other is better.
+_COARSE = np.arange(100, 0, -4)
 _FINE = np.array([0, 3, 2, 1, -1, -2, -3])
 _DOUBLINGS, _DOUBLINGS_AT_ONCE = 128, 8  # of a range: all of float32, and two regimes of a posit with es = 2
 
@@ -31,7 +32,8 @@ class Search:
         rounds: the quantizer.
         loss: what is to be least. A range under which a value or an extreme becomes infinite or NaN is
             infinitely bad.
-        least: hundredths of the widest range below which none is tried.
+        least: hundredths of the extremes below which no range is tried.
+        widening: factor (C,) between the extremes and the widest range that is tried.
     """
 
     points: np.ndarray
@@ -41,44 +43,30 @@ class Search:
     rounds: Rounds
     loss: Loss
     least: int = 1
+    widening: np.ndarray = field(default_factory=lambda: np.ones(1))
 
     def symmetric(self) -> np.ndarray:
         """Return the range (2, C) with the least loss among those cut off at -t and t."""
-        return self._bounded(self._widest())
+        low, high = self.widening * self.low, self.widening * self.high
+        top = np.maximum(-low, high)
+        return self._best(lambda part: (np.maximum(low, -part * top), np.minimum(high, part * top)))
 
     def asymmetric(self) -> np.ndarray:
         """Return the range (2, C) with the least loss, with both ends moved, one after the other, twice."""
-        widest = self._widest()
-        found = self._bounded(widest)
+        found = self.symmetric()
         two = np.flatnonzero((self.low < 0) & (self.high > 0))  # else there is but one end to move
         if two.size:
             some, ends = self._only(two), found[:, two]
             for end in (1, 0, 1, 0):
-                ends = some._moved(end, ends, widest[:, two])
+                ends = some._moved(end, ends)
             found[:, two] = ends
         return found
 
-    def _only(self, channels: np.ndarray) -> Search:
-        arrays = {name: getattr(self, name)[channels] for name in ("points", "counts", "low", "high")}
-        return replace(self, **arrays)
+    def widened(self) -> Search:
+        """Return this search up to a range that is wider than the extremes by a power of two.
 
-    def _bounded(self, widest: np.ndarray) -> np.ndarray:
-        top = np.maximum(-widest[0], widest[1])
-        return self._best(
-            lambda part: (np.maximum(widest[0], -part * top), np.minimum(widest[1], part * top))
-        )
-
-    def _moved(self, end: int, ends: np.ndarray, widest: np.ndarray) -> np.ndarray:
-        other = ends[1 - end]
-        if end == 0:
-            return self._best(lambda part: (part * widest[0], other), ends)
-        return self._best(lambda part: (other, part * widest[1]), ends)
-
-    def _widest(self) -> np.ndarray:
-        """Return the extremes (2, C), times a power of two so that the best range lies within.
-
-        That is 1, or twice the power of two with the least loss. The loss of a tapered format goes up and
-        down with every regime, so some doublings are tried at once.
+        That is 1, or twice the one with the least loss. The error of a tapered format goes up and down with
+        every regime, so some doublings are tried at once.
         """
         best, chosen = np.full(len(self.low), np.inf), np.ones(len(self.low))
         for start in range(0, _DOUBLINGS, _DOUBLINGS_AT_ONCE):
@@ -89,17 +77,23 @@ class Search:
                 break
             chosen = np.where(better, factors[losses.argmin(axis=0)], chosen)
             best = np.minimum(best, losses.min(axis=0))
-        return np.where(chosen > 1, 2 * chosen, 1) * np.stack([self.low, self.high])
+        return replace(self, widening=np.where(chosen > 1, 2 * chosen, 1))
 
-    def _best(
-        self,
-        at: _Ranges,
-        default: np.ndarray | None = None,
-    ) -> np.ndarray:
+    def _only(self, channels: np.ndarray) -> Search:
+        names = ("points", "counts", "low", "high", "widening")
+        return replace(self, **{name: getattr(self, name)[channels] for name in names})
+
+    def _moved(self, end: int, ends: np.ndarray) -> np.ndarray:
+        other = ends[1 - end]
+        if end == 0:
+            return self._best(lambda part: (part * self.widening * self.low, other), ends)
+        return self._best(lambda part: (other, part * self.widening * self.high), ends)
+
+    def _best(self, at: _Ranges, default: np.ndarray | None = None) -> np.ndarray:
         """Return the best of the ranges ``at(part)``, part (K, C) in 0..1, and of a default (2, C)."""
-        coarse = np.repeat(np.arange(100, self.least - 1, -4)[:, None], len(self.low), axis=1)
-        part, _ = self._least(coarse, at)
-        part, losses = self._least(np.clip(part + _FINE[:, None], self.least, 100), at)
+        least = np.ceil(np.maximum(self.least / self.widening, 1))
+        part, _ = self._least(np.maximum(_COARSE[:, None], least), at)
+        part, losses = self._least(np.clip(part + _FINE[:, None], least, 100), at)
         found = np.stack(np.broadcast_arrays(*at(part / 100)))
         if default is None:
             return found

@@ -87,6 +87,18 @@ def test_percentiles_are_those_of_numpy(percentile, symmetric):
             assert [low[channel], high[channel]] == pytest.approx(expected, rel=1e-5, abs=1e-6)
 
 
+@pytest.mark.parametrize("symmetric", [True, False])
+def test_percentiles_of_an_array_by_channel(symmetric):
+    values = np.float32(np.random.default_rng(6).normal(0, [1, 5, 0.1], (501, 3)))
+    low, high = choose_range(
+        statistics_of(values, 1), "percentile", percentile=97.5, symmetric=symmetric, rounds=unused
+    )
+    if symmetric:
+        assert np.maximum(-low, high) == pytest.approx(np.percentile(np.abs(values), 97.5, axis=0))
+    else:
+        assert np.stack([low, high]) == pytest.approx(np.percentile(values, [2.5, 97.5], axis=0), rel=1e-5)
+
+
 def test_the_percentile_100_is_the_extremes_also_of_a_histogram():
     ends = np.float32([-1]), np.float32([1])
     histogram = Histogram(*ends, 4)
@@ -229,6 +241,13 @@ def test_entropy_clips_outliers():
     # Without them there is little to gain, and at 8 bits less.
     low, high = choose_range(statistics_of(values[:50_000]), "entropy", symmetric=True, rounds=integers(8))
     assert high > 3
+
+
+def test_entropy_leaves_channels_of_few_values_whole():
+    values = np.float32(np.random.default_rng(2).normal(0, 0.1, (400, 30)))
+    for symmetric, rounds in ((True, integers(4)), (False, affine(4)), (True, integers(8))):
+        low, high = choose_range(statistics_of(values, 1), "entropy", symmetric=symmetric, rounds=rounds)
+        assert np.array_equal(low, values.min(axis=0)) and np.array_equal(high, values.max(axis=0))
 
 
 def test_zeros_do_not_change_the_entropy_range():
