@@ -80,8 +80,8 @@ class Search:
         return replace(self, widening=np.where(chosen > 1, 2 * chosen, 1))
 
     def _only(self, channels: np.ndarray) -> Search:
-        names = ("points", "counts", "low", "high", "widening")
-        return replace(self, **{name: getattr(self, name)[channels] for name in names})
+        arrays = {name: getattr(self, name)[channels] for name in ("points", "counts", "low", "high")}
+        return replace(self, **arrays, widening=np.broadcast_to(self.widening, self.low.shape)[channels])
 
     def _moved(self, end: int, ends: np.ndarray) -> np.ndarray:
         other = ends[1 - end]
