@@ -16,7 +16,7 @@ from precision.errors import PrecisionError
 from precision.methods.outcome import Outcome
 from precision.methods.workbench import Workbench
 from precision.quantization import Policy, Setting
-from precision.registry import METHODS, Rule
+from precision.registry import METHODS, Rule, checked_by
 from precision.trial import Trial
 
 Start = Annotated[str, Rule("baseline or scratch", lambda value: value in ("baseline", "scratch"))]
@@ -37,7 +37,30 @@ def _is_epoch(value: Any) -> bool:
     return type(value) is int and value > 0
 
 
+def check(policy: Policy, options: dict[str, Any]) -> None:
+    """Refuse a policy, or a combination of it and options, that cannot be trained.
+
+    Raises:
+        PrecisionError: saying what to write instead.
+    """
+    for slot, _ in policy.settings():
+        if slot == "accumulators":
+            raise PrecisionError(
+                "training sums in float32, so 'accumulators' cannot be trained with; leave it out, or use "
+                "method ptq"
+            )
+        if slot == "optimizer_state":
+            raise PrecisionError(
+                "qat updates in float32, so 'optimizer_state' has no effect; leave it out, or use method "
+                "low_precision"
+            )
+    if options.get("start", "baseline") == "scratch":
+        learn, freeze = options.get("learn_scales", False), options.get("freeze_batch_norm", False)
+        check_scratch(policy, learn_scales=learn, freeze=freeze is True)
+
+
 @METHODS.register("qat")
+@checked_by(check)
 def qat(
     trial: Trial,
     bench: Workbench,
@@ -65,12 +88,12 @@ def qat(
     from precision.quantization.quantizer import Backward
 
     policy = Policy.from_json(trial.policy)
+    check(policy, {"start": start, "learn_scales": learn_scales, "freeze_batch_norm": freeze_batch_norm})
     backward = Backward(clip=estimator == "clipped", learn=learn_scales, follow=True)
     if start == "baseline":
         source = bench.source(trial, policy)
         observed = bench.observed(trial, policy, source)
     else:
-        check_scratch(policy, learn_scales=learn_scales, freeze=freeze_batch_norm is True)
         source, observed = bench.network(trial), {}
     bench.restart(trial)
     model = apply(source, policy, trial.seed, observed=observed, backward=backward)

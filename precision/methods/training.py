@@ -69,19 +69,29 @@ class Trained:
         return sum(row["seconds"] for row in self.history)
 
 
-def prepare(model: Any, training: Training | None = None, steps: int = 0) -> None:
+def prepare(
+    model: Any,
+    training: Training | None = None,
+    steps: int = 0,
+    change: Callable[[Any], Any] = lambda optimizer: optimizer,
+    compiled: bool = False,
+) -> None:
     """Compile a model for evaluation, or for training over ``steps`` steps in all.
 
     XLA is left to the quantizers: on a CPU it makes convolutions several times slower than oneDNN.
+
+    Args:
+        change: maps the optimizer of Keras to the one that trains.
+        compiled: let XLA compile the whole model.
     """
     if training is None:
-        model.compile(jit_compile=False)
+        model.compile(jit_compile=compiled)
         return
     model.compile(
-        optimizer=_optimizer(training, steps),
+        optimizer=change(_optimizer(training, steps)),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
-        jit_compile=False,
+        jit_compile=compiled,
         steps_per_execution=STEPS_PER_CALL,
     )
 
@@ -94,6 +104,8 @@ def train(
     augmentation: Augmentation | None,
     report: EpochReport,
     before_epoch: Callable[[int], None] = lambda epoch: None,
+    change: Callable[[Any], Any] = lambda optimizer: optimizer,
+    compiled: bool = False,
 ) -> Trained:
     """Train a model in place and evaluate it on the test images after every epoch; stop if the loss diverges.
 
@@ -103,9 +115,11 @@ def train(
     Args:
         report: called after every epoch with its row of the history.
         before_epoch: called with the number of each epoch, from 1, before it begins.
+        change: maps the optimizer of Keras to the one that trains.
+        compiled: let XLA compile the whole model.
     """
     steps = math.ceil(len(dataset.x_train) / training.batch_size) * training.epochs
-    prepare(model, training, steps)
+    prepare(model, training, steps, change, compiled)
     history: list[dict[str, float]] = []
     for epoch in range(1, training.epochs + 1):
         before_epoch(epoch)
