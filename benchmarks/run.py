@@ -1,6 +1,6 @@
 """Run the benchmarks and print their table; ``--record`` writes it into README.md beside this file.
 
-python benchmarks/run.py [--record] [quantizer formats training_step format_change startup]
+python benchmarks/run.py [--record] [NAME ...]
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from tabulate import tabulate
 from timing import HEADER
 
-BENCHMARKS = ("startup", "quantizer", "formats", "training_step", "format_change")
+BENCHMARKS = ("startup", "quantizer", "formats", "training_step", "policies", "format_change")
 MARK = "<!-- the table below is written by run.py --record -->"
 
 

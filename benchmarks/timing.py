@@ -14,7 +14,8 @@ class Row:
 
     Attributes:
         ratio: median over rounds; ``low`` and ``high`` are its quartiles.
-        limit: what the project promises; ``at_least`` says in which direction.
+        limit: what the project promises; ``at_least`` says in which direction. None where another
+            library is timed for comparison.
     """
 
     name: str
@@ -22,12 +23,14 @@ class Row:
     ratio: float
     low: float
     high: float
-    limit: float
+    limit: float | None
     at_least: bool
     detail: str
 
     @property
     def holds(self) -> bool:
+        if self.limit is None:
+            return True
         return self.ratio >= self.limit if self.at_least else self.ratio <= self.limit
 
     def cells(self) -> list[str]:
@@ -36,8 +39,8 @@ class Row:
             self.name,
             self.peer,
             f"{self.ratio:.3g} ({self.low:.3g} to {self.high:.3g})",
-            f"{sign} {self.limit:g}",
-            "yes" if self.holds else "NO",
+            "" if self.limit is None else f"{sign} {self.limit:g}",
+            "" if self.limit is None else "yes" if self.holds else "NO",
             self.detail,
         ]
 
@@ -65,7 +68,7 @@ def row(
     peer_name: str,
     ours: list[float],
     peer: list[float],
-    limit: float,
+    limit: float | None,
     *,
     rate: bool,
     unit: float = 1e3,

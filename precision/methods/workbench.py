@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import precision.data as data
-from precision.quantization import Policy
+from precision.quantization import Policy, Setting
 from precision.trial import Choice, Trial
 
 
@@ -95,6 +95,7 @@ class Workbench:
         """
         from precision.quantization import calibrated
         from precision.quantization.calibration import Calibrator, calibration_images
+        from precision.quantization.observers import OF_VALUES
 
         wanted = calibrated(network, policy)
         if not wanted:
@@ -103,7 +104,8 @@ class Workbench:
         if key not in self._calibrators:
             images = calibration_images(self.dataset(trial.dataset), policy.images, trial.seed)
             self._calibrators = {key: Calibrator(network, images)}
-        found: dict[Any, Any] = self._calibrators[key].statistics(wanted)
+        values = any(s.scaling.observer in OF_VALUES for _, s in policy.settings() if isinstance(s, Setting))
+        found: dict[Any, Any] = self._calibrators[key].statistics(wanted, values=values)
         return found
 
     def quantised(self, trial: Trial, policy: Policy) -> Any:

@@ -159,6 +159,7 @@ def parse_setting(spec: Any, place: tuple[str, ...], defaults: Defaults = Defaul
         return None if number_format.name == "float32" else Setting(number_format, rounding)
     per = _choice(options, "per", "tensor", PER, place)
     _check_scalable(number_format, kind, place)
+    number_format = _saturating(number_format, (*place, "format"))
     if per == "block":
         return _blocks(number_format, rounding, kind, options, place)
     if "block" in options:
@@ -221,6 +222,20 @@ def _check_scalable(number_format: NumberFormat, kind: str, place: tuple[str, ..
             f"a scale maps a tensor onto the range of its format, but that of {name} ends at "
             f"{number_format.max:.3g}; leave 'scaling: {kind}' out",
         )
+
+
+def _saturating(number_format: NumberFormat, place: tuple[str, ...]) -> NumberFormat:
+    """Return a format that saturates: a test image may lie beyond the range that was calibrated.
+
+    An infinity or a NaN in its place would reach every output.
+    """
+    if not isinstance(number_format, Lattice) or number_format.overflow == "saturate":
+        return number_format
+    name = number_format.name
+    if "overflow=" in name:
+        raise PlacedError(place, f"what is scaled must saturate, but got {name}; write overflow=saturate")
+    text = f"{name[:-1]},overflow=saturate)" if name.endswith(")") else f"{name}(overflow=saturate)"
+    return parse(text)
 
 
 def _blocks(
