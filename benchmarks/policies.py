@@ -1,8 +1,8 @@
 """Fifty policies on one trained network against fifty plain evaluations.
 
-Each policy is bound to the traced model (ranges of weights chosen anew, those of activations from statistics
-that are observed once) and evaluated on 10,000 images, as the trials of a PTQ grid are; the peer evaluates the
-float32 network on the same images. Among them are every kind of scaling and five observers.
+Each policy is bound to the traced model (ranges of weights chosen anew, those of activations from
+statistics that are observed once) and evaluated on 10,000 images, as the trials of a PTQ grid are; the peer
+evaluates the float32 network on the same images. Among them are every kind of scaling and five observers.
 """
 
 from __future__ import annotations

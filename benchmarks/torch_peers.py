@@ -31,6 +31,8 @@ class Lenet(nn.Module):
 
 
 class Block(nn.Module):
+    """Two convolutions and a shortcut without parameters."""
+
     def __init__(self, inputs: int, filters: int, stride: int, conv: Maker, relu: Maker) -> None:
         super().__init__()
         self.first = nn.Sequential(

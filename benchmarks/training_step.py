@@ -1,9 +1,9 @@
 """A quantisation-aware training step against the float32 step of the same network.
 
 Steps are those that ``precision run`` makes: batches of 128, ten steps in one call of the graph. Weights and
-activations are 8-bit integers under real scales, those of weights from the weights at hand; the batches lie in
-memory. The same networks with qtorch's and Brevitas's quantisers in torch stand below, each against the
-float32 step of torch; they promise nothing, and neither do we of them.
+activations are 8-bit integers under real scales, those of weights from the weights at hand; the batches lie
+in memory. The same networks with qtorch's and Brevitas's quantisers in torch stand below, each against the
+float32 step of torch, and nothing is promised of them.
 """
 
 from __future__ import annotations
