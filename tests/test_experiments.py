@@ -22,8 +22,12 @@ def test_is_valid(path):
 
 
 def reduced(grid):
-    """The same grid on a few digits, with thin networks and one epoch."""
+    """The same grid on a few digits, with one seed, thin networks and one epoch."""
     grid["datasets"] = [{"name": "digits", "train_size": 60, "test_size": 20}]
+    grid["seeds"] = [0]
+    for policy in grid["policies"].values():
+        if isinstance(policy, dict):
+            policy["calibration"] = {**policy.get("calibration", {}), "images": 40}
     thin = [dict(a) if isinstance(a, dict) else {"name": a} for a in grid["architectures"]]
     grid["architectures"] = [
         {**a, "width": 0.1, "label": a.get("label", a["name"])}

@@ -56,12 +56,12 @@ class Quantized(keras.layers.Wrapper):
             along = channel_axis if setting is not None and setting.per_channel else contraction_axis
             axis = along(self.layer, variable)
             site = slot if slot not in self.quantizers else f"{slot}_{number}"
-            if self._add(site, slot, variable.shape[axis] if variable.shape else 1, weight=True):
+            if self._add(site, slot, variable.shape[axis] if len(variable.shape) else 1, weight=True):
                 self._sites.append((variable, axis, site))
-        if "inputs" in self.settings:
-            self._add("inputs", "inputs", _channels(input_shape))
         if self.hands_on:
             self._add("activations", "activations", _channels(self.layer.compute_output_shape(input_shape)))
+        if "inputs" in self.settings:
+            self._add("inputs", "inputs", _channels(input_shape))
 
     def slot_of(self, site: str) -> str:
         """Return the slot of a quantizer."""
