@@ -10,11 +10,11 @@ import keras
 import numpy as np
 
 from precision.errors import PrecisionError
-from precision.quantization.observers import Statistics, choose_range, statistics_of
+from precision.quantization.observers import Statistics
 from precision.quantization.points import channel_axis, rounds_output
 from precision.quantization.policy import Policy
 from precision.quantization.quantizer import PLAIN, Backward, Quantizer, kind
-from precision.quantization.scaled import rounded
+from precision.quantization.ranges import chosen_range, weight_range
 from precision.quantization.settings import Setting
 from precision.quantization.sites import VARIABLES, sites
 from precision.quantization.wrapper import Quantized
@@ -132,26 +132,16 @@ def _range(
     if setting is None or not setting.scaled or quantizer.source == "dynamic":
         return None, None
     slot = layer.slot_of(site)
+    place = f"the {slot} of layer {layer.name!r}"
     if slot in VARIABLES:
         variable = layer.variable_of(site)
-        axis = channel_axis(layer.layer, variable) if setting.per_channel else None
-        seen = statistics_of(variable.numpy(), axis, place=f"the {slot} of layer {layer.name!r}")
-    elif (layer.name, slot) in observed:
-        seen = observed[layer.name, slot]
-    elif quantizer.source == "average":
+        return weight_range(setting, variable.numpy(), channel_axis(layer.layer, variable), place)
+    if (layer.name, slot) in observed:
+        return chosen_range(setting, observed[layer.name, slot])
+    if quantizer.source == "average":
         return (np.zeros(quantizer.channels, np.float32),) * 2  # the first batch of a training sets it
-    else:
-        raise PrecisionError(
-            f"the {slot} of layer {layer.name!r} have a scale that must be calibrated: pass observed=..., "
-            "see quantization.calibration"
-        )
-    scaling = setting.scaling
-    return choose_range(
-        seen,
-        scaling.observer,
-        percentile=scaling.percentile,
-        symmetric=not scaling.zero_point,
-        rounds=lambda points, low, high: rounded(setting, points, low, high),
+    raise PrecisionError(
+        f"{place} have a scale that must be calibrated: pass observed=..., see quantization.calibration"
     )
 
 
