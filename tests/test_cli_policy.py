@@ -1,0 +1,80 @@
+"""``precision policy show``: what a policy means for a network, as a user reads it."""
+
+import sys
+
+import pytest
+
+from precision.cli import main
+
+GRID = """
+name: g
+datasets: digits
+architectures: [lenet, {name: resnet, depth: 8, width: 0.25, label: thin}]
+policies:
+  float32: float32
+  int4:
+    weights: {format: int(4), scaling: real, per: channel}
+    activations: {format: int(4), scaling: real, zero_point: true}
+    exempt: [first]
+    fold_batch_norm: true
+    layers: {"@last": {weights: float16}}
+  wrong: {layers: {"class:Cnv*": float16}}
+  absent: {layers: {"relu*": {weights: float16}}}
+"""
+
+
+@pytest.fixture
+def show(tmp_path, monkeypatch, capsys):
+    (tmp_path / "g.yaml").write_text(GRID)
+
+    def run(*options):
+        monkeypatch.setattr(sys, "argv", ["precision", "policy", "show", str(tmp_path / "g.yaml"), *options])
+        with pytest.raises(SystemExit) as end:
+            main()
+        captured = capsys.readouterr()
+        return end.value.code, captured.out, captured.err
+
+    return run
+
+
+def cells(out, layer, slot):
+    """The line of a layer and slot, split where columns are."""
+    [line] = [line for line in out.splitlines() if line.split()[:1] == [layer] and f" {slot} " in line]
+    return " ".join(line.split())
+
+
+def test_every_layer_and_slot_with_the_reason(show):
+    code, out, _ = show("--policy", "int4", "--architecture", "thin")
+    assert code == 0
+    assert "folded: norm1 into conv1" in out
+    assert cells(out, "conv1", "weights") == "conv1 Conv2D weights - the first layer is exempt"
+    assert cells(out, "stage1_block1_conv1", "weights").endswith("int(4) scale per channel minmax")
+    assert cells(out, "stage1_block1_conv1", "activations").endswith("one step with stage1_block1_norm1")
+    assert cells(out, "relu1", "activations").endswith("int(4) affine scale per tensor minmax")
+    assert cells(out, "relu1", "weights").endswith("has none")
+    assert cells(out, "logits", "weights") == "logits Dense weights float16"
+    assert "float32 in every layer: biases, inputs, gradients, optimizer_state, accumulators" in out
+    assert "int4 on lenet" not in out
+
+
+def test_every_network_of_the_grid(show):
+    code, out, _ = show("--policy", "int4")
+    assert code == 0
+    assert "int4 on lenet" in out
+    assert "int4 on thin" in out
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--policy", "int5"], "unknown policy 'int5'; did you mean 'int4'?"),
+        (["--policy", "int4", "--architecture", "lenett"], "did you mean 'lenet'?"),
+        (["--policy", "wrong"], "'class:Cnv*' matches no layer; did you mean 'class:Conv2D'?"),
+        (["--policy", "absent", "--architecture", "thin"], "'relu*' names weights, but of its layers"),
+    ],
+)
+def test_one_sentence_for_what_is_wrong(show, options, message):
+    code, _, error = show(*options)
+    assert code == 2
+    assert message in error
+    assert "Traceback" not in error
