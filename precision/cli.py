@@ -6,12 +6,11 @@ import sys
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
-from precision import cli_formats, cli_pack, cli_policy
-from precision.cli_options import PluginFiles
+from precision import cli_explore, cli_formats, cli_pack, cli_policy
+from precision.cli_options import RUNS, DataDir, GridFile, OutputDir, PluginFiles, StoreDir
 from precision.errors import PrecisionError
 
 app = typer.Typer(
@@ -22,15 +21,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-GridFile = Annotated[Path, typer.Argument(metavar="GRID", help="YAML file of the grid.")]
-DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Folder of the data sets.", metavar="DIR")]
-StoreDir = Annotated[Path, typer.Option("--store", help="Folder of the results.", metavar="DIR")]
-OutputDir = Annotated[
-    Path | None,
-    typer.Option("--output", help="Folder of the report [default: reports/<grid name>].", metavar="DIR"),
-]
-RUNS = Path("runs")
 
 
 @app.command()
@@ -155,6 +145,8 @@ app.add_typer(cli_formats.app)
 app.add_typer(cli_policy.app)
 app.command()(cli_pack.pack)
 app.command()(cli_pack.unpack)
+app.command()(cli_explore.sensitivity)
+app.command()(cli_explore.search)
 
 
 def _state(done: bool) -> str:

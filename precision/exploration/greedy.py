@@ -19,7 +19,8 @@ def greedy(problem: Problem, trail: Trail) -> Point | None:
     """Return the cheapest assignment found whose accuracy suffices; None when no start suffices.
 
     From the most expensive start: single steps down, the best ratio of saving to predicted rise first, until
-    none suffices; then exchanges, one unit down and another up, as long as they save anything.
+    none suffices (a step that saves nothing is taken where it raises the accuracy); then exchanges, one unit
+    down and another up, as long as they save anything.
 
     Args:
         trail: takes every evaluation, and bounds their number.
@@ -65,14 +66,14 @@ def _descended(problem: Problem, trail: Trail, current: Point, rise: list[list[f
         ranked = []
         for unit, choice in _steps(problem, current.assignment):
             saving = current.cost - problem.cost(_replaced(current.assignment, unit, choice))
-            if saving > 0 and (unit, choice) not in failed:
-                more = max(rise[unit][choice] - rise[unit][current.assignment[unit]], LEAST_RISE)
-                ranked.append((saving / more, saving, unit, choice))
+            more = rise[unit][choice] - rise[unit][current.assignment[unit]]
+            if (saving > 0 or (saving == 0 and more < -LEAST_RISE)) and (unit, choice) not in failed:
+                ranked.append((saving / max(more, LEAST_RISE), saving, unit, choice))
         if not ranked:
             return current
         *_, unit, choice = max(ranked)
         point = trail(_replaced(current.assignment, unit, choice))
-        if point.feasible:
+        if point.feasible and (point.cost < current.cost or point.score.error < current.score.error):
             current = point
         else:
             failed.add((unit, choice))

@@ -20,8 +20,8 @@ PATIENCE = 30
 def nsga2(problem: Problem, trail: Trail, seed: int) -> Point | None:
     """Return the cheapest assignment found whose accuracy suffices; the trail then has the whole front.
 
-    Cost and error are minimised at once. What is not accurate enough is beaten by everything that is, and
-    among its like by the more accurate (the constrained domination of the paper): formats that are much too narrow
+    Cost and error are minimised at once. What is not accurate enough is beaten by everything that is,
+    and among its like by the more accurate (the constrained domination of the paper): formats much too narrow
     would otherwise fill the front. The first generation contains the starts of the problem.
 
     Args:

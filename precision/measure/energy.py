@@ -60,6 +60,8 @@ class Energy:
 def energy(model: Any, policy: Policy, memory: str = MEMORY) -> Energy:
     """Return the modelled energy of one inference of an unquantised model under a policy.
 
+    If the policy folds normalisations, the model is the folded one.
+
     Args:
         memory: where variables and activations lie, a key of ``operations.MEMORIES``.
 
@@ -67,23 +69,29 @@ def energy(model: Any, policy: Policy, memory: str = MEMORY) -> Energy:
         PrecisionError: when a layer multiplies in a way that is not counted, or the policy does not fit.
     """
     found = sites(model, policy)
-    per_bit = bit_pj(memory)
-    exempt = [word for word in policy.exempt if word == "additions"]
-    layers = {cost.name: _layer(cost, found, per_bit) for cost in map(_counted, layer_costs(model, exempt))}
+    costs = layer_costs(model, [word for word in policy.exempt if word == "additions"])
+    layers = {cost.name: layer_energy(cost, found, memory) for cost in costs}
     return Energy(sum(layer.total for layer in layers.values()), layers)
 
 
-def _counted(cost: LayerCost) -> LayerCost:
+def layer_energy(
+    cost: LayerCost, found: Mapping[str, Mapping[str, Any]], memory: str = MEMORY
+) -> LayerEnergy:
+    """Return the modelled energy of one layer.
+
+    Args:
+        found: settings by layer and slot: of the layer itself and of those that it reads from.
+
+    Raises:
+        PrecisionError: when the layer multiplies in a way that is not counted.
+    """
     if not cost.counted:
         raise PrecisionError(
             f"the modelled energy of layer {cost.name!r} is not known: its class {cost.kind} multiplies by "
             "weights in a way that is not counted; compare by weight memory instead"
         )
-    return cost
-
-
-def _layer(cost: LayerCost, found: Mapping[str, Mapping[str, Any]], per_bit: float) -> LayerEnergy:
     own = found.get(cost.name, {})
+    per_bit = bit_pj(memory)
     weights, biases = _format(own, "weights"), _format(own, "biases")
     reads = [(_read_format(name, own, found), values) for name, values in cost.reads]
     stored = (

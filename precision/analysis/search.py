@@ -1,0 +1,71 @@
+"""What a search hands to its report: the policy found, and every assignment that was evaluated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from precision.analysis.columns import Column
+
+SEARCH_COLUMNS: dict[str, Column] = {
+    "dataset": Column("str", "label of the dataset in the grid"),
+    "architecture": Column("str", "label of the architecture in the grid"),
+    "training": Column("str", "the training options that vary in the grid; empty when none does"),
+    "policy": Column("str", "label of the policy that every unit has; empty for a mixed assignment"),
+    "assignment": Column("str", "the policy of every unit"),
+    "weight_bytes": Column("Int64", "size of the stored variables in their own formats", "byte"),
+    "energy_pj": Column(
+        "float64", "modelled energy of one inference (a model, see precision.measure.energy)", "pJ"
+    ),
+    "accuracy": Column("float64", "training images classified correctly, mean over seeds", "fraction"),
+    "baseline_accuracy": Column("float64", "the same of the float32 networks", "fraction"),
+    "accuracy_loss": Column("float64", "baseline_accuracy minus accuracy", "percentage points"),
+    "loss": Column("float64", "mean cross-entropy, mean over seeds", "nat"),
+    "baseline_loss": Column("float64", "the same of the float32 networks", "nat"),
+    "images": Column("Int64", "training images that decide", "images"),
+    "seeds": Column("Int64", "float32 networks that decide", "networks"),
+    "feasible": Column("bool", "the accuracy is within the tolerance"),
+    "front": Column("bool", "no other evaluated assignment costs as little and is as accurate"),
+    "chosen": Column("bool", "the assignment found: the cheapest within the tolerance"),
+}
+
+
+class Unit(NamedTuple):
+    """What one unit has under an assignment: its policy, values stored as weights, MACs and modelled pJ."""
+
+    name: str
+    policy: str
+    weights: int
+    macs: int
+    energy: float
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search found for one network.
+
+    Attributes:
+        title: its labels in the grid.
+        frame: every evaluated assignment, with ``SEARCH_COLUMNS``.
+        label: a name for the policy.
+        policy: the policy as plain data; None when nothing is within the tolerance.
+        units: the units of the found assignment.
+        uniform: label of the cheapest single policy within the tolerance; empty when none is.
+        checks: accuracy on training images that had no say: of ``float32``, and where there are such policies
+            of ``found`` and ``uniform``. Empty when there are no other images.
+        check_images: how many those are.
+        missing: seeds without a trained float32 network, and why.
+    """
+
+    title: str
+    frame: pd.DataFrame
+    label: str
+    policy: Mapping[str, Any] | None
+    units: tuple[Unit, ...]
+    uniform: str
+    checks: Mapping[str, float]
+    check_images: int
+    missing: Mapping[int, str]

@@ -1,0 +1,197 @@
+"""From an assignment of policies to units of a network to one policy for the whole network.
+
+A unit is what a format is chosen for: a layer with a kernel, and everything behind it up to the next kernels
+(its normalisation, activation function, pooling, an addition). A policy gives a unit whatever it gives its
+layers: weights, biases, activations, inputs and accumulators.
+"""
+
+from __future__ import annotations
+
+import glob
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from precision.analysis.search import Unit
+from precision.errors import PrecisionError
+from precision.exploration.problem import Assignment
+from precision.measure.cost import LayerCost, layer_costs
+from precision.measure.energy import layer_energy
+from precision.measure.packed import weight_memory
+from precision.quantization import Policy
+from precision.quantization.points import UNSUMMED
+from precision.quantization.policy import COMPUTED
+from precision.quantization.sites import sites, variables
+
+SLOTS = (*COMPUTED, "accumulators")
+_WHOLE = ("exempt", "images", "fold_batch_norm")  # of a policy: what no single layer can have
+
+
+def units(model: Any) -> dict[str, list[str]]:
+    """Return the layers of every unit, by the name of its layer with the kernel, in the order of the network.
+
+    What lies before the first kernel belongs to the first unit, and what several units lead to belongs to the
+    last of them.
+
+    Raises:
+        PrecisionError: when no layer has a kernel.
+    """
+    found: dict[str, list[str]] = {}
+    before: list[str] = []
+    unit: dict[str, int] = {}  # of each layer
+    for layer in model.layers:
+        parents = [p.operation.name for node in layer._inbound_nodes for p in node.parent_nodes]
+        if _has_kernel(layer):
+            unit[layer.name] = len(found)
+            found[layer.name] = [*before, layer.name]
+            before = []
+            continue
+        unit[layer.name] = max((unit.get(name, -1) for name in parents), default=-1)
+        if unit[layer.name] >= 0:
+            list(found.values())[unit[layer.name]].append(layer.name)
+        elif not found:
+            before.append(layer.name)
+        else:
+            found[next(iter(found))].append(layer.name)
+            unit[layer.name] = 0
+    if not found:
+        raise PrecisionError(f"the network {model.name!r} has no layer with a kernel to choose a format for")
+    return found
+
+
+def _has_kernel(layer: Any) -> bool:
+    return any(
+        slot == "weights" and len(variable.shape) > 1 and _summed(variable)
+        for variable, slot in variables(layer)
+    )
+
+
+def _summed(variable: Any) -> bool:
+    name = variable.name.rsplit("/")[-1]
+    return name not in UNSUMMED or name == "embeddings"
+
+
+class Assignments:
+    """The policies of a network that assignments stand for, and what they cost.
+
+    Args:
+        model: the unquantised network, folded if the policies fold.
+        policies: the choices of every unit, by label.
+
+    Raises:
+        PrecisionError: when the policies differ in what is for the whole network, or one does not fit it.
+    """
+
+    def __init__(self, model: Any, policies: Mapping[str, Policy]) -> None:
+        self.model, self.labels = model, list(policies)
+        self._policies = list(policies.values())
+        _check_alike(policies)
+        self.units = units(model)
+        self._of = {layer: i for i, layers in enumerate(self.units.values()) for layer in layers}
+        self._sites = [
+            {
+                layer: {slot: s for slot, s in slots.items() if slot in SLOTS}
+                for layer, slots in sites(model, policy).items()
+            }
+            for policy in self._policies
+        ]
+        exempt = [word for word in self._policies[0].exempt if word == "additions"]
+        self._costs = layer_costs(model, exempt)
+        self._bytes: list[list[int]] = []
+        self._energies: dict[Any, float] = {}
+
+    @property
+    def uniform(self) -> tuple[Assignment, ...]:
+        """The assignments of one policy to every unit."""
+        return tuple((choice,) * len(self.units) for choice in range(len(self.labels)))
+
+    def text(self, assignment: Assignment) -> str:
+        """Return an assignment as words."""
+        pairs = zip(self.units, assignment, strict=True)
+        return ", ".join(f"{unit} {self.labels[choice]}" for unit, choice in pairs)
+
+    def policy(self, assignment: Assignment) -> Policy:
+        """Return the policy that gives every layer what the policy of its unit gives it."""
+        # What is for the whole network is the same in all, the images where any are looked at.
+        first = next((policy for policy in self._policies if policy.calibrated), self._policies[0])
+        layers = []
+        for layer in self.model.layers:
+            if layer.name in self._of:
+                slots = self._sites[assignment[self._of[layer.name]]].get(layer.name, {})
+                if slots:
+                    layers.append((glob.escape(layer.name), slots))
+        return Policy(
+            layers=tuple(layers),
+            exempt=first.exempt,
+            images=first.images,
+            fold_batch_norm=first.fold_batch_norm,
+        )
+
+    def bytes(self, assignment: Assignment) -> float:
+        """Return the bytes of all stored variables, as ``measure.packed`` counts them."""
+        if not self._bytes:
+            start = [0] * len(self.units)
+            base = weight_memory(self.model, self.policy(tuple(start))).bytes
+            self._bytes = [[base]]
+            for unit in range(len(self.units)):
+                row = []
+                for choice in range(len(self.labels)):
+                    changed = (*start[:unit], choice, *start[unit + 1 :])
+                    row.append(weight_memory(self.model, self.policy(changed)).bytes - base)
+                self._bytes.append(row)
+        (base,), *rows = self._bytes
+        return float(base + sum(row[choice] for row, choice in zip(rows, assignment, strict=True)))
+
+    def rows(self, assignment: Assignment) -> list[Unit]:
+        """Return the units with what they have; the energy is NaN where it is not known."""
+        found = []
+        for (name, layers), choice in zip(self.units.items(), assignment, strict=True):
+            costs = [cost for cost in self._costs if cost.name in layers]
+            known = all(cost.counted for cost in costs)
+            found.append(
+                Unit(
+                    name,
+                    self.labels[choice],
+                    sum(cost.weights for cost in costs),
+                    sum(cost.macs for cost in costs),
+                    sum(self._energy(cost, assignment) for cost in costs) if known else math.nan,
+                )
+            )
+        return found
+
+    @property
+    def has_energy(self) -> bool:
+        """Whether the modelled energy of every layer is known."""
+        return all(cost.counted for cost in self._costs)
+
+    def energy(self, assignment: Assignment) -> float:
+        """Return the modelled picojoules of one inference, as ``measure.energy`` sums them up."""
+        return sum(self._energy(cost, assignment) for cost in self._costs)
+
+    def _energy(self, cost: LayerCost, assignment: Assignment) -> float:
+        """Return that of one layer; it depends on its own unit and on those that it reads from."""
+        layers = [cost.name, *(name for name, _ in cost.reads if name)]
+        key = (cost.name, *(assignment[self._of[name]] for name in layers if name in self._of))
+        if key not in self._energies:
+            found: dict[str, Mapping[str, Any]] = {
+                name: self._sites[assignment[self._of[name]]].get(name, {})
+                for name in layers
+                if name in self._of
+            }
+            self._energies[key] = layer_energy(cost, found).total
+        return self._energies[key]
+
+
+def _check_alike(policies: Mapping[str, Policy]) -> None:
+    (first, one), *others = policies.items()
+    for label, policy in others:
+        for name in _WHOLE:
+            if name == "images" and not (one.calibrated and policy.calibrated):
+                continue
+            a, b = getattr(one, name), getattr(policy, name)
+            if a != b:
+                key = "calibration images" if name == "images" else name
+                raise PrecisionError(
+                    f"a network has one {key!r}, but the policies {first} and {label} have {a!r} and {b!r}; "
+                    "name policies that agree by --policies"
+                )

@@ -1,0 +1,127 @@
+"""The trained float32 networks of a grid, from which every exploration starts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from rich.console import Console
+
+from precision.data import Dataset
+from precision.errors import PrecisionError, unknown
+from precision.grid.expand import Cell
+from precision.grid.progress import ConsoleWatcher
+from precision.grid.scheduler import run_trials
+from precision.grid.schema import Grid
+from precision.grid.store import Store
+from precision.methods.workbench import Workbench
+from precision.quantization import Policy
+from precision.trial import Trial
+
+
+@dataclass(frozen=True)
+class Network:
+    """One architecture of a grid on one data set, trained in one way, from every seed.
+
+    Attributes:
+        dataset, architecture, training: labels in the grid.
+        policies: the policies of its cells that round something, by label.
+        trials: the float32 trainings by seed.
+        plugins: of each policy, see ``Trial.plugins``.
+        missing: seeds whose training gave nothing, and why.
+    """
+
+    dataset: str
+    architecture: str
+    training: str
+    policies: dict[str, Policy] = field(default_factory=dict)
+    trials: dict[int, Trial] = field(default_factory=dict)
+    plugins: dict[str, dict[str, str]] = field(default_factory=dict)
+    missing: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The labels, for a line of progress."""
+        return " ".join(part for part in (self.dataset, self.architecture, self.training) if part)
+
+
+def networks(cells: Iterable[Cell]) -> list[Network]:
+    """Return the networks of a grid in the order of its cells."""
+    found: dict[tuple[str, str, str], Network] = {}
+    for cell in cells:
+        labels = (cell.dataset, cell.architecture, cell.training)
+        network = found.setdefault(labels, Network(*labels))
+        network.trials.setdefault(cell.seed, cell.trial.baseline)
+        if cell.trial.policy:
+            network.policies.setdefault(cell.policy, Policy.from_json(cell.trial.policy))
+            network.plugins.setdefault(cell.policy, cell.trial.plugins)
+    return list(found.values())
+
+
+def chosen_policies(grid: Grid, wanted: Sequence[str]) -> list[str]:
+    """Return the labels of the policies to explore: the wanted ones, or all that round something.
+
+    Raises:
+        PrecisionError: for a policy that the grid lacks or that is float32, and when none is left.
+    """
+    for name in wanted:
+        if name not in grid.policies:
+            raise unknown("policy", name, grid.policies)
+        if grid.policies[name].is_float32:
+            raise PrecisionError(f"policy {name!r} rounds nothing: it is the float32 network itself")
+    found = [name for name in grid.policies if name in (wanted or grid.policies)]
+    found = [name for name in found if not grid.policies[name].is_float32]
+    if not found:
+        raise PrecisionError("the grid has no policy that rounds anything; give it one beside float32")
+    return found
+
+
+def trained(
+    found: Sequence[Network],
+    cells: Sequence[Cell],
+    store: Store,
+    data_dir: Path | None,
+    bench: Workbench,
+    console: Console,
+) -> list[Network]:
+    """Return the networks with the seeds that have a trained baseline, training what the store lacks.
+
+    Raises:
+        PrecisionError: when a network has no trained baseline, or the stored ones are of other images.
+        KeyboardInterrupt: on Ctrl-C; finished trainings are kept.
+    """
+    everything = {trial.id: trial for network in found for trial in network.trials.values()}
+    for choice in {repr(trial.dataset): trial.dataset for trial in everything.values()}.values():
+        _check_images(bench.dataset(choice), [t for t in everything.values() if t.dataset == choice], store)
+    left = [trial for trial in everything.values() if not store.finished(trial)]
+    if left:
+        with ConsoleWatcher(left, cells, console) as watcher:
+            run_trials(left, store, data_dir, watcher)
+    return [_with_results(network, store) for network in found]
+
+
+def _check_images(dataset: Dataset, trials: Iterable[Trial], store: Store) -> None:
+    """Refuse stored trainings of other images under the same names, for example of a part of CIFAR-10."""
+    digest = dataset.digest()
+    for trial in trials:
+        result = store.load(trial.id)
+        if result is not None and result.facts.get("data_digest", digest) != digest:
+            raise PrecisionError(
+                f"{store.folder(trial.id)}: this result is of other images "
+                f"({result.facts['dataset_title']}) than those found now ({dataset.title}); give the same "
+                "--data-dir, or another --store"
+            )
+
+
+def _with_results(network: Network, store: Store) -> Network:
+    missing = {}
+    for seed, trial in network.trials.items():
+        result = store.load(trial.id)
+        if result is None or result.status != "ok":
+            missing[seed] = f"{result.status}: {result.reason}" if result else "it left no result"
+    if len(missing) == len(network.trials):
+        why = next(iter(missing.values()))
+        raise PrecisionError(f"{network.name} has no trained float32 network to explore ({why})")
+    kept = {seed: trial for seed, trial in network.trials.items() if seed not in missing}
+    return replace(network, trials=kept, missing=missing)

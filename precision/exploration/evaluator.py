@@ -1,0 +1,122 @@
+"""Evaluate the trained networks of one architecture under many policies, each traced model used again."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from precision.data import as_float
+from precision.methods.evaluation import BATCH, Evaluation, judge
+from precision.methods.training import prepare
+from precision.methods.workbench import Workbench
+from precision.quantization import Policy, apply, assign, calibrated, structure
+from precision.quantization.calibration import Calibrator, calibration_images
+from precision.trial import Trial
+
+TRACED = 12  # models kept at a time; one of LeNet's size takes some ten megabytes
+
+
+class Batch(NamedTuple):
+    """Float32 images (N, H, W, C), of which the first ``meant`` are asked for; the others repeat them."""
+
+    images: np.ndarray
+    meant: int
+
+
+def _batch(part: np.ndarray, total: int) -> Batch:
+    # Another size would be another trace. Images that are there twice change no range.
+    size = min(BATCH, total)
+    return Batch(as_float(np.resize(part, (size, *part.shape[1:]))), len(part))
+
+
+class Evaluator:
+    """The seeds of one network on one set of images.
+
+    Everything is done as ``ptq`` does it: folded where the policy folds, calibrated on the same images.
+
+    Args:
+        trials: the float32 trainings by seed.
+        images: uint8 or float32 (N, H, W, C).
+        labels: (N,).
+        switchable: whether every quantizer of the models can be switched off.
+    """
+
+    def __init__(
+        self,
+        bench: Workbench,
+        trials: Mapping[int, Trial],
+        images: np.ndarray,
+        labels: np.ndarray,
+        *,
+        switchable: bool = False,
+    ) -> None:
+        self._bench, self._trials, self._switchable = bench, trials, switchable
+        self._batches = [
+            _batch(images[start : start + BATCH], len(images)) for start in range(0, len(images), BATCH)
+        ]
+        self._labels = labels
+        self._exact: dict[int, np.ndarray] = {}
+        self._sources: dict[tuple[int, bool], Any] = {}
+        self._calibrators: dict[tuple[int, bool, int], Calibrator] = {}
+        self._models: OrderedDict[Any, Any] = OrderedDict()
+
+    @property
+    def batches(self) -> list[Batch]:
+        """The images in the batches in which they are evaluated."""
+        return self._batches
+
+    def source(self, seed: int, *, folded: bool) -> Any:
+        """Return the trained float32 network of a seed, with its normalisations folded or not; it is kept."""
+        key = seed, folded
+        if key not in self._sources:
+            source = self._bench.source(self._trials[seed], Policy(fold_batch_norm=folded))
+            prepare(source)
+            self._sources[key] = source
+        return self._sources[key]
+
+    def model(self, seed: int, policy: Policy) -> Any:
+        """Return the network of a seed under a policy; it is valid until the next call."""
+        source = self.source(seed, folded=policy.fold_batch_norm)
+        observed = self._observed(seed, policy, source)
+        key = (policy.fold_batch_norm, policy.exempt, structure(source, policy))
+        if key in self._models:
+            self._models.move_to_end(key)
+            assign(self._models[key], source, policy, seed, observed=observed)
+            return self._models[key]
+        while len(self._models) >= TRACED:
+            self._models.popitem(last=False)
+        model = apply(source, policy, seed, observed=observed, switchable=self._switchable)
+        prepare(model)
+        self._models[key] = model
+        return model
+
+    def logits(self, model: Any) -> np.ndarray:
+        """Return what a prepared model says about the images, float32 (N, classes)."""
+        return np.concatenate(
+            [model.predict_on_batch(batch.images)[: batch.meant] for batch in self._batches]
+        )
+
+    def reference(self, seed: int) -> np.ndarray:
+        """Return the logits of the float32 network of a seed; they are kept."""
+        if seed not in self._exact:
+            self._exact[seed] = self.logits(self.source(seed, folded=False))
+        return self._exact[seed]
+
+    def judged(self, logits: np.ndarray) -> Evaluation:
+        """Return accuracy and loss of logits of the images."""
+        return judge(logits, self._labels)
+
+    def _observed(self, seed: int, policy: Policy, source: Any) -> dict[Any, Any]:
+        wanted = calibrated(source, policy)
+        if not wanted:
+            return {}
+        key = (seed, policy.fold_batch_norm, policy.images)
+        if key not in self._calibrators:
+            dataset = self._bench.dataset(self._trials[seed].dataset)
+            images = calibration_images(dataset, policy.images, seed)
+            self._calibrators[key] = Calibrator(source, images)
+        found: dict[Any, Any] = self._calibrators[key].statistics(wanted)
+        return found

@@ -1,0 +1,80 @@
+"""Find a policy per layer that keeps the accuracy at least weight memory, or at least modelled energy.
+
+Only training images decide. A network classifies most of the images that it was trained on correctly, so
+their accuracy is near 1 and falls later than that on new images: the tolerance is a bound on what is lost on
+images that the network knows. Of assignments of equal cost the more accurate wins, and of equally accurate
+ones that with the smaller cross-entropy, which still moves where the accuracy does not; it also ranks the
+steps of the greedy search. What is found is evaluated on as many other training images, which had no say, and
+reported beside it; what it is worth on test images only a grid tells that runs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+
+from precision.analysis.search import Found
+from precision.errors import PrecisionError
+from precision.exploration.baselines import Network, chosen_policies, networks, trained
+from precision.exploration.network_search import Search
+from precision.exploration.settings import Settings
+from precision.grid import Store, expand, load_grid
+from precision.methods.workbench import Workbench
+
+
+def search(
+    grid: str | Path,
+    settings: Settings,
+    *,
+    policies: Sequence[str] = (),
+    data_dir: Path | None = None,
+    store: str | Path = "runs",
+    plugins: Sequence[str | Path] = (),
+    quiet: bool = False,
+) -> list[Found]:
+    """Search every network of a grid file, all its seeds at once, and return what was found.
+
+    Float32 networks that the store lacks are trained first, and evaluations that it has are not repeated.
+
+    Args:
+        policies: labels of the grid, the choices of every unit; empty for all that round something.
+        data_dir: folder of the data sets, an existing one.
+        store: folder of the results.
+        plugins: Python files with number formats, besides those that the grid names.
+        quiet: show no progress.
+
+    Raises:
+        PrecisionError: when the grid, a name or a path is wrong, or the policies cannot be mixed.
+        KeyboardInterrupt: on Ctrl-C; finished evaluations are kept.
+    """
+    parsed, source = load_grid(grid, plugins)
+    cells = expand(parsed, source)
+    wanted = chosen_policies(parsed, policies)
+    results = Store(store)
+    results.create()
+    console = Console(stderr=True, quiet=quiet)
+    bench = Workbench(data_dir, results.weights)
+    found = trained(networks(cells), cells, results, data_dir, bench, console)
+    labels = _labels(found)
+    searched = []
+    for network in found:
+        network = replace(network, policies={k: p for k, p in network.policies.items() if k in wanted})
+        if not network.policies:
+            continue
+        searched.append(Search(network, labels[network.name], settings, bench, results).run(console))
+    if not searched:
+        raise PrecisionError("nothing to search: no cell of the grid has one of these policies")
+    return searched
+
+
+def _labels(found: Sequence[Network]) -> dict[str, str]:
+    """Return a name for the policy of each network, with as few words as tell them apart."""
+    parts = [("searched", n.architecture, n.dataset, n.training) for n in found]
+    for count in range(1, 5):
+        names = ["-".join(" ".join(p[:count]).split()) for p in parts]
+        if len(set(names)) == len(names):
+            break
+    return {network.name: name[:64] for network, name in zip(found, names, strict=True)}

@@ -1,0 +1,252 @@
+"""Which layer a format harms: round one slot of one layer at a time, and measure what that alone costs.
+
+Each policy has one traced model, in which all quantizers but those of the slot and layer at hand are switched
+off. The test images are looked at, so what is learned here must not choose what is then reported on the same
+images: ``exploration.search`` decides on training images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+
+from precision.analysis.sensitivity import SENSITIVITY_COLUMNS
+from precision.data import Dataset
+from precision.errors import PrecisionError, unknown
+from precision.exploration.baselines import Network, chosen_policies, networks, trained
+from precision.exploration.evaluator import Evaluator
+from precision.exploration.journal import Journal, Row
+from precision.exploration.progress import Steps
+from precision.exploration.sqnr import Power, of_tensors
+from precision.grid import Store, expand, load_grid
+from precision.methods.workbench import Workbench
+from precision.quantization import Policy
+from precision.quantization.model import wrapped
+from precision.quantization.sites import resolve
+from precision.trial import Choice, Trial
+
+SLOTS = ("weights", "biases", "activations", "inputs")
+VERSION = 1  # raised by hand when a change of the code changes the numbers
+
+
+@dataclass(frozen=True)
+class Sensitivities:
+    """The rows of a grid.
+
+    Attributes:
+        name: of the grid.
+        source: path of the grid file.
+        frame: one row per seed, policy, layer and slot, with ``SENSITIVITY_COLUMNS``.
+        left_out: sentences on what could not be measured.
+    """
+
+    name: str
+    source: str
+    frame: pd.DataFrame
+    left_out: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Site:
+    """One row to be measured."""
+
+    policy: str
+    layer: str
+    kind: str
+    slot: str
+    setting: str
+
+
+def sensitivity(
+    grid: str | Path,
+    *,
+    slots: Sequence[str] = (),
+    policies: Sequence[str] = (),
+    images: int | None = None,
+    data_dir: Path | None = None,
+    store: str | Path = "runs",
+    plugins: Sequence[str | Path] = (),
+    quiet: bool = False,
+) -> Sensitivities:
+    """Measure every policy, layer and slot of a grid file on its test images; what is stored is not repeated.
+
+    Float32 networks that the store lacks are trained first.
+
+    Args:
+        slots: some of ``SLOTS``; empty for all.
+        policies: labels of the grid; empty for all that round something.
+        images: the first so many test images; None for all.
+        data_dir: folder of the data sets, an existing one.
+        store: folder of the results.
+        plugins: Python files with number formats, besides those that the grid names.
+        quiet: show no progress.
+
+    Raises:
+        PrecisionError: when the grid, a name or a path is wrong.
+        KeyboardInterrupt: on Ctrl-C; finished rows are kept.
+    """
+    for slot in slots:
+        if slot not in SLOTS:
+            raise unknown("slot", slot, SLOTS)
+    if images is not None and images < 1:
+        raise PrecisionError(f"--images must be a whole number above 0, but got {images}")
+    parsed, source = load_grid(grid, plugins)
+    cells = expand(parsed, source)
+    wanted = chosen_policies(parsed, policies)
+    results = Store(store)
+    results.create()
+    console = Console(stderr=True, quiet=quiet)
+    bench = Workbench(data_dir, results.weights)
+    found = trained(networks(cells), cells, results, data_dir, bench, console)
+    left_out = [
+        f"{network.name} seed {seed}: no trained float32 network ({why})"
+        for network in found
+        for seed, why in network.missing.items()
+    ]
+    plans = [_plan(network, bench, wanted, slots or SLOTS, left_out) for network in found]
+    if not any(plans):
+        raise PrecisionError(f"nothing to measure: {'; '.join(left_out) or 'no policy has such a slot'}")
+    rows: list[Row] = []
+    total = sum(len(plan) * len(network.trials) for network, plan in zip(found, plans, strict=True))
+    with Steps(total, console) as steps:
+        for network, plan in zip(found, plans, strict=True):
+            if plan:
+                rows += _measured(network, plan, bench, results, images, steps)
+    return Sensitivities(
+        parsed.name, str(grid), pd.DataFrame(rows, columns=list(SENSITIVITY_COLUMNS)), tuple(left_out)
+    )
+
+
+def _plan(
+    network: Network, bench: Workbench, wanted: Sequence[str], slots: Sequence[str], left_out: list[str]
+) -> list[_Site]:
+    """Return what is to be measured on a network; a policy that does not fit it is noted and left out."""
+    plan = []
+    trial = next(iter(network.trials.values()))
+    for label in wanted:
+        if label not in network.policies:
+            continue
+        policy = network.policies[label]
+        try:
+            sites = resolve(bench.source(trial, policy), policy)
+        except PrecisionError as error:
+            left_out.append(f"{network.name} {label}: {error}")
+            continue
+        plan += [
+            _Site(label, site.layer, site.kind, site.slot, str(site.setting))
+            for site in sites
+            if site.setting is not None and site.slot in slots
+        ]
+    return plan
+
+
+def _measured(
+    network: Network, plan: list[_Site], bench: Workbench, store: Store, images: int | None, steps: Steps
+) -> Iterator[Row]:
+    """Yield the rows of a network, measuring those that are not stored."""
+    dataset = bench.dataset(next(iter(network.trials.values())).dataset)
+    count = _checked_images(images, dataset)
+    test = dataset.x_test[:count], dataset.y_test[:count]
+    evaluator = Evaluator(bench, network.trials, *test, switchable=True)
+    for label in dict.fromkeys(site.policy for site in plan):
+        sites = [site for site in plan if site.policy == label]
+        for seed, trial in network.trials.items():
+            with _journal(store, _rounded(trial, network, label), count) as journal:
+                known = {(row["layer"], row["slot"]): row for row in journal.rows}
+                steps.skip(sum((site.layer, site.slot) in known for site in sites))
+                missing = [site for site in sites if (site.layer, site.slot) not in known]
+                for row in _alone(evaluator, network.policies[label], seed, missing) if missing else ():
+                    journal.append(row)
+                    known[row["layer"], row["slot"]] = row
+                    gain = 100 * (row["accuracy"] - row["baseline_accuracy"])
+                    what = f"{label}, {row['slot']} of {row['layer']}"
+                    steps.step(f"{network.name} seed {seed} {what}: {gain:+.2f} points")
+                for site in sites:
+                    yield _row(network, seed, count, site, known[site.layer, site.slot])
+
+
+def _alone(evaluator: Evaluator, policy: Policy, seed: int, sites: list[_Site]) -> Iterator[Row]:
+    """Yield what rounding each site alone does to the float32 network of a seed."""
+    exact = evaluator.reference(seed)
+    baseline = evaluator.judged(exact)
+    model = evaluator.model(seed, policy)
+    _switch(model, seed, None)
+    ratios = of_tensors(
+        evaluator.source(seed, folded=policy.fold_batch_norm),
+        model,
+        evaluator.batches,
+        {(site.layer, site.slot) for site in sites},
+    )
+    for site in sites:
+        _switch(model, seed, site)
+        logits = evaluator.logits(model)
+        power = Power()
+        power.add(exact, logits)
+        judged = evaluator.judged(logits)
+        yield {
+            "layer": site.layer,
+            "slot": site.slot,
+            "accuracy": judged.accuracy,
+            "baseline_accuracy": baseline.accuracy,
+            "loss": judged.loss,
+            "baseline_loss": baseline.loss,
+            "tensor_sqnr": ratios[site.layer, site.slot],
+            "logits_sqnr": power.decibels,
+        }
+
+
+def _switch(model: Any, seed: int, site: _Site | None) -> None:
+    """Switch on the quantizers of a site alone, or of all without one, with noise that starts anew."""
+    for index, layer in enumerate(wrapped(model)):
+        for number, (name, quantizer) in enumerate(layer.quantizers.items()):
+            enabled: Any = quantizer.enabled
+            enabled.assign(site is None or (layer.name, layer.slot_of(name)) == (site.layer, site.slot))
+            quantizer.seed(seed, index, number)
+
+
+def _rounded(trial: Trial, network: Network, label: str) -> Trial:
+    """Return the trial that rounds everything, whose identity the rows share."""
+    return replace(
+        trial,
+        method=Choice("ptq"),
+        policy=network.policies[label].to_json(),
+        plugins=network.plugins[label],
+    )
+
+
+def _journal(store: Store, trial: Trial, images: int) -> Journal:
+    about = {"version": VERSION, "trial": trial.id, "images": images}
+    return Journal(store.root, "sensitivity", about, {"content": trial.to_json()})
+
+
+def _checked_images(images: int | None, dataset: Dataset) -> int:
+    there = len(dataset.x_test)
+    if images is not None and images > there:
+        raise PrecisionError(f"{dataset.title} has {there} test images, but --images is {images}")
+    return images or there
+
+
+def _row(network: Network, seed: int, images: int, site: _Site, measured: Row) -> Row:
+    """Return a row with all of ``SENSITIVITY_COLUMNS``."""
+    return {
+        "dataset": network.dataset,
+        "architecture": network.architecture,
+        "training": network.training,
+        "seed": seed,
+        "policy": site.policy,
+        "layer": site.layer,
+        "kind": site.kind,
+        "slot": site.slot,
+        "setting": site.setting,
+        "images": images,
+        "accuracy_loss": 100 * (measured["baseline_accuracy"] - measured["accuracy"]),
+        **{name: measured[name] for name in _MEASURED},
+    }
+
+
+_MEASURED = ("accuracy", "baseline_accuracy", "loss", "baseline_loss", "tensor_sqnr", "logits_sqnr")
