@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from tabulate import tabulate
 from timing import HEADER
 
-BENCHMARKS = ("startup", "quantizer", "formats", "training_step", "policies", "format_change")
+BENCHMARKS = ("startup", "quantizer", "formats", "training_step", "policies", "format_change", "accumulators")
 MARK = "<!-- the table below is written by run.py --record -->"
 
 
