@@ -100,7 +100,7 @@ def accumulate(
 
     The arithmetic is stated at the top of this module. It is done by compiled code, bit for bit as
     ``accumulation_reference`` does it; only formats that bring a rounding function of their own (qtorch, some
-    plugins) are computed by the reference itself, some hundred times slower. There is no gradient.
+    plugins) are computed by the reference itself, some fifty times slower. There is no gradient.
 
     Args:
         layer: a built Keras layer; its strides, padding, dilation, groups and data format are those used.

@@ -1,4 +1,4 @@
-"""Accumulation in a narrow format, compiled: the bits of the reference, more than a hundred times sooner.
+"""Accumulation in a narrow format, compiled: the bits of the reference, some fifty times sooner.
 
 numba compiles one loop for each pair of roundings (of sums and of products). It holds a tile of sums, a few
 output positions times a vector of filters, in the first-level cache and takes it through all steps. Dense
