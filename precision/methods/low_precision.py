@@ -57,9 +57,10 @@ def _check_overflow(setting: Setting) -> None:
         return
     beyond = f.quantize(np.array([np.inf, _LARGEST, -_LARGEST], np.float32), setting.rounding, key=0)
     if (np.abs(beyond) < _WIDE).any():  # a format as wide as float32 may end at its largest value
+        end = np.nanmin(np.abs(beyond))
         raise PrecisionError(
             f"a dynamic loss scale waits for gradients that overflow, but those in {setting} end at "
-            f"{abs(beyond).min():.6g}; use a format with infinities, such as float8_e5m2, or a number "
+            f"{end:.6g}; use a format with infinities, such as float8_e5m2, or a number "
             "such as 1024"
         )
 
