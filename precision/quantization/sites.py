@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from precision.errors import PrecisionError
+from precision.quantization.accumulation import refusal
 from precision.quantization.accumulator import Accumulator
 from precision.quantization.points import reads_input, unrounded
 from precision.quantization.policy import COMPUTED, SLOTS, LayerName, Policy
@@ -57,9 +58,13 @@ def layer_names(model: Any) -> list[LayerName]:
 
 
 def _kind(layer: Any) -> str:
+    return type(_inner(layer)).__name__
+
+
+def _inner(layer: Any) -> Any:
     from precision.quantization.wrapper import Quantized
 
-    return type(layer.layer if isinstance(layer, Quantized) else layer).__name__
+    return layer.layer if isinstance(layer, Quantized) else layer
 
 
 def resolve(model: Any, policy: Policy) -> list[Site]:
@@ -106,7 +111,7 @@ def _of(layer: Any, name: LayerName, policy: Policy) -> list[Site]:
         "inputs": "" if reads_input(layer) else "does not read the images",
         "gradients": "" if present or not out else "nothing to round",
         "optimizer_state": "" if present else "has no variables",
-        "accumulators": "" if name.kind in SUMMING else "no sum of products",
+        "accumulators": _unsummed(layer),
     }
     found = []
     for slot in SLOTS:
@@ -119,7 +124,13 @@ def _of(layer: Any, name: LayerName, policy: Policy) -> list[Site]:
 
 _FLOAT32, _EXEMPT = "float32 in the policy", "the {} layer is exempt"
 _BY_CHOICE = (_FLOAT32, _EXEMPT.format("first"), _EXEMPT.format("last"))
-SUMMING = ("Dense", "Conv1D", "Conv2D", "Conv3D", "DepthwiseConv1D", "DepthwiseConv2D")
+
+
+def _unsummed(layer: Any) -> str:
+    """Return why the sums of a layer are not formed in an accumulator; empty when they are."""
+    if not any(len(variable.shape) > 1 for variable, _ in variables(layer)):
+        return "no sum of products"
+    return refusal(_inner(layer)) or ""
 
 
 def _exempt(name: LayerName, policy: Policy) -> str:
