@@ -1,24 +1,25 @@
 """The file of a network's quantised weights: a safetensors file of packed codes.
 
-One tensor for each variable, named by the variable's path. A variable with a format is a row of bytes (U8):
-what ``format.pack`` gives, code after code without gaps, then the scales of the blocks if there are any. The
-others (the statistics of batch normalisation) are tensors in their own type. The file's metadata say how to
-read it, all as texts:
+One tensor for each variable, named by the variable's path, and for a variable with scales beside the format
+two at most beside it: see :mod:`precision.quantization.packing_entry`. A variable with a format is a row of
+bytes (U8): what ``format.pack`` gives, code after code without gaps, then the scales of the blocks if there
+are any. The others (the statistics of batch normalisation) are tensors in their own type. The file's metadata
+say how to read it, all as texts:
 
-    precision  version of this library
-    policy     JSON: format texts by slot
-    tensors    JSON: for each tensor {"format", "shape", "axis", "dtype"}; the format is null for one that is
-               stored as it is, dtype is that of the network's variable
+    precision        version of this library
+    policy           JSON: the policy
+    fold_batch_norm  "true" where batch normalisations were folded first; otherwise absent
+    tensors          JSON: for each variable {"format", "shape", "axis", "dtype"} and, where there are scales
+                     beside the format, {"scaling", "per", "zero_point"}; the format is null for one that is
+                     stored as it is, dtype is that of the network's variable
 
 A safetensors file (https://github.com/huggingface/safetensors) holds numbers and texts only; to read one runs
-no code.
+no code. Only weights and biases are stored: what else a policy rounds is no affair of the file.
 """
 
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -27,24 +28,9 @@ from typing import Any
 import numpy as np
 
 from precision.errors import PrecisionError
-from precision.formats import NumberFormat, parse
+from precision.quantization.packing_entry import Entry, decode, encode
 from precision.quantization.policy import Policy, parse_policy
-from precision.quantization.stored import Stored, stored_variables
-
-
-@dataclass(frozen=True)
-class Entry:
-    """How one tensor of a file is to be read; see the metadata ``tensors``."""
-
-    number_format: NumberFormat | None
-    shape: tuple[int, ...]
-    axis: int
-    dtype: str
-
-    @property
-    def size(self) -> int:
-        """Number of values."""
-        return math.prod(self.shape)
+from precision.quantization.stored import stored_variables
 
 
 @dataclass(frozen=True)
@@ -52,12 +38,14 @@ class Packed:
     """The content of a file.
 
     Attributes:
-        tensors: by name, bytes of codes or an array as it is.
-        entries: by the same names.
+        tensors: by name, bytes of codes, scales, zero points, or an array as it is.
+        entries: by the name of the variable.
+        folded: whether the batch normalisations of the network were folded first.
     """
 
     tensors: dict[str, np.ndarray]
     entries: dict[str, Entry]
+    folded: bool = False
 
     @property
     def payload_bytes(self) -> int:
@@ -68,55 +56,43 @@ class Packed:
 def pack_model(model: Any, policy: Policy) -> Packed:
     """Return the packed variables of an unquantised Keras model under a policy.
 
+    Ranges of scales are chosen as :func:`precision.quantization.apply` chooses them. Where the policy folds
+    batch normalisations, the variables are those of the folded model.
+
     Raises:
-        PrecisionError: for a policy that does not round to nearest or does not fit the model, or a format
-            whose codes do not give its values back.
+        PrecisionError: for a policy that does not round to nearest or does not fit the model, scaled values
+            that are not finite, or a format whose codes do not give its values back.
     """
-    tensors, entries = {}, {}
+    if policy.fold_batch_norm:
+        model = _folded(model)
+    tensors: dict[str, np.ndarray] = {}
+    entries = {}
     for item in stored_variables(model, policy):
-        values, f = item.values, item.number_format
-        if item.setting and item.setting.rounding != "nearest":
-            raise PrecisionError(
-                f"weights are packed rounded to nearest, but the policy says {item.setting.rounding}"
-            )
-        if f is not None:
-            tensors[item.name] = np.frombuffer(_pack(item, values, f), np.uint8)
-        else:
-            tensors[item.name] = np.ascontiguousarray(values)
-        entries[item.name] = Entry(f, values.shape, item.axis, str(item.variable.dtype))
-    return Packed(tensors, entries)
+        entries[item.name], found = encode(item)
+        if taken := tensors.keys() & found.keys():
+            raise PrecisionError(f"two tensors of the file have the name {min(taken)!r}; rename the variable")
+        tensors |= found
+    return Packed(tensors, entries, policy.fold_batch_norm)
 
 
-def _pack(item: Stored, values: np.ndarray, f: NumberFormat) -> bytes:
-    """Pack, and make sure that the same values come out again: the format may be a plugin's."""
-    data = f.pack(values, axis=item.axis)
-    back, wanted = f.unpack(data, values.shape, axis=item.axis), f.quantize(values, axis=item.axis)
-    if not np.array_equal(back, wanted, equal_nan=True):
-        raise PrecisionError(
-            f"{item.name}: the packed codes of {f} give other values than it rounds to; check it with: "
-            f"precision formats check '{f}'"
-        )
-    return data
+def _folded(model: Any) -> Any:
+    from precision.quantization.folding import fold
+
+    return fold(model).model
 
 
 def to_bytes(packed: Packed, policy: Policy) -> bytes:
     """Return the content of the file."""
     from safetensors.numpy import save
 
-    described = {
-        name: {
-            "format": entry.number_format.name if entry.number_format else None,
-            "shape": entry.shape,
-            "axis": entry.axis,
-            "dtype": entry.dtype,
-        }
-        for name, entry in packed.entries.items()
-    }
+    described = {name: entry.to_json() for name, entry in packed.entries.items()}
     metadata = {
         "precision": version("precision"),
         "policy": json.dumps(policy.to_json()),
         "tensors": json.dumps(described),
     }
+    if packed.folded:
+        metadata["fold_batch_norm"] = "true"
     content: bytes = save(packed.tensors, metadata)
     return content
 
@@ -144,29 +120,39 @@ def read(path: str | Path) -> Packed:
         )
     try:
         described = json.loads(metadata["tensors"])
-        entries = {name: _entry(described[name]) for name in described}
+        entries = {name: Entry.from_json(described[name]) for name in described}
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         raise PrecisionError(f"{path}: the metadata are damaged ({error})") from None
-    if entries.keys() != tensors.keys():
-        odd = min(entries.keys() ^ tensors.keys())
+    names = {part for name, entry in entries.items() for part in entry.names(name)}
+    if names != tensors.keys():
+        odd = min(names ^ tensors.keys())
         raise PrecisionError(f"{path}: the metadata and the tensors disagree about {odd!r}")
-    return Packed(tensors, entries)
+    return Packed(tensors, entries, metadata.get("fold_batch_norm") == "true")
 
 
-def _entry(described: Mapping[str, Any]) -> Entry:
-    shape, axis, text = described["shape"], described["axis"], described["format"]
-    if not all(isinstance(n, int) and n >= 0 for n in shape):
-        raise ValueError(f"shape {shape}")
-    if not isinstance(axis, int) or not -max(len(shape), 1) <= axis < max(len(shape), 1):
-        raise ValueError(f"axis {axis} of shape {shape}")
-    return Entry(None if text is None else parse(text), tuple(shape), axis, str(described["dtype"]))
+def unpack_model(model: Any, packed: Packed, source: str | Path) -> Any:
+    """Return a Keras model with the quantised values of a file.
+
+    It is the model itself, changed in place, or a folded copy where the file was packed from one.
+
+    Args:
+        model: of the architecture that was packed, its batch normalisations folded already or not.
+        source: name of the file, for errors.
+
+    Raises:
+        PrecisionError: as :func:`load_into`.
+    """
+    if packed.folded:
+        model = _folded(model)
+    load_into(model, packed, source)
+    return model
 
 
 def load_into(model: Any, packed: Packed, source: str | Path) -> None:
-    """Give a Keras model the quantised values of a file, bit for bit what ``format.quantize`` returns.
+    """Give a Keras model the quantised values of a file, bit for bit what a quantised network computes with.
 
     Args:
-        model: of the architecture that was packed.
+        model: of the architecture that was packed; of a file with folded normalisations the folded one.
         source: name of the file, for errors.
 
     Raises:
@@ -179,8 +165,9 @@ def load_into(model: Any, packed: Packed, source: str | Path) -> None:
     missing, extra = variables.keys() - packed.entries.keys(), packed.entries.keys() - variables.keys()
     if missing or extra:
         which = f"lacks {min(missing)!r}" if missing else f"has {min(extra)!r}, which the model lacks"
-        raise PrecisionError(f"{source}: the file {which}; it was packed from another model")
-    values = {name: _values(f"{source}: {name}", variables[name], packed, name) for name in variables}
+        folded = ", one whose batch normalisations are folded" if packed.folded else ""
+        raise PrecisionError(f"{source}: the file {which}; it was packed from another model{folded}")
+    values = {name: _values(source, variables[name], packed, name) for name in variables}
     for name, variable in variables.items():
         variable.assign(values[name])
         held = keras.ops.convert_to_numpy(keras.ops.cast(variable, "float32"))
@@ -191,8 +178,8 @@ def load_into(model: Any, packed: Packed, source: str | Path) -> None:
             )
 
 
-def _values(place: str, variable: Any, packed: Packed, name: str) -> np.ndarray:
-    entry, tensor = packed.entries[name], packed.tensors[name]
+def _values(source: str | Path, variable: Any, packed: Packed, name: str) -> np.ndarray:
+    entry, place = packed.entries[name], f"{source}: {name}"
     if entry.shape != tuple(variable.shape):
         raise PrecisionError(
             f"{place}: the file has shape {entry.shape}, but the model's variable {tuple(variable.shape)}"
@@ -201,17 +188,4 @@ def _values(place: str, variable: Any, packed: Packed, name: str) -> np.ndarray:
         raise PrecisionError(
             f"{place}: packed from a variable of {entry.dtype}, but the model's is {variable.dtype}"
         )
-    if entry.number_format is None:
-        if tensor.shape != entry.shape:
-            raise PrecisionError(
-                f"{place}: the tensor has shape {tensor.shape}, but should have {entry.shape}"
-            )
-        return tensor
-    if tensor.dtype != np.uint8 or tensor.ndim != 1:
-        raise PrecisionError(
-            f"{place}: codes are a row of bytes, but got {tensor.dtype} of shape {tensor.shape}"
-        )
-    try:
-        return entry.number_format.unpack(tensor.tobytes(), entry.shape, axis=entry.axis)
-    except PrecisionError as error:
-        raise PrecisionError(f"{place}: {error}") from None
+    return decode(name, entry, packed.tensors, f"{source}: ")

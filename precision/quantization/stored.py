@@ -64,17 +64,17 @@ class Stored:
         """Number of scales beside the format: none, one, or one for each channel."""
         if self.setting is None or not self.setting.scaled:
             return 0
-        return int(self.variable.shape[self.axis]) if self.setting.per_channel else 1
+        shape = tuple(self.variable.shape)
+        return int(shape[self.axis]) if self.setting.per_channel and shape else 1
 
     @property
     def scale_bytes(self) -> int:
-        """Bytes of the scales, float32 or the exponent of a power of two, and of the zero points."""
+        """Bytes of the scales, float32 or the exponent of a power of two, and of the packed zero points."""
         if self.setting is None or not self.scales:
             return 0
-        each = 4 if self.setting.scaling.kind == "real" else 1
-        if self.setting.scaling.zero_point:
-            each += math.ceil(self.setting.number_format.bits / 8)
-        return each * self.scales
+        scaling = self.setting.scaling
+        zero_points = self.setting.number_format.packed_bytes((self.scales,)) if scaling.zero_point else 0
+        return (4 if scaling.kind == "real" else 1) * self.scales + zero_points
 
     @property
     def bits(self) -> float:

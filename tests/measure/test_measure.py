@@ -19,6 +19,19 @@ def test_weights_are_counted_in_their_own_bits():
     assert memory.bits == pytest.approx((6 * kernels + 16 * biases) / 101_770)
 
 
+def test_scales_and_zero_points_are_counted():
+    model = architectures.build("mlp")
+    affine = {"format": "int(4)", "scaling": "real", "per": "channel", "zero_point": True}
+    memory = weight_memory(model, parse_policy({"weights": affine, "biases": "fixed(8,auto)"}))
+    # A float32 and a 4-bit code for each of 128 and of 10 channels; two biases with a byte each.
+    bits = 4 * (784 * 128 + 1280) + (32 + 4) * (128 + 10) + 8 * 138 + 2 * 8
+    assert memory.bytes == bits / 8 and memory.bits == pytest.approx(bits / 101_770)
+    power = {**affine, "scaling": "pow2", "zero_point": False}
+    assert (
+        weight_memory(model, parse_policy({"weights": power})).bytes == (784 * 128 + 1280) / 2 + 138 + 4 * 138
+    )
+
+
 def test_statistics_stay_float32():
     model = architectures.build("resnet", depth=8)
     memory = weight_memory(model, parse_policy("fixed(8,4)"))
