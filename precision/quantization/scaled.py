@@ -94,7 +94,9 @@ class ScaledProgram(Program):
 
     def _placed(self, x: Any, axis: int) -> ScaledProgram:
         rank = len(x.shape)
-        return replace(self, behind=rank - 1 - axis % rank) if self.channels else self
+        if not self.channels or rank == 0:  # a single number is a channel of its own
+            return replace(self, channels=False)
+        return replace(self, behind=rank - 1 - axis % rank)
 
 
 def inside(program: Program, x: Any, upstream: Any, parameters: Any, axis: int) -> Any:
