@@ -1,8 +1,9 @@
 """The scaled kernel: y = s * Q(x / s), around the program of any format without shared scales.
 
 x / s is computed as x times the float32 reciprocal of s, and a zero point z moves the limits of Q instead of
-adding to x: y = s * clip(rint(x / s), low - z, high - z). This is the order of ONNX QuantizeLinear (round,
-then add the zero point) and of the fake quantisation of PyTorch, to the last bit, and x = 0 stays 0.
+adding to x: y = s * clip(rint(x / s), low - z, high - z). This is the fake quantisation of PyTorch to the
+last bit, and x = 0 stays 0. ONNX QuantizeLinear has the same order (round, then add the zero point), but
+divides: where x / s is a tie to within a rounding error, its code may differ by one.
 
 Its numbers are [low, high, element numbers, reciprocals, scales, zero points], each of the last three with
 one entry for each channel (one in all for a whole tensor); low and high are the widest range.
@@ -24,7 +25,8 @@ from precision.quantization.settings import Setting
 
 HEAD = 2  # low, high
 _LIMITS = (0, 1, 6, 7, 8, 9)  # of the numbers of a lattice: what a zero point moves
-_LEAST = np.float32(2.0**-100)  # scale, so that its reciprocal is a normal number
+_LEAST = np.float32(2.0**-100)  # scale, so that whatever it is computed from is a normal number
+_MOST = np.float32(2.0**126)  # so that its reciprocal is one
 _MANTISSA = np.int32(0x007FFFFF)
 _EXPONENT = np.int32(0x7F800000)
 
@@ -144,7 +146,11 @@ class Range:
         scale = width * unit
         if self.kind == "pow2":  # the next power of two: a mantissa above 0 carries into the exponent
             scale = xp.view((xp.view(scale, "int32") + _MANTISSA) & _EXPONENT, "float32")
-        scale = xp.where(scale == 0, np.float32(1), xp.maximum(scale, _LEAST))
+        # Compilers flush a product below the normal numbers to zero: the width says whether there is a range.
+        scale = xp.where(width == 0, np.float32(1), xp.minimum(xp.maximum(scale, _LEAST), _MOST))
+        # What is not finite shows in the whole tensor, instead of vanishing from a format without NaN.
+        finite = (low > np.float32(-np.inf)) & (high < np.float32(np.inf))
+        scale = xp.where(finite, scale, np.float32(np.nan))
         reciprocal = np.float32(1) / scale
         zero = scale * np.float32(0)
         if self.zero_point:
@@ -209,7 +215,7 @@ def numbers_for(setting: Setting, low: np.ndarray, high: np.ndarray) -> np.ndarr
 
 
 def rounded(setting: Setting, values: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """Return ``values``, float32 of shape (channels, n), rounded to nearest under the range of each channel."""
+    """Return ``values``, float32 (channels, n), rounded to nearest under the range of each channel."""
     nearest = replace(setting, rounding="nearest", scaling=replace(setting.scaling, per="channel"))
     program, _ = program_of(nearest)
     return program.array(np.float32(values), numbers_for(nearest, low, high), axis=0)
