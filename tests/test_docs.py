@@ -59,7 +59,8 @@ def test_the_fragments_of_the_grid_page(tmp_path):
 def test_the_policies_of_the_policies_page(tmp_path):
     fragment = re.search(r"```yaml\n(policies:.*?)```", (ROOT / "docs" / "policies.md").read_text(), re.S)[1]
     path = tmp_path / "grid.yaml"
-    path.write_text(f"name: x\ndatasets: digits\narchitectures: lenet\nreport: {{baseline: half}}\n{fragment}")
+    rest = "name: x\ndatasets: digits\narchitectures: lenet\nreport: {baseline: half}\n"
+    path.write_text(rest + fragment)
     assert len(expand(*load_grid(path))) == 2
 
 
