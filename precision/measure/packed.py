@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from precision.quantization import Policy
 from precision.quantization.points import rounds_output
@@ -44,6 +47,27 @@ def weight_memory(model: Any, policy: Policy) -> WeightMemory:
         float32_bytes=parameters * FLOAT32_BITS // 8,
         bits=sum(item.bits for item in stored) / parameters if parameters else float("nan"),
     )
+
+
+def variable_memory(model: Any) -> WeightMemory:
+    """Count the values that a network really holds, each in the bits of its variable's own type.
+
+    Of a network whose variables are float16 the statistics of a normalisation are float16 too; of one that
+    only computes in 16 bits every variable is float32. Seeds of dropout do not count.
+    """
+    sizes = [(math.prod(v.shape), _dtype_bits(v.dtype)) for layer in model.layers for v in layer.weights]
+    parameters = sum(count for count, _ in sizes)
+    total = sum(count * bits for count, bits in sizes)
+    return WeightMemory(
+        parameters=parameters,
+        bytes=total // 8,
+        float32_bytes=parameters * FLOAT32_BITS // 8,
+        bits=total / parameters if parameters else float("nan"),
+    )
+
+
+def _dtype_bits(name: str) -> int:
+    return 16 if name == "bfloat16" else 8 * np.dtype(name).itemsize  # NumPy does not know bfloat16
 
 
 def activation_bits(model: Any, policy: Policy) -> float:

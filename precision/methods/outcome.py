@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # training.py imports Keras
@@ -16,9 +16,11 @@ class Outcome:
     Attributes:
         network: the same network without any rounding, on which its variables are counted.
         timing: ``native`` when the computer's own arithmetic ran, ``emulated`` when a format was imitated.
+        facts: what the method decided by itself, by name, for the record of the trial.
     """
 
     model: Any
     network: Any
     trained: Trained | None
     timing: str
+    facts: dict[str, str] = field(default_factory=dict)

@@ -41,7 +41,12 @@ def run_trial(trial: Trial, bench: Workbench) -> TrialResult:
         "train_images": len(dataset.x_train),
         "test_images": len(dataset.x_test),
     }
-    result.facts = {"dataset_title": dataset.title, "timing": outcome.timing, "data_digest": dataset.digest()}
+    result.facts = {
+        "dataset_title": dataset.title,
+        "timing": outcome.timing,
+        "data_digest": dataset.digest(),
+        **outcome.facts,
+    }
     return result
 
 
@@ -57,10 +62,11 @@ def _training_times(outcome: Outcome) -> dict[str, float]:
 
 
 def _sizes(trial: Trial, outcome: Outcome) -> dict[str, Any]:
-    from precision.measure.packed import activation_bits, weight_memory
+    from precision.measure.packed import activation_bits, variable_memory, weight_memory
 
     policy = Policy.from_json(trial.policy)
-    memory = weight_memory(outcome.network, policy)
+    native = outcome.timing == "native"
+    memory = variable_memory(outcome.network) if native else weight_memory(outcome.network, policy)
     return {
         "parameters": memory.parameters,
         "weight_bits": memory.bits,
