@@ -79,6 +79,7 @@ def apply(
         settings = {s: v.to_json() for s, v in found.get(layer.name, {}).items() if s != "optimizer_state"}
         if not settings:
             return copy
+        _check_arguments(layer)
         return Quantized(
             copy,
             settings,
@@ -93,13 +94,33 @@ def apply(
 
 
 def _copied(layer: Any) -> Any:
+    """Return a copy of a layer, new variables included."""
     try:
-        return layer.__class__.from_config(layer.get_config())
+        copy = layer.__class__.from_config(layer.get_config())
+        reason = "" if copy.name == layer.name else f"its copy is called {copy.name!r}"
     except Exception as error:  # whatever the class of a user raises
+        reason = str(error)
+    if reason:
         raise PrecisionError(
-            f"layer {layer.name!r} ({type(layer).__name__}) cannot be copied and so not be rounded: {error}; "
-            "give its class a get_config that returns the arguments of its __init__"
-        ) from error
+            f"layer {layer.name!r} ({type(layer).__name__}) cannot be copied to be rounded "
+            f"({reason}); give its class a get_config with the name and all other arguments of __init__"
+        )
+    return copy
+
+
+def _check_arguments(layer: Any) -> None:
+    """Refuse to wrap a layer that is called with several tensors, not with one or a list."""
+    for node in layer._inbound_nodes:
+        tensors = [
+            argument
+            for argument in (*node.arguments.args[1:], *node.arguments.kwargs.values())
+            if any(keras.backend.is_keras_tensor(part) for part in keras.tree.flatten(argument))
+        ]
+        if tensors:
+            raise PrecisionError(
+                f"layer {layer.name!r} ({type(layer).__name__}) is called with several tensors and cannot be "
+                f"rounded; leave it as it is: layers: {{{layer.name}: float32}}"
+            )
 
 
 def assign(

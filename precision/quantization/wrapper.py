@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 
+from precision.errors import PrecisionError
 from precision.quantization.accumulator import Accumulator
 from precision.quantization.points import channel_axis, contraction_axis
 from precision.quantization.policy import parse_policy
@@ -59,9 +60,22 @@ class Quantized(keras.layers.Wrapper):
             if self._add(site, slot, variable.shape[axis] if len(variable.shape) else 1, weight=True):
                 self._sites.append((variable, axis, site))
         if self.hands_on:
-            self._add("activations", "activations", _channels(self.layer.compute_output_shape(input_shape)))
+            self._add("activations", "activations", self._output_channels(input_shape))
         if "inputs" in self.settings:
             self._add("inputs", "inputs", _channels(input_shape))
+
+    def _output_channels(self, input_shape: Any) -> int:
+        """Return the channels of the output, where each of them has a scale."""
+        setting = self._setting("activations")
+        if setting is None or not setting.per_channel:
+            return 1
+        try:
+            return _channels(self.layer.compute_output_shape(input_shape))
+        except NotImplementedError:
+            raise PrecisionError(
+                f"layer {self.name!r} ({type(self.layer).__name__}) does not tell how many channels it has; "
+                "give its class a compute_output_shape, or take one scale per tensor"
+            ) from None
 
     def slot_of(self, site: str) -> str:
         """Return the slot of a quantizer."""

@@ -191,3 +191,62 @@ def test_what_cannot_be_wrapped_is_refused():
 
     with pytest.raises(PrecisionError, match="functional and sequential"):
         apply(Own(), parse_policy("float16"))
+
+
+class Doubled(keras.layers.Layer):
+    """A user's layer with one inside, which says neither its arguments nor its shape."""
+
+    def __init__(self, units, **options):
+        super().__init__(**options)
+        self.dense = layers.Dense(units)
+
+    def build(self, shape):
+        self.dense.build(shape)
+
+    def call(self, x):
+        return 2 * self.dense(x)
+
+
+class Described(Doubled):
+    def get_config(self):
+        return {**super().get_config(), "units": self.dense.units, "name": self.name}
+
+
+def attention(inputs):
+    return layers.MultiHeadAttention(1, 2, name="attention")(inputs, inputs)
+
+
+@pytest.mark.parametrize(
+    ("make", "policy", "message"),
+    [
+        (Doubled(2, name="own"), "fixed(8,4)", "layer 'own' \\(Doubled\\) cannot be copied.*get_config"),
+        (
+            Described(2, name="own"),
+            {"activations": {"format": "int(8)", "scaling": "real", "per": "channel", "dynamic": True}},
+            "layer 'own' \\(Described\\) does not tell how many channels.*compute_output_shape",
+        ),
+        (attention, "fixed(8,4)", "layer 'attention'.*several tensors.*attention: float32"),
+    ],
+)
+def test_a_layer_that_cannot_be_rounded_is_named_with_what_to_do(make, policy, message):
+    inputs = keras.Input((4, 3))
+    model = keras.Model(inputs, make(inputs))
+    with pytest.raises(PrecisionError, match=message):
+        apply(model, parse_policy(policy))
+
+
+def test_layers_of_users_and_recurrent_ones_are_rounded():
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((4, 3))
+    x = layers.Bidirectional(layers.GRU(3, return_sequences=True), name="both")(
+        Described(3, name="own")(inputs)
+    )
+    model = keras.Model(inputs, layers.LSTM(2, name="last")(attention(x)))
+    policy = {
+        "weights": {"format": "int(8)", "scaling": "real", "per": "channel"},
+        "activations": {"format": "int(8)", "scaling": "real", "dynamic": True},
+        "layers": {"attention": "float32"},
+    }
+    x = np.random.default_rng(0).random((5, 4, 3)).astype(np.float32)
+    plain, rounded = (m.predict_on_batch(x) for m in (model, apply(model, parse_policy(policy))))
+    assert 0 < np.abs(rounded - plain).max() < 0.03 * np.abs(plain).max()
