@@ -93,13 +93,14 @@ def nearest(setting: Setting, values: np.ndarray, axis: int = -1) -> np.ndarray:
     Args:
         axis: along which blocks with a shared scale run, or the axis of channels.
     """
-    setting = replace(setting, rounding="nearest")
+    values, setting = np.asarray(values, np.float32), replace(setting, rounding="nearest")
     program, numbers = program_of(setting)
     if setting.scaled:
-        rows = np.moveaxis(values, axis, 0) if setting.per_channel else values
-        rows = rows.reshape(len(rows) if setting.per_channel else 1, -1)
+        channels = setting.per_channel and values.ndim > 0
+        rows = np.moveaxis(values, axis, 0) if channels else values
+        rows = rows.reshape(len(rows) if channels else 1, -1)
         numbers = numbers_for(setting, rows.min(1), rows.max(1))
-    return np.asarray(program.array(np.asarray(values, np.float32), numbers, axis=axis))
+    return np.asarray(program.array(values, numbers, axis=axis))
 
 
 def keep(optimizer: Any, model: Any, found: list[Place], seed: int, *, master_copy: bool = False) -> Any:
@@ -144,7 +145,7 @@ class Keeper:
                 _Owner(optimizer),
                 f"kept_{number}_{part}",
                 setting,
-                channels=variable.shape[axis] if variable.shape else 1,
+                channels=variable.shape[axis] if len(variable.shape) else 1,
                 weight=part == 0,
                 backward=_MOVING,
             )

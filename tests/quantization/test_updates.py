@@ -237,6 +237,29 @@ def test_blocks_lie_along_the_axis_that_is_summed_over():
         assert (parse(text).quantize(x, axis=-1) != value).any()
 
 
+class Gain(keras.layers.Layer):
+    """Multiplies by one number, which is a variable without axes."""
+
+    def build(self, shape):
+        self.gain = self.add_weight(shape=(), initializer=keras.initializers.Constant(0.3), name="gain")
+
+    def call(self, x):
+        return x * self.gain
+
+
+@pytest.mark.parametrize("per", ["tensor", "channel"])
+def test_a_variable_may_be_a_single_number(per):
+    x = keras.Input((4,))
+    model = keras.Model(x, Gain(name="gain")(x))
+    state = {"format": "fixed(3,auto)", "dynamic": True}
+    policy = {"weights": {"format": "fixed(3,auto)", "per": per}, "optimizer_state": state}
+    optimizer = kept(model, policy, keras.optimizers.SGD(1.0, momentum=0.5))
+    assert float(model.trainable_variables[0]) == 0.25  # 0.3 in steps of 1 / 8
+    apply(optimizer, model, [np.float32(-0.3)])
+    assert float(model.trainable_variables[0]) == 0.5  # 0.55 in steps of 1 / 4
+    assert float(states(optimizer)[0]) == 0.25
+
+
 def test_an_overflow_under_a_dynamic_loss_scale_leaves_everything_as_it_was():
     model = network()
     policy = {**FIXED, "rounding": "stochastic"}
