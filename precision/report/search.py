@@ -61,7 +61,7 @@ def write_search(
         cost=COSTS[objective],
         method=method,
         images=" or ".join(count(value) for value in frame["images"].unique()),
-        seeds=" or ".join(f"{n} seed{'s' * (n > 1)}" for n in frame["seeds"].unique()),
+        seeds=" or ".join(f"{n} seed{'s' if n > 1 else ''}" for n in frame["seeds"].unique()),
     )
     parts = [f"# {escape(name)}: search", about]
     for number, one in enumerate(found, 1):
