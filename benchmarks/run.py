@@ -18,7 +18,16 @@ sys.path.insert(0, str(Path(__file__).parent))
 from tabulate import tabulate
 from timing import HEADER
 
-BENCHMARKS = ("startup", "quantizer", "formats", "training_step", "policies", "format_change", "accumulators")
+BENCHMARKS = (
+    "startup",
+    "quantizer",
+    "formats",
+    "training_step",
+    "policies",
+    "format_change",
+    "accumulators",
+    "native",
+)
 MARK = "<!-- the table below is written by run.py --record -->"
 
 

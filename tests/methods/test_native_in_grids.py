@@ -1,5 +1,8 @@
 """The native method as a user meets it: in a grid file, and in the report of a run."""
 
+import re
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
@@ -48,6 +51,14 @@ def test_a_policy_that_is_no_type_of_the_computer_is_told_with_its_line(tmp_path
 def test_wrong_options(tmp_path, option, message):
     with pytest.raises(PrecisionError, match=message):
         cells(tmp_path, GRID.replace("methods: [ptq, native,", f"methods: [{{name: native, {option}}},"))
+
+
+def test_the_fragment_of_the_documentation(tmp_path):
+    page = (Path(__file__).parents[2] / "docs" / "methods.md").read_text().split("## native")[1]
+    fragment = re.search(r"```yaml\n(.*?)```", page, re.S)[1]
+    found = cells(tmp_path, "name: x\ndatasets: digits\narchitectures: lenet\n" + fragment)
+    assert {cell.method for cell in found} == {"native", "native mixed", "native cast"}
+    assert len(found) == 9
 
 
 def test_a_baseline_is_trained_only_where_it_is_needed(tmp_path):
