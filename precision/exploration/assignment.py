@@ -183,11 +183,11 @@ class Assignments:
 
 
 def _check_alike(policies: Mapping[str, Policy]) -> None:
-    (first, one), *others = policies.items()
-    for label, policy in others:
-        for name in _WHOLE:
-            if name == "images" and not (one.calibrated and policy.calibrated):
-                continue
+    for name in _WHOLE:
+        # The images of calibration matter where there is one.
+        about = [(label, p) for label, p in policies.items() if name != "images" or p.calibrated]
+        for label, policy in about[1:]:
+            first, one = about[0]
             a, b = getattr(one, name), getattr(policy, name)
             if a != b:
                 key = "calibration images" if name == "images" else name

@@ -25,16 +25,17 @@ class Power:
     def add(self, exact: Any, changed: Any) -> None:
         """Take in two arrays of one shape: the signal, and what became of it."""
         exact = np.asarray(exact, np.float64)
-        self.signal += float(np.sum(exact * exact))
-        self.noise += float(np.sum((exact - np.asarray(changed, np.float64)) ** 2))
+        with np.errstate(invalid="ignore"):
+            self.signal += float(np.sum(exact * exact))
+            self.noise += float(np.sum((exact - np.asarray(changed, np.float64)) ** 2))
 
     @property
     def decibels(self) -> float:
-        """The ratio; infinite without noise, minus infinite without a signal, NaN where the noise is."""
+        """The ratio: infinite without noise, minus infinite without a signal, NaN where a value was none."""
+        if not math.isfinite(self.signal + self.noise):
+            return math.nan
         if self.noise == 0:
             return math.inf
-        if math.isnan(self.noise) or math.isnan(self.signal) or math.isinf(self.signal):
-            return math.nan
         return 10 * math.log10(self.signal / self.noise) if self.signal > 0 else -math.inf
 
 

@@ -9,7 +9,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib import colormaps
-from matplotlib.colors import LinearSegmentedColormap, SymLogNorm
+from matplotlib.colors import SymLogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
@@ -32,8 +32,7 @@ def heat_map(losses: pd.DataFrame, title: str) -> Figure:
     values = losses.to_numpy(dtype="float64")
     known = values[np.isfinite(values)]
     top = max(1.0, float(known.max())) if known.size else 1.0
-    colours = LinearSegmentedColormap.from_list("loss", colormaps["YlOrRd"](np.linspace(0, 1, 256)))
-    colours.set_bad(_MISSING)
+    colours = colormaps["YlOrRd"].with_extremes(bad=_MISSING)
     norm = SymLogNorm(linthresh=LINEAR, linscale=0.5, vmin=0.0, vmax=top)
     names = [label(name) for name in losses.columns]
     turned = max(map(len, names)) > 6
