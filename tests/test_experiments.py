@@ -23,7 +23,9 @@ def test_is_valid(path):
 
 def reduced(grid):
     """The same grid on a few digits, with one seed, thin networks and one epoch."""
-    grid["datasets"] = [{"name": "digits", "train_size": 60, "test_size": 20}]
+    labels = [d.get("label", d["name"]) if isinstance(d, dict) else d for d in grid["datasets"]]
+    small = {"name": "digits", "train_size": 60, "test_size": 20}
+    grid["datasets"] = [{**small, "label": label} for label in labels]  # one trial under several labels
     grid["seeds"] = [0]
     for policy in grid["policies"].values():
         if isinstance(policy, dict):
