@@ -43,7 +43,7 @@ def test_each_row_is_a_network_with_one_slot_rounded(folder):
         if row.seed == 1 and row.slot not in ("weights", "inputs"):
             continue
         setting = grid.policies["int2"].slots[row.slot]
-        alone = Policy(layers=((row.layer, {row.slot: setting}),))
+        alone = Policy(layers=((row.layer, {row.slot: setting}),), images=100)
         expected = evaluate(bench.quantised(trials[row.seed], alone), data.x_test, data.y_test)
         assert (row.accuracy, row.loss) == pytest.approx((expected.accuracy, expected.loss), rel=1e-6), row
         baseline = store.load(trials[row.seed].id).metrics
