@@ -260,7 +260,12 @@ REFUSED = [
     ("qat", {"optimizer_state": "float16"}, {}, "qat updates in float32"),
     ("qat", {"accumulators": "float16"}, {}, "training sums in float32"),
     ("qat", {"weights": "int(8)", "fold_batch_norm": True}, {"start": "scratch"}, "start: baseline"),
-    ("qat", {"weights": "int(8)"}, {"start": "scratch", "freeze_batch_norm": True}, "needs trained statistics"),
+    (
+        "qat",
+        {"weights": "int(8)"},
+        {"start": "scratch", "freeze_batch_norm": True},
+        "needs trained statistics",
+    ),
     ("qat", {"weights": "int(8)"}, {"start": "scratch", "learn_scales": True}, "learned scales"),
 ]
 
