@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from precision.exploration.problem import Assignment, OutOfTrials, Point, Problem, Trail
 
 LEAST_RISE = 1e-9  # nats: a choice that raises the loss by less costs nothing
+MOST_RISE = 1e9  # that of a loss that is no number
 
 
 def greedy(problem: Problem, trail: Trail) -> Point | None:
@@ -55,7 +56,8 @@ def _sensitivities(problem: Problem, trail: Trail, start: Point) -> list[list[fl
     rise = [[0.0] * number for number in problem.choices]
     for unit, choice in _steps(problem, start.assignment):
         loss = trail(_replaced(start.assignment, unit, choice)).score.loss
-        rise[unit][choice] = loss - start.score.loss if math.isfinite(loss) else math.inf
+        more = loss - start.score.loss
+        rise[unit][choice] = more if math.isfinite(more) else MOST_RISE
     return rise
 
 

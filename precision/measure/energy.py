@@ -110,9 +110,7 @@ def _arithmetic(
     """Return the energy of a layer's MACs and biases; of several formats it reads, each in its share."""
     if not cost.macs:
         return 0.0
-    accumulator, products = own.get("accumulators"), None
-    if accumulator is not None:
-        accumulator, products = accumulator.number_format, accumulator.products
+    sums = _format(own, "accumulators")
     # What no memory hands over comes as it left the sums before it: float32.
     shares = reads if sum(values for _, values in reads) else [(None, 1)]
     whole = sum(values for _, values in shares)
@@ -120,7 +118,7 @@ def _arithmetic(
     total = 0.0
     for number_format, values in shares:
         b = operand(number_format)
-        add = add_pj(running_sum(a, b, accumulator or products))
+        add = add_pj(running_sum(a, b, sums))
         total += values / whole * (cost.macs * (multiply_pj(a, b) + add) + cost.biased * add)
     return total
 

@@ -115,7 +115,7 @@ def test_the_parts_are_disjoint_and_always_the_same():
 
 def test_a_tolerance_that_nothing_meets(folder):
     path = folder / "tiny.yaml"
-    path.write_text(path.read_text().replace("  int2:", "  none: {weights: \"fixed(2,9)\"}\n  int2:"))
+    path.write_text(path.read_text().replace("  int2:", '  none: {weights: "fixed(2,9)"}\n  int2:'))
     found = searched(folder, policies=["none"], tolerance=0.0)
     assert found.policy is None and found.uniform == "" and found.units == ()
     assert set(found.checks) == {"float32"}

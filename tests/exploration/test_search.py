@@ -121,6 +121,32 @@ def test_an_exchange_undoes_a_step_that_was_too_greedy():
     assert found.assignment == (1, 1) == everything(made)[0].assignment
 
 
+def test_choices_without_a_finite_loss_are_tried_last():
+    """A choice whose logits overflow has no loss; the others are compared as before."""
+    costs = (4.0, 3.0, 2.0, 1.0)
+
+    def score(a):
+        bad = a[0] == 3 or a[1] >= 2
+        return Score(0.1 if bad else 1.0, float("nan") if bad else 0.1 * sum(a))
+
+    made = Problem((4, 4), score, lambda a: costs[a[0]] + costs[a[1]], 0.5, ((0, 0), (3, 3)))
+    trail = Trail(made)
+    assert greedy(made, trail).assignment == (2, 1)
+
+
+def test_of_two_formats_of_one_size_the_better_one_is_taken():
+    losses = ((0.0, 0.3, 0.1), (0.0, 0.1, 0.3))
+
+    def score(a):
+        loss = losses[0][a[0]] + losses[1][a[1]]
+        return Score(1 - loss / 10, loss)
+
+    made = Problem(
+        (3, 3), score, lambda a: sum(2.0 if c == 0 else 1.0 for c in a), 0.9, ((0, 0), (1, 1), (2, 2))
+    )
+    assert greedy(made, Trail(made)).assignment == (2, 1)
+
+
 @pytest.mark.parametrize("method", [greedy, lambda made, trail: nsga2(made, trail, 0)])
 def test_what_cannot_be_met_is_none(method):
     made, _ = problem(*separable(0), 5, -0.5)
