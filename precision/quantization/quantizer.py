@@ -124,8 +124,7 @@ class Quantizer:
             if self.source == "average":
                 self.low, self.high = (variable(end, (self.channels,)) for end in ("low", "high"))
             if self.source == "learned":
-                ones = {"initializer": "ones", "trainable": True}
-                self.ratio = variable("scale", (self.channels,), **ones)
+                self.ratio = variable("scale", (self.channels,), initializer="ones", trainable=True)
         if gradient is not None:
             self._gradient_kind = kind(gradient)
             self.gradient_parameters = variable("gradient_format", (len(_constants(gradient)),))
@@ -216,35 +215,40 @@ class Quantizer:
         return backend.straight_through(self._program.tensor, x, parameters, words, axis, backward=backward)
 
     def _numbers(self, x: Any, axis: int, training: bool | None) -> Any:
-        parameters = keras.ops.convert_to_tensor(self.parameters)
+        parameters = self._read(self.parameters)
+        if self.setting is None or self.source in ("fixed", "learned"):
+            return parameters
+        numbers = _in_graph(range_of(self.setting))
         if self.source == "dynamic":
-            return _in_graph(range_of(self.setting))(*_extremes(x, axis, self.channels), parameters)
-        if self.source == "average":
-            if training:
-                started = keras.ops.any(keras.ops.not_equal(self.low, self.high))
-                moving = MOMENTUM * keras.ops.cast(started, "float32")  # the first batch is taken as it is
-                for variable, now in zip(
-                    (self.low, self.high), _extremes(x, axis, self.channels), strict=True
-                ):
-                    variable.assign(now + (variable - now) * moving)
-            low, high = (keras.ops.convert_to_tensor(v) for v in (self.low, self.high))
-            return _in_graph(range_of(self.setting))(low, high, parameters)
-        return parameters
+            return numbers(*_extremes(x, axis, self.channels), parameters)
+        if training:
+            started = keras.ops.any(keras.ops.not_equal(self.low, self.high))
+            moving = MOMENTUM * keras.ops.cast(started, "float32")  # the first batch is taken as it is
+            ends = _extremes(x, axis, self.channels)
+            for variable, now in zip((self.low, self.high), ends, strict=True):
+                variable.assign(now + (variable - now) * moving)
+        low, high = (keras.ops.convert_to_tensor(v) for v in (self.low, self.high))
+        return numbers(low, high, parameters)
 
     def _onward(self, axis: int, words: Any) -> Callable[[Any, Any], Any]:
         """Return what rounds a gradient before it is handed on."""
         if self.gradient is None:
             return lambda x, upstream: upstream
-        program, _, source = self._gradient_kind
-        stochastic = parse_rounding(self.gradient.rounding).stochastic
+        gradient, (program, _, source) = self.gradient, self._gradient_kind
+        stochastic = parse_rounding(gradient.rounding).stochastic
+        numbers = self._read(self.gradient_parameters)
 
         def onward(x: Any, upstream: Any) -> Any:
-            parameters = keras.ops.convert_to_tensor(self.gradient_parameters)
+            parameters = numbers
             if source == "dynamic":
-                parameters = _in_graph(range_of(self.gradient))(*_extremes(upstream, axis, 1), parameters)
+                parameters = _in_graph(range_of(gradient))(*_extremes(upstream, axis, 1), numbers)
             return program.tensor(upstream, parameters, words if stochastic else None, axis)
 
         return onward
+
+    def _read(self, variable: Any) -> Any:
+        """Return the value of a variable for the way back too: the gradient of a branch cannot read it."""
+        return keras.ops.convert_to_tensor(variable) if self.enabled is None else keras.ops.copy(variable)
 
 
 def _constants(setting: Setting) -> np.ndarray:
@@ -255,8 +259,8 @@ def _extremes(x: Any, axis: int, channels: int) -> tuple[Any, Any]:
     """Return the least and the largest value of each channel, shape (channels,)."""
     x = keras.ops.stop_gradient(x)
     others = [i for i in range(len(x.shape)) if channels == 1 or i != axis % len(x.shape)]
-    ends = keras.ops.min(x, axis=others), keras.ops.max(x, axis=others)
-    return tuple(keras.ops.reshape(end, (channels,)) for end in ends)  # type: ignore[return-value]
+    low, high = keras.ops.min(x, axis=others), keras.ops.max(x, axis=others)
+    return keras.ops.reshape(low, (channels,)), keras.ops.reshape(high, (channels,))
 
 
 @functools.cache

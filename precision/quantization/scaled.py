@@ -218,7 +218,7 @@ def rounded(setting: Setting, values: np.ndarray, low: np.ndarray, high: np.ndar
     """Return ``values``, float32 (channels, n), rounded to nearest under the range of each channel."""
     nearest = replace(setting, rounding="nearest", scaling=replace(setting.scaling, per="channel"))
     program, _ = program_of(nearest)
-    return program.array(np.float32(values), numbers_for(nearest, low, high), axis=0)
+    return program.array(np.asarray(values, np.float32), numbers_for(nearest, low, high), axis=0)
 
 
 def scale_and_zero(setting: Setting, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
