@@ -1,0 +1,65 @@
+"""What docs/exploration.md shows is right: its commands, its grid, its numbers."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import typer.main
+import yaml
+
+from precision.cli import app
+from precision.exploration.settings import IMAGES, METHODS, NSGA2_TRIALS, OBJECTIVES, Settings
+from precision.grid import expand, load_grid
+from precision.measure.operations import Operand, add_pj, multiply_pj
+
+PAGE = (Path(__file__).parents[2] / "docs" / "exploration.md").read_text()
+COMMANDS = [line for block in re.findall(r"```sh\n(.*?)```", PAGE, re.S) for line in block.splitlines()]
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_the_commands_are_understood(line):
+    program, name, *words = shlex.split(line)
+    command = typer.main.get_command(app).commands[name]
+    assert program == "precision"
+    assert command.make_context(name, words).params["grid"] == Path("my-grid.yaml")
+
+
+def test_every_option_is_described():
+    for name in ("sensitivity", "search"):
+        for parameter in typer.main.get_command(app).commands[name].params:
+            for option in parameter.opts:
+                assert option == "grid" or f"`{option}" in PAGE, option
+
+
+def test_the_defaults():
+    assert Settings().tolerance == 1 and IMAGES == 5000 and NSGA2_TRIALS == 200
+    assert (OBJECTIVES[0], METHODS[0]) == ("memory", "greedy")
+    assert f"| {IMAGES} |" in PAGE and f"`nsga2`: {NSGA2_TRIALS} |" in PAGE
+
+
+def test_the_grid(tmp_path):
+    (fragment,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.S)
+    rest = {"name": "x", "datasets": ["digits"], "architectures": ["lenet", "vgg"]}
+    (tmp_path / "grid.yaml").write_text(yaml.safe_dump(rest) + fragment)
+    assert len(expand(*load_grid(tmp_path / "grid.yaml"))) == 3
+
+
+def test_the_table_of_energies():
+    rows = dict(re.findall(r"\| (addition|multiplication), pJ \|(.*)\|", PAGE))
+    operands = [Operand("integer", 8), Operand("integer", 32), Operand("float", 11), Operand("float", 24)]
+    numbers = {name: [float(cell) for cell in row.split("|")] for name, row in rows.items()}
+    assert numbers["addition"] == pytest.approx([add_pj(o) for o in operands])
+    assert numbers["multiplication"] == pytest.approx([multiply_pj(o, o) for o in operands])
+
+
+def test_the_python():
+    (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.S)
+    lines = code.strip().splitlines()
+    names: dict = {}
+    for line in lines:
+        expression, _, comment = line.partition("  # ")
+        if not comment:
+            exec(line, names)
+            continue
+        assert round(eval(expression, names), 3) == float(comment.split(" ")[0])
