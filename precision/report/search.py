@@ -26,8 +26,8 @@ For each layer with a kernel, and what follows it up to the next kernel, one of 
 that the network loses at most {tolerance} of accuracy against float32, at least {cost}. Method: {method}.
 
 Only training images decide: {images} of them, with the float32 networks of {seeds}. Accuracy on images that a
-network was trained on is near 1 and falls later than on new ones, so the tolerance bounds what is lost on
-known images. Test images were not looked at: run the policy in a grid to learn what it is worth on them.
+network was trained on is higher than on new ones, up to 1, and falls later, so the tolerance bounds what is
+lost on known images. Test images were not looked at: run the policy in a grid to learn what it is worth there.
 
 The energy is a model (45 nm, one memory of 1 MiB, each value fetched once), not a measurement: see
 `precision.measure.energy` for what is in it and what is not."""
@@ -168,7 +168,7 @@ def picojoules(value: float) -> str:
 def _table(frame: pd.DataFrame) -> str:
     """Return the single policies and the front, cheapest first."""
     shown = frame[frame["front"] | (frame["policy"] != "") | frame["chosen"]]
-    header = ["Policy", "Weights", "Modelled energy", "Accuracy", "Lost", "Loss", "Within", "Front"]
+    header = ["Policy", "Weights", "Modelled energy", "Accuracy", "Change", "Loss", "Within", "Front"]
     rows = []
     for row in shown.to_dict("records"):
         name = escape(row["policy"]) if row["policy"] else "mixed"
@@ -178,7 +178,7 @@ def _table(frame: pd.DataFrame) -> str:
                 size(row["weight_bytes"]),
                 picojoules(row["energy_pj"]),
                 percent(row["accuracy"]),
-                f"{row['accuracy_loss']:.2f}",
+                signed(-row["accuracy_loss"] / 100),
                 f"{row['loss']:.4f}",
                 "yes" if row["feasible"] else "no",
                 "yes" if row["front"] else "no",

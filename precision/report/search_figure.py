@@ -32,7 +32,7 @@ def search_figure(rows: pd.DataFrame, objective: str, tolerance: float, title: s
     mixed = rows[rows["policy"] == ""]
     front = rows[rows["front"]].sort_values("cost")
     with mpl.rc_context(STYLE):
-        figure = empty_figure(6.4, 3.9)
+        figure = empty_figure(6.4, 4.1)
         axes = figure.subplots()
         axes.axhline(tolerance, color=COLOURS[1], linewidth=0.9, linestyle="--", zorder=1)
         axes.plot(
@@ -90,17 +90,17 @@ def search_figure(rows: pd.DataFrame, objective: str, tolerance: float, title: s
         axes.set_xlabel(name)
         axes.set_ylabel("accuracy lost on training images\n(percentage points)")
         axes.text(
-            1.0,
+            0.008,
             tolerance,
             f"tolerance {tolerance:g}",
             transform=axes.get_yaxis_transform(),
-            ha="right",
+            ha="left",
             va="bottom",
             fontsize=7.5,
             color=COLOURS[1],
         )
         axes.set_title(label(title), fontweight="bold")
-        axes.legend(loc="upper right", bbox_to_anchor=(1.0, 0.97))
+        figure.legend(loc="outside lower center", ncols=4)
     return figure
 
 

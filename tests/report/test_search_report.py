@@ -93,7 +93,7 @@ def test_the_report(tmp_path):
     lines = [" ".join(line.replace("|", " ").split()) for line in text.splitlines()]
     assert "a int2 100 2,000 5 µJ" in lines
     assert "b int4 50 50 —" in lines
-    assert "**mixed, found** 11.7 KiB 1.2 µJ 98.20 0.80 0.0800 yes yes" in lines
+    assert "**mixed, found** 11.7 KiB 1.2 µJ 98.20 -0.80 0.0800 yes yes" in lines
     assert not any(line.startswith("mixed 17") for line in lines)  # neither on the front nor a single policy
     assert len(pd.read_csv(tmp_path / "search.csv")) == 5
     assert (tmp_path / "search.png").read_bytes().startswith(b"\x89PNG")
