@@ -62,7 +62,7 @@ def sensitivity(
         )
     from precision.report.sensitivity import worst_text, write_sensitivity
 
-    path = write_sensitivity(found.frame, found.name, str(grid), folder, found.left_out)
+    path = write_sensitivity(found.frame, found.name, str(grid), folder, found.left_out, found.environment)
     typer.echo(worst_text(found.frame), nl=False)
     for text in found.left_out:
         typer.echo(f"left out: {text}", err=True)
@@ -123,6 +123,7 @@ def search(
             store=store,
             plugins=plugin or (),
         )
+    from precision.exploration.environment import together
     from precision.report.search import found_text, write_search
 
     path = write_search(
@@ -133,6 +134,7 @@ def search(
         method=settings.method_in_words,
         tolerance=tolerance,
         output=folder,
+        environment=together(one.environment for one in found),
     )
     typer.echo(found_text(found, objective), nl=False)
     typer.echo(f"\nreport: {path}")

@@ -58,6 +58,7 @@ class Found:
             of ``found`` and ``uniform``. Empty when there are no other images.
         check_images: how many those are.
         missing: seeds without a trained float32 network, and why.
+        environment: where and with what it was evaluated.
     """
 
     title: str
@@ -69,3 +70,4 @@ class Found:
     checks: Mapping[str, float]
     check_images: int
     missing: Mapping[int, str]
+    environment: Mapping[str, str]

@@ -116,7 +116,7 @@ class Evaluator:
         key = (seed, policy.fold_batch_norm, policy.images)
         if key not in self._calibrators:
             dataset = self._bench.dataset(self._trials[seed].dataset)
-            images = calibration_images(dataset, policy.images, seed)
+            images = calibration_images(dataset, policy.images_of(len(dataset.x_train)), seed)
             self._calibrators[key] = Calibrator(source, images)
         found: dict[Any, Any] = self._calibrators[key].statistics(wanted)
         return found

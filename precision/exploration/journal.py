@@ -30,11 +30,16 @@ class Journal:
         kind: what the rows are, the name of a folder.
         about: identifies the rows, plain data, of which the hash names the file.
         more: is stored beside it for whoever reads the file.
+
+    Attributes:
+        about: both, as the file has them if it was there before.
+        rows: what was stored and is appended.
     """
 
     def __init__(self, root: Path, kind: str, about: Row, more: Row) -> None:
         name = hashlib.sha256(json.dumps({kind: about}, sort_keys=True).encode()).hexdigest()[:12]
-        self._path, self._about = root / kind / f"{name}.jsonl", {**about, **more}
+        self._path = root / kind / f"{name}.jsonl"
+        self.about: Row = {**about, **more}
         self._lock = filelock.FileLock(root / "locks" / f"{name}.lock")
         self.rows: list[Row] = []
 
@@ -56,7 +61,7 @@ class Journal:
         new = not self._path.exists()
         if new:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-        lines = [{"about": self._about}, row] if new else [row]
+        lines = [{"about": self.about}, row] if new else [row]
         text = "".join(json.dumps(_plain(line), allow_nan=False) + "\n" for line in lines)
         with self._path.open("ab") as stream:  # in one piece: a reader sees a line or none
             stream.write(text.encode())
@@ -85,7 +90,9 @@ class Journal:
                 text = f"{self._path}:{number}: this line cannot be read and is left out ({error})"
                 warnings.warn(text, stacklevel=3)
                 continue
-            if "about" not in row:
+            if "about" in row:
+                self.about = row["about"]
+            else:
                 rows.append({key: _number(value) for key, value in row.items()})
         return rows
 

@@ -15,6 +15,7 @@ from precision.analysis.search import SEARCH_COLUMNS, Found
 from precision.data import Dataset
 from precision.exploration.assignment import Assignments
 from precision.exploration.baselines import Network
+from precision.exploration.environment import environment
 from precision.exploration.evaluator import Evaluator
 from precision.exploration.greedy import greedy
 from precision.exploration.journal import Journal, Row
@@ -68,8 +69,9 @@ class Search:
                 [f for policy in self._network.policies.values() for f in policy.formats()]
             ),
         }
-        trials = [trial.to_json() for trial in self._network.trials.values()]
-        with Journal(self._store.root, "search", about, {"content": trials}) as self._journal:
+        first, *_ = trials = list(self._network.trials.values())
+        more = {"content": [trial.to_json() for trial in trials], "environment": environment(first)}
+        with Journal(self._store.root, "search", about, more) as self._journal:
             self._rows = {row["key"]: row for row in self._journal.rows}
             return self._found(console)
 
@@ -104,6 +106,7 @@ class Search:
             checks=checks,
             check_images=self._counts["checking"],
             missing=self._network.missing,
+            environment=self._journal.about.get("environment", {}) if self._journal else {},
         )
 
     def _watch(self, steps: Steps, float32: Score) -> Callable[[Point], None]:

@@ -19,6 +19,7 @@ from precision.analysis.sensitivity import SENSITIVITY_COLUMNS
 from precision.data import Dataset
 from precision.errors import PrecisionError, unknown
 from precision.exploration.baselines import Network, chosen_policies, networks, trained
+from precision.exploration.environment import environment, together
 from precision.exploration.evaluator import Evaluator
 from precision.exploration.journal import Journal, Row
 from precision.exploration.progress import Steps
@@ -43,12 +44,14 @@ class Sensitivities:
         source: path of the grid file.
         frame: one row per seed, policy, layer and slot, with ``SENSITIVITY_COLUMNS``.
         left_out: sentences on what could not be measured.
+        environment: where and with what it was measured.
     """
 
     name: str
     source: str
     frame: pd.DataFrame
     left_out: tuple[str, ...]
+    environment: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -112,14 +115,14 @@ def sensitivity(
     if not any(plans):
         raise PrecisionError(f"nothing to measure: {'; '.join(left_out) or 'no policy has such a slot'}")
     rows: list[Row] = []
+    environments: list[dict[str, str]] = []
     total = sum(len(plan) * len(network.trials) for network, plan in zip(found, plans, strict=True))
     with Steps(total, console) as steps:
         for network, plan in zip(found, plans, strict=True):
             if plan:
-                rows += _measured(network, plan, bench, results, images, steps)
-    return Sensitivities(
-        parsed.name, str(grid), pd.DataFrame(rows, columns=list(SENSITIVITY_COLUMNS)), tuple(left_out)
-    )
+                rows += _measured(network, plan, bench, results, images, steps, environments)
+    frame = pd.DataFrame(rows, columns=list(SENSITIVITY_COLUMNS))
+    return Sensitivities(parsed.name, str(grid), frame, tuple(left_out), together(environments))
 
 
 def _plan(
@@ -146,7 +149,13 @@ def _plan(
 
 
 def _measured(
-    network: Network, plan: list[_Site], bench: Workbench, store: Store, images: int | None, steps: Steps
+    network: Network,
+    plan: list[_Site],
+    bench: Workbench,
+    store: Store,
+    images: int | None,
+    steps: Steps,
+    environments: list[dict[str, str]],
 ) -> Iterator[Row]:
     """Yield the rows of a network, measuring those that are not stored."""
     dataset = bench.dataset(next(iter(network.trials.values())).dataset)
@@ -166,6 +175,7 @@ def _measured(
                     gain = 100 * (row["accuracy"] - row["baseline_accuracy"])
                     what = f"{label}, {row['slot']} of {row['layer']}"
                     steps.step(f"{network.name} seed {seed} {what}: {gain:+.2f} points")
+                environments.append(journal.about.get("environment", {}))
                 for site in sites:
                     yield _row(network, seed, count, site, known[site.layer, site.slot])
 
@@ -221,7 +231,8 @@ def _rounded(trial: Trial, network: Network, label: str) -> Trial:
 
 def _journal(store: Store, trial: Trial, images: int) -> Journal:
     about = {"version": VERSION, "trial": trial.id, "images": images}
-    return Journal(store.root, "sensitivity", about, {"content": trial.to_json()})
+    more = {"content": trial.to_json(), "environment": environment(trial)}
+    return Journal(store.root, "sensitivity", about, more)
 
 
 def _checked_images(images: int | None, dataset: Dataset) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from tabulate import tabulate
@@ -35,6 +35,11 @@ def table_text(header: Sequence[str], rows: Sequence[Sequence[str]], left: int =
     """
     align = ["left"] * left + ["right"] * (len(header) - left)
     return tabulate(rows, headers=header, tablefmt="pipe", colalign=align, disable_numparse=True)
+
+
+def facts(values: Mapping[str, str]) -> str:
+    """Return names and values as a list in Markdown."""
+    return "\n".join(f"- {escape(name)}: {escape(value)}" for name, value in values.items())
 
 
 def title_of(block: Block, *more: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from precision.analysis.choice import points
 from precision.analysis.search import SEARCH_COLUMNS, Found
 from precision.report.csv import to_csv
 from precision.report.files import png, replace_file
-from precision.report.layout import table_text
+from precision.report.layout import facts, table_text
 from precision.report.text import NONE, count, escape, percent, printable, signed, size
 
 COSTS = {"memory": "weight memory", "energy": "modelled energy"}
@@ -27,7 +27,8 @@ that the network loses at most {tolerance} of accuracy against float32, at least
 
 Only training images decide: {images} of them, with the float32 networks of {seeds}. Accuracy on images that a
 network was trained on is higher than on new ones, up to 1, and falls later, so the tolerance bounds what is
-lost on known images. Test images were not looked at: run the policy in a grid to learn what it is worth there.
+lost on known images. Test images were not looked at: run the policy in a grid to learn what it is worth on
+them.
 
 The energy is a model (45 nm, one memory of 1 MiB, each value fetched once), not a measurement: see
 `precision.measure.energy` for what is in it and what is not."""
@@ -42,6 +43,7 @@ def write_search(
     method: str,
     tolerance: float,
     output: Path,
+    environment: Mapping[str, str],
 ) -> Path:
     """Write search.md, search.csv, policy.yaml and the figures into a folder; return the path of search.md.
 
@@ -52,6 +54,7 @@ def write_search(
         method: in words.
         tolerance: percentage points that may be lost.
         output: an existing folder.
+        environment: where and with what it was evaluated.
     """
     from precision.report.search_figure import search_figure  # matplotlib takes most of a second to import
 
@@ -70,12 +73,12 @@ def write_search(
         replace_file(output / file, png(search_figure(one.frame, objective, tolerance, one.title)))
         parts += [f"## {escape(one.title)}", *_found(one, objective, tolerance)]
         parts += [f"![Cost and accuracy of every evaluated assignment]({file})", _table(one.frame)]
-    parts += ["## How to reproduce", f"```\n{shlex.join(command)}\n```"]
+    parts += ["## How to reproduce", f"```\n{shlex.join(command)}\n```", facts(environment)]
     parts += ["The policies are in [policy.yaml](policy.yaml), all evaluations in [search.csv](search.csv)."]
     replace_file(output / "search.csv", to_csv(frame, SEARCH_COLUMNS).encode())
     replace_file(output / "policy.yaml", policy_yaml(found).encode())
     path = output / "search.md"
-    replace_file(path, ("\n\n".join(parts) + "\n").encode())
+    replace_file(path, ("\n\n".join(filter(None, parts)) + "\n").encode())
     return path
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import re
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -14,7 +15,7 @@ import pandas as pd
 from precision.analysis.sensitivity import NETWORK, SENSITIVITY_COLUMNS, by_layer, pivot_layers, worst
 from precision.report.csv import to_csv
 from precision.report.files import png, replace_file
-from precision.report.layout import table_text
+from precision.report.layout import facts, table_text
 from precision.report.text import NONE, count, escape, percent, printable
 
 SLOTS = ("weights", "biases", "activations", "inputs")
@@ -30,7 +31,12 @@ The test images are looked at here. A format that is chosen by these tables is n
 
 
 def write_sensitivity(
-    frame: pd.DataFrame, name: str, source: str, output: Path, left_out: Sequence[str] = ()
+    frame: pd.DataFrame,
+    name: str,
+    source: str,
+    output: Path,
+    left_out: Sequence[str] = (),
+    environment: Mapping[str, str] = MappingProxyType({}),
 ) -> Path:
     """Write sensitivity.md, sensitivity.csv and heat maps into a folder; return the path of sensitivity.md.
 
@@ -40,6 +46,7 @@ def write_sensitivity(
         source: path of the grid file, for the command that repeats it.
         output: an existing folder.
         left_out: sentences on what could not be measured.
+        environment: where and with what it was measured.
     """
     from precision.report.heat_map import heat_map  # matplotlib takes most of a second to import
 
@@ -60,11 +67,15 @@ def write_sensitivity(
             parts += [f"Accuracy lost, percentage points:\n\n{_table(losses, _points)}"]
             ratios = _ratios(own, slot)
             parts += [f"SQNR of the tensor / of the logits, dB:\n\n{_table(ratios, str)}"]
-    parts += ["## How to reproduce", f"```\nprecision sensitivity {shlex.quote(source)}\n```"]
+    parts += [
+        "## How to reproduce",
+        f"```\nprecision sensitivity {shlex.quote(source)}\n```",
+        facts(environment),
+    ]
     parts += ["The numbers of every seed are in [sensitivity.csv](sensitivity.csv)."]
     replace_file(output / "sensitivity.csv", to_csv(frame, SENSITIVITY_COLUMNS).encode())
     path = output / "sensitivity.md"
-    replace_file(path, ("\n\n".join(parts) + "\n").encode())
+    replace_file(path, ("\n\n".join(filter(None, parts)) + "\n").encode())
     return path
 
 

@@ -47,6 +47,8 @@ def test_any_reader_of_json_can_read_it_and_sees_what_it_is_about(tmp_path):
         raise AssertionError(constant)
 
     assert json.loads(first) == {"about": {"trial": "abc", "note": "more"}}
+    with journal(tmp_path) as again:
+        assert again.about == {"trial": "abc", "note": "more"}
     assert json.loads(second, parse_constant=refuse) == {"loss": {"float": "nan"}}
 
 

@@ -63,6 +63,7 @@ def found(**changes):
         "checks": {"float32": 0.985, "found": 0.975, "uniform": 0.984},
         "check_images": 5000,
         "missing": {},
+        "environment": {},
         **changes,
     }
     return Found(**values)
@@ -77,6 +78,7 @@ def report(tmp_path, *every, objective="memory"):
         method="greedy",
         tolerance=1.0,
         output=tmp_path,
+        environment={"tensorflow": "2.20", "commit": "abc"},
     )
     return path.read_text()
 
@@ -95,6 +97,7 @@ def test_the_report(tmp_path):
     assert "b int4 50 50 —" in lines
     assert "**mixed, found** 11.7 KiB 1.2 µJ 98.20 -0.80 0.0800 yes yes" in lines
     assert not any(line.startswith("mixed 17") for line in lines)  # neither on the front nor a single policy
+    assert "- commit: abc" in lines
     assert len(pd.read_csv(tmp_path / "search.csv")) == 5
     assert (tmp_path / "search.png").read_bytes().startswith(b"\x89PNG")
     assert yaml.safe_load((tmp_path / "policy.yaml").read_text())["policies"]["searched"]

@@ -70,14 +70,16 @@ def test_the_worst_layers_come_first_and_gains_not_at_all():
 
 
 def test_the_report(tmp_path):
-    path = write_sensitivity(frame(LOSSES), "my *grid*", "grids/my grid.yaml", tmp_path, ["resnet: no | fit"])
+    path = write_sensitivity(
+        frame(LOSSES), "my *grid*", "grids/my grid.yaml", tmp_path, ["resnet: no | fit"], {"commit": "abc"}
+    )
     text = path.read_text()
     assert text.startswith("# my \\*grid\\*: sensitivity\n")
     assert "1,000 images, mean of 2 seeds" in text
     assert "98.00 %" in text
     assert "- int4: activations of a 40.50, weights of b 3.50, weights of a 1.00" in text
     assert "- exact: weights of b 0.50" in text
-    assert "resnet: no \\| fit" in text
+    assert "resnet: no \\| fit" in text and "- commit: abc" in text
     rows = [" ".join(line.replace("|", " ").split()) for line in text.splitlines()]
     assert "b 3.50 0.50" in rows and "a 1.00 -0.50" in rows
     assert "b 20.5 / 10.0 ∞ / 10.0" in rows
