@@ -102,7 +102,8 @@ class Workbench:
             return {}
         key = (id(network), repr(trial.dataset), policy.images, trial.seed)
         if key not in self._calibrators:
-            images = calibration_images(self.dataset(trial.dataset), policy.images, trial.seed)
+            dataset = self.dataset(trial.dataset)
+            images = calibration_images(dataset, policy.images_of(len(dataset.x_train)), trial.seed)
             self._calibrators = {key: Calibrator(network, images)}
         values = any(s.scaling.observer in OF_VALUES for _, s in policy.settings() if isinstance(s, Setting))
         found: dict[Any, Any] = self._calibrators[key].statistics(wanted, values=values)

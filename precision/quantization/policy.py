@@ -107,6 +107,10 @@ class Policy:
             if slot in ("activations", "inputs")
         )
 
+    def images_of(self, available: int) -> int:
+        """Return how many training images calibration looks at: all, where the default asks for more."""
+        return min(self.images, available) if self.images == IMAGES else self.images
+
     def for_layer(self, layer: LayerName | str) -> dict[str, Setting | Accumulator]:
         """Return the slots of a layer that are rounded."""
         layer = LayerName(layer) if isinstance(layer, str) else layer
