@@ -56,7 +56,7 @@ def check(policy: Policy, options: dict[str, Any]) -> None:
             )
     if options.get("start", "baseline") == "scratch":
         learn, freeze = options.get("learn_scales", False), options.get("freeze_batch_norm", False)
-        check_scratch(policy, learn_scales=learn, freeze=freeze is True)
+        check_scratch(policy, learn_scales=learn, freeze=int(freeze) == 1)  # true, or the first epoch
 
 
 @METHODS.register("qat")
@@ -131,8 +131,8 @@ def check_scratch(policy: Policy, *, learn_scales: bool = False, freeze: bool = 
         )
     if freeze:
         raise PrecisionError(
-            "freeze_batch_norm needs trained statistics, but the network starts from scratch; name the epoch "
-            "that it begins with, or use start: baseline"
+            "freeze_batch_norm needs trained statistics, but the network starts from scratch; name a later "
+            "epoch, or use start: baseline"
         )
     if learn_scales:
         raise PrecisionError(
@@ -142,8 +142,10 @@ def check_scratch(policy: Policy, *, learn_scales: bool = False, freeze: bool = 
     for slot, setting in policy.settings():
         if not isinstance(setting, Setting) or not setting.calibrated or slot not in _CALIBRATED:
             continue
-        moving = "minmax" if slot in ("weights", "biases") else "moving_average"
-        if setting.scaling.observer != moving:
+        weight = slot in ("weights", "biases")
+        moving = "minmax" if weight else "moving_average"
+        still = weight and setting.scaling.dynamic is False  # the range of an initialisation
+        if setting.scaling.observer != moving or still:
             raise PrecisionError(
                 f"the scale of {slot} is calibrated on a trained network, but this one starts from scratch; "
                 f"use 'observer: {moving}', which follows the training, or 'dynamic: true'"

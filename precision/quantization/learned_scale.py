@@ -54,7 +54,8 @@ def quantize(
 
         return y, gradient
 
-    return rounded(x, keras.ops.convert_to_tensor(quantizer.ratio))
+    # As a tensor: TensorFlow asks of a function that reads a variable for the gradient by that variable.
+    return rounded(x, keras.ops.copy(quantizer.ratio))
 
 
 def step_gradient(program: ScaledProgram, x: Any, y: Any, upstream: Any, numbers: Any, axis: int) -> Any:
