@@ -62,7 +62,10 @@ def sensitivity(
         )
     from precision.report.sensitivity import worst_text, write_sensitivity
 
-    path = write_sensitivity(found.frame, found.name, str(grid), folder, found.left_out, found.environment)
+    command = ["precision", "sensitivity", str(grid), *(f"--slot={word}" for word in slot or ())]
+    command += [f"--policy={word}" for word in policy or ()]
+    command += [] if images is None else [f"--images={images}"]
+    path = write_sensitivity(found.frame, found.name, command, folder, found.left_out, found.environment)
     typer.echo(worst_text(found.frame), nl=False)
     for text in found.left_out:
         typer.echo(f"left out: {text}", err=True)

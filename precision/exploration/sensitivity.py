@@ -41,14 +41,12 @@ class Sensitivities:
 
     Attributes:
         name: of the grid.
-        source: path of the grid file.
         frame: one row per seed, policy, layer and slot, with ``SENSITIVITY_COLUMNS``.
         left_out: sentences on what could not be measured.
         environment: where and with what it was measured.
     """
 
     name: str
-    source: str
     frame: pd.DataFrame
     left_out: tuple[str, ...]
     environment: dict[str, str]
@@ -122,7 +120,7 @@ def sensitivity(
             if plan:
                 rows += _measured(network, plan, bench, results, images, steps, environments)
     frame = pd.DataFrame(rows, columns=list(SENSITIVITY_COLUMNS))
-    return Sensitivities(parsed.name, str(grid), frame, tuple(left_out), together(environments))
+    return Sensitivities(parsed.name, frame, tuple(left_out), together(environments))
 
 
 def _plan(

@@ -33,7 +33,7 @@ The test images are looked at here. A format that is chosen by these tables is n
 def write_sensitivity(
     frame: pd.DataFrame,
     name: str,
-    source: str,
+    command: Sequence[str],
     output: Path,
     left_out: Sequence[str] = (),
     environment: Mapping[str, str] = MappingProxyType({}),
@@ -43,7 +43,7 @@ def write_sensitivity(
     Args:
         frame: rows with ``SENSITIVITY_COLUMNS``.
         name: of the grid.
-        source: path of the grid file, for the command that repeats it.
+        command: the words of the command that repeats it.
         output: an existing folder.
         left_out: sentences on what could not be measured.
         environment: where and with what it was measured.
@@ -69,7 +69,7 @@ def write_sensitivity(
             parts += [f"SQNR of the tensor / of the logits, dB:\n\n{_table(ratios, str)}"]
     parts += [
         "## How to reproduce",
-        f"```\nprecision sensitivity {shlex.quote(source)}\n```",
+        f"```\n{shlex.join(command)}\n```",
         facts(environment),
     ]
     parts += ["The numbers of every seed are in [sensitivity.csv](sensitivity.csv)."]

@@ -78,6 +78,8 @@ def test_an_interrupted_sensitivity_goes_on_where_it_was(folder):
         "digits_mlp_weights.png",
         "digits_mlp_activations.png",
     }
+    said = "precision sensitivity tiny.yaml --slot=weights --slot=activations --policy=int2"
+    assert said in (out / "sensitivity.md").read_text()
     shutil.rmtree(rows)
     whole = sensitivity(
         folder / "tiny.yaml",

@@ -71,7 +71,12 @@ def test_the_worst_layers_come_first_and_gains_not_at_all():
 
 def test_the_report(tmp_path):
     path = write_sensitivity(
-        frame(LOSSES), "my *grid*", "grids/my grid.yaml", tmp_path, ["resnet: no | fit"], {"commit": "abc"}
+        frame(LOSSES),
+        "my *grid*",
+        ["precision", "sensitivity", "my grid.yaml", "--images=9"],
+        tmp_path,
+        ["resnet: no | fit"],
+        {"commit": "abc"},
     )
     text = path.read_text()
     assert text.startswith("# my \\*grid\\*: sensitivity\n")
@@ -83,7 +88,7 @@ def test_the_report(tmp_path):
     rows = [" ".join(line.replace("|", " ").split()) for line in text.splitlines()]
     assert "b 3.50 0.50" in rows and "a 1.00 -0.50" in rows
     assert "b 20.5 / 10.0 ∞ / 10.0" in rows
-    assert "precision sensitivity 'grids/my grid.yaml'" in text
+    assert "precision sensitivity 'my grid.yaml' --images=9" in text
     assert text.index("### Weights") < text.index("### Activations")
     for slot in ("weights", "activations"):
         file = f"mnist_lenet_{slot}.png"
@@ -97,7 +102,7 @@ def test_the_report(tmp_path):
 def test_equal_rows_give_equal_bytes(tmp_path):
     def content(folder):
         folder.mkdir()
-        write_sensitivity(frame(LOSSES), "x", "x.yaml", folder)
+        write_sensitivity(frame(LOSSES), "x", ["precision"], folder)
         return {file.name: file.read_bytes() for file in folder.iterdir()}
 
     assert content(tmp_path / "a") == content(tmp_path / "b")
@@ -105,7 +110,7 @@ def test_equal_rows_give_equal_bytes(tmp_path):
 
 def test_labels_that_make_one_file_name(tmp_path):
     both = pd.concat([frame(LOSSES, architecture="a b"), frame(LOSSES, architecture="a/b")])
-    write_sensitivity(both, "x", "x.yaml", tmp_path)
+    write_sensitivity(both, "x", ["precision"], tmp_path)
     assert len(list(tmp_path.glob("*.png"))) == 4
 
 
