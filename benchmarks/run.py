@@ -28,7 +28,7 @@ BENCHMARKS = (
     "accumulators",
     "native",
 )
-MARK = "<!-- the table below is written by run.py --record -->"
+MARK = "<!-- the tables below are written by run.py --record -->"
 
 
 def main() -> int:
@@ -38,25 +38,31 @@ def main() -> int:
     if unknown:
         print(f"unknown benchmark {unknown[0]!r}; known: {', '.join(BENCHMARKS)}", file=sys.stderr)
         return 2
-    rows = [row for name in chosen for row in importlib.import_module(name).rows()]
-    table = tabulate([row.cells() for row in rows], headers=HEADER, tablefmt="pipe", disable_numparse=True)
-    print(table)
-    if "--record" in words:
-        record(table)
-    return 0 if all(row.holds for row in rows) else 1
+    kept = True
+    for name in chosen:
+        rows = importlib.import_module(name).rows()
+        kept &= all(row.holds for row in rows)
+        table = tabulate([r.cells() for r in rows], headers=HEADER, tablefmt="pipe", disable_numparse=True)
+        print(f"{name}\n\n{table}\n", flush=True)
+        if "--record" in words:
+            record(name, table)
+    return 0 if kept else 1
 
 
-def record(table: str) -> None:
-    from precision.grid.provenance import provenance
+def record(name: str, table: str) -> None:
+    """Write the table of one benchmark in the place of its former one; the others stay as they are."""
+    from precision.grid.provenance import environment
 
-    where = provenance()
+    where = environment()
     facts = ", ".join(f"{key} {where[key]}" for key in ("python", "tensorflow", "keras", "numpy"))
     readme = Path(__file__).parent / "README.md"
-    text = readme.read_text().split(MARK)[0]
-    readme.write_text(
-        f"{text}{MARK}\n\n{where['machine']}, {where['memory']}, {facts}; commit {where['commit']}.\n\n"
-        f"{table}\n"
+    text, _, recorded = readme.read_text().partition(MARK)
+    sections = dict(part.split("\n", 1) for part in recorded.split("\n### ")[1:])
+    sections[name] = (
+        f"\n{where['machine']}, {where['memory']}, {facts}; commit {where['commit']}.\n\n{table}\n"
     )
+    known = "".join(f"\n### {key}\n{sections[key]}" for key in BENCHMARKS if key in sections)
+    readme.write_text(f"{text}{MARK}\n{known}")
 
 
 if __name__ == "__main__":

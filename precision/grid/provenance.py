@@ -19,7 +19,16 @@ PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "precision")
 
 
 def provenance(trial: Trial) -> dict[str, str]:
-    """Return versions, machine, threads, commit, the time (UTC) and the plugins of a trial as texts."""
+    """Return where a trial ran, its plugins, and the time (UTC) at which it ended, as texts."""
+    return {
+        **environment(),
+        **({"plugins": plugins.sources(trial.plugins)} if trial.plugins else {}),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def environment() -> dict[str, str]:
+    """Return versions, machine, threads and commit of this process as texts."""
     return {
         "python": platform.python_version(),
         **{package: _version(package) for package in PACKAGES},
@@ -28,8 +37,6 @@ def provenance(trial: Trial) -> dict[str, str]:
         "system": platform.platform(),
         "threads": str(threads()),
         "commit": commit(),
-        **({"plugins": plugins.sources(trial.plugins)} if trial.plugins else {}),
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
 
