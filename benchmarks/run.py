@@ -51,7 +51,7 @@ def main() -> int:
 
 def record(name: str, table: str) -> None:
     """Write the table of one benchmark in the place of its former one; the others stay as they are."""
-    from precision.grid.provenance import environment
+    from precision.grid.execution.provenance import environment
 
     where = environment()
     facts = ", ".join(f"{key} {where[key]}" for key in ("python", "tensorflow", "keras", "numpy"))

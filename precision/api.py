@@ -54,8 +54,8 @@ def run(
     from precision.analysis.collect import collect
     from precision.data.locate import data_directory
     from precision.grid import Store, expand, load_grid, schedule
+    from precision.grid.execution.scheduler import run_trials
     from precision.grid.progress import ConsoleWatcher
-    from precision.grid.scheduler import run_trials
 
     parsed, source = load_grid(grid, plugins)
     cells = expand(parsed, source)

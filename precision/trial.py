@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,19 @@ class Training:
 
 
 @dataclass(frozen=True)
+class Runtime:
+    """On what a trial runs, where the grid says so; None leaves it to the run.
+
+    Attributes:
+        device: ``cpu`` or ``gpu``.
+        threads: of one operation. Sums are split among them, so that other threads give other bits.
+    """
+
+    device: str | None = None
+    threads: int | None = None
+
+
+@dataclass(frozen=True)
 class Choice:
     """A registered thing with its options, for example the architecture vgg with width 0.5."""
 
@@ -56,6 +70,7 @@ class Trial:
         fingerprint: sha256 of the files of a dataset that the user gave; None for catalogue datasets.
         plugins: what the formats of the policy depend on beyond this project, by name: the sha256 of a plugin
             file, or name and version of a package (see ``precision.plugins``).
+        repeat: counts runs of the same experiment, which differ in nothing but their times, from 0.
     """
 
     dataset: Choice
@@ -66,8 +81,10 @@ class Trial:
     seed: int
     fingerprint: str | None = None
     plugins: dict[str, str] = field(default_factory=dict)
+    runtime: Runtime = Runtime()
+    repeat: int = 0
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Twelve hexadecimal digits of the sha256 of the content and NUMERICS_VERSION."""
         data = self.to_json()
@@ -77,16 +94,21 @@ class Trial:
         content = json.dumps({"numerics": NUMERICS_VERSION, **data}, sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:12]
 
-    @property
+    @cached_property
     def baseline(self) -> Trial:
         """The float32 training that this trial starts from or is compared with."""
-        return replace(self, policy={}, method=Choice("float32"), plugins={})
+        return replace(self, policy={}, method=Choice("float32"), plugins={}, repeat=0)
 
     def to_json(self) -> dict[str, Any]:
         """Return the trial as JSON-ready data; :meth:`from_json` gives it back."""
         data = asdict(self)
-        if not self.plugins:  # a trial of built-in formats is what it was before there were plugins
+        # What is left out is as it was before there was such a thing, and so is the identity.
+        if not self.plugins:
             del data["plugins"]
+        if self.runtime == Runtime():
+            del data["runtime"]
+        if not self.repeat:
+            del data["repeat"]
         return data
 
     @classmethod
@@ -101,6 +123,8 @@ class Trial:
             seed=data["seed"],
             fingerprint=data["fingerprint"],
             plugins=data.get("plugins", {}),
+            runtime=Runtime(**data.get("runtime", {})),
+            repeat=data.get("repeat", 0),
         )
 
 

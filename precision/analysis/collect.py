@@ -10,9 +10,9 @@ from typing import Any
 import pandas as pd
 
 from precision.analysis.results import Published, ReportSettings, Results
-from precision.grid.expand import Cell
-from precision.grid.schema import Grid, ReportOptions
-from precision.grid.source import Source
+from precision.grid.expression.expand import Cell
+from precision.grid.expression.schema import Grid, ReportOptions
+from precision.grid.expression.source import Source
 from precision.grid.store import Store
 from precision.quantization import Policy
 from precision.trial import TrialResult

@@ -10,10 +10,10 @@ from rich.console import Console
 
 from precision.data import Dataset
 from precision.errors import PrecisionError, unknown
-from precision.grid.expand import Cell
+from precision.grid.execution.scheduler import run_trials
+from precision.grid.expression.expand import Cell
+from precision.grid.expression.schema import Grid
 from precision.grid.progress import ConsoleWatcher
-from precision.grid.scheduler import run_trials
-from precision.grid.schema import Grid
 from precision.grid.store import Store
 from precision.methods.workbench import Workbench
 from precision.quantization import Policy

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from precision.grid.provenance import provenance
+from precision.grid.execution.provenance import provenance
 from precision.trial import Trial
 
 KEYS = ("machine", "threads", "python", "tensorflow", "keras", "numpy", "commit", "plugins")

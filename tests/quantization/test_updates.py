@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from precision.formats import parse
-from precision.grid.schema import TrainingAxes
+from precision.grid.expression.schema import TrainingAxes
 from precision.methods.loss_scaling import scale_loss
 from precision.quantization import parse_policy
 from precision.quantization.updates import keep, nearest, places, round_variables, without_variables

@@ -13,8 +13,8 @@ from pydantic import ValidationError
 import precision.data
 from precision import plugins
 from precision.errors import PrecisionError, suggest
-from precision.grid.schema import Exclusion, Grid, Inclusion, Labelled, Selection, TrainingAxes
-from precision.grid.source import Place, Source
+from precision.grid.expression.schema import Exclusion, Grid, Inclusion, Labelled, Selection, TrainingAxes
+from precision.grid.expression.source import Place, Source
 from precision.quantization import Policy
 from precision.registry import METHODS
 from precision.trial import Choice, Training, Trial

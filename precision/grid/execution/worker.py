@@ -13,7 +13,7 @@ import filelock
 from precision import plugins
 from precision.errors import PrecisionError
 from precision.formats.quiet import start_backend
-from precision.grid.provenance import commit, provenance
+from precision.grid.execution.provenance import commit, provenance
 from precision.grid.store import Store
 from precision.quantization import Policy
 from precision.trial import Trial, TrialResult

@@ -1,7 +1,7 @@
 import pytest
 
 from precision.errors import PrecisionError
-from precision.grid.source import read
+from precision.grid.expression.source import read
 
 
 def source(tmp_path, text):

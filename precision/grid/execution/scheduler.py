@@ -13,34 +13,19 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import BrokenExecutor
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import filelock
 from pebble import ProcessExpired, ProcessPool
 
 from precision import plugins
 from precision.errors import PrecisionError
-from precision.grid import worker
-from precision.grid.expand import needs_baseline
-from precision.grid.provenance import provenance
+from precision.grid.execution import worker
+from precision.grid.execution.provenance import provenance
+from precision.grid.execution.watcher import Watcher
+from precision.grid.expression.expand import needs_baseline
 from precision.grid.store import Store
 from precision.trial import Trial, TrialResult
-
-
-class Watcher(Protocol):
-    """What is told about a run while it goes on."""
-
-    def started(self, trial: Trial) -> None:
-        """Hear that a trial begins."""
-
-    def epoch(self, trial: Trial, row: dict[str, float]) -> None:
-        """Hear of a finished epoch."""
-
-    def waiting(self, trial: Trial) -> None:
-        """Hear that another process is running the next trial."""
-
-    def finished(self, trial: Trial, result: TrialResult, seconds: float) -> None:
-        """Hear what came of a trial."""
 
 
 def run_trials(trials: Sequence[Trial], store: Store, data_dir: Path | None, watcher: Watcher) -> None:

@@ -64,6 +64,10 @@ class Store:
         """Return the file of a trial's trained weights."""
         return self.folder(trial_id) / "trained.weights.h5"
 
+    def checkpoint(self, trial_id: str) -> Path:
+        """Return the folder of what a training that is not over yet can go on from."""
+        return self.folder(trial_id) / "checkpoint"
+
     def lock(self, trial_id: str) -> filelock.FileLock:
         """Return the lock that the process running a trial holds; it falls with the process."""
         return filelock.FileLock(self.root / "locks" / f"{trial_id}.lock")

@@ -23,7 +23,7 @@ import precision.data
 import precision.methods  # files the methods
 from precision import plugins
 from precision.errors import PlacedError, PrecisionError, suggest
-from precision.grid.source import Source, read
+from precision.grid.expression.source import Source, read
 from precision.quantization import Policy, parse_policy
 from precision.registry import METHODS
 from precision.trial import Choice

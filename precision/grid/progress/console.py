@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from precision.grid.expand import Cell
+from precision.grid.execution.watcher import Watcher
+from precision.grid.expression.expand import Cell
 from precision.trial import Trial, TrialResult
 
 
@@ -53,7 +54,7 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
-class ConsoleWatcher:
+class ConsoleWatcher(Watcher):
     """Prints a line per finished trial, and between them a live bar or, without a terminal, long epochs."""
 
     QUIET = 15.0  # seconds without a line after which an epoch is worth one
