@@ -86,6 +86,7 @@ class Quantizer:
         channels: entries along the axis of channels.
         weight: whether it is a variable of the layer.
         gradient: how the gradient is rounded.
+        gradient_axis: along which its blocks run; None for the axis that a call names.
         switchable: whether there is a switch, on at first, that leaves the tensor as it is when it is off.
     """
 
@@ -99,9 +100,11 @@ class Quantizer:
         weight: bool = False,
         backward: Backward = PLAIN,
         gradient: Setting | None = None,
+        gradient_axis: int | None = None,
         switchable: bool = False,
     ) -> None:
         self.setting, self.gradient, self.backward, self._weight = setting, gradient, backward, weight
+        self._gradient_axis = gradient_axis
         self.channels = channels if setting is not None and setting.per_channel else 1
         self.stochastic = any(
             s is not None and parse_rounding(s.rounding).stochastic for s in (setting, gradient)
@@ -235,6 +238,7 @@ class Quantizer:
         if self.gradient is None:
             return lambda x, upstream: upstream
         gradient, (program, _, source) = self.gradient, self._gradient_kind
+        axis = axis if self._gradient_axis is None else self._gradient_axis
         stochastic = parse_rounding(gradient.rounding).stochastic
         numbers = self._read(self.gradient_parameters)
 

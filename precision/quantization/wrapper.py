@@ -57,7 +57,9 @@ class Quantized(keras.layers.Wrapper):
             along = channel_axis if setting is not None and setting.per_channel else contraction_axis
             axis = along(self.layer, variable)
             site = slot if slot not in self.quantizers else f"{slot}_{number}"
-            if self._add(site, slot, variable.shape[axis] if len(variable.shape) else 1, weight=True):
+            blocks = contraction_axis(self.layer, variable)  # of its gradient, whatever its own scales are
+            channels = variable.shape[axis] if len(variable.shape) else 1
+            if self._add(site, slot, channels, weight=True, gradient_axis=blocks):
                 self._sites.append((variable, axis, site))
         if self.hands_on:
             self._add("activations", "activations", self._output_channels(input_shape))
@@ -93,7 +95,9 @@ class Quantized(keras.layers.Wrapper):
         setting = self.settings.get(slot)
         return setting if isinstance(setting, Setting) else None
 
-    def _add(self, site: str, slot: str, channels: int, *, weight: bool = False) -> bool:
+    def _add(
+        self, site: str, slot: str, channels: int, *, weight: bool = False, gradient_axis: int | None = None
+    ) -> bool:
         setting, gradient = self._setting(slot), None if slot == "inputs" else self._setting("gradients")
         if setting is None and gradient is None:
             return False
@@ -105,6 +109,7 @@ class Quantized(keras.layers.Wrapper):
             weight=weight,
             backward=self.backward,
             gradient=gradient,
+            gradient_axis=gradient_axis,
             switchable=self.switchable,
         )
         return True

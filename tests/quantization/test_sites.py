@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
 
 import architectures
@@ -341,3 +342,28 @@ def test_a_layer_of_the_user_with_a_single_number(per):
     before = float(calls.numpy())
     quantised(np.ones((2, 3), np.float32))
     assert float(calls.numpy()) == before + 1
+
+
+@pytest.mark.parametrize("weights", ["fixed(8,6)", {"format": "int(8)", "scaling": "real", "per": "channel"}])
+def test_blocks_of_a_gradient_run_along_the_sum_however_the_weight_is_scaled(weights):
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((8,))
+    model = keras.Model(inputs, layers.Dense(6, use_bias=False, name="dense")(inputs))
+    f = parse("mxfp4_e2m1(block=4)")
+    x = np.random.default_rng(0).normal(size=(3, 8)).astype(np.float32)
+    upstream = np.random.default_rng(1).normal(size=(3, 6)).astype(np.float32)
+
+    def gradient(policy):
+        quantised = apply(model, parse_policy(policy))
+        with tf.GradientTape() as tape:
+            y = quantised(x)
+        kernel = quantised.get_layer("dense").layer.kernel.value
+        return tape.gradient(y, kernel, tf.constant(upstream)).numpy()
+
+    # What flows back is rounded at the output first, in blocks of channels. What stops where a weight was
+    # clipped has no part in the scale of its block.
+    passed = gradient({"weights": weights}) != 0
+    exact = np.where(passed, x.T @ f.quantize(upstream), np.float32(0))
+    rounded = gradient({"weights": weights, "gradients": f.name})
+    np.testing.assert_array_equal(rounded, f.quantize(exact, axis=0))
+    assert (rounded != f.quantize(exact, axis=1)).any()
