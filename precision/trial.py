@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -81,17 +82,21 @@ class Trial:
     seed: int
     fingerprint: str | None = None
     plugins: dict[str, str] = field(default_factory=dict)
-    runtime: Runtime = Runtime()
+    runtime: Runtime = field(default_factory=Runtime)
     repeat: int = 0
 
     @cached_property
     def id(self) -> str:
         """Twelve hexadecimal digits of the sha256 of the content and NUMERICS_VERSION."""
+        return self.identity(NUMERICS_VERSION)
+
+    def identity(self, numerics: int) -> str:
+        """Return the id that the trial has under a value of NUMERICS_VERSION."""
         data = self.to_json()
         if self.fingerprint is not None:  # the content of the files counts, not where they lie
             options = data["dataset"]["options"]
             data["dataset"]["options"] = {k: v for k, v in options.items() if not k.endswith("path")}
-        content = json.dumps({"numerics": NUMERICS_VERSION, **data}, sort_keys=True)
+        content = json.dumps({"numerics": numerics, **data}, sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:12]
 
     @cached_property
@@ -138,8 +143,10 @@ class TrialResult:
         facts: texts by name: the dataset's title, the digest of its images, the timing mark.
         history: one mapping per epoch: epoch, loss, accuracy, val_loss, val_accuracy, seconds.
         provenance: versions, machine, threads, commit, time.
+        attempts: how often the trial was begun until this came of it.
         predictions: the predicted class of every test image, shape (test images,), uint8 (uint16 from 256
             classes on); the largest value of the type stands for no prediction.
+        seconds: that the last attempt took in all, loading and evaluation included; NaN when unknown.
     """
 
     trial: Trial
@@ -149,4 +156,6 @@ class TrialResult:
     facts: dict[str, str] = field(default_factory=dict)
     history: list[dict[str, float]] = field(default_factory=list)
     provenance: dict[str, str] = field(default_factory=dict)
+    attempts: int = 1
     predictions: np.ndarray | None = None
+    seconds: float = math.nan
