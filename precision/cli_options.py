@@ -20,4 +20,23 @@ OutputDir = Annotated[
     Path | None,
     typer.Option("--output", help="Folder of the report [default: reports/<grid name>].", metavar="DIR"),
 ]
+SetOptions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        help="Another value for an entry of GRID, such as training.epochs=3; may be given several times.",
+        metavar="KEY=VALUE",
+    ),
+]
+SeedsOption = Annotated[
+    str | None, typer.Option("--seeds", help="5 for the seeds 0 to 4, or a list: 3,5.", metavar="N|LIST")
+]
+OnlyOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--only",
+        help="Cells of one axis, such as 'policy=fixed*,half'; several are combined by 'and'.",
+        metavar="AXIS=VALUE",
+    ),
+]
 RUNS = Path("runs")

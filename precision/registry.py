@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from precision.errors import PrecisionError, suggest, unknown
+from precision.errors import PlacedError, PrecisionError, suggest, unknown
 
 Factory = TypeVar("Factory", bound=Callable[..., Any])
 
@@ -142,13 +142,15 @@ class Registry:
         """Refuse an option that the factory does not have or whose value breaks its rule.
 
         Raises:
-            PrecisionError: for an unknown name or option, a value against its rule, or a missing option
-                without a default.
+            PrecisionError: for an unknown name, or a missing option without a default.
+            PlacedError: with the option, for an unknown one or a value against its rule.
         """
         options = self.options(name)
         for key, value in received.items():
             if key not in options:
-                raise PrecisionError(f"{self.kind} {name!r} has no option {key!r}; {suggest(key, options)}")
+                raise PlacedError(
+                    (key,), f"{self.kind} {name!r} has no option {key!r}; {suggest(key, options)}"
+                )
             self._check_value(name, key, value)
         for key, parameter in options.items():
             if parameter.default is parameter.empty and key not in received:
@@ -160,8 +162,8 @@ class Registry:
             annotation = getattr(self[name], "__globals__", {}).get(annotation)
         for rule in getattr(annotation, "__metadata__", ()):
             if isinstance(rule, Rule) and not rule.holds(value):
-                raise PrecisionError(
-                    f"{self.kind} {name!r} needs {key!r} to be {rule.text}, but got {value!r}"
+                raise PlacedError(
+                    (key,), f"{self.kind} {name!r} needs {key!r} to be {rule.text}, but got {value!r}"
                 )
 
 

@@ -14,6 +14,7 @@ from precision.data.dataset import Dataset, as_float
 from precision.data.identity import fingerprint
 from precision.data.listing import describe
 from precision.data.loading import check, load
+from precision.data.options import path_options
 
 __all__ = [
     "Augmentation",
@@ -23,4 +24,5 @@ __all__ = [
     "describe",
     "fingerprint",
     "load",
+    "path_options",
 ]

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from precision.data import rules
-from precision.data.options import own_rules, parse
+from precision.data.options import parse, path_options
 from precision.errors import PrecisionError
 
 
@@ -25,7 +24,7 @@ def fingerprint(name: str, options: Mapping[str, Any]) -> str | None:
         PrecisionError: for wrong options, or a file that is not there or cannot be read.
     """
     own, _ = parse(name, options)
-    paths = {option for option, rule in own_rules(name).items() if rule is rules.path}
+    paths = path_options(name)
     if not paths:
         return None
     digest = hashlib.sha256()

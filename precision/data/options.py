@@ -10,7 +10,7 @@ from precision.data import rules
 from precision.data.augment import Augmentation
 from precision.data.catalogue import ENTRIES
 from precision.data.labels import resolve_classes
-from precision.errors import PrecisionError, suggest
+from precision.errors import PlacedError, PrecisionError, suggest
 from precision.registry import DATASETS
 
 
@@ -56,6 +56,13 @@ def own_rules(name: str) -> dict[str, rules.Rule]:
     return found
 
 
+def path_options(name: str) -> set[str]:
+    """Return the options of a dataset that are paths of the user's files; none for an unknown dataset."""
+    if name not in DATASETS:
+        return set()
+    return {option for option, rule in own_rules(name).items() if rule is rules.path}
+
+
 def parse(name: str, options: Mapping[str, Any]) -> tuple[dict[str, Any], CommonOptions]:
     """Check all options and return the dataset's own and the common ones, in their final types.
 
@@ -68,7 +75,9 @@ def parse(name: str, options: Mapping[str, Any]) -> tuple[dict[str, Any], Common
     for option in options:
         if option not in own and option not in COMMON_RULES:
             known = {*own, *COMMON_RULES}
-            raise PrecisionError(f"dataset {name!r} has no option {option!r}; {suggest(option, known)}")
+            raise PlacedError(
+                (option,), f"dataset {name!r} has no option {option!r}; {suggest(option, known)}"
+            )
     DATASETS.check_options(name, {option: options[option] for option in options if option in own})
 
     all_rules = COMMON_RULES | own_rules(name)
@@ -77,7 +86,12 @@ def parse(name: str, options: Mapping[str, Any]) -> tuple[dict[str, Any], Common
         default = own[option].default if option in own else getattr(CommonOptions, option)
         if value is None and default is None:
             continue
-        parsed[option] = all_rules[option](place_of(name, option), value) if option in all_rules else value
+        try:
+            parsed[option] = (
+                all_rules[option](place_of(name, option), value) if option in all_rules else value
+            )
+        except PrecisionError as error:
+            raise PlacedError((option,), str(error)) from None
     common = CommonOptions(**{option: parsed[option] for option in parsed if option in COMMON_RULES})
     _check_against_catalogue(name, common)
     return {option: parsed[option] for option in parsed if option in own}, common

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 import precision.data
 from precision import plugins
 from precision.errors import PrecisionError, suggest
+from precision.grid.expression.cell import Cell
 from precision.grid.expression.schema import Exclusion, Grid, Inclusion, Labelled, Selection, TrainingAxes
 from precision.grid.expression.source import Place, Source
 from precision.quantization import Policy
@@ -28,22 +29,6 @@ class _Contents:
 
     datasets: dict[str, str | None]
     policies: dict[str, dict[str, str]]
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One row of the report: the labels of a grid, and the trial that they stand for.
-
-    Two cells may have one trial: the float32 policy is the same under every method.
-    """
-
-    dataset: str
-    architecture: str
-    policy: str
-    method: str
-    training: str
-    seed: int
-    trial: Trial
 
 
 def expand(grid: Grid, source: Source) -> list[Cell]:
@@ -73,13 +58,13 @@ def expand(grid: Grid, source: Source) -> list[Cell]:
     cells: dict[tuple[Any, ...], Cell] = {}
     for cell in _product(grid, contents):
         if not any(_excluded(cell, exclusion) for exclusion in grid.exclude):
-            cells[labels(cell)] = cell
+            cells[cell.labels] = cell
     for index, inclusion in enumerate(grid.include):
         for cell in _included(grid, contents, inclusion, source, ("include", index, "training")):
-            if cells.setdefault(labels(cell), cell).trial != cell.trial:
+            if cells.setdefault(cell.labels, cell).trial != cell.trial:
                 raise source.error(
                     ("include", index),
-                    f"{' '.join(str(word) for word in labels(cell) if word != '')} stands for another trial "
+                    f"{' '.join(str(word) for word in cell.labels if word != '')} stands for another trial "
                     "already; give the method a 'label:' of its own",
                 )
     if not cells:
@@ -119,11 +104,6 @@ def _plugins(policy: Policy, source: Source, place: Place) -> dict[str, str]:
         return plugins.identities(policy.formats())
     except PrecisionError as error:
         raise source.error(place, str(error)) from None
-
-
-def labels(cell: Cell) -> tuple[Any, ...]:
-    """Return the labels of a cell, which name it within its grid."""
-    return (cell.dataset, cell.architecture, cell.policy, cell.method, cell.training, cell.seed)
 
 
 def _product(grid: Grid, contents: _Contents) -> Iterator[Cell]:

@@ -1,0 +1,40 @@
+"""What a grid expands to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from precision.trial import Trial
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One row of the report: the labels of a grid, and the trial that they stand for.
+
+    Two cells may have one trial: the float32 policy is the same under every method.
+
+    Attributes:
+        training: the options of training and runtime that vary in the grid, as text.
+        repeats: the same experiment again, for its times.
+    """
+
+    dataset: str
+    architecture: str
+    policy: str
+    method: str
+    training: str
+    seed: int
+    trial: Trial
+    repeats: tuple[Trial, ...] = ()
+
+    @property
+    def labels(self) -> tuple[Any, ...]:
+        """The labels, which name a cell within its grid."""
+        return (self.dataset, self.architecture, self.policy, self.method, self.training, self.seed)
+
+    def trials(self) -> Iterator[Trial]:
+        """Return the trial and its repeats."""
+        yield self.trial
+        yield from self.repeats

@@ -1,0 +1,78 @@
+"""What a grid file says, with the place of every entry: the form in which files are merged and changed.
+
+Entries are never changed in place, so that one may stand in several trees.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from precision.errors import PrecisionError
+
+Place = tuple[str | int, ...]
+
+
+class Mark(NamedTuple):
+    """Where an entry was written: on a line of a file, or in an option of the command line."""
+
+    path: Path | None
+    line: int = 1
+    option: str = ""
+
+    @property
+    def folder(self) -> Path:
+        """The folder from which the paths of the entry count."""
+        return self.path.parent if self.path is not None else Path()
+
+    def error(self, text: str) -> PrecisionError:
+        """Return an error that names this place."""
+        return PrecisionError(f"{self}: {text}")
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}" if self.path is not None else self.option
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A value of a grid file: a mapping or a list of entries, or a single value."""
+
+    value: Any
+    mark: Mark
+
+    @property
+    def entries(self) -> dict[str, Entry]:
+        """The entries of a mapping; empty for anything else."""
+        return self.value if isinstance(self.value, dict) else {}
+
+    @property
+    def items(self) -> list[Entry]:
+        """The entries of a list; a single value counts as a list of itself, null as an empty one."""
+        if isinstance(self.value, list):
+            return self.value
+        return [] if self.value is None else [self]
+
+    def with_value(self, value: Any) -> Entry:
+        """Return another value in the same place."""
+        return replace(self, value=value)
+
+    def plain(self) -> Any:
+        """Return the value as plain data."""
+        if isinstance(self.value, dict):
+            return {key: entry.plain() for key, entry in self.value.items()}
+        if isinstance(self.value, list):
+            return [entry.plain() for entry in self.value]
+        return self.value
+
+    def marks(self, place: Place = ()) -> dict[Place, Mark]:
+        """Return the mark of every entry below, by the way to it: keys and indices from the outside in."""
+        found = {place: self.mark}
+        inner: Any = ()
+        if isinstance(self.value, dict):
+            inner = self.value.items()
+        elif isinstance(self.value, list):
+            inner = enumerate(self.value)
+        for key, entry in inner:
+            found.update(entry.marks((*place, key)))
+        return found
