@@ -37,10 +37,10 @@ METRICS = [
 
 def collect(grid: Grid, source: Source, cells: list[Cell], store: Store) -> Results:
     """Return the results of a grid; a trial without a result has the status ``pending``."""
-    found = {trial_id: store.load(trial_id) for trial_id in {cell.trial.id for cell in cells}}
+    found = store.results({cell.trial.id for cell in cells})
     uses = Counter(cell.trial.id for cell in cells)
-    rows = [_row(cell, found[cell.trial.id], uses[cell.trial.id] > 1) for cell in cells]
-    results = [result for result in found.values() if result is not None]
+    rows = [_row(cell, found.get(cell.trial.id), uses[cell.trial.id] > 1) for cell in cells]
+    results = list(found.values())
     return Results(
         name=grid.name,
         description=grid.description,

@@ -4,6 +4,8 @@
     <root>/trials/<id>/predictions.npy  the predicted class of every test image
     <root>/trials/<id>/trained.weights.h5
     <root>/locks/<id>.lock              held by the process that runs the trial
+    <root>/grids/<hash>.json            the grids that were run, see ``registered``
+    <root>/index.sqlite                 a cache of the result files, see ``index``
 
 A file is written under another name and renamed, and result.json comes last, so that a reader never sees half
 of anything. A result that cannot be read is reported and treated as absent.
@@ -11,22 +13,18 @@ of anything. A result that cannot be read is reported and treated as absent.
 
 from __future__ import annotations
 
-import json
-import math
-import os
 import uuid
 import warnings
-from collections.abc import Callable
+from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-import filelock
 import numpy as np
 
 from precision.errors import PrecisionError
-from precision.trial import STATUSES, Trial, TrialResult
-
-SCHEMA_VERSION = 1
+from precision.grid.store import files, reading, record, registered
+from precision.grid.store.locks import Lock
+from precision.trial import Trial, TrialResult
 
 
 class Store:
@@ -46,10 +44,10 @@ class Store:
             PrecisionError: when nothing can be written there.
         """
         try:
-            (self.root / "locks").mkdir(parents=True, exist_ok=True)
-            (self.root / "trials").mkdir(exist_ok=True)
+            for name in ("locks", "trials", "grids"):
+                files.make_folder(self.root / name)
             probe = self.root / "locks" / f".{uuid.uuid4().hex}"
-            probe.touch()
+            probe.write_bytes(b"full disks take names, but no content")
             probe.unlink()
         except OSError as error:
             raise PrecisionError(
@@ -68,98 +66,113 @@ class Store:
         """Return the folder of what a training that is not over yet can go on from."""
         return self.folder(trial_id) / "checkpoint"
 
-    def lock(self, trial_id: str) -> filelock.FileLock:
+    def lock(self, trial_id: str) -> Lock:
         """Return the lock that the process running a trial holds; it falls with the process."""
-        return filelock.FileLock(self.root / "locks" / f"{trial_id}.lock")
+        return Lock(self.root / "locks" / f"{trial_id}.lock")
+
+    def register(self, grid: Path, name: str, ids: Iterable[str] = (), options: str = "") -> None:
+        """Note that a grid was run, so that ``precision clean`` keeps what it refers to.
+
+        Args:
+            grid: the file.
+            name: of the grid.
+            ids: of all its trials, baselines and repeats included. Without them, only what the file says when
+                ``clean`` reads it is kept.
+            options: that changed what the file says, as on the command line.
+
+        Raises:
+            OSError: when it cannot be written.
+        """
+        registered.register(self.root, grid, name, ids, options)
 
     def save(self, result: TrialResult) -> None:
-        """Write a result; it is there entirely or not at all."""
+        """Write a result; it is there entirely or not at all.
+
+        A file of a newer version of this project is kept beside a result of ours, and gives way to no
+        failure, which the newer version may not have had.
+
+        Raises:
+            OSError: when it cannot be written; a former result stays.
+        """
         folder = self.folder(result.trial.id)
-        folder.mkdir(parents=True, exist_ok=True)
+        files.make_folder(folder)
+        path = folder / "result.json"
+        newer = _newer(path)
+        if newer is not None and result.status not in ("ok", "diverged"):
+            warnings.warn(
+                f"{path}: a newer precision wrote this, and this failure is not stored: {result.reason}",
+                stacklevel=2,
+            )
+            return
         if result.predictions is not None:
             predictions = result.predictions
-            _write(
+            files.write(
                 folder / "predictions.npy", lambda stream: np.save(stream, predictions, allow_pickle=False)
             )
-        record = {
-            "schema": SCHEMA_VERSION,
-            "id": result.trial.id,
-            "trial": result.trial.to_json(),
-            "status": result.status,
-            "reason": result.reason,
-            "metrics": _without_nan(result.metrics),
-            "facts": result.facts,
-            "history": [_without_nan(row) for row in result.history],
-            "provenance": result.provenance,
-        }
-        text = json.dumps(record, indent=1, allow_nan=False)
-        _write(folder / "result.json", lambda stream: stream.write(text.encode()))
+        if newer is not None:
+            path.rename(folder / f"result.schema{newer}.json")
+        text = record.encode(result).encode()
+        files.write(path, lambda stream: stream.write(text))
 
     def load(self, trial_id: str) -> TrialResult | None:
         """Return the result of a trial without its predictions, or None when none can be trusted."""
         path = self.folder(trial_id) / "result.json"
         try:
-            return _parse(path.read_text(encoding="utf-8"), trial_id)
+            return _revived(trial_id, record.decode(path.read_bytes(), trial_id))
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            text = f"{path}: this result cannot be trusted and is ignored ({type(error).__name__}: {error})"
-            warnings.warn(text, stacklevel=2)
+        except (OSError, ValueError) as error:
+            warnings.warn(reading.distrust(path, error), stacklevel=2)
             return None
+
+    def results(self, ids: Collection[str] | None = None) -> dict[str, TrialResult]:
+        """Return the results of all trials or of these, by id, without predictions; faster than one by one.
+
+        Trials without a result, or with one that cannot be trusted (which is reported), are absent.
+        """
+        return {name: _revived(name, found) for name, found in reading.records(self.root, ids)}
+
+    def summaries(self) -> list[dict[str, Any]]:
+        """Return the most important facts about every result as flat mappings, see ``reading.summary``."""
+        return [reading.summary(name, found) for name, found in reading.records(self.root)]
 
     def finished(self, trial: Trial) -> bool:
         """Return whether a trial needs no run: it is ``ok``, or ``diverged``, which another run repeats."""
         result = self.load(trial.id)
-        if result is None or result.status not in ("ok", "diverged"):
-            return False
-        if result.status == "diverged":
-            return True
-        # The trials that start from a baseline need its weights.
-        needed = [self.folder(trial.id) / "predictions.npy"]
-        needed += [self.weights(trial.id)] if trial.method.name == "float32" else []
-        return all(path.exists() for path in needed)
+        return result is not None and self._complete(trial, result.status)
+
+    def done(self, trials: Iterable[Trial]) -> set[str]:
+        """Return the ids of those that are finished; much faster than asking one by one."""
+        asked = {trial.id: trial for trial in trials}
+        found = {name: data["status"] for name, data in reading.records(self.root, asked.keys())}
+        return {name for name, status in found.items() if self._complete(asked[name], status)}
 
     def predictions(self, trial_id: str) -> np.ndarray:
         """Return the predicted classes of a trial, shape (test images,)."""
         predictions: np.ndarray = np.load(self.folder(trial_id) / "predictions.npy", allow_pickle=False)
         return predictions
 
+    def _complete(self, trial: Trial, status: str) -> bool:
+        if status not in ("ok", "diverged"):
+            return False
+        if status == "diverged":
+            return True
+        # The trials that start from a baseline need its weights.
+        needed = [self.folder(trial.id) / "predictions.npy"]
+        needed += [self.weights(trial.id)] if trial.method.name == "float32" else []
+        return all(path.exists() for path in needed)
 
-def _write(path: Path, fill: Callable[[IO[bytes]], Any]) -> None:
-    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+
+def _revived(trial_id: str, found: record.Record) -> TrialResult:
+    result = record.revive(found)
+    vars(result.trial)["id"] = trial_id  # it was computed and compared when the file was checked
+    return result
+
+
+def _newer(path: Path) -> int | None:
+    """Return the version of the record in a file if it is later than ours."""
     try:
-        with draft.open("wb") as stream:
-            fill(stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-def _without_nan(values: dict[str, float]) -> dict[str, float | str]:
-    """JSON has no NaN and no infinity: they are stored as texts, so that any JSON reader can read them."""
-    return {key: v if math.isfinite(v) else str(float(v)) for key, v in values.items()}
-
-
-def _with_nan(values: dict[str, float | str]) -> dict[str, float]:
-    return {key: float(v) if isinstance(v, str) else v for key, v in values.items()}
-
-
-def _parse(text: str, trial_id: str) -> TrialResult:
-    """Return the result that a file describes; any error means that it is torn or foreign."""
-    record = json.loads(text)
-    if record["schema"] != SCHEMA_VERSION:
-        raise ValueError(f"it has schema {record['schema']}, not {SCHEMA_VERSION}")
-    trial = Trial.from_json(record["trial"])
-    if trial.id != trial_id or record["status"] not in STATUSES:
-        raise ValueError("it does not describe this trial")
-    return TrialResult(
-        trial=trial,
-        status=record["status"],
-        reason=record["reason"],
-        metrics=_with_nan(record["metrics"]),
-        facts=record["facts"],
-        history=[_with_nan(row) for row in record["history"]],
-        provenance=record["provenance"],
-    )
+        version = record.schema(path.read_bytes())
+    except OSError:
+        return None
+    return version if version is not None and version > record.SCHEMA_VERSION else None

@@ -71,7 +71,7 @@ def test_a_failed_write_leaves_the_former_result(store, monkeypatch):
         lambda text: "",
         lambda text: "[]",
         lambda text: "null",
-        lambda text: text.replace('"schema": 1', '"schema": 99'),
+        lambda text: text.replace('"schema": 2', '"schema": 99'),
         lambda text: text.replace('"seed": 0', '"seed": 1'),
         lambda text: text.replace('"status": "ok"', '"status": "fine"'),
         lambda text: text.replace('"accuracy": 0.5', '"accuracy": "half"'),

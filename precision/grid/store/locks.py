@@ -1,0 +1,90 @@
+"""The lock that a process holds while it runs a trial; the system releases it when the process ends."""
+
+from __future__ import annotations
+
+import errno
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+
+import filelock
+
+# What file systems without locks answer, for example some network and user-space ones.
+_WITHOUT = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK}
+
+_warned: set[Path] = set()
+
+
+class Lock:
+    """An exclusive lock on a file.
+
+    On a file system without locks it is always granted, with one warning per folder: results are written
+    whole, and are the same whoever computes them; all that a lock saves is the work of computing one twice.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        # A file whose existence is the lock, to which the library would turn, outlives a killed process.
+        self._lock = filelock.FileLock(path, fallback_to_soft=False)
+
+    def acquire(self, timeout: float = -1) -> _Held:
+        """Take the lock, waiting at most so many seconds; below 0 for ever. Use it as a context.
+
+        Raises:
+            filelock.Timeout: when another process holds it.
+            OSError: when the file cannot be written.
+        """
+        try:
+            self._lock.acquire(timeout=timeout)
+        except (OSError, NotImplementedError) as error:
+            if isinstance(error, TimeoutError) or getattr(error, "errno", errno.ENOSYS) not in _WITHOUT:
+                raise
+            _warn(self.path.parent)
+        return _Held(self)
+
+    def release(self) -> None:
+        """Give it back."""
+        self._lock.release()
+
+    def __enter__(self) -> Lock:
+        self.acquire()
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.release()
+
+
+class _Held:
+    def __init__(self, lock: Lock) -> None:
+        self._held = lock
+
+    def __enter__(self) -> Lock:
+        return self._held
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._held.release()
+
+
+@contextmanager
+def granted(lock: Lock) -> Iterator[bool]:
+    """Take a lock without waiting, as a context; yields whether it was free."""
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
+
+
+def _warn(folder: Path) -> None:
+    if folder not in _warned:
+        _warned.add(folder)
+        warnings.warn(
+            f"{folder}: this file system has no locks; two runs at once may compute a trial twice",
+            stacklevel=4,
+        )

@@ -1,0 +1,154 @@
+"""What stands in result.json, and how the file of an older version becomes one of this version.
+
+A record is the content of the file as plain data. Its numbers may be the texts ``nan``, ``inf`` and ``-inf``,
+because JSON has no such numbers.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from typing import Any
+
+from precision.trial import NUMERICS_VERSION, STATUSES, Trial, TrialResult
+
+Record = dict[str, Any]
+
+SCHEMA_VERSION = 2
+
+
+class NewerRecordError(ValueError):
+    """The file was written by a later version of this project."""
+
+
+class OutdatedRecordError(ValueError):
+    """The file is whole, but its numbers are those of a former NUMERICS_VERSION."""
+
+
+def _from_1(record: Record) -> Record:
+    """Version 2 counts attempts, takes the time of the whole trial and names the version of the numerics."""
+    return {**record, "attempts": 1, "seconds": "nan", "numerics": None}
+
+
+MIGRATIONS: dict[int, Callable[[Record], Record]] = {1: _from_1}
+"""By the version that it takes: returns the record of the version after it."""
+
+
+def encode(result: TrialResult) -> str:
+    """Return the text of result.json."""
+    record = {
+        "schema": SCHEMA_VERSION,
+        "id": result.trial.id,
+        "numerics": NUMERICS_VERSION,
+        "trial": result.trial.to_json(),
+        "status": result.status,
+        "reason": result.reason,
+        "attempts": result.attempts,
+        "seconds": _plain(result.seconds),
+        "metrics": {key: _plain(value) for key, value in result.metrics.items()},
+        "facts": result.facts,
+        "history": [{key: _plain(value) for key, value in row.items()} for row in result.history],
+        "provenance": result.provenance,
+    }
+    return json.dumps(record, indent=1, allow_nan=False)
+
+
+def schema(text: str | bytes) -> int | None:
+    """Return the version of the file, or None when it is no record."""
+    try:
+        found = json.loads(text)["schema"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return found if isinstance(found, int) else None
+
+
+def decode(text: str | bytes, trial_id: str) -> Record:
+    """Return the record of a trial, in the present version.
+
+    Raises:
+        NewerRecordError: for a record of a later version.
+        OutdatedRecordError: for the record of a trial under a former version of the numerics.
+        ValueError: for anything else: the text is torn or foreign.
+    """
+    try:
+        record = _migrated(json.loads(text))
+        result = revive(record)
+        numerics = record["numerics"]
+        known = (NUMERICS_VERSION, *range(NUMERICS_VERSION - 1, 0, -1)) if numerics is None else (numerics,)
+        version = next((n for n in known if result.trial.identity(n) == trial_id), None)
+        if record["id"] != trial_id or version is None or record["status"] not in STATUSES:
+            raise ValueError("it does not describe this trial")
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"it is not the description of a result ({type(error).__name__}: {error})") from None
+    if version > NUMERICS_VERSION:
+        raise NewerRecordError(
+            f"it was written by a newer precision (version {version} of the numerics; this one has "
+            f"{NUMERICS_VERSION})"
+        )
+    if version < NUMERICS_VERSION:
+        raise OutdatedRecordError(
+            f"it was computed with version {version} of the numerics; this one has {NUMERICS_VERSION}"
+        )
+    return {**record, "numerics": version}
+
+
+def revive(record: Record) -> TrialResult:
+    """Return the result that a record of the present version describes; any error means that it is none."""
+    return TrialResult(
+        trial=Trial.from_json(record["trial"]),
+        status=record["status"],
+        reason=_text(record["reason"]),
+        metrics=_numbers(record["metrics"]),
+        facts=_texts(record["facts"]),
+        history=[_numbers(row) for row in record["history"]],
+        provenance=_texts(record["provenance"]),
+        attempts=_count(record["attempts"]),
+        seconds=_number(record["seconds"]),
+    )
+
+
+def _migrated(record: Record) -> Record:
+    version = record["schema"]
+    if not isinstance(version, int) or version < 1:
+        raise ValueError(f"its version is {version!r}")
+    if version > SCHEMA_VERSION:
+        raise NewerRecordError(
+            f"it was written by a newer precision (version {version} of the file; this one reads up to "
+            f"{SCHEMA_VERSION})"
+        )
+    for step in range(version, SCHEMA_VERSION):
+        record = MIGRATIONS[step](record)
+    return {**record, "schema": SCHEMA_VERSION}
+
+
+def _plain(value: float) -> float | str:
+    return value if math.isfinite(value) else str(float(value))
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, str):
+        return float(value)
+    if not isinstance(value, int | float) or abs(value) >= 1e300:  # larger is no measurement of ours
+        raise ValueError(f"{value!r} is no number")
+    return value
+
+
+def _numbers(values: dict[str, Any]) -> dict[str, float]:
+    return {key: _number(value) for key, value in values.items()}
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is no text")
+    return value
+
+
+def _texts(values: dict[str, Any]) -> dict[str, str]:
+    return {key: _text(value) for key, value in values.items()}
+
+
+def _count(value: Any) -> int:
+    if not isinstance(value, int) or value < 1:
+        raise ValueError(f"{value!r} is no count")
+    return value

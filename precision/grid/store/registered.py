@@ -1,0 +1,89 @@
+"""The grids that were run with a store, so that what one of them refers to is told from what none does.
+
+    <root>/grids/<hash>.json    path, name and options of a run, and the ids of its trials
+
+A grid that was run with other options (``--set``, ``--seeds``, ``--only``, ``--plugin``) has an entry of its
+own for each.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from precision.errors import PrecisionError
+from precision.grid.store import files
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Registration:
+    """A grid file as it was when it was last run.
+
+    Attributes:
+        entry: the file of this entry in the store.
+        path: the grid file, absolute; it may be gone, or say something else by now.
+        options: of the command that ran it, as text; empty for the file as it stands.
+        ids: of its trials, baselines and repeats included.
+    """
+
+    entry: Path
+    path: Path
+    name: str
+    options: str
+    ids: frozenset[str]
+
+    def __str__(self) -> str:
+        return f"{self.path} {self.options}".strip()
+
+
+def register(root: Path, path: Path, name: str, ids: Iterable[str], options: str) -> None:
+    """Write the entry of a grid in the place of its former one."""
+    where = str(path.resolve())
+    digest = hashlib.sha256(json.dumps([where, options]).encode()).hexdigest()[:12]
+    entry = root / "grids" / f"{digest}.json"
+    content = {
+        "version": VERSION,
+        "path": where,
+        "name": name,
+        "options": options,
+        "trials": sorted(set(ids)),
+    }
+    text = json.dumps(content, indent=1).encode()
+    try:
+        if entry.read_bytes() == text:
+            return
+    except OSError:
+        pass
+    files.make_folder(entry.parent)
+    files.write(entry, lambda stream: stream.write(text))
+
+
+def registrations(root: Path) -> list[Registration]:
+    """Return every entry of a store, in the order of the paths of the grids.
+
+    Raises:
+        PrecisionError: for an entry that cannot be read: nobody knows what it refers to.
+    """
+    found = []
+    for entry in sorted((root / "grids").glob("*.json")):
+        try:
+            content = json.loads(entry.read_bytes())
+            if content["version"] != VERSION:
+                raise ValueError(f"its version is {content['version']!r}, not {VERSION}")
+            texts = [content["path"], content["name"], content["options"], *content["trials"]]
+            if not all(isinstance(text, str) for text in texts):
+                raise ValueError("it holds something else than texts")
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            raise PrecisionError(
+                f"{entry}: which trials this grid refers to cannot be read ({type(error).__name__}: "
+                f"{error}); "
+                "run the grid again, or remove this file if none of its results is needed"
+            ) from None
+        path, name, options, *ids = texts
+        found.append(Registration(entry, Path(path), name, options, frozenset(ids)))
+    return sorted(found, key=lambda registration: (str(registration), registration.entry))
