@@ -5,31 +5,14 @@ import os
 
 import numpy as np
 import pytest
+from stored import make_result, make_trial
 
 from precision.errors import PrecisionError
 from precision.grid import Store
-from precision.trial import Choice, Training, Trial, TrialResult
+from precision.trial import TrialResult
 
-TRIAL = Trial(
-    Choice("digits"), Choice("lenet", {"width": 0.5}), Choice("ptq"), {"weights": "float16"}, Training(), 0
-)
-
-
-def result(**changes):
-    fields = {
-        "metrics": {"accuracy": 0.5, "loss": math.nan, "weight_bytes": 12},
-        "facts": {"timing": "emulated"},
-        "history": [{"epoch": 1, "loss": math.inf}],
-        "predictions": np.arange(5, dtype=np.uint8),
-    }
-    return TrialResult(TRIAL, "ok", **{**fields, **changes})
-
-
-@pytest.fixture
-def store(tmp_path):
-    found = Store(tmp_path / "runs")
-    found.create()
-    return found
+TRIAL = make_trial()
+result = make_result
 
 
 def test_what_is_saved_is_loaded(store):

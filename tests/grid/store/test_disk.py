@@ -1,0 +1,159 @@
+"""Disks that are full or cannot be written, and file systems without locks."""
+
+import contextlib
+import errno
+import fcntl
+import json
+import multiprocessing
+import resource
+import signal
+
+import filelock
+import numpy as np
+import pytest
+from stored import make_result, make_trial
+
+from precision.errors import PrecisionError
+from precision.grid import Store
+from precision.grid.store import files, locks
+
+
+def test_a_full_disk_keeps_the_former_result(small_disk):
+    store = Store(small_disk)
+    store.create()
+    trial = make_trial()
+    store.save(make_result())
+    with (small_disk / "filler").open("wb", buffering=0) as stream, contextlib.suppress(OSError):
+        while stream.write(bytes(4096)):
+            pass
+    large = make_result(metrics={"accuracy": 0.9}, predictions=np.zeros(50_000, np.uint8))
+    with pytest.raises(OSError, match="No space left"):
+        store.save(large)
+    with pytest.raises(PrecisionError, match=r"cannot be written here \(No space left on device\)"):
+        store.create()
+    assert store.load(trial.id).metrics["accuracy"] == 0.5
+    assert sorted(path.name for path in store.folder(trial.id).iterdir()) == [
+        "predictions.npy",
+        "result.json",
+    ]
+    (small_disk / "filler").unlink()
+    store.save(large)
+    assert store.load(trial.id).metrics["accuracy"] == 0.9
+
+
+def _save_within(root, limit):
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    try:
+        Store(root).save(make_result(history=[{"epoch": n} for n in range(2000)], predictions=None))
+    except OSError as error:
+        raise SystemExit(error.errno) from None
+
+
+def test_files_that_may_not_grow(store):
+    store.save(make_result())
+    process = multiprocessing.get_context("spawn").Process(target=_save_within, args=(store.root, 5000))
+    process.start()
+    process.join()
+    assert process.exitcode == errno.EFBIG
+    assert len(store.load(make_trial().id).history) == 1
+    assert len(list(store.folder(make_trial().id).iterdir())) == 2
+
+
+def test_a_store_that_cannot_be_written(store, read_only):
+    store.save(make_result())
+    with read_only(store.root):
+        assert store.load(make_trial().id) is not None
+        with pytest.raises(PrecisionError, match=r"cannot be written here .*; give another --store"):
+            store.create()
+        with pytest.raises(OSError, match=r"."):
+            store.save(make_result())
+        with pytest.raises(OSError, match=r"."):
+            store.register(store.root / "grid.yaml", "g", ["0" * 12])
+    assert not [path for path in store.root.rglob("*") if files.is_draft(path.name)]
+
+
+def test_what_a_killed_writer_left_is_known_by_its_name(tmp_path):
+    for path in (tmp_path / "result.json", tmp_path / "a b"):
+        assert files.is_draft(files.draft_of(path).name)
+        assert not files.is_draft(path.name)
+    assert not files.is_draft(".gitignore") and not files.is_draft(".nfs000000000000000000000001")
+
+
+@pytest.mark.parametrize("code", [errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK])
+def test_without_locks_one_warns_once_and_goes_on(store, monkeypatch, code):
+    def missing(*_):
+        raise OSError(code, "no locks here")
+
+    monkeypatch.setattr(fcntl, "flock", missing)
+    locks._warned.clear()
+    first, second = store.lock("a" * 12), store.lock("a" * 12)
+    with pytest.warns(UserWarning, match="has no locks"), first.acquire(timeout=0):
+        pass
+    with first, second, second.acquire(timeout=0):  # a second warning would be an error
+        pass
+    first.release()
+    assert not [path for path in (store.root / "locks").iterdir() if path.stat().st_size], (
+        "no lock of another kind"
+    )
+
+
+def test_a_lock_that_cannot_be_written(store, read_only):
+    with read_only(store.root), pytest.raises(OSError, match=r"."):
+        store.lock("a" * 12).acquire(timeout=0)
+
+
+def _hold(root, ready):
+    with Store(root).lock("a" * 12):
+        ready.set()
+        signal.pause()
+
+
+def test_a_lock_falls_with_its_process(store):
+    context = multiprocessing.get_context("spawn")
+    ready = context.Event()
+    holder = context.Process(target=_hold, args=(store.root, ready))
+    holder.start()
+    assert ready.wait(60)
+    with pytest.raises(filelock.Timeout):
+        store.lock("a" * 12).acquire(timeout=0)
+    with locks.granted(store.lock("a" * 12)) as free:
+        assert not free
+    holder.kill()
+    holder.join()
+    with store.lock("a" * 12).acquire(timeout=0):
+        pass
+    with locks.granted(store.lock("a" * 12)) as free:
+        assert free
+
+
+def test_registered_grids(store, tmp_path, monkeypatch):
+    from precision.grid.store.registered import registrations
+
+    assert registrations(store.root) == []
+    monkeypatch.chdir(tmp_path)
+    grid = tmp_path / "grid.yaml"
+    store.register(grid, "g", ["b", "a", "a"])
+    store.register(grid.relative_to(tmp_path), "g", ["c"])
+    store.register(grid, "g", ["d"], "--seeds 5")
+    first, second = registrations(store.root)
+    assert (first.path, first.name, first.options, first.ids) == (grid, "g", "", {"c"})
+    assert (str(second), second.ids) == (f"{grid} --seeds 5", {"d"})
+    before = first.entry.stat()
+    store.register(grid, "g", ["c"])
+    assert first.entry.stat() == before, "what is the same is not written again"
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"version": 2}', "[" * 100_000])
+def test_a_registered_grid_that_cannot_be_read(store, tmp_path, text):
+    from precision.grid.store.registered import registrations
+
+    store.register(tmp_path / "grid.yaml", "g", ["c"])
+    entry = registrations(store.root)[0].entry
+    entry.write_text(text)
+    with pytest.raises(PrecisionError, match="cannot be read") as caught:
+        registrations(store.root)
+    assert str(entry) in str(caught.value)
+    entry.write_text(json.dumps({"version": 1, "path": "/x", "name": "g", "options": "", "trials": [1]}))
+    with pytest.raises(PrecisionError, match="something else than texts"):
+        registrations(store.root)

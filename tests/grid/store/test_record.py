@@ -1,0 +1,182 @@
+"""result.json: what is written is read, older versions migrate, and nothing else is trusted."""
+
+import json
+import math
+import shutil
+import warnings
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from stored import make_result, make_trial
+
+from precision.grid import Store
+from precision.grid.store import record
+from precision.grid.store.record import NewerRecordError, OutdatedRecordError, decode, encode, revive
+from precision.trial import NUMERICS_VERSION, STATUSES, TrialResult
+
+OLD = Path(__file__).parent / "version1"
+floats = st.floats(width=32) | st.integers(0, 2**60)
+rows = st.dictionaries(st.text(max_size=8), floats, max_size=4)
+texts = st.dictionaries(st.text(max_size=8), st.text(max_size=8), max_size=3)
+
+
+def same(a, b):
+    return (
+        a.keys() == b.keys()
+        and all(x == b[key] or (math.isnan(x) and math.isnan(b[key])) for key, x in a.items())
+        and all(type(x) is type(b[key]) for key, x in a.items())
+    )
+
+
+@given(
+    st.sampled_from(STATUSES), st.text(), rows, texts, st.lists(rows, max_size=3), st.integers(1, 9), floats
+)
+def test_what_is_written_is_read(status, reason, metrics, facts, history, attempts, seconds):
+    result = TrialResult(
+        make_trial(), status, reason, metrics, facts, history, facts, attempts, None, seconds
+    )
+    text = encode(result)
+    json.loads(text, parse_constant=pytest.fail)
+    read = revive(decode(text, result.trial.id))
+    assert (read.trial, read.status, read.reason) == (result.trial, status, reason)
+    assert (read.facts, read.provenance, read.attempts) == (facts, facts, attempts)
+    assert same({"": read.seconds}, {"": seconds}) and same(read.metrics, metrics)
+    assert all(same(a, b) for a, b in zip(read.history, history, strict=True))
+    # The index holds the record once more: nothing may change on the way.
+    assert json.loads(json.dumps(decode(text, result.trial.id))) == decode(text, result.trial.id)
+
+
+TEXT = encode(make_result(reason="x")).encode()
+
+
+@given(st.integers(0, len(TEXT) - 1), st.binary(max_size=3))
+def test_a_damaged_file_is_refused_or_a_result_that_can_be_used(at, instead):
+    damaged = TEXT[:at] + instead + TEXT[at + len(instead) :]
+    try:
+        read = revive(decode(damaged, make_trial().id))
+    except ValueError:
+        return
+    assert read.trial == make_trial() and read.status in STATUSES and read.attempts >= 1
+
+
+@given(st.integers(0, len(TEXT) - 2))
+def test_a_torn_file_is_refused(at):
+    with pytest.raises(ValueError, match=r"."):
+        decode(TEXT[:at], make_trial().id)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("schema", 0),
+        ("schema", "2"),
+        ("schema", None),
+        ("id", "0" * 12),
+        ("numerics", "2"),
+        ("numerics", []),
+        ("trial", {}),
+        ("trial", None),
+        ("status", []),
+        ("reason", 1),
+        ("attempts", 0),
+        ("attempts", 1.5),
+        ("seconds", None),
+        ("seconds", 10**400),
+        ("metrics", [1]),
+        ("metrics", {"accuracy": "half"}),
+        ("metrics", {"accuracy": 10**400}),
+        ("metrics", {"accuracy": [0.5]}),
+        ("facts", {"timing": 1}),
+        ("facts", None),
+        ("history", {"epoch": 1}),
+        ("history", [[1]]),
+        ("provenance", "x"),
+    ],
+)
+def test_a_foreign_value_is_refused(key, value):
+    foreign = {**json.loads(TEXT), key: value}
+    with pytest.raises(ValueError, match=r"."):
+        decode(json.dumps(foreign), make_trial().id)
+    without = {name: content for name, content in json.loads(TEXT).items() if name != key}
+    with pytest.raises(ValueError, match=r"."):
+        decode(json.dumps(without), make_trial().id)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"a":' * 100_000, "\ud800", "NaN", "1" * 5000])
+def test_what_no_reader_expects(store, text):
+    path = store.folder(make_trial().id) / "result.json"
+    path.parent.mkdir()
+    path.write_text(text, errors="surrogatepass")
+    with pytest.warns(UserWarning, match="cannot be trusted"):
+        assert store.load(make_trial().id) is None
+    with pytest.warns(UserWarning, match="cannot be trusted"):
+        assert store.results() == {}
+
+
+def test_results_of_version_1_are_read(tmp_path):
+    store = Store(tmp_path / "runs")
+    shutil.copytree(OLD, tmp_path / "runs" / "trials")
+    results = store.results()
+    assert [result.metrics["accuracy"] for result in results.values()] == [0.175, 0.225]
+    for trial_id, result in results.items():
+        assert result.trial.id == trial_id and store.load(trial_id).trial == result.trial
+        assert (result.status, result.attempts) == ("ok", 1) and math.isnan(result.seconds)
+        assert "weights_digest" not in result.facts
+        assert store.finished(result.trial) == (result.trial.method.name == "ptq")  # no weights are kept here
+        assert json.loads((store.folder(trial_id) / "result.json").read_text())["schema"] == 1
+        store.save(result)
+        assert json.loads((store.folder(trial_id) / "result.json").read_text())["schema"] == 2
+        assert same(store.load(trial_id).metrics, result.metrics)
+
+
+def test_every_older_version_has_a_migration():
+    assert sorted(record.MIGRATIONS) == list(range(1, record.SCHEMA_VERSION))
+
+
+def test_a_result_of_former_numerics_is_no_result_of_ours(store):
+    trial = make_trial()
+    former = trial.identity(NUMERICS_VERSION - 1)
+    content = {**json.loads(encode(make_result())), "id": former, "numerics": NUMERICS_VERSION - 1}
+    with pytest.raises(OutdatedRecordError, match="numerics"):
+        decode(json.dumps(content), former)
+    version1 = {**{k: v for k, v in content.items() if k not in ("numerics", "attempts")}, "schema": 1}
+    with pytest.raises(OutdatedRecordError):
+        decode(json.dumps(version1), former)
+    store.folder(former).mkdir()
+    (store.folder(former) / "result.json").write_text(json.dumps(content))
+    assert store.results() == {}, "nothing is wrong with it, so nothing is said"
+    assert not store.finished(trial)
+
+
+def newer(store):
+    folder = store.folder(make_trial().id)
+    folder.mkdir(exist_ok=True)
+    (folder / "result.json").write_text(json.dumps({"schema": 3, "all": "new"}))
+    return folder
+
+
+def test_a_result_of_a_newer_precision_is_told_and_kept(store):
+    folder = newer(store)
+    trial = make_trial()
+    with pytest.raises(NewerRecordError):
+        decode((folder / "result.json").read_text(), trial.id)
+    with pytest.warns(UserWarning, match="written by a newer precision"):
+        assert not store.finished(trial)
+    with pytest.warns(UserWarning, match="this failure is not stored: boom"):
+        store.save(make_result(status="failed", reason="boom"))
+    assert json.loads((folder / "result.json").read_text()) == {"schema": 3, "all": "new"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        store.save(make_result())
+    assert store.load(trial.id).status == "ok"
+    assert json.loads((folder / "result.schema3.json").read_text()) == {"schema": 3, "all": "new"}
+
+
+def test_a_result_of_newer_numerics_is_told():
+    trial = make_trial()
+    later = trial.identity(NUMERICS_VERSION + 1)
+    content = {**json.loads(encode(make_result())), "id": later, "numerics": NUMERICS_VERSION + 1}
+    with pytest.raises(NewerRecordError, match="newer precision"):
+        decode(json.dumps(content), later)

@@ -1,0 +1,28 @@
+"""Results made up for tests of what stores and reads them."""
+
+import math
+
+import numpy as np
+
+from precision.trial import Choice, Training, Trial, TrialResult
+
+
+def make_trial(seed=0, **changes):
+    fields = {
+        "dataset": Choice("digits"),
+        "architecture": Choice("lenet", {"width": 0.5}),
+        "method": Choice("ptq"),
+        "policy": {"weights": "float16"},
+        "training": Training(),
+    }
+    return Trial(**{**fields, **changes}, seed=seed)
+
+
+def make_result(trial=None, status="ok", **changes):
+    fields = {
+        "metrics": {"accuracy": 0.5, "loss": math.nan, "weight_bytes": 12},
+        "facts": {"timing": "emulated"},
+        "history": [{"epoch": 1, "loss": math.inf}],
+        "predictions": np.arange(5, dtype=np.uint8),
+    }
+    return TrialResult(trial or make_trial(), status, **{**fields, **changes})
