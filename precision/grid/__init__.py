@@ -2,9 +2,10 @@
 
 from precision.grid.expression.cell import Cell
 from precision.grid.expression.changes import Changes
-from precision.grid.expression.expand import expand, schedule
+from precision.grid.expression.expand import expand
 from precision.grid.expression.load import load_grid
 from precision.grid.expression.only import select
+from precision.grid.expression.schedule import schedule
 from precision.grid.expression.schema import Grid
 from precision.grid.store import Store
 

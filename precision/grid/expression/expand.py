@@ -1,34 +1,28 @@
-"""From a grid to its trials: a pure function."""
+"""From a grid to its cells: a pure function."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Any
-
-from pydantic import ValidationError
 
 import precision.data
 from precision import plugins
-from precision.errors import PrecisionError, suggest
+from precision.errors import PrecisionError, unknown
+from precision.grid.expression.axes import RUNTIME, TRAINING, Axes, axes_of, check_axes, check_distinct, walk
 from precision.grid.expression.cell import Cell
-from precision.grid.expression.schema import Exclusion, Grid, Inclusion, Labelled, Selection, TrainingAxes
-from precision.grid.expression.source import Place, Source
+from precision.grid.expression.choices import Labelled
+from precision.grid.expression.entry import Place
+from precision.grid.expression.only import word
+from precision.grid.expression.schema import Grid, Inclusion
+from precision.grid.expression.selections import check_selection, excluded_by, matches
+from precision.grid.expression.source import Source
 from precision.quantization import Policy
 from precision.registry import METHODS
-from precision.trial import Choice, Training, Trial
+from precision.trial import Choice, Runtime, Training, Trial
 
 BASELINE = Choice("float32")
-
-
-@dataclass(frozen=True)
-class _Contents:
-    """What a trial's identity takes from files that the user gave, by the label of what they are for."""
-
-    datasets: dict[str, str | None]
-    policies: dict[str, dict[str, str]]
+MAX_CELLS = 1_000_000
 
 
 def expand(grid: Grid, source: Source) -> list[Cell]:
@@ -40,32 +34,28 @@ def expand(grid: Grid, source: Source) -> list[Cell]:
     for axis in ("datasets", "architectures", "policies", "methods", "seeds"):
         if not getattr(grid, axis):
             raise source.error((axis,), f"the grid is empty: {axis} lists nothing")
-    known = _axes(grid)
+    axes = axes_of(grid)
+    check_axes(axes, grid.zip, source)
     selections: dict[str, list[Any]] = {"exclude": grid.exclude, "include": grid.include}
     for key, entries in selections.items():
         for index, selection in enumerate(entries):
-            _check_selection(selection, known, source, (key, index))
+            check_selection(selection, axes, source, (key, index))
     if grid.report.baseline not in grid.policies:
-        raise source.error(
-            ("report", "baseline"),
-            f"report.baseline: unknown policy {grid.report.baseline!r}; "
-            f"{suggest(grid.report.baseline, grid.policies)}",
-        )
-    contents = _Contents(
-        {d.label: _fingerprint(d, source, ("datasets", i)) for i, d in enumerate(grid.datasets)},
-        {name: _plugins(policy, source, ("policies", name)) for name, policy in grid.policies.items()},
-    )
+        error = unknown("policy", grid.report.baseline, grid.policies)
+        raise source.error(("report", "baseline"), f"report.baseline: {error}")
+    maker = _Maker(grid, source)
+    excluded = [excluded_by(exclusion, axes) for exclusion in grid.exclude]
     cells: dict[tuple[Any, ...], Cell] = {}
-    for cell in _product(grid, contents):
-        if not any(_excluded(cell, exclusion) for exclusion in grid.exclude):
+    for cell in maker.cells(walk(axes, grid.zip), _varying(axes), ("training",)):
+        if not any(exclusion(cell) for exclusion in excluded):
             cells[cell.labels] = cell
     for index, inclusion in enumerate(grid.include):
-        for cell in _included(grid, contents, inclusion, source, ("include", index, "training")):
+        for cell in _included(maker, axes, grid, inclusion, source, ("include", index)):
             if cells.setdefault(cell.labels, cell).trial != cell.trial:
+                name = " ".join(str(label) for label in cell.labels if label != "")
                 raise source.error(
                     ("include", index),
-                    f"{' '.join(str(word) for word in cell.labels if word != '')} stands for another trial "
-                    "already; give the method a 'label:' of its own",
+                    f"{name} stands for another trial already; give the method a 'label:' of its own",
                 )
     if not cells:
         raise source.error(("exclude",), "the grid is empty: exclude leaves no trial")
@@ -73,10 +63,106 @@ def expand(grid: Grid, source: Source) -> list[Cell]:
     return list(cells.values())
 
 
+class _Maker:
+    """Makes the cells of one grid; what many cells have in common is made once."""
+
+    def __init__(self, grid: Grid, source: Source) -> None:
+        self._source = source
+        self._repeats = grid.repeats
+        # What a trial's identity takes from files that the user gave.
+        self._fingerprints = {
+            entry.label: _fingerprint(entry, source, ("datasets", index))
+            for index, entry in enumerate(grid.datasets)
+        }
+        self._plugins = {
+            name: _plugins(policy, source, ("policies", name)) for name, policy in grid.policies.items()
+        }
+        self._policies = {name: policy.to_json() for name, policy in grid.policies.items()}
+        self._options: dict[tuple[Any, ...], tuple[Training, Runtime, str]] = {}
+
+    def cells(
+        self, combinations: Iterable[tuple[Any, ...]], varying: set[str], place: Place
+    ) -> Iterator[Cell]:
+        """Return the cell of every combination of the axes, in whose text the varying options are named.
+
+        Raises:
+            PrecisionError: at ``place``, for options that contradict each other.
+        """
+        self._options.clear()
+        options = len(TRAINING) + len(RUNTIME)
+        for count, (dataset, *rest) in enumerate(combinations):
+            if count >= MAX_CELLS:
+                raise self._source.error((), f"the grid has more than {MAX_CELLS} cells; split it")
+            method, architecture, policy, seed = rest[options:]
+            key = tuple(rest[:options])
+            if key not in self._options:
+                self._options[key] = self._resolved(key, varying, place)
+            training, runtime, text = self._options[key]
+            resolved = self._policies[policy]
+            trial = Trial(
+                dataset=dataset.choice,
+                architecture=architecture.choice,
+                # Without any rounding every method is the float32 training itself.
+                method=method.choice if resolved else BASELINE,
+                policy=resolved,
+                training=training,
+                seed=seed,
+                fingerprint=self._fingerprints[dataset.label],
+                plugins=self._plugins[policy],
+                runtime=runtime,
+            )
+            repeats = tuple(replace(trial, repeat=number) for number in range(1, self._repeats))
+            yield Cell(dataset.label, architecture.label, policy, method.label, text, seed, trial, repeats)
+
+    def _resolved(
+        self, values: tuple[Any, ...], varying: set[str], place: Place
+    ) -> tuple[Training, Runtime, str]:
+        training, runtime = Training(*values[: len(TRAINING)]), Runtime(*values[len(TRAINING) :])
+        if training.momentum and training.optimizer not in ("sgd", "rmsprop"):
+            raise self._source.error(
+                place,
+                f"{'.'.join(str(p) for p in place if isinstance(p, str))}: momentum is an option of sgd and "
+                f"rmsprop, but the optimizer is {training.optimizer}",
+            )
+        named = zip((*TRAINING, *RUNTIME), values, strict=True)
+        text = " ".join(f"{axis.partition('.')[2]}={word(value)}" for axis, value in named if axis in varying)
+        return training, runtime, text
+
+
+def _included(
+    maker: _Maker, axes: Axes, grid: Grid, inclusion: Inclusion, source: Source, place: Place
+) -> Iterator[Cell]:
+    """Return the cells of an inclusion: what it gives takes the place of an axis, the rest selects."""
+    given: Axes = {
+        f"{part}.{name}": values
+        for part in ("training", "runtime")
+        for name, values in getattr(inclusion, part).given().items()
+    }
+    for axis, values in given.items():
+        check_distinct(axis, values, source, (*place, *axis.split(".")))
+    varying = set(given) | _varying(axes)  # what is given is shown, whether it varies or not
+    if inclusion.method is not None:
+        given["methods"] = [inclusion.method]
+    if inclusion.seed is not None:
+        given["seeds"] = list(dict.fromkeys(inclusion.seed))
+    groups = [[axis for axis in group if axis not in given] for group in grid.zip]
+    admits: dict[str, Callable[[Any], bool]] = {
+        "datasets": lambda entry: matches(entry.label, inclusion.dataset),
+        "architectures": lambda entry: matches(entry.label, inclusion.architecture),
+        "policies": lambda name: matches(name, inclusion.policy),
+    }
+    combinations = walk({**axes, **given}, [group for group in groups if len(group) > 1], admits)
+    return maker.cells(combinations, varying, (*place, "training"))
+
+
+def _varying(axes: Axes) -> set[str]:
+    return {axis for axis in (*TRAINING, *RUNTIME) if len(axes[axis]) > 1}
+
+
 def _check_methods(cells: Iterable[Cell], grid: Grid, source: Source) -> None:
     """Refuse a policy that its method cannot run; a policy without any rounding runs under all."""
     pairs = {
-        (cell.policy, cell.method, repr(cell.trial.method)): cell.trial.method
+        (cell.policy, cell.method, id(cell.trial.method)): cell.trial.method
         for cell in cells
         if cell.trial.policy
     }
@@ -104,152 +190,3 @@ def _plugins(policy: Policy, source: Source, place: Place) -> dict[str, str]:
         return plugins.identities(policy.formats())
     except PrecisionError as error:
         raise source.error(place, str(error)) from None
-
-
-def _product(grid: Grid, contents: _Contents) -> Iterator[Cell]:
-    axes = itertools.product(
-        grid.datasets, _trainings(grid.training), grid.methods, grid.architectures, grid.policies, grid.seeds
-    )
-    for dataset, (text, training), method, architecture, policy, seed in axes:
-        yield _cell(grid, contents, dataset, architecture, policy, method, text, training, seed)
-
-
-def _included(
-    grid: Grid, contents: _Contents, inclusion: Inclusion, source: Source, place: Place
-) -> Iterator[Cell]:
-    trainings = _trainings(grid.training)
-    given = {name: getattr(inclusion.training, name) for name in inclusion.training.model_fields_set}
-    if given:  # these replace the grid's, and the tables show them
-        try:
-            merged = TrainingAxes.model_validate({**grid.training.model_dump(), **given})
-        except ValidationError as problem:
-            raise source.error(place, f"include.training: {problem.errors()[0]['ctx']['error']}") from None
-        trainings = [
-            (_text(training, set(given) | _varying(merged)), training) for _, training in _trainings(merged)
-        ]
-    methods = [inclusion.method] if inclusion.method else grid.methods
-    for dataset, (text, training), method, architecture, policy, seed in itertools.product(
-        _chosen(grid.datasets, inclusion.dataset),
-        trainings,
-        methods,
-        _chosen(grid.architectures, inclusion.architecture),
-        [name for name in grid.policies if _matches(name, inclusion.policy)],
-        inclusion.seed if inclusion.seed is not None else grid.seeds,
-    ):
-        yield _cell(grid, contents, dataset, architecture, policy, method, text, training, seed)
-
-
-def _cell(
-    grid: Grid,
-    contents: _Contents,
-    dataset: Labelled,
-    architecture: Labelled,
-    policy: str,
-    method: Labelled,
-    text: str,
-    training: Training,
-    seed: int,
-) -> Cell:
-    resolved = grid.policies[policy].to_json()
-    trial = Trial(
-        dataset=dataset.choice,
-        architecture=architecture.choice,
-        # Without any rounding every method is the float32 training itself.
-        method=method.choice if resolved else BASELINE,
-        policy=resolved,
-        training=training,
-        seed=seed,
-        fingerprint=contents.datasets[dataset.label],
-        plugins=contents.policies[policy],
-    )
-    return Cell(dataset.label, architecture.label, policy, method.label, text, seed, trial)
-
-
-def _trainings(axes: TrainingAxes) -> list[tuple[str, Training]]:
-    """Return every combination of the training options, each with a text of the options that vary."""
-    names = list(TrainingAxes.model_fields)
-    combinations = itertools.product(*(getattr(axes, name) for name in names))
-    trainings = [Training(**dict(zip(names, values, strict=True))) for values in combinations]
-    return [(_text(training, _varying(axes)), training) for training in trainings]
-
-
-def _varying(axes: TrainingAxes) -> set[str]:
-    return {name for name in TrainingAxes.model_fields if len(getattr(axes, name)) > 1}
-
-
-def _text(training: Training, names: set[str]) -> str:
-    def word(value: Any) -> str:
-        return "default" if value is None else str(value)
-
-    return " ".join(
-        f"{name}={word(getattr(training, name))}" for name in TrainingAxes.model_fields if name in names
-    )
-
-
-def _axes(grid: Grid) -> dict[str, list[str]]:
-    return {
-        "dataset": [d.label for d in grid.datasets],
-        "architecture": [a.label for a in grid.architectures],
-        "policy": list(grid.policies),
-        "method": [m.label for m in grid.methods],
-    }
-
-
-def _check_selection(selection: Selection, known: dict[str, list[str]], source: Source, place: Place) -> None:
-    for axis, labels in known.items():
-        patterns = getattr(selection, axis)
-        for pattern in patterns if isinstance(patterns, list) else []:
-            if not any(_matches(label, [pattern]) for label in labels):
-                raise source.error(
-                    (*place, axis), f"{axis} {pattern!r} is not in the grid; {suggest(pattern, labels)}"
-                )
-
-
-def _excluded(cell: Cell, exclusion: Exclusion) -> bool:
-    return (
-        _matches(cell.dataset, exclusion.dataset)
-        and _matches(cell.architecture, exclusion.architecture)
-        and _matches(cell.policy, exclusion.policy)
-        and _matches(cell.method, exclusion.method)
-        and (exclusion.seed is None or cell.seed in exclusion.seed)
-    )
-
-
-def _chosen(entries: list[Labelled], patterns: list[str]) -> list[Labelled]:
-    return [entry for entry in entries if _matches(entry.label, patterns)]
-
-
-def _matches(label: str, patterns: Iterable[str]) -> bool:
-    return any(label == pattern or fnmatchcase(label, pattern) for pattern in patterns)
-
-
-def needs_baseline(trial: Trial) -> bool:
-    """Return whether a trial starts from the trained float32 network.
-
-    A method says so by its option ``start``; one without it always does.
-    """
-    if trial.method == BASELINE:
-        return False
-    option = METHODS.options(trial.method.name).get("start")
-    start = trial.method.options.get("start", "baseline" if option is None else option.default)
-    return bool(start == "baseline")
-
-
-def schedule(cells: Iterable[Cell]) -> list[Trial]:
-    """Return the trials behind cells, each once and each after the baseline that it starts from.
-
-    Trials of one data set and architecture stand together, so that a worker meets them warm.
-    """
-    groups: dict[tuple[str, str], dict[str, Trial]] = {}
-    for trial in (cell.trial for cell in cells):
-        group = groups.setdefault((repr(trial.dataset), repr(trial.architecture)), {})
-        if needs_baseline(trial):
-            group.setdefault(trial.baseline.id, trial.baseline)
-        group.setdefault(trial.id, trial)
-    ordered: list[Trial] = []
-    for group in groups.values():  # one baseline after another, so that each is loaded once
-        ranks: dict[str, int] = {}
-        for trial in group.values():
-            ranks.setdefault(trial.baseline.id, len(ranks))
-        ordered += sorted(group.values(), key=lambda trial: ranks[trial.baseline.id])
-    return ordered

@@ -19,6 +19,7 @@ from precision.grid.expression.schema import (
     Inclusion,
     PublishedFigures,
     ReportOptions,
+    RuntimeAxes,
     TrainingAxes,
 )
 from precision.grid.expression.source import Source, read
@@ -96,6 +97,7 @@ def _in_file(source: Source, place: tuple[Any, ...], part: str) -> bool:
 
 _PARTS: dict[str, type[BaseModel]] = {
     "training": TrainingAxes,
+    "runtime": RuntimeAxes,
     "exclude": Exclusion,
     "include": Inclusion,
     "report": ReportOptions,

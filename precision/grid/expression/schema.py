@@ -3,79 +3,32 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections import Counter
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-import architectures
-import precision.data
-import precision.methods  # files the methods
 from precision.errors import PlacedError, PrecisionError
+from precision.grid.expression.choices import (
+    ArchitectureChoice,
+    DatasetChoice,
+    Labelled,
+    MethodChoice,
+    check_label,
+)
 from precision.quantization import Policy, parse_policy
-from precision.registry import METHODS
 from precision.trial import Choice
 
 OPTIMIZERS = Literal["adadelta", "adagrad", "adam", "adamw", "nadam", "rmsprop", "sgd"]
+MAX_THREADS = 1024
 
 
-class Labelled(BaseModel):
-    """A choice and the label under which tables show it."""
-
-    model_config = ConfigDict(frozen=True)
-    label: str
-    choice: Choice
-
-
-def _choice(check: Callable[[str, dict[str, Any]], None]) -> Callable[[Any], Any]:
-    """Return a reader of ``lenet`` or ``{name: vgg, width: 0.5, label: small vgg}``."""
-
-    def read_choice(entry: Any) -> Any:
-        if isinstance(entry, Labelled):
-            return entry
-        options = {"name": entry} if isinstance(entry, str) else entry
-        if not isinstance(options, dict) or not isinstance(options.get("name"), str):
-            raise PrecisionError(f"write a name, or a mapping with 'name:' and options, but got {entry!r}")
-        options = dict(options)
-        name = options.pop("name")
-        label = options.pop("label", None)
-        label = name if label is None else label
-        _check_label(label, ("label",))
-        check(name, options)
-        return Labelled(label=str(label), choice=Choice(name, options))
-
-    return read_choice
-
-
-def _check_label(label: Any, place: tuple[str | int, ...]) -> None:
-    """Refuse what a table cannot show as the name of a row or a column."""
-    text = str(label)
-    if isinstance(label, list | dict) or not text.strip() or not text.isprintable() or len(text) > 64:
-        raise PlacedError(place, f"a label is a printable text of 1 to 64 characters, but got {label!r}")
-
-
-def _method(name: str, options: dict[str, Any]) -> None:
-    METHODS.check_options(name, options)
-    if name == "float32":
-        raise PrecisionError("the float32 baseline is trained wherever it is needed; name ptq or qat")
-
-
-def _as_list(entry: Any) -> Any:
+def as_list(entry: Any) -> Any:
+    """Return a list; a single value becomes a list of itself."""
     return entry if isinstance(entry, list) else [entry]
 
 
-DatasetChoice = Annotated[Labelled, BeforeValidator(_choice(precision.data.check))]
-ArchitectureChoice = Annotated[Labelled, BeforeValidator(_choice(architectures.check))]
-MethodChoice = Annotated[Labelled, BeforeValidator(_choice(_method))]
-Words = Annotated[list[str], BeforeValidator(_as_list)]
-Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Listed = BeforeValidator(as_list)
 
 
 class Strict(BaseModel):
@@ -84,38 +37,49 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, arbitrary_types_allowed=True, allow_inf_nan=False)
 
 
-class TrainingOptions(Strict):
-    """Options of ``trial.Training``; each may list several values, and each value is a trial of its own."""
-
-    epochs: Annotated[list[Annotated[int, Field(ge=1)]], BeforeValidator(_as_list)] = [5]
-    batch_size: Annotated[list[Annotated[int, Field(ge=1)]], BeforeValidator(_as_list)] = [128]
-    optimizer: Annotated[list[OPTIMIZERS], BeforeValidator(_as_list)] = ["adam"]
-    learning_rate: Annotated[list[Annotated[float, Field(gt=0)] | None], BeforeValidator(_as_list)] = [None]
-    schedule: Annotated[list[Literal["constant", "cosine"]], BeforeValidator(_as_list)] = ["constant"]
-    momentum: Annotated[list[Annotated[float, Field(ge=0, lt=1)]], BeforeValidator(_as_list)] = [0.0]
-    weight_decay: Annotated[list[Annotated[float, Field(ge=0)]], BeforeValidator(_as_list)] = [0.0]
+class Axes(Strict):
+    """Options that may list several values, and each value is a trial of its own."""
 
     @field_validator("*")
     @classmethod
-    def _some_and_different(cls, values: list[Any]) -> list[Any]:
+    def _some(cls, values: list[Any]) -> list[Any]:
         if not values:
             raise PrecisionError("an empty list asks for no trial; give at least one value")
-        if len(set(values)) < len(values):
-            raise PrecisionError(f"each value is listed once, but got {values!r}")
         return values
 
+    def given(self) -> dict[str, list[Any]]:
+        """Return the options that were named, with their values."""
+        return {
+            name: getattr(self, name) for name in type(self).model_fields if name in self.model_fields_set
+        }
 
-class TrainingAxes(TrainingOptions):
-    """How networks are trained: the options, which must agree with each other."""
+    def values(self) -> dict[str, list[Any]]:
+        """Return all options with their values."""
+        return {name: getattr(self, name) for name in type(self).model_fields}
 
-    @model_validator(mode="after")
-    def _momentum_has_an_optimizer(self) -> TrainingAxes:
-        without = [name for name in self.optimizer if name not in ("sgd", "rmsprop")]
-        if any(self.momentum) and without:
-            raise PrecisionError(
-                f"momentum is an option of sgd and rmsprop, but the optimizer is {without[0]}"
-            )
-        return self
+
+class TrainingAxes(Axes):
+    """Options of ``trial.Training``."""
+
+    epochs: Annotated[list[Annotated[int, Field(ge=1)]], Listed] = [5]
+    batch_size: Annotated[list[Annotated[int, Field(ge=1)]], Listed] = [128]
+    optimizer: Annotated[list[OPTIMIZERS], Listed] = ["adam"]
+    learning_rate: Annotated[list[Annotated[float, Field(gt=0)] | None], Listed] = [None]
+    schedule: Annotated[list[Literal["constant", "cosine"]], Listed] = ["constant"]
+    momentum: Annotated[list[Annotated[float, Field(ge=0, lt=1)]], Listed] = [0.0]
+    weight_decay: Annotated[list[Annotated[float, Field(ge=0)]], Listed] = [0.0]
+
+
+class RuntimeAxes(Axes):
+    """Options of ``trial.Runtime``; null leaves one to the run."""
+
+    device: Annotated[list[Literal["cpu", "gpu"] | None], Listed] = [None]
+    threads: Annotated[list[Annotated[int, Field(ge=1, le=MAX_THREADS)] | None], Listed] = [None]
+
+
+Words = Annotated[list[str], Listed]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+MAX_REPEATS = 1000
 
 
 class Selection(Strict):
@@ -124,20 +88,24 @@ class Selection(Strict):
     dataset: Words = ["*"]
     architecture: Words = ["*"]
     policy: Words = ["*"]
-    seed: Annotated[list[Seed] | None, BeforeValidator(lambda e: e if e is None else _as_list(e))] = None
+    seed: Annotated[list[Seed], Listed] | None = None
+    training: TrainingAxes = Field(default_factory=TrainingAxes)
+    runtime: RuntimeAxes = Field(default_factory=RuntimeAxes)
 
 
 class Exclusion(Selection):
-    """Cells to leave out."""
+    """Cells to leave out; options of training and runtime are those that a cell has."""
 
     method: Words = ["*"]
 
 
 class Inclusion(Selection):
-    """Cells to add: by a method of their own, or one of the grid's."""
+    """Cells to add: by a method of their own, or one of the grid's.
+
+    Options of training and runtime take the place of the grid's.
+    """
 
     method: MethodChoice | None = None
-    training: TrainingOptions = Field(default_factory=TrainingOptions)
 
 
 class PublishedFigures(Strict):
@@ -163,14 +131,17 @@ class Grid(Strict):
     name: str
     description: str = ""
     plugins: list[str] = []  # loaded before the rest is read
-    datasets: Annotated[list[DatasetChoice], BeforeValidator(_as_list)]
-    architectures: Annotated[list[ArchitectureChoice], BeforeValidator(_as_list)]
+    datasets: Annotated[list[DatasetChoice], Listed]
+    architectures: Annotated[list[ArchitectureChoice], Listed]
     policies: dict[str, Policy]
-    methods: Annotated[list[MethodChoice], BeforeValidator(_as_list)] = Field(
+    methods: Annotated[list[MethodChoice], Listed] = Field(
         default_factory=lambda: [Labelled(label="ptq", choice=Choice("ptq"))]
     )
     training: TrainingAxes = Field(default_factory=TrainingAxes)
-    seeds: Annotated[list[Seed], BeforeValidator(_as_list)] = [0]
+    runtime: RuntimeAxes = Field(default_factory=RuntimeAxes)
+    seeds: Annotated[list[Seed], Listed] = [0]
+    repeats: Annotated[int, Field(ge=1, le=MAX_REPEATS)] = 1
+    zip: list[list[str]] = []  # axes that are walked together
     exclude: list[Exclusion] = []
     include: list[Inclusion] = []
     report: ReportOptions = Field(default_factory=ReportOptions)
@@ -179,6 +150,12 @@ class Grid(Strict):
     @classmethod
     def _empty_sections_are_absent(cls, data: Any) -> Any:
         return {key: v for key, v in data.items() if v is not None} if isinstance(data, dict) else data
+
+    @field_validator("zip", mode="before")
+    @classmethod
+    def _one_group_needs_no_list_of_groups(cls, value: Any) -> Any:
+        flat = isinstance(value, list) and value and all(isinstance(axis, str) for axis in value)
+        return [value] if flat else value
 
     @field_validator("name")
     @classmethod
@@ -206,7 +183,7 @@ class Grid(Strict):
         for key, name, spec in entries:
             if name in policies:
                 raise PlacedError((key,), f"{name!r} stands twice")
-            _check_label(name, (key,))
+            check_label(name, (key,))
             try:
                 policies[name] = spec if isinstance(spec, Policy) else parse_policy(spec)
             except PlacedError as error:
@@ -218,15 +195,7 @@ class Grid(Strict):
     @field_validator("datasets", "architectures", "methods")
     @classmethod
     def _labels(cls, entries: list[Labelled]) -> list[Labelled]:
-        labels = [entry.label for entry in entries]
-        for label in labels:
-            if labels.count(label) > 1:
+        for label, count in Counter(entry.label for entry in entries).items():
+            if count > 1:
                 raise PrecisionError(f"{label!r} stands twice; tell the entries apart by 'label:'")
         return entries
-
-    @field_validator("seeds")
-    @classmethod
-    def _seeds(cls, seeds: list[int]) -> list[int]:
-        if len(set(seeds)) < len(seeds):
-            raise PrecisionError(f"each seed is listed once, but got {seeds!r}")
-        return seeds

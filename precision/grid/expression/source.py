@@ -12,6 +12,7 @@ from precision.grid.expression.changes import Changes, changed
 from precision.grid.expression.entry import Entry, Mark, Place
 from precision.grid.expression.extends import read_grid
 from precision.grid.expression.locations import located
+from precision.grid.expression.sweeps import swept
 
 __all__ = ["Place", "Source", "read"]
 
@@ -53,4 +54,4 @@ def read(path: str | Path, changes: Changes | None = None) -> Source:
     """
     path = Path(path)
     tree = read_grid(path)
-    return Source.of(path, located(changed(tree, changes or Changes())))
+    return Source.of(path, located(swept(changed(tree, changes or Changes()))))

@@ -1,0 +1,61 @@
+"""Entries that name a data set, a network or a method, with options and a label."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+
+import architectures
+import precision.data
+import precision.methods  # files the methods
+from precision.errors import PlacedError, PrecisionError
+from precision.registry import METHODS
+from precision.trial import Choice
+
+
+class Labelled(BaseModel):
+    """A choice and the label under which tables show it."""
+
+    model_config = ConfigDict(frozen=True)
+    label: str
+    choice: Choice
+
+
+def _choice(check: Callable[[str, dict[str, Any]], None]) -> Callable[[Any], Any]:
+    """Return a reader of ``lenet`` or ``{name: vgg, width: 0.5, label: small vgg}``."""
+
+    def read_choice(entry: Any) -> Any:
+        if isinstance(entry, Labelled):
+            return entry
+        options = {"name": entry} if isinstance(entry, str) else entry
+        if not isinstance(options, dict) or not isinstance(options.get("name"), str):
+            raise PrecisionError(f"write a name, or a mapping with 'name:' and options, but got {entry!r}")
+        options = dict(options)
+        name = options.pop("name")
+        label = options.pop("label", None)
+        label = name if label is None else label
+        check_label(label, ("label",))
+        check(name, options)
+        return Labelled(label=str(label), choice=Choice(name, options))
+
+    return read_choice
+
+
+def check_label(label: Any, place: tuple[str | int, ...]) -> None:
+    """Refuse what a table cannot show as the name of a row or a column."""
+    text = str(label)
+    if isinstance(label, list | dict) or not text.strip() or not text.isprintable() or len(text) > 64:
+        raise PlacedError(place, f"a label is a printable text of 1 to 64 characters, but got {label!r}")
+
+
+def _method(name: str, options: dict[str, Any]) -> None:
+    METHODS.check_options(name, options)
+    if name == "float32":
+        raise PrecisionError("the float32 baseline is trained wherever it is needed; name ptq or qat")
+
+
+DatasetChoice = Annotated[Labelled, BeforeValidator(_choice(precision.data.check))]
+ArchitectureChoice = Annotated[Labelled, BeforeValidator(_choice(architectures.check))]
+MethodChoice = Annotated[Labelled, BeforeValidator(_choice(_method))]
