@@ -16,7 +16,13 @@ def float32(trial: Trial, bench: Workbench) -> Outcome:
     model = bench.network(trial)
     dataset = bench.dataset(trial.dataset)
     trained = train(
-        model, dataset, trial.training, trial.seed, bench.augmentation(trial.dataset), bench.report
+        model,
+        dataset,
+        trial.training,
+        trial.seed,
+        bench.augmentation(trial.dataset),
+        bench.report,
+        checkpoint=bench.checkpoint(trial),
     )
     bench.save(trial, model)
     return Outcome(model, model, trained, timing="native")

@@ -119,6 +119,15 @@ def low_precision(
     )
     dataset = bench.dataset(trial.dataset)
     augmentation = bench.augmentation(trial.dataset)
-    trained = train(model, dataset, training, trial.seed, augmentation, bench.report, change=kept)
+    trained = train(
+        model,
+        dataset,
+        training,
+        trial.seed,
+        augmentation,
+        bench.report,
+        change=kept,
+        checkpoint=bench.checkpoint(trial),
+    )
     bench.save(trial, model)
     return Outcome(model, source, trained, timing="emulated")

@@ -148,6 +148,7 @@ def native(
             bench.report,
             change=change,
             compiled=compiled,
+            checkpoint=bench.checkpoint(trial),
         )
     bench.save(trial, model)
     return Outcome(model, model, trained, timing="native", facts=facts)

@@ -113,6 +113,7 @@ def qat(
         bench.augmentation(trial.dataset),
         bench.report,
         before_epoch=_freezing(model, int(freeze_batch_norm)),
+        checkpoint=bench.checkpoint(trial),
     )
     bench.save(trial, model)
     return Outcome(model, source, trained, timing="emulated")

@@ -19,6 +19,7 @@ def run_trial(trial: Trial, bench: Workbench) -> TrialResult:
 
     The networks of a method return logits; see ``evaluation.evaluate`` for what is measured on them.
     """
+    from precision.methods.digest import weights_digest
     from precision.methods.evaluation import evaluate
 
     with PeakMemory() as memory:
@@ -47,6 +48,8 @@ def run_trial(trial: Trial, bench: Workbench) -> TrialResult:
         "data_digest": dataset.digest(),
         **outcome.facts,
     }
+    if outcome.trained is not None:
+        result.facts |= {"weights_digest": weights_digest(outcome.model), **outcome.trained.facts}
     return result
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
 import numpy as np
 
 from precision.data import Augmentation, as_float
+from precision.methods.checkpoint import Checkpoint
 from precision.methods.evaluation import evaluate
 from precision.trial import Training
 
@@ -58,10 +59,17 @@ class Batches(keras.utils.PyDataset):
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training yields: the history per epoch, and the epoch in which the loss was no longer finite."""
+    """What a training yields.
+
+    Attributes:
+        history: a row per epoch.
+        diverged_in: the epoch in which the loss was no longer finite.
+        facts: whether it went on from a checkpoint.
+    """
 
     history: list[dict[str, float]]
     diverged_in: int | None
+    facts: dict[str, str] = field(default_factory=dict)
 
     @property
     def seconds(self) -> float:
@@ -106,6 +114,7 @@ def train(
     before_epoch: Callable[[int], None] = lambda epoch: None,
     change: Callable[[Any], Any] = lambda optimizer: optimizer,
     compiled: bool = False,
+    checkpoint: Checkpoint | None = None,
 ) -> Trained:
     """Train a model in place and evaluate it on the test images after every epoch; stop if the loss diverges.
 
@@ -113,15 +122,18 @@ def train(
     the evaluation out.
 
     Args:
-        report: called after every epoch with its row of the history.
+        report: called after every epoch with its row of the history; not again for those that a checkpoint
+            spares.
         before_epoch: called with the number of each epoch, from 1, before it begins.
         change: maps the optimizer of Keras to the one that trains.
         compiled: let XLA compile the whole model.
+        checkpoint: from which the training goes on, if one was written before it was cut off.
     """
     steps = math.ceil(len(dataset.x_train) / training.batch_size) * training.epochs
     prepare(model, training, steps, change, compiled)
-    history: list[dict[str, float]] = []
-    for epoch in range(1, training.epochs + 1):
+    history = checkpoint.resume(model, before_epoch) if checkpoint else []
+    facts = checkpoint.facts if checkpoint else {}
+    for epoch in range(len(history) + 1, training.epochs + 1):
         before_epoch(epoch)
         batches = Batches(dataset.x_train, dataset.y_train, training.batch_size, seed, epoch, augmentation)
         began = time.perf_counter()
@@ -140,8 +152,10 @@ def train(
         )
         report(history[-1])
         if not math.isfinite(history[-1]["loss"]):
-            return Trained(history, diverged_in=epoch)
-    return Trained(history, diverged_in=None)
+            return Trained(history, epoch, facts)
+        if checkpoint and epoch < training.epochs:
+            checkpoint.offer(model, history)
+    return Trained(history, None, facts)
 
 
 def _optimizer(training: Training, steps: int) -> Any:

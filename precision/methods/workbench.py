@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import precision.data as data
 from precision.quantization import Policy, Setting
 from precision.trial import Choice, Trial
+
+if TYPE_CHECKING:  # it imports Keras
+    from precision.methods.checkpoint import Checkpoint
 
 
 class Workbench:
@@ -18,6 +21,9 @@ class Workbench:
         data_dir: where the data sets lie; None searches the usual places.
         weights: maps a trial's id to the file of its trained weights.
         report: called with the row of every finished epoch.
+        checkpoint: maps a trial's id to the folder from which its training goes on when it was cut off; None
+            begins every training anew.
+        every: seconds that pass at least from one checkpoint to the next.
     """
 
     def __init__(
@@ -25,10 +31,13 @@ class Workbench:
         data_dir: Path | None,
         weights: Callable[[str], Path],
         report: Callable[[dict[str, float]], None] = lambda row: None,
+        checkpoint: Callable[[str], Path] | None = None,
+        every: float = 60.0,
     ) -> None:
         self.weights = weights
         self.report = report
         self._data_dir = data_dir
+        self._checkpoint, self._every = checkpoint, every
         self._datasets: dict[str, data.Dataset] = {}
         self._baselines: dict[str, Any] = {}
         self._folded: dict[str, Any] = {}
@@ -130,6 +139,14 @@ class Workbench:
             self._quantised[sites] = apply(source, policy, trial.seed, observed=observed)
             prepare(self._quantised[sites])
         return self._quantised[sites]
+
+    def checkpoint(self, trial: Trial) -> Checkpoint | None:
+        """Return what a training goes on from and leaves behind; None when nothing is to be kept."""
+        if self._checkpoint is None:
+            return None
+        from precision.methods.checkpoint import Checkpoint
+
+        return Checkpoint(self._checkpoint(trial.id), trial, self._every)
 
     def save(self, trial: Trial, model: Any) -> None:
         """Keep the trained weights of a trial; the file appears whole or not at all."""

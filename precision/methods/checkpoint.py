@@ -1,0 +1,183 @@
+"""A training that was cut off goes on from its last finished epoch, and ends with the same bits.
+
+What is kept is every variable of the model, with the seeds of its dropout and the steps of its stochastic
+rounding, every variable of its optimizer, with its loss scale, and the history. The order of the images and
+their augmentation follow from seed and epoch alone. Networks that draw from generators of TensorFlow or NumPy
+themselves, instead of ``keras.random``, are beyond this.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import time
+import uuid
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from precision.measure.machine import processor
+from precision.trial import NUMERICS_VERSION, Trial
+
+History = list[dict[str, float]]
+
+
+class Checkpoint:
+    """The file from which a training goes on; it is there entirely or not at all.
+
+    Attributes:
+        facts: what happened to it, for the record of the trial: ``resumed_after_epoch`` when a training went
+            on, ``checkpoint`` when one could not be used or written.
+
+    Args:
+        folder: of the trial's checkpoint, which holds nothing else.
+        every: seconds that pass at least from one checkpoint to the next; they are written between epochs.
+    """
+
+    def __init__(self, folder: Path, trial: Trial, every: float) -> None:
+        self.facts: dict[str, str] = {}
+        self._path, self._every = folder / "state.npz", every
+        self._origin = {"trial": trial.id, **_surroundings()}
+        self._written = time.monotonic()
+
+    def resume(self, model: Any, before_epoch: Callable[[int], None]) -> History:
+        """Bring a compiled model to where its training was cut off, and return the history up to there.
+
+        Nothing is changed, and the history is empty, when there is no checkpoint or it is of other things.
+
+        Args:
+            before_epoch: what is done with the model when an epoch begins, counted from 1; it is done for
+                every epoch of the history.
+        """
+        try:
+            header, values = self._read()
+            self._check_origin(header["origin"])
+            history: History = header["history"]
+            before_epoch(1)
+            model.optimizer.build(model.trainable_variables)  # as the first epoch does
+            variables = _variables(model, header["draws"])
+            if [_kind(variable) for variable in variables] != header["kinds"]:
+                raise ValueError("it is of a network of other variables")
+        except FileNotFoundError:
+            return []
+        except KeyError as error:
+            self.facts["checkpoint"] = f"ignored: it lacks {error}"
+            return []
+        except (
+            OSError,
+            ValueError,
+            TypeError,
+            AttributeError,
+            EOFError,
+            zipfile.BadZipFile,
+            zlib.error,
+        ) as error:
+            self.facts["checkpoint"] = f"ignored: {str(error) or type(error).__name__}"
+            return []
+        for row in history[1:]:
+            before_epoch(int(row["epoch"]))
+        for variable, value in zip(variables, values, strict=True):
+            like = variable.numpy()
+            variable.assign(np.frombuffer(value.tobytes(), like.dtype).reshape(like.shape))
+        self.facts["resumed_after_epoch"] = str(len(history))
+        return history
+
+    def offer(self, model: Any, history: History) -> None:
+        """Write a checkpoint if the last one is long enough ago; a full disk costs the checkpoint only."""
+        if time.monotonic() - self._written < self._every:
+            return
+        draws = _global_draws() is not None
+        variables = _variables(model, draws)
+        header = {
+            "origin": self._origin,
+            "kinds": [_kind(variable) for variable in variables],
+            "draws": draws,
+            "history": history,
+        }
+        values = {f"v{i}": _bytes(variable.numpy()) for i, variable in enumerate(variables)}
+        try:
+            self._write(header=_bytes(json.dumps(header).encode()), **values)
+        except OSError as error:
+            self.facts["checkpoint"] = f"not written: {error.strerror or error}"
+        self._written = time.monotonic()
+
+    def _write(self, **arrays: np.ndarray) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        draft = self._path.with_name(f".{self._path.name}.{uuid.uuid4().hex}")
+        try:
+            with draft.open("wb") as stream:
+                np.savez(stream, **arrays)  # type: ignore[arg-type]
+                stream.flush()
+                os.fsync(stream.fileno())
+            draft.replace(self._path)
+        finally:
+            draft.unlink(missing_ok=True)
+
+    def _read(self) -> tuple[dict[str, Any], list[np.ndarray]]:
+        """Return the header and the bytes of each variable, all of it: a torn file ends here."""
+        content = io.BytesIO(self._path.read_bytes())
+        with zipfile.ZipFile(content) as archive:
+            torn = archive.testzip()
+        if torn is not None:
+            raise ValueError(f"its part {torn} is damaged")
+        content.seek(0)
+        with np.load(content, allow_pickle=False) as arrays:
+            header = json.loads(arrays["header"].tobytes())
+            return header, [arrays[f"v{i}"] for i in range(len(header["kinds"]))]
+
+    def _check_origin(self, theirs: dict[str, str]) -> None:
+        for name, here in self._origin.items():
+            if theirs.get(name) != here:
+                raise ValueError(f"it was written with {name} {theirs.get(name)!r}, but here it is {here!r}")
+
+
+def _variables(model: Any, draws: bool) -> list[Any]:
+    """Return all that training changes; ``draws`` adds the generator of layers without one of their own."""
+    generator = [_make_draws().state] if draws else []
+    return [*model.variables, *model.optimizer.variables, *generator]
+
+
+def _global_draws() -> Any:
+    from keras.src.backend.common import global_state
+    from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR
+
+    return global_state.get_global_attribute(GLOBAL_SEED_GENERATOR)
+
+
+def _make_draws() -> Any:
+    from keras.src.random.seed_generator import global_seed_generator
+
+    return global_seed_generator()
+
+
+def _kind(variable: Any) -> str:
+    return f"{variable.dtype}{list(variable.shape)}"
+
+
+def _bytes(value: np.ndarray | bytes) -> np.ndarray:
+    """Return the bytes of a value: a file of NumPy has no bfloat16."""
+    return np.frombuffer(value if isinstance(value, bytes) else value.tobytes(), np.uint8)
+
+
+def _surroundings() -> dict[str, str]:
+    """Return what else the bits of a training follow from."""
+    threads = tf.config.threading.get_intra_op_parallelism_threads()
+    if not threads:  # as many as TensorFlow finds
+        threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    gpus = [tf.config.experimental.get_device_details(gpu) for gpu in tf.config.get_visible_devices("GPU")]
+    return {
+        "numerics": str(NUMERICS_VERSION),
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "numpy": np.__version__,
+        "processor": processor(),
+        "GPUs": ", ".join(str(gpu.get("device_name", "unknown")) for gpu in gpus),
+        "threads": str(threads),
+    }

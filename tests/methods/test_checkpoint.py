@@ -1,0 +1,216 @@
+"""A training that was cut off and goes on ends with the bits of one that ran through."""
+
+import dataclasses
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import interrupted
+import numpy as np
+import pytest
+
+from precision.methods import checkpoint as checkpoints
+from precision.methods.digest import weights_digest
+
+HISTORY = [{"epoch": 1}, {"epoch": 2}]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def shaky():
+    with interrupted.registered():
+        yield
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """A folder with the float32 weights that some cases start from."""
+    folder = tmp_path_factory.mktemp("weights")
+    for baseline in {
+        interrupted.trial(c).baseline.id: interrupted.trial(c).baseline for c in STARTED
+    }.values():
+        interrupted.run(folder, baseline)
+    return folder
+
+
+STARTED = ("qat frozen", "qat learned scales", "low_precision master")
+
+
+def cut(weights, checkpoints, one, epoch):
+    with pytest.raises(interrupted.CutOffError):
+        interrupted.run(weights, one, checkpoints, epoch)
+
+
+@pytest.mark.parametrize("case", interrupted.CASES)
+def test_a_training_goes_on_with_the_same_bits(case, weights, tmp_path):
+    one = interrupted.trial(case)
+    straight = interrupted.run(weights, one)
+    cut(weights, tmp_path, one, 2)
+    resumed = interrupted.run(weights, one, tmp_path)
+    assert resumed.facts["resumed_after_epoch"] == "2"
+    assert interrupted.numbers(resumed) == interrupted.numbers(straight)
+    assert "resumed_after_epoch" not in straight.facts
+    assert "checkpoint" not in {**resumed.facts, **straight.facts}
+
+
+def test_a_training_may_be_cut_off_again(weights, tmp_path):
+    one = interrupted.trial("qat frozen")  # after the first epoch
+    straight = interrupted.run(weights, one)
+    cut(weights, tmp_path, one, 1)
+    cut(weights, tmp_path, one, 2)
+    resumed = interrupted.run(weights, one, tmp_path)
+    assert resumed.facts["resumed_after_epoch"] == "2"
+    assert interrupted.numbers(resumed) == interrupted.numbers(straight)
+
+
+def test_a_process_goes_on_where_another_was_killed(tmp_path):
+    def process(epoch):
+        tests = str(Path(interrupted.__file__).parent)
+        script = (
+            f"import sys, pathlib; sys.path.append({tests!r}); import interrupted\n"
+            f"interrupted.main(pathlib.Path({str(tmp_path)!r}), 'low_precision', {epoch})"
+        )
+        return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=240)
+
+    assert process(2).returncode == -signal.SIGKILL
+    after, numbers = process(0).stdout.split("\n", 1)
+    assert after == "2"
+    straight = interrupted.run(tmp_path / "straight", interrupted.trial("low_precision"))
+    assert numbers.strip() == interrupted.numbers(straight)
+
+
+def test_seconds_of_the_epochs_that_are_spared_stay(tmp_path):
+    one = interrupted.trial("float32")
+    cut(tmp_path, tmp_path, one, 2)
+    with np.load(tmp_path / one.id / "state.npz") as stored:
+        history = json.loads(stored["header"].tobytes())["history"]
+    resumed = interrupted.run(tmp_path, one, tmp_path)
+    assert resumed.history[:2] == history
+    assert resumed.metrics["train_seconds"] == sum(row["seconds"] for row in resumed.history)
+
+
+def torn(path, header):
+    path.write_bytes(path.read_bytes()[:-500])
+
+
+def damaged(path, header):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(bytes(content))
+
+
+def empty(path, header):
+    path.write_bytes(b"")
+
+
+def of_another_trial(path, header):
+    rewrite(path, {**header, "origin": {**header["origin"], "trial": "0123456789ab"}})
+
+
+def of_another_keras(path, header):
+    rewrite(path, {**header, "origin": {**header["origin"], "keras": "3.0.0"}})
+
+
+def of_another_numerics(path, header):
+    rewrite(path, {**header, "origin": {**header["origin"], "numerics": "1"}})
+
+
+def of_another_network(path, header):
+    rewrite(path, {**header, "kinds": ["float32[9]", *header["kinds"][1:]]})
+
+
+def of_something_else(path, header):
+    rewrite(path, {"hello": 1})
+
+
+def rewrite(path, header):
+    with np.load(path) as stored:
+        rest = {name: stored[name] for name in stored.files if name != "header"}
+    np.savez(path, header=np.frombuffer(json.dumps(header).encode(), np.uint8), **rest)
+
+
+@pytest.fixture(scope="module")
+def cut_off(tmp_path_factory):
+    """The checkpoint of a training, the folder of its weights and its result when it runs through."""
+    one = interrupted.trial("float32")
+    folder = tmp_path_factory.mktemp("cut")
+    straight = interrupted.run(folder, one)
+    cut(folder, folder, one, 2)
+    return (folder / one.id / "state.npz").read_bytes(), interrupted.numbers(straight)
+
+
+BROKEN = {
+    torn: "",
+    damaged: "is damaged",
+    empty: "",
+    of_another_trial: "trial '0123456789ab', but here it is",
+    of_another_keras: "keras '3.0.0', but here",
+    of_another_numerics: "numerics '1', but here",
+    of_another_network: "a network of other variables",
+    of_something_else: "it lacks 'kinds'",
+}
+
+
+@pytest.mark.parametrize("change", BROKEN, ids=lambda change: change.__name__)
+def test_a_checkpoint_of_other_things_is_left_aside_and_said_so(change, cut_off, tmp_path):
+    content, straight = cut_off
+    one = interrupted.trial("float32")
+    path = tmp_path / one.id / "state.npz"
+    path.parent.mkdir()
+    path.write_bytes(content)
+    with np.load(path) as stored:
+        header = json.loads(stored["header"].tobytes())
+    change(path, header)
+    again = interrupted.run(tmp_path, one, tmp_path)
+    assert again.facts["checkpoint"].startswith("ignored: ")
+    assert BROKEN[change] in again.facts["checkpoint"]
+    assert "resumed_after_epoch" not in again.facts
+    assert interrupted.numbers(again) == straight
+
+
+def test_checkpoints_are_as_far_apart_as_asked(tmp_path, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(checkpoints.time, "monotonic", lambda: now[0])
+    one = interrupted.trial("float32")
+    written = []
+    monkeypatch.setattr(checkpoints.Checkpoint, "_write", lambda self, **arrays: written.append(now[0]))
+    keeper = checkpoints.Checkpoint(tmp_path, one, every=60)
+    import keras
+
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile(optimizer="sgd")
+    for now[0] in (59, 61, 100, 120, 121, 300):
+        keeper.offer(model, HISTORY)
+    assert written == [61, 121, 300]
+
+
+def test_a_full_disk_costs_the_checkpoint_and_no_more(cut_off, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoints.os, "fsync", full)
+    result = interrupted.run(tmp_path, interrupted.trial("float32"), tmp_path)
+    assert result.facts["checkpoint"] == "not written: No space left on device"
+    assert interrupted.numbers(result) == cut_off[1]
+    assert not list((tmp_path / interrupted.trial("float32").id).iterdir())
+
+
+def test_the_digest_tells_weights_apart():
+    import keras
+
+    def network(name, value=1.0, dtype="float32"):
+        model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, name=name, dtype=dtype)])
+        model.set_weights([np.full((2, 1), value), np.zeros(1)])
+        return weights_digest(model)
+
+    assert network("a") == network("b")
+    assert (
+        len({network("a"), network("a", np.nextafter(np.float32(1), 2)), network("a", dtype="float16")}) == 3
+    )
+
+
+def test_what_trains_nothing_has_no_digest(weights):
+    one = interrupted.trial("qat frozen")
+    ptq = dataclasses.replace(one, method=dataclasses.replace(one.method, name="ptq", options={}))
+    assert "weights_digest" not in interrupted.run(weights, ptq).facts
