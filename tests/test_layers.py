@@ -17,6 +17,7 @@ LAYERS = [
     ["precision.exploration"],
     ["precision.report"],
     ["precision.analysis"],
+    ["precision.tracking"],
     ["precision.grid"],
     ["precision.methods"],
     ["precision.measure"],
