@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import statistics
+import warnings
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from precision.grid.store import Store
 from precision.quantization import Policy
 from precision.trial import TrialResult
 
+TIMES = ("train_seconds", "seconds_per_epoch", "inference_images_per_second")
 METRICS = [
     "accuracy",
     "loss",
@@ -29,17 +32,19 @@ METRICS = [
     "weight_bytes",
     "float32_weight_bytes",
     "peak_memory_bytes",
-    "train_seconds",
-    "seconds_per_epoch",
-    "inference_images_per_second",
+    *TIMES,
 ]
 
 
 def collect(grid: Grid, source: Source, cells: list[Cell], store: Store) -> Results:
     """Return the results of a grid; a trial without a result has the status ``pending``."""
-    found = store.results({cell.trial.id for cell in cells})
+    everything = store.results({trial.id for cell in cells for trial in cell.trials()})
+    found = {cell.trial.id: everything[cell.trial.id] for cell in cells if cell.trial.id in everything}
     uses = Counter(cell.trial.id for cell in cells)
-    rows = [_row(cell, found.get(cell.trial.id), uses[cell.trial.id] > 1) for cell in cells]
+    rows = []
+    for cell in cells:
+        again = [everything[trial.id] for trial in cell.repeats if trial.id in everything]
+        rows.append(_row(cell, found.get(cell.trial.id), again, uses[cell.trial.id] > 1))
     results = list(found.values())
     return Results(
         name=grid.name,
@@ -54,8 +59,8 @@ def collect(grid: Grid, source: Source, cells: list[Cell], store: Store) -> Resu
     )
 
 
-def _row(cell: Cell, result: TrialResult | None, shared: bool) -> dict[str, Any]:
-    metrics = result.metrics if result and result.status == "ok" else {}
+def _row(cell: Cell, result: TrialResult | None, repeats: list[TrialResult], shared: bool) -> dict[str, Any]:
+    metrics, runs = _metrics(cell, result, repeats)
     row: dict[str, Any] = {
         "trial": cell.trial.id,
         "dataset": cell.dataset,
@@ -68,6 +73,7 @@ def _row(cell: Cell, result: TrialResult | None, shared: bool) -> dict[str, Any]
         "status": result.status if result else "pending",
         "reason": result.reason if result else "",
         **{name: metrics.get(name, math.nan) for name in METRICS},
+        "repeats": runs,
         "timing": result.facts.get("timing", "") if result else "",
         "formats": str(Policy.from_json(cell.trial.policy)),
         "shared": shared,
@@ -76,6 +82,38 @@ def _row(cell: Cell, result: TrialResult | None, shared: bool) -> dict[str, Any]
     size = row["weight_bytes"]
     row["compression"] = row["float32_weight_bytes"] / size if size else math.nan
     return row
+
+
+def _metrics(
+    cell: Cell, result: TrialResult | None, repeats: list[TrialResult]
+) -> tuple[dict[str, float], int]:
+    """Return the numbers of a cell and the count of its runs; times are the medians over these."""
+    if result is None or result.status != "ok":
+        return {}, 0
+    repeats = [run for run in repeats if run.status == "ok"]
+    _check_same(cell, [result, *repeats])
+    machine = result.provenance.get("machine")  # times of different machines are never compared
+    runs = [result, *(run for run in repeats if run.provenance.get("machine") == machine)]
+    times = {}
+    for name in TIMES:
+        known = [run.metrics[name] for run in runs if not math.isnan(run.metrics.get(name, math.nan))]
+        if known:
+            times[name] = statistics.median(known)
+    return {**result.metrics, **times}, len(runs)
+
+
+def _check_same(cell: Cell, runs: list[TrialResult]) -> None:
+    """Warn when runs of one experiment have different numbers: then something else decides them too."""
+    for name in ("accuracy", "loss"):
+        values = [run.metrics.get(name) for run in runs]
+        if len({repr(value) for value in values}) > 1:
+            words = " ".join(str(label) for label in cell.labels if label != "")
+            warnings.warn(
+                f"{words}: repeats of one trial differ in {name} "
+                f"({', '.join(str(value) for value in values)}); the tables show the first",
+                stacklevel=4,
+            )
+            return
 
 
 def _settings(options: ReportOptions) -> ReportSettings:
@@ -99,6 +137,14 @@ def _options(grid: Grid) -> dict[str, str]:
         for name, values in grid.training
         if values not in ([0.0], ["constant"])
     }
+    runtime = {
+        name: " or ".join("default" if value is None else str(value) for value in values)
+        for name, values in grid.runtime
+        if values != [None]
+    }
+    measured = {"runtime": text(runtime)} if runtime else {}
+    if grid.repeats > 1:
+        measured["repeats"] = f"{grid.repeats} runs of each trial, for its times"
     added = [inclusion.method for inclusion in grid.include if inclusion.method]
     chosen = {
         f"{kind} {entry.label}": text(entry.choice.options)
@@ -110,7 +156,7 @@ def _options(grid: Grid) -> dict[str, str]:
         for entry in entries
         if entry.choice.options
     }
-    return {"training": text(training), **chosen}
+    return {"training": text(training), **measured, **chosen}
 
 
 def _shown(path: Path) -> str:

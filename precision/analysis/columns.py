@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -31,7 +32,9 @@ _IDENTITY = {
     "architecture": Column("str", "label of the architecture in the grid"),
     "policy": Column("str", "label of the policy: which format each part of the network has"),
     "method": Column("str", "how the format enters: ptq (after training), qat (while training), ..."),
-    "training": Column("str", "the training options that vary in the grid; empty when none does"),
+    "training": Column(
+        "str", "the options of training and runtime that vary in the grid; empty when none does"
+    ),
 }
 
 COLUMNS: dict[str, Column] = {
@@ -66,6 +69,7 @@ COLUMNS: dict[str, Column] = {
     "train_seconds": Column("float64", "the trial's own training; empty when it trained nothing", "s"),
     "seconds_per_epoch": Column("float64", "median time of one epoch", "s"),
     "inference_images_per_second": Column("float64", "test images evaluated per second", "images/s"),
+    "repeats": Column("Int64", "runs of which each time is the median; 0 without a result", "runs"),
     "timing": Column("str", "native, or emulated: then the times say nothing about hardware"),
     "formats": Column("str", "the format of each part of the network, as text"),
     "shared": Column("bool", "another cell of the grid has the same trial"),
@@ -122,6 +126,15 @@ def _converted(frame: pd.DataFrame, name: str, dtype: Dtype) -> pd.Series:
         raise PrecisionError(f"results: the column {name!r} must hold {kind}; {error}") from error
 
 
+def typed(frame: pd.DataFrame, columns: Mapping[str, Column]) -> pd.DataFrame:
+    """Return the frame with exactly these columns, in their order and dtypes; what it lacks is empty.
+
+    Raises:
+        PrecisionError: for a value of the wrong type.
+    """
+    return pd.DataFrame({name: _converted(frame, name, column.dtype) for name, column in columns.items()})
+
+
 def checked(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the frame with exactly the columns of ``COLUMNS``, in their order and dtypes.
 
@@ -135,7 +148,7 @@ def checked(frame: pd.DataFrame) -> pd.DataFrame:
     for name in frame.columns:
         if name not in COLUMNS:
             raise PrecisionError(f"results: unknown column {name!r}; {suggest(name, COLUMNS)}")
-    table = pd.DataFrame({name: _converted(frame, name, column.dtype) for name, column in COLUMNS.items()})
+    table = typed(frame, COLUMNS)
     for name, allowed in (("status", STATUSES), ("timing", TIMINGS)):
         for value in table[name].unique():
             if value not in allowed:

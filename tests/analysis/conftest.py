@@ -39,6 +39,7 @@ def run_of(policy: str, accuracy: float | None, **changes: Any) -> dict[str, Any
         "train_seconds": None,
         "seconds_per_epoch": None,
         "inference_images_per_second": 1000.0,
+        "repeats": 1,
         "timing": "native" if policy == "float32" else "emulated",
         "formats": policy,
         "shared": False,

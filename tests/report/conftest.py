@@ -56,6 +56,7 @@ def row_of(
         "train_seconds": 61.25 if baseline or method == "qat" else None,
         "seconds_per_epoch": 12.25 if baseline or method == "qat" else None,
         "inference_images_per_second": 12_345.6,
+        "repeats": 1,
         "timing": "native" if baseline else "emulated",
         "formats": f"weights {policy}, activations {policy}",
         "shared": baseline,

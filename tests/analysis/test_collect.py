@@ -1,0 +1,80 @@
+"""Stored results become the table of a grid: repeats, and what the grid says about itself."""
+
+import math
+
+import pytest
+
+from precision.analysis.collect import collect
+from precision.grid import Store, expand, load_grid
+from precision.trial import TrialResult
+
+GRID = """\
+name: test
+datasets: [digits]
+architectures: [lenet]
+policies: [float32, float16]
+runtime: {threads: [1, 2]}
+repeats: 3
+"""
+
+
+@pytest.fixture
+def stored(tmp_path):
+    (tmp_path / "grid.yaml").write_text(GRID)
+    grid, source = load_grid(tmp_path / "grid.yaml")
+    cells = expand(grid, source)
+    store = Store(tmp_path / "runs")
+
+    def save(trial, seconds, status="ok", accuracy=0.5, machine="this one"):
+        store.save(
+            TrialResult(
+                trial,
+                status,
+                "" if status == "ok" else "why",
+                {"accuracy": accuracy, "loss": 1.0, "train_seconds": seconds} if status == "ok" else {},
+                provenance={"machine": machine},
+            )
+        )
+
+    return cells, save, lambda: collect(grid, source, cells, store)
+
+
+def test_times_are_medians_over_the_repeats_that_have_a_result(stored):
+    cells, save, collected = stored
+    for trial, seconds in zip(cells[0].trials(), (1.0, 9.0, 3.0), strict=True):
+        save(trial, seconds)
+    first, again, _ = cells[1].trials()
+    save(first, 5.0)
+    save(again, 0.0, status="killed")
+    save(cells[2].repeats[0], 7.0)  # a repeat alone is no result
+    frame = collected().cells()
+    assert list(frame["repeats"]) == [3, 1, 0, 0]
+    assert list(frame["train_seconds"][:2]) == [3.0, 5.0]
+    assert list(frame["status"]) == ["ok", "ok", "pending", "pending"]
+    assert list(frame["training"]) == ["threads=1", "threads=1", "threads=2", "threads=2"]
+    assert math.isnan(frame["seconds_per_epoch"][0])
+
+
+def test_times_of_another_machine_do_not_count(stored):
+    cells, save, collected = stored
+    for trial, machine in zip(cells[0].trials(), ("this one", "another", "this one"), strict=True):
+        save(trial, 1.0 + 8 * (machine == "another"), machine=machine)
+    assert list(collected().cells().loc[0, ["repeats", "train_seconds"]]) == [2, 1.0]
+
+
+def test_repeats_that_differ_are_told(stored):
+    cells, save, collected = stored
+    for trial, accuracy in zip(cells[0].trials(), (0.5, 0.5, 0.75), strict=True):
+        save(trial, 1.0, accuracy=accuracy)
+    with pytest.warns(
+        UserWarning, match=r"digits lenet float32 ptq threads=1 0: .* differ in accuracy .*0\.75"
+    ):
+        results = collected()
+    assert results.cells()["accuracy"][0] == 0.5
+
+
+def test_what_was_chosen_is_told(stored):
+    _, _, collected = stored
+    options = collected().options
+    assert options["runtime"] == "threads 1 or 2"
+    assert options["repeats"] == "3 runs of each trial, for its times"
