@@ -8,8 +8,12 @@ import sys
 from collections.abc import Iterator
 
 
-def start_backend() -> None:
-    """Import Keras with its backend, and have TensorFlow look for devices; a failure to import raises."""
+def start_backend(threads: int | None = None) -> None:
+    """Import Keras with its backend, and have TensorFlow look for devices; a failure to import raises.
+
+    Args:
+        threads: of one operation of TensorFlow, to be given before anything ran; None for one per core.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _silence():
         import keras
@@ -17,6 +21,8 @@ def start_backend() -> None:
         if keras.backend.backend() == "tensorflow":
             import tensorflow as tf
 
+            if threads is not None:
+                tf.config.threading.set_intra_op_parallelism_threads(threads)
             tf.config.list_physical_devices()
             tf.function(lambda x: x + 1, jit_compile=True)(tf.constant(0.0))
 

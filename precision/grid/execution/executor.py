@@ -44,8 +44,8 @@ class Executor(Protocol):
     def free(self) -> list[str | None]:
         """Return an entry per trial that could start now: the group that it would find warm, or None."""
 
-    def submit(self, trial: Trial, group: str | None) -> None:
-        """Start a trial in a free place, one with ``group`` warm."""
+    def submit(self, trial: Trial, group: str | None, attempt: int) -> None:
+        """Start a trial for the ``attempt``-th time in a free place, one with ``group`` warm."""
 
     def poll(self, seconds: float) -> list[Ended | Heard]:
         """Return what happened since the last call, after waiting for something at most ``seconds``."""

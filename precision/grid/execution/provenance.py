@@ -13,21 +13,27 @@ from pathlib import Path
 import psutil
 
 from precision import plugins
+from precision.grid.execution.options import cores
 from precision.trial import Trial
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "precision")
 
 
-def provenance(trial: Trial) -> dict[str, str]:
-    """Return where a trial ran, its plugins, and the time (UTC) at which it ended, as texts."""
+def provenance(trial: Trial, threads: int | None = None) -> dict[str, str]:
+    """Return where a trial ran, its plugins, the command that repeats it, and the time (UTC) at its end.
+
+    Args:
+        threads: of one operation; None for those of this process.
+    """
     return {
-        **environment(),
+        **environment(threads),
+        "rerun": f"precision rerun {trial.id}",
         **({"plugins": plugins.sources(trial.plugins)} if trial.plugins else {}),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
 
-def environment() -> dict[str, str]:
+def environment(threads: int | None = None) -> dict[str, str]:
     """Return versions, machine, threads and commit of this process as texts."""
     return {
         "python": platform.python_version(),
@@ -35,14 +41,10 @@ def environment() -> dict[str, str]:
         "machine": machine(),
         "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
         "system": platform.platform(),
-        "threads": str(threads()),
+        "threads": str(threads or len(cores())),
+        "cores": str(len(cores())),
         "commit": commit(),
     }
-
-
-def threads() -> int:
-    """Return how many processors this process may use, which is how many threads TensorFlow starts."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @functools.cache

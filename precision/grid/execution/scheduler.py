@@ -1,214 +1,206 @@
-"""Run the trials of a grid in a worker process, and lose nothing when one of them dies."""
+"""Run the trials of a grid, several at a time, and lose nothing when one of them dies."""
 
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
-import multiprocessing.context
-import signal
-import sys
-import threading
 import time
-from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import BrokenExecutor
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import filelock
-from pebble import ProcessExpired, ProcessPool
 
 from precision import plugins
-from precision.errors import PrecisionError
-from precision.grid.execution import worker
-from precision.grid.execution.provenance import provenance
+from precision.grid.execution import losses
+from precision.grid.execution.agenda import Agenda
+from precision.grid.execution.executor import BUSY, LOST, Ended, Executor, group
+from precision.grid.execution.interrupt import Interrupts
+from precision.grid.execution.options import RunOptions
 from precision.grid.execution.watcher import Watcher
-from precision.grid.expression.expand import needs_baseline
+from precision.grid.execution.worker import Setup
 from precision.grid.store import Store
 from precision.trial import Trial, TrialResult
 
+DEFAULTS = RunOptions()
+LOSSES = 3  # how often a trial whose machine was lost is begun again
+TICK = 0.2  # seconds between two looks at what is going on
+PATIENCE = 1.0  # seconds between two looks at the trials that another run is at
 
-def run_trials(trials: Sequence[Trial], store: Store, data_dir: Path | None, watcher: Watcher) -> None:
+
+def run_trials(
+    trials: Sequence[Trial],
+    store: Store,
+    data_dir: Path | None,
+    watcher: Watcher,
+    options: RunOptions = DEFAULTS,
+    setup: Setup | None = None,
+) -> None:
     """Run every trial that the store does not have yet, baselines before what starts from them.
 
-    A trial that raises or kills its worker is stored with its reason and the next one goes on. A trial that
-    another process is running is left to it, and its result is awaited.
+    A trial that raises, hangs or kills its worker is stored with its reason and the others go on. A trial
+    that another run has in hand is left to it, and its result is awaited.
+
+    Args:
+        setup: what the workers start with; by default made of the store, the data and the plugins loaded.
 
     Raises:
         PrecisionError: when results cannot be stored.
-        KeyboardInterrupt: on Ctrl-C or SIGTERM, after the worker has been stopped; finished trials are kept.
+        KeyboardInterrupt: on Ctrl-C, after the trials in flight have ended; on a second one and on SIGTERM
+            after they have been stopped. Finished trials are kept.
     """
-    queue = deque(trial for trial in trials if not store.finished(trial))
-    workers = _Workers(store, data_dir, watcher, {trial.id: trial for trial in queue})
-    passed_over = 0
-    with _sigterm_as_interrupt(), workers:
-        while queue:
-            trial = queue.popleft()
-            began = time.monotonic()
-            status = _blocked(trial, store, queue) or workers.run(trial)
-            if status != worker.BUSY:
-                passed_over = 0
-                result = store.load(trial.id) or TrialResult(
-                    trial, "failed", reason="its result has vanished"
-                )
-                watcher.finished(trial, result, time.monotonic() - began)
-                continue
-            queue.append(trial)
-            passed_over += 1
-            if passed_over >= len(queue):  # all that is left is in other hands
-                watcher.waiting(trial)
-                time.sleep(1)
+    if setup is None:
+        setup = Setup(store.root, data_dir, tuple(plugins.loaded()))
+    left = [trial for trial in trials if not store.finished(trial)]
+    if not left:
+        return
+    with (
+        Interrupts() as interrupts,
+        _executor(setup, options, store) as executor,
+    ):
+        _Run(left, store, executor, watcher, options, interrupts).go()
+        if interrupts.asked:
+            raise KeyboardInterrupt
 
 
-def _blocked(trial: Trial, store: Store, queue: deque[Trial]) -> str | None:
-    """Return BUSY when a trial's baseline is still to come, ``failed`` when it gave nothing, else None."""
-    if not needs_baseline(trial):
-        return None
-    baseline = store.load(trial.baseline.id)
-    if store.finished(trial.baseline) and baseline is not None and baseline.status == "ok":
-        return None
-    if any(waiting.id == trial.baseline.id for waiting in queue):
-        return worker.BUSY
-    why = f"{baseline.status}: {baseline.reason}" if baseline else "left no result"
-    return _record(TrialResult(trial, "failed", reason=f"its float32 baseline {why}"), store)
+_FINISHING = (
+    "interrupted: the trials in flight are finished first; press Ctrl-C again to stop them now "
+    "(a training then goes on from its last checkpoint)"
+)
 
 
-def _record(result: TrialResult, store: Store) -> str:
-    """Store what became of a trial whose worker could not store it, unless another run did better."""
-    result.provenance = provenance(result.trial)
-    with contextlib.suppress(filelock.Timeout), store.lock(result.trial.id).acquire(timeout=0):
-        if not store.finished(result.trial):
-            store.save(result)
-    return result.status
+def _executor(setup: Setup, options: RunOptions, store: Store) -> Executor:
+    if options.executor == "ray":
+        from precision.grid.execution.ray import RayTasks
+
+        return RayTasks(setup, options, store)
+    from precision.grid.execution.local import LocalWorkers
+
+    return LocalWorkers(setup, options, store)
 
 
-class _Workers:
-    """The worker process, made anew for each network.
-
-    Within one network a worker meets its trials warm. It does not go on to the next one, because a process
-    keeps much of the memory that it once had, and the next network's peak would be this one's.
-    """
+class _Run:
+    """The state of one run."""
 
     def __init__(
-        self, store: Store, data_dir: Path | None, watcher: Watcher, trials: dict[str, Trial]
+        self,
+        trials: Sequence[Trial],
+        store: Store,
+        executor: Executor,
+        watcher: Watcher,
+        options: RunOptions,
+        interrupts: Interrupts,
     ) -> None:
-        self._store, self._data_dir, self._watcher, self._trials = store, data_dir, watcher, trials
-        self._network = ""
-        self._pool: Any = None
-        self._events: Any = None
+        self._store, self._executor, self._watcher = store, executor, watcher
+        self._options, self._interrupts = options, interrupts
+        self._agenda = Agenda(trials, self._usable)
+        self._running: dict[str, Trial] = {}
+        self._elsewhere: dict[str, Trial] = {}  # in the hands of another run
+        self._looked = 0.0
+        self._attempts: Counter[str] = Counter()
+        self._lost: Counter[str] = Counter()
+        self._stop = self._told = False
 
-    def __enter__(self) -> _Workers:
-        return self
+    def go(self) -> None:
+        """Go on until every trial is over, or as long as the user and ``fail_fast`` let it."""
+        for trial in self._agenda.orphans:
+            self._without_baseline(trial)
+        while not self._stop and (self._agenda or self._running or self._elsewhere):
+            if not self._interrupts.asked:
+                self._submit()
+            elif not self._running:
+                return
+            elif not self._told:
+                self._told = True
+                self._watcher.note(_FINISHING)
+            if not (self._running or self._elsewhere):  # so what is left waits for what nobody runs
+                for trial in self._agenda.stuck():
+                    self._without_baseline(trial)
+            self._look_elsewhere()
+            for event in self._executor.poll(TICK):
+                if isinstance(event, Ended):
+                    self._end(event)
+                elif event.kind == "epoch":
+                    self._watcher.epoch(event.trial, event.row)
+                else:
+                    self._watcher.sample(event.trial, event.row)
 
-    def __exit__(self, kind: type | None, *_: object) -> None:
-        self._close(at_once=kind is not None)
+    def _submit(self) -> None:
+        free = self._executor.free()
+        # Who is warm for a trial that is ready chooses before those who would load its network anew.
+        for warm in sorted(free, key=lambda warm: not self._agenda.ready(warm)):
+            busy = {group(trial) for trial in self._running.values()}
+            trial = self._agenda.next(warm, busy)
+            if trial is None:
+                return
+            self._attempts[trial.id] += 1
+            self._running[trial.id] = trial
+            self._watcher.started(trial)
+            self._executor.submit(trial, warm, self._attempts[trial.id])
 
-    def run(self, trial: Trial) -> str:
-        """Run one trial and return its status, or BUSY when another process is at it."""
-        self._watcher.started(trial)
-        try:
-            try:
-                return self._result(trial)
-            except BrokenExecutor:  # the worker died between two trials: this one has not begun
-                self._close(at_once=True)
-                return self._result(trial)
-        except ProcessExpired as error:
-            code = error.exitcode
-            reason = f"the worker process died with exit code {code}{_signal_name(code)}"
-            return _record(TrialResult(trial, "killed", reason=reason), self._store)
-        except OSError as error:  # a full disk: nothing more could be stored
-            raise PrecisionError(
-                f"{self._store.root}: a result could not be stored ({error.strerror or error}); make room "
-                "and run the same command again, finished trials are kept"
-            ) from None
-        except Exception as error:  # whatever else happened costs one trial, never all
-            return _record(TrialResult(trial, "failed", reason=worker.sentence(error)), self._store)
-
-    def _result(self, trial: Trial) -> str:
-        future = self._pool_for(trial).schedule(worker.work, args=(trial.to_json(),))
-        while not future.done():
-            self._listen()
-            time.sleep(0.05)
-        self._listen()
-        status: str = future.result()
-        return status
-
-    def _pool_for(self, trial: Trial) -> Any:
-        network = repr((trial.dataset, trial.architecture))
-        if self._pool is None or network != self._network or not self._pool.active:
-            self._close()
-            context = _Context()
-            self._events = context.SimpleQueue()
-            self._pool = ProcessPool(
-                max_workers=1,
-                context=context,
-                initializer=worker.start,
-                initargs=(self._store.root, self._data_dir, self._events, plugins.loaded()),
-            )
-            self._network = network
-        return self._pool
-
-    def _close(self, at_once: bool = False) -> None:
-        if self._pool is not None:
-            if at_once:
-                self._pool.stop()
-            self._pool.close()
-            self._pool.join()
-            self._pool = None
-
-    def _listen(self) -> None:
-        while not self._events.empty():
-            trial_id, row = self._events.get()
-            if trial_id in self._trials:
-                self._watcher.epoch(self._trials[trial_id], row)
-
-
-class _Process(multiprocessing.context.SpawnProcess):
-    """A process that does not run the caller's script again, as spawning otherwise does.
-
-    So ``precision.run`` works in a script without a ``__main__`` guard. The workers need nothing of it.
-    """
-
-    @staticmethod
-    def _Popen(process_obj: Any) -> Any:  # noqa: N802
-        main = vars(sys.modules["__main__"])
-        kept: dict[str, Any] = {name: main[name] for name in ("__file__", "__spec__") if name in main}
-        main.pop("__file__", None)
-        main["__spec__"] = None
-        try:
-            return multiprocessing.context.SpawnProcess._Popen(process_obj)
-        finally:
-            main.update(kept)
-
-
-class _Context(multiprocessing.context.SpawnContext):
-    Process = _Process
-
-
-def _signal_name(code: int | None) -> str:
-    if code is None or code >= 0:
-        return ""
-    with contextlib.suppress(ValueError):
-        return (
-            f" ({signal.Signals(-code).name}; out of memory is the usual cause)"
-            if code == -9
-            else (f" ({signal.Signals(-code).name})")
+    def _end(self, event: Ended) -> None:
+        trial = event.trial
+        self._running.pop(trial.id, None)
+        if event.status == BUSY:
+            self._attempts[trial.id] -= 1
+            self._elsewhere[trial.id] = trial
+            self._watcher.waiting(trial)
+            return
+        if event.status == LOST:
+            self._lost[trial.id] += 1
+            if self._lost[trial.id] <= LOSSES:
+                self._attempts[trial.id] -= 1
+                self._watcher.note(f"the machine that ran trial {trial.id} is lost; it is run again")
+                self._agenda.again(trial)
+                return
+            reason = f"the machines that ran it were lost {self._lost[trial.id]} times"
+            losses.record(self._store, trial, "killed", reason, self._attempts[trial.id])
+        result = self._store.load(trial.id) or TrialResult(
+            trial, "failed", reason="its result cannot be read or has vanished"
         )
-    return ""
+        if result.status not in ("ok", "diverged") and self._attempts[trial.id] <= self._options.retries:
+            self._watcher.retried(trial, result)
+            self._agenda.again(trial)
+            return
+        self._over(trial, result, event.seconds)
 
+    def _over(self, trial: Trial, result: TrialResult, seconds: float) -> None:
+        self._watcher.finished(trial, result, seconds)
+        if result.status != "ok" and self._options.fail_fast:
+            self._stop = True
+            return
+        for waiting in self._agenda.over(trial):
+            self._without_baseline(waiting)
 
-@contextlib.contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
-    """End on SIGTERM as on Ctrl-C, where this thread may set a handler."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
+    def _without_baseline(self, trial: Trial) -> None:
+        baseline = self._store.load(trial.baseline.id)
+        why = f"{baseline.status}: {baseline.reason}" if baseline else "left no result"
+        reason = f"its float32 baseline {why}"
+        losses.record(self._store, trial, "failed", reason)
+        result = self._store.load(trial.id) or TrialResult(trial, "failed", reason=reason)
+        self._watcher.finished(trial, result, 0.0)
 
-    def interrupt(number: int, frame: Any) -> None:
-        raise KeyboardInterrupt
+    def _usable(self, baseline: Trial) -> bool:
+        if not self._store.finished(baseline):
+            return False
+        result = self._store.load(baseline.id)
+        return result is not None and result.status == "ok"
 
-    previous = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
+    def _look_elsewhere(self) -> None:
+        """See what became of the trials that another run had in hand."""
+        if not self._elsewhere or time.monotonic() - self._looked < PATIENCE:
+            return
+        self._looked = time.monotonic()
+        for trial in list(self._elsewhere.values()):
+            if self._store.finished(trial):
+                result = self._store.load(trial.id)
+                if result is not None:
+                    del self._elsewhere[trial.id]
+                    self._over(trial, result, 0.0)
+            elif self._free(trial):
+                del self._elsewhere[trial.id]
+                self._agenda.again(trial)
+
+    def _free(self, trial: Trial) -> bool:
+        with contextlib.suppress(filelock.Timeout), self._store.lock(trial.id).acquire(timeout=0):
+            return True
+        return False

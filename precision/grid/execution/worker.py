@@ -2,110 +2,112 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
+import os
+import shutil
 import signal
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import filelock
+import psutil
 
 from precision import plugins
-from precision.errors import PrecisionError
-from precision.formats.quiet import start_backend
+from precision.grid.execution.executor import BUSY
+from precision.grid.execution.losses import sentence
 from precision.grid.execution.provenance import commit, provenance
 from precision.grid.store import Store
-from precision.quantization import Policy
-from precision.trial import Trial, TrialResult
+from precision.trial import Runtime, Trial, TrialResult
+
+Report = Callable[[str, str, dict[str, float]], None]
+"""Takes what a running trial tells: ``epoch`` or ``sample``, the trial's id, and a row."""
+
+Run = Callable[[Trial], TrialResult]
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a worker process starts with: plain data, which can be sent to another machine.
+
+    Attributes:
+        store: folder of the results.
+        data_dir: where the data sets lie; None searches the usual places.
+        plugins: the plugins of the parent process, whose very bytes are run here.
+        datasets: folders with the arrays of data sets that are already loaded, by the text of their choice.
+        runtime: device, and the threads of one operation.
+        cores: the processors that the process may use; empty for all.
+        checkpoint_seconds: see ``RunOptions``.
+        runner: ``module:function``; the function takes (setup, report) and returns what runs one trial.
+    """
+
+    store: Path
+    data_dir: Path | None = None
+    plugins: tuple[plugins.Plugin, ...] = ()
+    datasets: Mapping[str, Path] = field(default_factory=dict)
+    runtime: Runtime = field(default_factory=Runtime)
+    cores: tuple[int, ...] = ()
+    checkpoint_seconds: float = 60.0
+    runner: str = "precision.grid.execution.runner:runner"
+
 
 # Set once in each worker process by start().
 _state: dict[str, Any] = {}
 
-BUSY = "busy"  # another process is running the trial
 
-
-def start(store: Path, data_dir: Path | None, events: Any, files: Sequence[plugins.Plugin] = ()) -> None:
-    """Prepare this process: it leaves Ctrl-C to its parent and keeps TensorFlow's start-up messages quiet.
-
-    Args:
-        events: a queue that receives (trial id, row of the history) after every epoch.
-        files: the plugins of the parent process, whose very bytes are run here.
-    """
+def start(setup: Setup, report: Report) -> None:
+    """Prepare this process, which leaves Ctrl-C to its parent, and load what running a trial needs."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Should the machine run out of memory, this process is to die and not the one that would note it.
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("500")
+    if setup.cores and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, setup.cores)
     commit()  # of the code that is loaded now, whatever is edited while it runs
-    start_backend()
-    from precision.methods.workbench import Workbench
-
-    try:
-        plugins.load(files)
-    except PrecisionError as error:  # which the parent did not meet; each trial tells it
-        _state["broken"] = error
-    _state["store"] = Store(store)
-    _state["events"] = events
-    _state["bench"] = Workbench(data_dir, _state["store"].weights)
+    module, _, function = setup.runner.partition(":")
+    _state.update(store=Store(setup.store), setup=setup)
+    _state["run"] = getattr(importlib.import_module(module), function)(setup, report)
 
 
-def work(description: dict[str, Any]) -> str:
-    """Run one trial and store its result, whatever comes of it; return its status or BUSY.
+def work(description: dict[str, Any], attempt: int = 1) -> tuple[str, int]:
+    """Run one trial and store its result, whatever comes of it.
 
     Args:
         description: a trial as ``Trial.to_json`` gives it.
+        attempt: how often it was begun, this time included.
+
+    Returns:
+        The status, or BUSY when another process is running the trial; and the resident bytes of this one.
+
+    Raises:
+        OSError: when the result cannot be stored.
     """
     trial = Trial.from_json(description)
     store: Store = _state["store"]
-    try:
-        with store.lock(trial.id).acquire(timeout=0):
-            if store.finished(trial):  # another run of this grid has done it in the meantime
-                return store.load(trial.id).status  # type: ignore[union-attr]
-            result = _attempt(trial)
-            store.save(result)
-            return result.status
-    except filelock.Timeout:
-        return BUSY
+    status = BUSY
+    with contextlib.suppress(filelock.Timeout), store.lock(trial.id).acquire(timeout=0):
+        done = store.load(trial.id) if store.finished(trial) else None
+        if done is None:  # else another run of this grid has done it in the meantime
+            done = _attempt(trial)
+            done.attempts = attempt
+            done.provenance = provenance(trial, threads=_state["setup"].runtime.threads)
+            store.save(done)
+            shutil.rmtree(store.checkpoint(trial.id), ignore_errors=True)
+        status = done.status
+    return status, int(psutil.Process().memory_info().rss)
 
 
 def _attempt(trial: Trial) -> TrialResult:
-    from precision.methods.run import run_trial
-
-    bench = _state["bench"]
-    bench.report = lambda row: _state["events"].put((trial.id, row))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            _check_plugins(trial)
-            result = run_trial(trial, bench)
+            result: TrialResult = _state["run"](trial)
+            return result
     except MemoryError as error:
-        result = TrialResult(trial, "out_of_memory", reason=sentence(error))
+        return TrialResult(trial, "out_of_memory", reason=sentence(error))
     except Exception as error:
         full = type(error).__name__ == "ResourceExhaustedError"  # TensorFlow's own
-        result = TrialResult(trial, "out_of_memory" if full else "failed", reason=sentence(error))
-    result.provenance = provenance(trial)
-    return result
-
-
-def _check_plugins(trial: Trial) -> None:
-    """Refuse to run a trial with other code of a plugin than the one that it is identified by."""
-    if not trial.plugins:
-        return
-    if "broken" in _state:
-        raise _state["broken"]
-    here = plugins.identities(Policy.from_json(trial.policy).formats())
-    if here != trial.plugins:
-        raise PrecisionError(
-            "a plugin must stay as it is while the grid runs, but another one gives "
-            f"{', '.join(trial.plugins)} now; run the same command again"
-        )
-
-
-def sentence(error: BaseException) -> str:
-    """Return an error as one line; what the user can mend speaks for itself.
-
-    Keras replaces an error that passes through a layer by one of the same type with the layer's arguments in
-    its text; the first one says it better.
-    """
-    chain = [error]
-    while chain[-1].__context__ is not None and chain[-1].__context__ not in chain:
-        chain.append(chain[-1].__context__)
-    ours = [link for link in chain if isinstance(link, PrecisionError)]
-    text = " ".join(str(ours[-1] if ours else error).split())
-    return text if ours else f"{type(error).__name__}: {text[:300]}"
+        return TrialResult(trial, "out_of_memory" if full else "failed", reason=sentence(error))

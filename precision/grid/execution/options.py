@@ -1,0 +1,120 @@
+"""How a run goes about its trials: how many at a time, for how long, and what happens when one fails."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+import psutil
+
+from precision.errors import PrecisionError
+
+MOST_THREADS = 16  # of one operation, where nobody asks for more
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What a user may ask of a run; nothing here changes a number.
+
+    Attributes:
+        jobs: trials at a time; each worker process gets its share of the cores.
+        timeout: seconds that one attempt of a trial may take; None for as long as it needs.
+        retries: further attempts at a trial that failed, died, ran out of time or of memory.
+        fail_fast: stop at the first trial that gives no result.
+        memory_limit: resident bytes of one worker process, above which it is stopped; None for an equal
+            share of nine tenths of the machine's memory.
+        checkpoint_seconds: how often, at the end of an epoch, a training is saved to go on from.
+        executor: where the trials run.
+        ray_address: of a Ray cluster; None starts one on this machine.
+        cpus, gpus: that one trial reserves on the cluster; cpus None means as many as its threads.
+    """
+
+    jobs: int = 1
+    timeout: float | None = None
+    retries: int = 0
+    fail_fast: bool = False
+    memory_limit: int | None = None
+    checkpoint_seconds: float = 60.0
+    executor: Literal["local", "ray"] = "local"
+    ray_address: str | None = None
+    cpus: float | None = None
+    gpus: float = 0.0
+
+    @property
+    def memory(self) -> int:
+        """Bytes that one worker may hold."""
+        return self.memory_limit or int(0.9 * memory_of_the_machine() / self.jobs)
+
+
+def cores() -> tuple[int, ...]:
+    """Return the processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return tuple(sorted(os.sched_getaffinity(0)))
+    return tuple(range(os.cpu_count() or 1))
+
+
+def default_threads() -> int:
+    """Return the threads of an operation where the grid names none.
+
+    Sums are split among threads, so that their number is part of what the last bits depend on. It is
+    therefore that of the machine, however many trials run beside each other; the workers are kept apart by
+    the cores that they may use.
+    """
+    return min(len(cores()), MOST_THREADS)
+
+
+def share_of_cores(worker: int, jobs: int) -> tuple[int, ...]:
+    """Return the cores of one of several workers, as even as can be; workers beyond the cores share them."""
+    mine = cores()
+    if jobs >= len(mine):
+        return (mine[worker % len(mine)],)
+    return mine[worker * len(mine) // jobs : (worker + 1) * len(mine) // jobs]
+
+
+def memory_of_the_machine() -> int:
+    """Return the bytes of memory that processes here may use, which a container may have limited."""
+    total = int(psutil.virtual_memory().total)
+    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        try:
+            with open(path) as stream:
+                total = min(total, int(stream.read()))
+        except (OSError, ValueError):  # no such limit, or "max"
+            continue
+    return total
+
+
+_TIME = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m(?:in)?)?(?:(\d+(?:\.\d+)?)s?)?")
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?", re.IGNORECASE)
+
+
+def seconds(text: str, option: str) -> float:
+    """Return the seconds that a text such as ``90``, ``45s``, ``10min`` or ``1h30m`` names.
+
+    Raises:
+        PrecisionError: for any other text, and for zero.
+    """
+    match = _TIME.fullmatch(text.replace(" ", ""))
+    hours, minutes, rest = (float(part or 0) for part in match.groups()) if match else (0.0, 0.0, 0.0)
+    if not 0 < (total := 3600 * hours + 60 * minutes + rest) < float("inf"):
+        raise PrecisionError(
+            f"{option} is a time above 0 such as 90, 45s, 10min or 1h30m, but got {text!r}"
+        ) from None
+    return total
+
+
+def size(text: str, option: str) -> int:
+    """Return the bytes that a text such as ``4GiB``, ``500MB`` or ``2G`` names; G is 2^30, GB is 10^9.
+
+    Raises:
+        PrecisionError: for any other text, and for less than a mebibyte.
+    """
+    match = _SIZE.fullmatch(text.strip())
+    if match:
+        number, prefix, binary = match.groups()
+        decimal = not binary and text.strip().upper().endswith("B")
+        found = float(number) * (1000 if decimal else 1024) ** " KMGT".index(prefix.upper() or " ")
+        if found >= 2**20:
+            return int(found)
+    raise PrecisionError(f"{option} is a size of at least 1MiB such as 4GiB or 500MB, but got {text!r}")

@@ -1,0 +1,64 @@
+"""What runs a trial in a worker process: TensorFlow, the plugins, and a workbench that stays warm."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from precision import plugins
+from precision.errors import PrecisionError
+from precision.formats.quiet import start_backend
+from precision.grid.execution.worker import Report, Run, Setup
+from precision.grid.store import Store
+from precision.quantization import Policy
+from precision.trial import Trial, TrialResult
+
+
+def runner(setup: Setup, report: Report) -> Run:
+    """Return the function that runs one trial after another in this process."""
+    if setup.runtime.device == "cpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+    start_backend(setup.runtime.threads)
+    from precision.methods.run import run_trial
+    from precision.methods.workbench import Workbench
+
+    broken: PrecisionError | None = None
+    try:
+        plugins.load(setup.plugins)
+    except PrecisionError as error:  # which the parent did not meet; each trial tells it
+        broken = error
+    bench: Any = Workbench(setup.data_dir, Store(setup.store).weights)
+
+    def run(trial: Trial) -> TrialResult:
+        if broken is not None and trial.plugins:
+            raise broken
+        _check_plugins(trial)
+        _check_device(trial)
+        bench.report = lambda row: report("epoch", trial.id, row)
+        return run_trial(trial, bench)
+
+    return run
+
+
+def _check_plugins(trial: Trial) -> None:
+    """Refuse to run a trial with other code of a plugin than the one that it is identified by."""
+    if not trial.plugins:
+        return
+    here = plugins.identities(Policy.from_json(trial.policy).formats())
+    if here != trial.plugins:
+        raise PrecisionError(
+            "a plugin must stay as it is while the grid runs, but another one gives "
+            f"{', '.join(trial.plugins)} now; run the same command again"
+        )
+
+
+def _check_device(trial: Trial) -> None:
+    if trial.runtime.device != "gpu":
+        return
+    import tensorflow as tf
+
+    if not tf.config.list_physical_devices("GPU"):
+        raise PrecisionError(
+            "the trial is to run on device gpu, but TensorFlow finds none here; "
+            "install tensorflow[and-cuda] with a driver, or take gpu out of runtime.device"
+        )

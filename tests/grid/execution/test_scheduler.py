@@ -1,0 +1,219 @@
+"""The engine with real processes and trials that take no time."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import quick
+
+from precision.errors import PrecisionError
+from precision.grid import Store
+from precision.grid.execution.options import RunOptions
+from precision.grid.execution.scheduler import run_trials
+from precision.grid.execution.watcher import Watcher
+from precision.grid.execution.worker import Setup
+
+quick.prepared()
+
+
+class Log(Watcher):
+    def __init__(self):
+        self.lines = []
+
+    def started(self, trial):
+        self.lines.append(("started", trial.id))
+
+    def epoch(self, trial, row):
+        self.lines.append(("epoch", trial.id, row["epoch"]))
+
+    def finished(self, trial, result, seconds):
+        self.lines.append(("finished", trial.id, result.status))
+
+    def waiting(self, trial):
+        self.lines.append(("waiting", trial.id))
+
+    def retried(self, trial, result):
+        self.lines.append(("retried", trial.id, result.status))
+
+    def of(self, kind):
+        return [line[1] for line in self.lines if line[0] == kind]
+
+
+@pytest.fixture
+def store(tmp_path):
+    found = Store(tmp_path / "runs")
+    found.create()
+    return found
+
+
+def run(trials, store, **options):
+    return run_exactly(with_baselines(trials), store, **options)
+
+
+def run_exactly(trials, store, **options):
+    log = Log()
+    run_trials(trials, store, None, log, RunOptions(**options), Setup(store.root, runner="quick:runner"))
+    return log
+
+
+def with_baselines(trials):
+    found = {}
+    for trial in trials:
+        if trial.method.options.get("start") != "scratch":
+            found.setdefault(trial.baseline.id, trial.baseline)
+        found.setdefault(trial.id, trial)
+    return list(found.values())
+
+
+def check(trials, store):
+    for trial in trials:
+        result = store.load(trial.id)
+        accuracy, predictions = quick.expected(trial)
+        assert (result.status, result.metrics["accuracy"]) == ("ok", accuracy)
+        np.testing.assert_array_equal(store.predictions(trial.id), predictions)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_every_trial_once_and_baselines_first(store, jobs):
+    trials = [quick.trial(i, seed, network) for network in "ab" for seed in range(2) for i in range(3)]
+    # In the worst order: every trial before its baseline.
+    log = Log()
+    run_trials(
+        with_baselines(trials)[::-1],
+        store,
+        None,
+        log,
+        RunOptions(jobs=jobs),
+        Setup(store.root, runner="quick:runner"),
+    )
+    everything = with_baselines(trials)
+    check(everything, store)
+    ids = {trial.id for trial in everything}
+    assert sorted(log.of("started")) == sorted(log.of("finished")) == sorted(ids)
+    for trial in trials:
+        first, begun = ("finished", trial.baseline.id, "ok"), ("started", trial.id)
+        assert log.lines.index(first) < log.lines.index(begun)
+    assert all(log.lines.count(("epoch", trial_id, n)) == 1 for trial_id in ids for n in (1, 2, 3))
+    workers = {
+        network: {store.load(t.id).metrics["worker"] for t in everything if t.architecture.name == network}
+        for network in "ab"
+    }
+    assert not workers["a"] & workers["b"], "a worker is made anew for another network"
+    assert sum(map(len, workers.values())) <= 2 * jobs
+    assert run(trials, store).lines == [], "nothing is left to do"
+
+
+def test_jobs_share_the_cores(store):
+    trials = [
+        quick.trial(i, network=n, baseline=False, do="sleep", seconds=1) for i in range(2) for n in "ab"
+    ]
+    run(trials, store, jobs=2)
+    cores = sorted(os.sched_getaffinity(0))
+    shares = {store.load(t.id).facts["affinity"] for t in trials}
+    seen = [set(map(int, share.split(","))) for share in shares]
+    if len(cores) > 1:
+        assert len(seen) == 2 and not seen[0] & seen[1]
+    assert set().union(*seen) == set(cores)
+
+
+@pytest.mark.parametrize(
+    ("do", "status", "reason"),
+    [
+        ("raise", "failed", "ValueError: as it was told"),
+        ("abort", "killed", "SIGABRT"),
+        ("segfault", "killed", "SIGSEGV"),
+        ("exit", "killed", "exit code 3"),
+        ("no memory", "out_of_memory", "too large"),
+    ],
+)
+def test_what_goes_wrong_costs_its_own_trial(store, do, status, reason):
+    good = [quick.trial(i) for i in range(3)]
+    bad = quick.trial(99, do=do)
+    log = run([good[0], bad, *good[1:]], store)
+    check(good, store)
+    result = store.load(bad.id)
+    assert result.status == status and reason in result.reason
+    assert result.provenance["machine"] and result.attempts == 1
+    assert ("finished", bad.id, status) in log.lines
+
+
+def test_a_trial_that_sleeps_for_ever_is_stopped(store):
+    good, bad = quick.trial(0), quick.trial(1, do="deaf")  # which does not heed SIGTERM either
+    run([bad, good], store, timeout=1.0)
+    check([good], store)
+    assert store.load(bad.id).status == "timeout"
+    assert "not done after 1 s" in store.load(bad.id).reason
+
+
+def test_a_trial_that_allocates_without_end_is_stopped(store):
+    good, bad = quick.trial(0), quick.trial(1, do="hoard")
+    run([bad, good], store, memory_limit=700 * 2**20)
+    check([good], store)
+    result = store.load(bad.id)
+    assert result.status == "out_of_memory" and "above the limit of 0.68 GiB" in result.reason
+
+
+def test_a_trial_is_tried_again(store):
+    once, never = quick.trial(0, do="once"), quick.trial(1, do="raise")
+    log = run([once, never], store, retries=2)
+    check([once], store)
+    assert store.load(once.id).attempts == 2
+    assert store.load(never.id).attempts == 3
+    assert sorted(log.of("retried")) == sorted([once.id, never.id, never.id])
+    assert log.of("finished").count(once.id) == log.of("finished").count(never.id) == 1
+
+
+def test_fail_fast_stops_the_rest(store):
+    trials = [quick.trial(i, do="raise" if i == 1 else None) for i in range(6)]
+    log = run(trials, store, fail_fast=True)
+    assert log.lines[-1] == ("finished", trials[1].id, "failed")
+    assert store.load(trials[5].id) is None
+
+
+def test_what_waits_for_a_baseline_that_failed(store):
+    waiting, other = quick.trial(0, network="broken"), quick.trial(1)
+    log = run([waiting, other], store)
+    reason = store.load(waiting.id).reason
+    assert reason == "its float32 baseline failed: ValueError: no network today"
+    assert log.of("started").count(waiting.id) == 0
+    assert ("finished", waiting.id, "failed") in log.lines and ("finished", other.id, "ok") in log.lines
+    again = run([waiting], store)
+    assert again.of("started") == [waiting.baseline.id], "the baseline is tried again"
+
+
+def test_a_baseline_that_nobody_runs(store):
+    orphan = quick.trial(0)
+    log = run_exactly([orphan], store)
+    assert "its float32 baseline left no result" in store.load(orphan.id).reason
+    assert log.lines == [("finished", orphan.id, "failed")]
+
+
+HOLD = """
+import sys, time
+from precision.grid import Store
+with Store(sys.argv[1]).lock(sys.argv[2]):
+    print("held", flush=True)
+    time.sleep(3)
+"""
+
+
+def test_a_trial_in_other_hands_is_awaited(store):
+    mine, theirs = quick.trial(0, baseline=False), quick.trial(1, baseline=False)
+    other = subprocess.Popen(
+        [sys.executable, "-c", HOLD, store.root, theirs.id], stdout=subprocess.PIPE, text=True
+    )
+    assert other.stdout.readline() == "held\n"
+    log = run([theirs, mine], store)
+    other.communicate(timeout=10)
+    check([mine, theirs], store)
+    assert log.of("finished") == [mine.id, theirs.id] and theirs.id in log.of("waiting")
+
+
+@pytest.mark.filterwarnings("ignore:.*cannot be trusted")
+def test_a_result_that_cannot_be_stored_ends_the_run(store):
+    trials = [quick.trial(i) for i in range(2)]
+    (store.folder(trials[0].baseline.id) / "result.json").mkdir(parents=True)
+    with pytest.raises(PrecisionError, match="could not be stored .* run the same command again"):
+        run(trials, store)
