@@ -9,7 +9,7 @@ from pathlib import Path
 
 import typer
 
-from precision import cli_explore, cli_formats, cli_pack, cli_policy
+from precision import cli_explore, cli_formats, cli_pack, cli_policy, cli_store
 from precision.cli_options import RUNS, DataDir, GridFile, OutputDir, PluginFiles, StoreDir
 from precision.errors import PrecisionError
 
@@ -99,27 +99,6 @@ def report(
     typer.echo(f"\nreport: {path}")
 
 
-@app.command()
-def status(grid: GridFile, store: StoreDir = RUNS, plugin: PluginFiles = None) -> None:
-    """Say how many trials of GRID are done, failed and pending, and why the failed ones failed."""
-    from collections import Counter
-
-    from precision.grid import Store, expand, load_grid
-
-    parsed, source = load_grid(grid, plugin or ())
-    cells = expand(parsed, source)
-    results = {cell.trial.id: Store(store).load(cell.trial.id) for cell in cells}
-    counts = Counter(result.status if result else "pending" for result in results.values())
-    typer.echo(
-        ", ".join(f"{count} {name}" for name, count in counts.most_common()) + f" of {len(results)} trials"
-    )
-    for cell in cells:
-        result = results[cell.trial.id]
-        if result is not None and result.status != "ok":
-            name = f"{cell.dataset} {cell.architecture} {cell.policy} {cell.method} seed {cell.seed}"
-            typer.echo(f"{name}: {result.status}: {result.reason}")
-
-
 @app.command(name="architectures")
 def list_architectures() -> None:
     """List the networks and their options."""
@@ -147,6 +126,8 @@ app.command()(cli_pack.pack)
 app.command()(cli_pack.unpack)
 app.command()(cli_explore.sensitivity)
 app.command()(cli_explore.search)
+app.command()(cli_store.results)
+app.command()(cli_store.status)
 
 
 def _state(done: bool) -> str:

@@ -12,6 +12,7 @@ LAYERS = [
     ["precision.cli_pack"],
     ["precision.cli_policy"],
     ["precision.cli_explore"],
+    ["precision.cli_store"],
     ["precision.cli_options"],
     ["precision.api"],
     ["precision.exploration"],

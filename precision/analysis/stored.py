@@ -1,0 +1,151 @@
+"""The results of a store as a table, whatever grid they are of: the trials themselves tell all that is in it."""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from typing import Any
+
+import pandas as pd
+
+from precision.analysis.collect import METRICS
+from precision.analysis.columns import COLUMNS, Column, typed
+from precision.errors import PrecisionError
+from precision.grid.store import Store
+from precision.quantization import Policy
+from precision.trial import Choice, Training, Trial, TrialResult
+
+MORE: dict[str, Column] = {
+    "repeat": Column("Int64", "counts runs of the same experiment, from 0"),
+    "training.epochs": Column("Int64", "passes over the training images that were asked for", "epochs"),
+    "training.batch_size": Column("Int64", "images per step", "images"),
+    "training.optimizer": Column("str", "optimizer"),
+    "training.learning_rate": Column("float64", "initial rate; empty for the default of the optimizer"),
+    "training.schedule": Column("str", "constant or cosine"),
+    "training.momentum": Column("float64", "of sgd and rmsprop"),
+    "training.weight_decay": Column("float64", "weight decay"),
+    "runtime.device": Column("str", "device that the grid asks for; empty when it does not"),
+    "runtime.threads": Column("Int64", "threads of one operation that the grid asks for, likewise"),
+    "attempts": Column("Int64", "how often the trial was begun until this came of it"),
+    "seconds": Column("float64", "all that the last attempt took", "s"),
+    "finished": Column("str", "when the trial ended (UTC)"),
+    "commit": Column("str", "commit of the code; a + marks changed files"),
+    "python": Column("str", "version of Python"),
+    "tensorflow": Column("str", "version of TensorFlow"),
+    "keras": Column("str", "version of Keras"),
+    "data_digest": Column("str", "sha256 of the images and labels"),
+    "weights_digest": Column("str", "sha256 of the trained weights; empty when nothing was trained"),
+}
+"""What ``precision results`` shows beyond ``COLUMNS``: of the trial, and of how its result came about."""
+
+_OF_TRIAL = [name for name in MORE if name == "repeat" or "." in name]
+_TEXTS = [name for name, column in MORE.items() if column.dtype == "str" and name not in _OF_TRIAL]
+_OF_A_GRID = ("baseline_accuracy", "accuracy_difference", "repeats", "shared")
+_WITHOUT_GRID = {
+    "dataset": "name and options of the data set",
+    "architecture": "name and options of the network",
+    "policy": "format of the network, or of each of its parts",
+    "method": "name and options of the method",
+    "training": "the options of training that are not the default",
+}
+
+STORED_COLUMNS: dict[str, Column] = {
+    **{
+        name: Column("str", _WITHOUT_GRID[name]) if name in _WITHOUT_GRID else column
+        for name, column in COLUMNS.items()
+        if name not in _OF_A_GRID
+    },
+    **MORE,
+}
+"""Of results without a grid, which alone knows labels, baselines and what is not run yet."""
+
+
+def stored(store: Store) -> pd.DataFrame:
+    """Return every result of a store, with ``STORED_COLUMNS``, ordered by what the trials are."""
+    rows = [_row(result) for result in store.results().values()]
+    frame = typed(pd.DataFrame(rows, columns=list(rows[0]) if rows else None), STORED_COLUMNS)
+    order = ["dataset", "architecture", "training", "method", "policy", "seed", "repeat", "trial"]
+    return frame.sort_values(order, kind="stable", ignore_index=True)
+
+
+def more(trials: Iterable[Trial], results: Mapping[str, TrialResult]) -> pd.DataFrame:
+    """Return the columns ``MORE`` of trials, one row for each; those without a result have only their own."""
+    rows = [_of_trial(trial) | _of_result(results.get(trial.id)) for trial in trials]
+    return typed(pd.DataFrame(rows, columns=list(MORE)), MORE)
+
+
+def _row(result: TrialResult) -> dict[str, Any]:
+    trial = result.trial
+    metrics = result.metrics if result.status == "ok" else {}
+    size = metrics.get("weight_bytes", 0)
+    policy = policy_text(json.dumps(trial.policy))
+    return {
+        "trial": trial.id,
+        "dataset": _choice(trial.dataset),
+        "dataset_title": result.facts.get("dataset_title", ""),
+        "architecture": _choice(trial.architecture),
+        "policy": policy,
+        "method": _choice(trial.method),
+        "training": _training(trial.training),
+        "seed": trial.seed,
+        "status": result.status,
+        "reason": result.reason,
+        **{name: metrics.get(name, math.nan) for name in METRICS},
+        "compression": metrics.get("float32_weight_bytes", math.nan) / size if size else math.nan,
+        "timing": result.facts.get("timing", ""),
+        "formats": policy,
+        "machine": result.provenance.get("machine", ""),
+        **_of_trial(trial),
+        **_of_result(result),
+    }
+
+
+def _of_trial(trial: Trial) -> dict[str, Any]:
+    parts: dict[str, Any] = {"training": trial.training, "runtime": trial.runtime}
+    values = {"repeat": trial.repeat}
+    for name in _OF_TRIAL[1:]:
+        part, _, option = name.partition(".")
+        values[name] = getattr(parts[part], option)
+    return values
+
+
+def _of_result(result: TrialResult | None) -> dict[str, Any]:
+    if result is None:
+        return {}
+    texts = {**result.provenance, **result.facts}
+    return {
+        "attempts": result.attempts,
+        "seconds": result.seconds,
+        **{name: texts.get(name, "") for name in _TEXTS},
+    }
+
+
+@functools.cache
+def policy_text(text: str) -> str:
+    """Return the formats of a policy, given as JSON; the format alone where every part has the same."""
+    data = json.loads(text)
+    slots = {name: value for name, value in data.items() if name not in ("layers", "rounding")}
+    plain = set(slots) == {"weights", "biases", "activations", "inputs"} and not data.get("layers")
+    if plain and len({str(value) for value in slots.values()}) == 1 and isinstance(slots["weights"], str):
+        rounding = data.get("rounding", "nearest")
+        return slots["weights"] + ("" if rounding == "nearest" else f" {rounding}")
+    try:
+        return str(Policy.from_json(data))
+    except PrecisionError:  # a format of a plugin that is not loaded, or a table that is gone
+        return text
+
+
+def _choice(choice: Choice) -> str:
+    return " ".join([choice.name, *(f"{name}={value}" for name, value in choice.options.items())])
+
+
+def _training(training: Training) -> str:
+    default = Training()
+    return " ".join(
+        f"{field.name}={getattr(training, field.name)}"
+        for field in fields(Training)
+        if getattr(training, field.name) != getattr(default, field.name)
+    )
