@@ -110,6 +110,7 @@ def status(
     from collections import Counter
 
     from precision.grid import Changes, Store, expand, load_grid, select
+    from precision.report.text import printable
 
     parsed, source = load_grid(grid, plugin or (), Changes(tuple(changes or ()), seeds))
     cells = select(expand(parsed, source), only or ())
@@ -125,7 +126,7 @@ def status(
             if result is not None and result.status != "ok":
                 words = [str(label) for label in cell.labels[:-1] if label != ""] + [f"seed {cell.seed}"]
                 words += [f"repeat {number}"] if number else []
-                typer.echo(f"{' '.join(words)}: {result.status}: {result.reason}")
+                typer.echo(printable(f"{' '.join(words)}: {result.status}: {result.reason}"))
 
 
 def _of_grid(

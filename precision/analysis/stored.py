@@ -1,4 +1,4 @@
-"""The results of a store as a table, whatever grid they are of: the trials themselves tell all that is in it."""
+"""The results of a store as a table, whatever grid they are of: the trials themselves tell all of it."""
 
 from __future__ import annotations
 
