@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -77,6 +78,10 @@ class Dataset:
 
     def digest(self) -> str:
         """Return the sha256 (64 hexadecimal digits) of the four arrays: shapes, types and values."""
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
         digest = hashlib.sha256()
         for array in (self.x_train, self.y_train, self.x_test, self.y_test):
             little_endian = array.dtype.newbyteorder("<")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import precision.data as data
+from precision.data.shared import shared
 from precision.quantization import Policy, Setting
 from precision.trial import Choice, Trial
 
@@ -24,6 +25,8 @@ class Workbench:
         checkpoint: maps a trial's id to the folder from which its training goes on when it was cut off; None
             begins every training anew.
         every: seconds that pass at least from one checkpoint to the next.
+        datasets: maps the text of the choice of a data set to the folder where another process has put it
+            (see ``data.shared``); the others are loaded here.
     """
 
     def __init__(
@@ -33,10 +36,11 @@ class Workbench:
         report: Callable[[dict[str, float]], None] = lambda row: None,
         checkpoint: Callable[[str], Path] | None = None,
         every: float = 60.0,
+        datasets: Mapping[str, Path] | None = None,
     ) -> None:
         self.weights = weights
         self.report = report
-        self._data_dir = data_dir
+        self._data_dir, self._shared = data_dir, datasets or {}
         self._checkpoint, self._every = checkpoint, every
         self._datasets: dict[str, data.Dataset] = {}
         self._baselines: dict[str, Any] = {}
@@ -49,8 +53,13 @@ class Workbench:
         """Return a data set; the last one is kept."""
         key = repr(choice)
         if key not in self._datasets:
-            self._datasets = {key: data.load(choice.name, data_dir=self._data_dir, **choice.options)}
+            self._datasets = {key: self._load(choice)}
         return self._datasets[key]
+
+    def _load(self, choice: Choice) -> data.Dataset:
+        if repr(choice) in self._shared:
+            return shared(self._shared[repr(choice)])
+        return data.load(choice.name, data_dir=self._data_dir, **choice.options)
 
     def augmentation(self, choice: Choice) -> data.Augmentation | None:
         """Return the augmentation of a data set's training images."""

@@ -1,8 +1,12 @@
 """What a worker keeps must not change a number."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from precision.data import as_float, load
+from precision.data.shared import share
 from precision.methods.run import run_trial
 from precision.methods.workbench import Workbench
 from precision.quantization import parse_policy
@@ -102,3 +106,26 @@ def test_trained_weights_are_kept(folder):
     ptq = run_trial(trial("fixed"), bench(folder))
     assert not (folder / f"{ptq.trial.id}.weights.h5").exists()
     assert np.isnan(ptq.metrics["train_seconds"])
+
+
+@pytest.mark.parametrize("augment", [None, {"rotation": 10, "shift": 0.1}], ids=["plain", "augmented"])
+@pytest.mark.parametrize("floats", [False, True], ids=["uint8", "float32"])
+def test_a_shared_data_set_gives_the_same_numbers(floats, augment, tmp_path):
+    options = {"train_size": 100, "test_size": 60, **({"augment": augment} if augment else {})}
+    digits = load("digits", **options)
+    if floats:
+        images = {name: as_float(getattr(digits, name)) * np.float32(0.9) for name in ("x_train", "x_test")}
+        digits = replace(digits, **images)
+    choice = Choice("digits", options)
+    calibrated = {"activations": {"format": "int(8)", "scaling": "real"}}
+    trials = [
+        replace(trial("float32"), dataset=choice),
+        replace(trial("fixed"), dataset=choice, policy=parse_policy(calibrated).to_json()),
+        replace(trial("fixed", "qat"), dataset=choice),
+    ]
+    plain, mapped = (bench(tmp_path) for _ in range(2))
+    plain._datasets = {repr(choice): digits}
+    mapped._shared = {repr(choice): share(digits, tmp_path / "shared")}
+    for one in trials:
+        assert numbers(run_trial(one, mapped)) == numbers(run_trial(one, plain))
+    assert not mapped.dataset(choice).x_train.flags.writeable
