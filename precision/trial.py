@@ -18,6 +18,8 @@ import numpy as np
 # Raised by hand whenever a change of the code changes the numbers that a trial yields.
 NUMERICS_VERSION = 2
 
+_json = json.JSONEncoder(sort_keys=True).encode
+
 STATUSES = ("ok", "failed", "diverged", "timeout", "out_of_memory", "killed")
 
 
@@ -40,6 +42,11 @@ class Training:
     momentum: float = 0.0
     weight_decay: float = 0.0
 
+    @cached_property
+    def text(self) -> str:
+        """The options as JSON with sorted keys."""
+        return _json(asdict(self))
+
 
 @dataclass(frozen=True)
 class Runtime:
@@ -60,6 +67,14 @@ class Choice:
 
     name: str
     options: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def text(self) -> str:
+        """Name and options as JSON with sorted keys."""
+        return _json(asdict(self))
+
+
+FLOAT32 = Choice("float32")
 
 
 @dataclass(frozen=True)
@@ -92,17 +107,49 @@ class Trial:
 
     def identity(self, numerics: int) -> str:
         """Return the id that the trial has under a value of NUMERICS_VERSION."""
-        data = self.to_json()
-        if self.fingerprint is not None:  # the content of the files counts, not where they lie
-            options = data["dataset"]["options"]
-            data["dataset"]["options"] = {k: v for k, v in options.items() if not k.endswith("path")}
-        content = json.dumps({"numerics": numerics, **data}, sort_keys=True)
-        return hashlib.sha256(content.encode()).hexdigest()[:12]
+        # The JSON text of the whole with sorted keys, put together from the texts of parts that many trials
+        # share, because a plan may ask for the ids of 100,000 trials.
+        parts = [
+            ("architecture", self.architecture.text),
+            ("dataset", self._dataset_text()),
+            ("fingerprint", "null" if self.fingerprint is None else _json(self.fingerprint)),
+            ("method", self.method.text),
+            ("numerics", str(numerics)),
+            ("plugins", _json(self.plugins) if self.plugins else ""),
+            ("policy", _json(self.policy)),
+            ("repeat", str(self.repeat) if self.repeat else ""),
+            ("runtime", _json(asdict(self.runtime)) if self.runtime != Runtime() else ""),
+            ("seed", str(self.seed)),
+            ("training", self.training.text),
+        ]
+        content = ", ".join([f'"{name}": {text}' for name, text in parts if text])
+        return hashlib.sha256(f"{{{content}}}".encode()).hexdigest()[:12]
+
+    def _dataset_text(self) -> str:
+        if self.fingerprint is None:
+            return self.dataset.text
+        # The content of the files counts, not where they lie.
+        options = {k: v for k, v in self.dataset.options.items() if not k.endswith("path")}
+        return replace(self.dataset, options=options).text
 
     @cached_property
     def baseline(self) -> Trial:
         """The float32 training that this trial starts from or is compared with."""
-        return replace(self, policy={}, method=Choice("float32"), plugins={}, repeat=0)
+        if self.method == FLOAT32 and not (self.policy or self.plugins or self.repeat):
+            return self
+        return replace(self, policy={}, method=FLOAT32, plugins={}, repeat=0)
+
+    def rounded(self, method: Choice, policy: dict[str, Any], plugins: dict[str, str]) -> Trial:
+        """Return the trial that rounds what this one, a baseline, trains."""
+        trial = replace(self, method=method, policy=policy, plugins=plugins)
+        vars(trial)["baseline"] = self  # as the property has it, and made only once
+        return trial
+
+    def repeated(self, number: int) -> Trial:
+        """Return the same experiment once more; ``number`` counts from 1."""
+        trial = replace(self, repeat=number)
+        vars(trial)["baseline"] = self.baseline
+        return trial
 
     def to_json(self) -> dict[str, Any]:
         """Return the trial as JSON-ready data; :meth:`from_json` gives it back."""

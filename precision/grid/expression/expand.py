@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from typing import Any
 
 import precision.data
@@ -19,9 +18,8 @@ from precision.grid.expression.selections import check_selection, excluded_by, m
 from precision.grid.expression.source import Source
 from precision.quantization import Policy
 from precision.registry import METHODS
-from precision.trial import Choice, Runtime, Training, Trial
+from precision.trial import FLOAT32, Runtime, Training, Trial
 
-BASELINE = Choice("float32")
 MAX_CELLS = 1_000_000
 
 
@@ -79,6 +77,7 @@ class _Maker:
         }
         self._policies = {name: policy.to_json() for name, policy in grid.policies.items()}
         self._options: dict[tuple[Any, ...], tuple[Training, Runtime, str]] = {}
+        self._baselines: dict[tuple[Any, ...], Trial] = {}
 
     def cells(
         self, combinations: Iterable[tuple[Any, ...]], varying: set[str], place: Place
@@ -98,20 +97,22 @@ class _Maker:
             if key not in self._options:
                 self._options[key] = self._resolved(key, varying, place)
             training, runtime, text = self._options[key]
-            resolved = self._policies[policy]
-            trial = Trial(
-                dataset=dataset.choice,
-                architecture=architecture.choice,
-                # Without any rounding every method is the float32 training itself.
-                method=method.choice if resolved else BASELINE,
-                policy=resolved,
-                training=training,
-                seed=seed,
-                fingerprint=self._fingerprints[dataset.label],
-                plugins=self._plugins[policy],
-                runtime=runtime,
-            )
-            repeats = tuple(replace(trial, repeat=number) for number in range(1, self._repeats))
+            place_of_baseline = (dataset.label, architecture.label, key, seed)
+            if place_of_baseline not in self._baselines:
+                self._baselines[place_of_baseline] = Trial(
+                    dataset=dataset.choice,
+                    architecture=architecture.choice,
+                    method=FLOAT32,
+                    policy={},
+                    training=training,
+                    seed=seed,
+                    fingerprint=self._fingerprints[dataset.label],
+                    runtime=runtime,
+                )
+            trial = self._baselines[place_of_baseline]
+            if self._policies[policy]:  # without any rounding every method is the float32 training itself
+                trial = trial.rounded(method.choice, self._policies[policy], self._plugins[policy])
+            repeats = tuple(trial.repeated(number) for number in range(1, self._repeats))
             yield Cell(dataset.label, architecture.label, policy, method.label, text, seed, trial, repeats)
 
     def _resolved(

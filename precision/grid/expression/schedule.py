@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
+from typing import Any
 
 from precision.grid.expression.cell import Cell
-from precision.grid.expression.expand import BASELINE
 from precision.registry import METHODS
-from precision.trial import Trial
+from precision.trial import FLOAT32, Trial
 
 
 def needs_baseline(trial: Trial) -> bool:
@@ -15,11 +16,15 @@ def needs_baseline(trial: Trial) -> bool:
 
     A method says so by its option ``start``; one without it always does.
     """
-    if trial.method == BASELINE:
+    if trial.method == FLOAT32:
         return False
-    option = METHODS.options(trial.method.name).get("start")
-    start = trial.method.options.get("start", "baseline" if option is None else option.default)
-    return bool(start == "baseline")
+    return bool(trial.method.options.get("start", _default_start(trial.method.name)) == "baseline")
+
+
+@functools.cache
+def _default_start(method: str) -> Any:
+    option = METHODS.options(method).get("start")
+    return "baseline" if option is None else option.default
 
 
 def schedule(cells: Iterable[Cell]) -> list[Trial]:
@@ -29,7 +34,7 @@ def schedule(cells: Iterable[Cell]) -> list[Trial]:
     """
     groups: dict[tuple[str, str], dict[str, Trial]] = {}
     for trial in (trial for cell in cells for trial in cell.trials()):
-        group = groups.setdefault((repr(trial.dataset), repr(trial.architecture)), {})
+        group = groups.setdefault((trial.dataset.text, trial.architecture.text), {})
         if needs_baseline(trial):
             group.setdefault(trial.baseline.id, trial.baseline)
         group.setdefault(trial.id, trial)
