@@ -8,6 +8,7 @@ results.histories        # loss and accuracy per epoch
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from precision.errors import PrecisionError
 
 if TYPE_CHECKING:
     from precision.grid import Store
+    from precision.grid.execution.options import RunOptions
     from precision.trial import Trial
 
 DEFAULT_STORE = Path("runs")
@@ -32,6 +34,11 @@ def run(
     store: str | Path = DEFAULT_STORE,
     output: str | Path | None = None,
     plugins: Sequence[str | Path] = (),
+    set: Sequence[str] = (),
+    seeds: str | None = None,
+    only: Sequence[str] = (),
+    options: RunOptions | None = None,
+    track: Sequence[str] = (),
     quiet: bool = False,
 ) -> Results:
     """Run every trial of a grid file that the store lacks, write the report, and return the results.
@@ -42,33 +49,50 @@ def run(
         store: folder of the results.
         output: folder of the report; None means reports/<name of the grid>.
         plugins: Python files with number formats, besides those that the grid names.
+        set: other values for entries of the file, such as ``training.epochs=3``.
+        seeds: in the place of the file's: ``5`` for 0 to 4, or a list such as ``3,5``.
+        only: run these cells alone, such as ``policy=fixed*``; the results are of the whole grid.
+        options: jobs, time and memory limits, retries, where to run: ``precision.RunOptions(jobs=2)``.
+        track: tools that are told of every trial: tensorboard, wandb, mlflow.
         quiet: show no progress.
 
     Raises:
-        PrecisionError: when the grid file, a plugin or a path is wrong.
-        KeyboardInterrupt: on Ctrl-C; finished trials are kept.
+        PrecisionError: when the grid file, a plugin, a path or an option is wrong.
+        KeyboardInterrupt: on Ctrl-C, when the trials in flight have ended, or on the second one at once;
+            finished trials are kept.
     """
     from rich.console import Console
 
-    from precision import report
+    from precision import report, tracking
     from precision.analysis.collect import collect
     from precision.data.locate import data_directory
-    from precision.grid import Store, expand, load_grid, schedule
-    from precision.grid.execution.scheduler import run_trials
+    from precision.grid import Changes, Store, expand, load_grid, schedule, select
+    from precision.grid.execution.options import RunOptions
+    from precision.grid.execution.scheduler import run_trials, setup
+    from precision.grid.execution.watcher import Watchers
     from precision.grid.progress import ConsoleWatcher
 
-    parsed, source = load_grid(grid, plugins)
+    options = options or RunOptions()
+    changes = Changes(tuple(set), seeds)
+    parsed, source = load_grid(grid, plugins, changes)
     cells = expand(parsed, source)
+    trials = schedule(select(cells, only))
     folder = data_directory(data_dir)
     results_store = Store(store)
     results_store.create()
     target = report_folder(output, parsed.name)
-    trials = schedule(cells)
-    left = [trial for trial in trials if not results_store.finished(trial)]
+    trackers = tracking.make(track, results_store, parsed.name, cells)
+    done = results_store.done(trials)
+    left = [trial for trial in trials if trial.id not in done]
     _check_plugins(left)
-    _check_data(left, trials, results_store, folder)
-    with ConsoleWatcher(left, cells, Console(stderr=True, quiet=quiet)) as watcher:
-        run_trials(left, results_store, folder, watcher)
+    datasets = _check_data(left, trials, results_store, folder)
+    everything = [trial.id for trial in schedule(cells)]
+    results_store.register(Path(grid), parsed.name, everything, " ".join(changes.words()))
+    console = Console(stderr=True, quiet=quiet)
+    with contextlib.ExitStack() as stack:
+        watchers = [ConsoleWatcher(left, cells, console, options.jobs), *trackers]
+        watcher = Watchers([stack.enter_context(watcher) for watcher in watchers])
+        run_trials(left, results_store, setup(results_store, folder, datasets), watcher, options)
     results = collect(parsed, source, cells, results_store)
     report.write(results, target)
     return results
@@ -116,25 +140,33 @@ def _check_plugins(left: list[Trial]) -> None:
                 probe(number_format, setting.rounding)
 
 
-def _check_data(left: list[Trial], trials: list[Trial], store: Store, data_dir: Path | None) -> None:
+def _check_data(
+    left: list[Trial], trials: list[Trial], store: Store, data_dir: Path | None
+) -> dict[str, Path]:
     """Load every data set of the trials that are left once, before anything is trained.
 
     A missing or corrupt file is told now, and a download shows its progress. Files of the same name may hold
     other images than those that stored results are of, for example a part of CIFAR-10: the two never mix.
+
+    Returns:
+        Folders with the arrays of the data sets, which the workers map into their memory.
     """
     from precision import data
+    from precision.data.shared import share
 
+    folders = {}
     for choice in {repr(trial.dataset): trial.dataset for trial in left}.values():
         dataset = data.load(choice.name, data_dir=data_dir, **choice.options)
         digest = dataset.digest()
-        for trial in trials:
-            result = store.load(trial.id) if trial.dataset == choice else None
-            if result is not None and result.facts.get("data_digest", digest) != digest:
+        for trial_id, result in store.results([t.id for t in trials if t.dataset == choice]).items():
+            if result.facts.get("data_digest", digest) != digest:
                 raise PrecisionError(
-                    f"{store.folder(trial.id)}: this result is of other images "
+                    f"{store.folder(trial_id)}: this result is of other images "
                     f"({result.facts['dataset_title']}) than those found now ({dataset.title}); "
                     "give the same --data-dir, or another --store"
                 )
+        folders[repr(choice)] = share(dataset, store.root / "datasets")
+    return folders
 
 
 def load_results(

@@ -5,12 +5,11 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Iterable
-from pathlib import Path
 
 import typer
 
-from precision import cli_explore, cli_formats, cli_pack, cli_policy, cli_store
-from precision.cli_options import RUNS, DataDir, GridFile, OutputDir, PluginFiles, StoreDir
+from precision import cli_explore, cli_formats, cli_pack, cli_policy, cli_run, cli_store
+from precision.cli_options import RUNS, DataDir, GridFile, PluginFiles, StoreDir
 from precision.errors import PrecisionError
 
 app = typer.Typer(
@@ -21,36 +20,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-
-@app.command()
-def run(
-    grid: GridFile,
-    data_dir: DataDir = None,
-    store: StoreDir = RUNS,
-    output: OutputDir = None,
-    plugin: PluginFiles = None,
-) -> None:
-    """Run the trials of GRID that have no result yet, and write the report."""
-    import precision
-    from precision.report import pivot_text
-
-    try:
-        results = precision.run(grid, data_dir=data_dir, store=store, output=output, plugins=plugin or ())
-    except KeyboardInterrupt:
-        typer.echo(
-            "precision: interrupted; finished trials are kept, and the same command goes on from there",
-            err=True,
-        )
-        raise typer.Exit(130) from None
-    typer.echo(pivot_text(results))
-    typer.echo(f"\nreport: {(output or Path('reports') / results.name) / 'report.md'}")
-    bad = [row for row in results.cells().itertuples() if row.status != "ok"]
-    if bad:
-        typer.echo(
-            f"{len(bad)} of {len(results.frame)} trials gave no result; the report lists why", err=True
-        )
-        raise typer.Exit(1)
 
 
 @app.command()
@@ -82,23 +51,6 @@ def plan(grid: GridFile, store: StoreDir = RUNS, plugin: PluginFiles = None) -> 
     )
 
 
-@app.command()
-def report(
-    grid: GridFile, store: StoreDir = RUNS, output: OutputDir = None, plugin: PluginFiles = None
-) -> None:
-    """Write the report of GRID from the results there are; run nothing."""
-    from precision import report as reports
-    from precision.analysis.collect import collect
-    from precision.api import report_folder
-    from precision.grid import Store, expand, load_grid
-
-    parsed, source = load_grid(grid, plugin or ())
-    results = collect(parsed, source, expand(parsed, source), Store(store))
-    path = reports.write(results, report_folder(output, parsed.name))
-    typer.echo(reports.pivot_text(results))
-    typer.echo(f"\nreport: {path}")
-
-
 @app.command(name="architectures")
 def list_architectures() -> None:
     """List the networks and their options."""
@@ -120,6 +72,8 @@ def list_datasets(data_dir: DataDir = None) -> None:
     _print_table(tuple(rows[0]), [tuple(row.values()) for row in rows])
 
 
+app.command()(cli_run.run)
+app.command()(cli_run.report)
 app.add_typer(cli_formats.app)
 app.add_typer(cli_policy.app)
 app.command()(cli_pack.pack)
@@ -128,6 +82,7 @@ app.command()(cli_explore.sensitivity)
 app.command()(cli_explore.search)
 app.command()(cli_store.results)
 app.command()(cli_store.status)
+app.command()(cli_store.clean)
 
 
 def _state(done: bool) -> str:

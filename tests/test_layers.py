@@ -8,6 +8,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LAYERS = [
     ["precision.cli"],
+    ["precision.cli_run"],
     ["precision.cli_formats"],
     ["precision.cli_pack"],
     ["precision.cli_policy"],

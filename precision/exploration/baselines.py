@@ -10,7 +10,7 @@ from rich.console import Console
 
 from precision.data import Dataset
 from precision.errors import PrecisionError, unknown
-from precision.grid.execution.scheduler import run_trials
+from precision.grid.execution.scheduler import run_trials, setup
 from precision.grid.expression.expand import Cell
 from precision.grid.expression.schema import Grid
 from precision.grid.progress import ConsoleWatcher
@@ -97,7 +97,7 @@ def trained(
     left = [trial for trial in everything.values() if not store.finished(trial)]
     if left:
         with ConsoleWatcher(left, cells, console) as watcher:
-            run_trials(left, store, data_dir, watcher)
+            run_trials(left, store, setup(store, data_dir), watcher)
     return [_with_results(network, store) for network in found]
 
 

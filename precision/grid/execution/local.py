@@ -25,6 +25,7 @@ from precision.grid.execution.executor import Ended, Heard, group
 from precision.grid.execution.options import RunOptions, default_threads, share_of_cores
 from precision.grid.execution.worker import Setup
 from precision.grid.store import Store
+from precision.measure.resources import end_with_parent
 from precision.trial import Trial
 
 GROWTH = 2**30  # bytes beyond those after the first trial, from which on a worker is replaced
@@ -212,6 +213,7 @@ def _start(setup: Setup, writer: Connection) -> None:
             # Far below 4096 bytes, which a pipe takes whole or not at all.
             writer.send((kind, trial_id, row))
 
+    end_with_parent()
     report("process", "", {"pid": os.getpid()})
     worker.start(setup, report)
 

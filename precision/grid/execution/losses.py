@@ -5,19 +5,18 @@ from __future__ import annotations
 import contextlib
 import signal
 
-import filelock
-
 from precision.errors import PrecisionError
 from precision.grid.execution.provenance import provenance
 from precision.grid.store import Store
+from precision.grid.store.locks import granted
 from precision.trial import Trial, TrialResult
 
 
 def record(store: Store, trial: Trial, status: str, reason: str, attempt: int = 1) -> str:
     """Store that a trial gave no result and why, unless another run did better; return the status."""
     result = TrialResult(trial, status, reason=reason, attempts=attempt, provenance=provenance(trial))
-    with contextlib.suppress(filelock.Timeout), store.lock(trial.id).acquire(timeout=0):
-        if not store.finished(trial):
+    with granted(store.lock(trial.id)) as free:
+        if free and not store.finished(trial):
             store.save(result)
     return status
 

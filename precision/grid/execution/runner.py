@@ -27,7 +27,14 @@ def runner(setup: Setup, report: Report) -> Run:
         plugins.load(setup.plugins)
     except PrecisionError as error:  # which the parent did not meet; each trial tells it
         broken = error
-    bench: Any = Workbench(setup.data_dir, Store(setup.store).weights)
+    store = Store(setup.store)
+    bench: Any = Workbench(
+        setup.data_dir,
+        store.weights,
+        checkpoint=store.checkpoint,
+        every=setup.checkpoint_seconds,
+        datasets=setup.datasets,
+    )
 
     def run(trial: Trial) -> TrialResult:
         if broken is not None and trial.plugins:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-
-import filelock
 
 from precision import plugins
 from precision.grid.execution import losses
@@ -19,6 +16,7 @@ from precision.grid.execution.options import RunOptions
 from precision.grid.execution.watcher import Watcher
 from precision.grid.execution.worker import Setup
 from precision.grid.store import Store
+from precision.grid.store.locks import granted
 from precision.trial import Trial, TrialResult
 
 DEFAULTS = RunOptions()
@@ -27,13 +25,22 @@ TICK = 0.2  # seconds between two looks at what is going on
 PATIENCE = 1.0  # seconds between two looks at the trials that another run is at
 
 
+def setup(store: Store, data_dir: Path | None, datasets: Mapping[str, Path] | None = None) -> Setup:
+    """Return what workers start with: the plugins of this process, and the data sets that it has loaded.
+
+    Args:
+        data_dir: where the data sets lie; None searches the usual places.
+        datasets: see ``Setup.datasets``.
+    """
+    return Setup(store.root, data_dir, tuple(plugins.loaded()), datasets or {})
+
+
 def run_trials(
     trials: Sequence[Trial],
     store: Store,
-    data_dir: Path | None,
+    setup: Setup,
     watcher: Watcher,
     options: RunOptions = DEFAULTS,
-    setup: Setup | None = None,
 ) -> None:
     """Run every trial that the store does not have yet, baselines before what starts from them.
 
@@ -41,16 +48,15 @@ def run_trials(
     that another run has in hand is left to it, and its result is awaited.
 
     Args:
-        setup: what the workers start with; by default made of the store, the data and the plugins loaded.
+        setup: what the workers start with, see :func:`setup`.
 
     Raises:
         PrecisionError: when results cannot be stored.
         KeyboardInterrupt: on Ctrl-C, after the trials in flight have ended; on a second one and on SIGTERM
             after they have been stopped. Finished trials are kept.
     """
-    if setup is None:
-        setup = Setup(store.root, data_dir, tuple(plugins.loaded()))
-    left = [trial for trial in trials if not store.finished(trial)]
+    done = store.done(trials)
+    left = [trial for trial in trials if trial.id not in done]
     if not left:
         return
     with (
@@ -201,6 +207,5 @@ class _Run:
                 self._agenda.again(trial)
 
     def _free(self, trial: Trial) -> bool:
-        with contextlib.suppress(filelock.Timeout), self._store.lock(trial.id).acquire(timeout=0):
-            return True
-        return False
+        with granted(self._store.lock(trial.id)) as free:
+            return free

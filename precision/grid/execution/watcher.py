@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
 
 from precision.trial import Trial, TrialResult
 
@@ -10,8 +12,16 @@ from precision.trial import Trial, TrialResult
 class Watcher:
     """Hears of everything and does nothing; a watcher overrides what it wants to hear.
 
-    All calls come from the process and the thread that runs the grid.
+    A context, which is left when the run is over. All calls come from the process and the thread that runs
+    the grid.
     """
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
 
     def started(self, trial: Trial) -> None:
         """Hear that a trial begins, or begins again."""

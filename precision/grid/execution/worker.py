@@ -7,13 +7,13 @@ import importlib
 import os
 import shutil
 import signal
+import time
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import filelock
 import psutil
 
 from precision import plugins
@@ -21,6 +21,8 @@ from precision.grid.execution.executor import BUSY
 from precision.grid.execution.losses import sentence
 from precision.grid.execution.provenance import commit, provenance
 from precision.grid.store import Store
+from precision.grid.store.locks import granted
+from precision.measure.resources import ResourceSampler
 from precision.trial import Runtime, Trial, TrialResult
 
 Report = Callable[[str, str, dict[str, float]], None]
@@ -68,7 +70,7 @@ def start(setup: Setup, report: Report) -> None:
         os.sched_setaffinity(0, setup.cores)
     commit()  # of the code that is loaded now, whatever is edited while it runs
     module, _, function = setup.runner.partition(":")
-    _state.update(store=Store(setup.store), setup=setup)
+    _state.update(store=Store(setup.store), setup=setup, report=report)
     _state["run"] = getattr(importlib.import_module(module), function)(setup, report)
 
 
@@ -88,21 +90,28 @@ def work(description: dict[str, Any], attempt: int = 1) -> tuple[str, int]:
     trial = Trial.from_json(description)
     store: Store = _state["store"]
     status = BUSY
-    with contextlib.suppress(filelock.Timeout), store.lock(trial.id).acquire(timeout=0):
-        done = store.load(trial.id) if store.finished(trial) else None
-        if done is None:  # else another run of this grid has done it in the meantime
-            done = _attempt(trial)
-            done.attempts = attempt
-            done.provenance = provenance(trial, threads=_state["setup"].runtime.threads)
-            store.save(done)
-            shutil.rmtree(store.checkpoint(trial.id), ignore_errors=True)
-        status = done.status
+    with granted(store.lock(trial.id)) as free:
+        if free:
+            done = store.load(trial.id) if store.finished(trial) else None
+            # Another run of this grid may have done it in the meantime.
+            status = done.status if done is not None else _fresh(trial, store, attempt)
     return status, int(psutil.Process().memory_info().rss)
 
 
+def _fresh(trial: Trial, store: Store, attempt: int) -> str:
+    began = time.monotonic()
+    result = _attempt(trial)
+    result.attempts, result.seconds = attempt, time.monotonic() - began
+    result.provenance = provenance(trial, threads=_state["setup"].runtime.threads)
+    store.save(result)
+    shutil.rmtree(store.checkpoint(trial.id), ignore_errors=True)
+    return result.status
+
+
 def _attempt(trial: Trial) -> TrialResult:
+    report: Report = _state["report"]
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), ResourceSampler(lambda row: report("sample", trial.id, row)):
             warnings.simplefilter("ignore")
             result: TrialResult = _state["run"](trial)
             return result

@@ -54,7 +54,7 @@ def run(trials, store, **options):
 
 def run_exactly(trials, store, **options):
     log = Log()
-    run_trials(trials, store, None, log, RunOptions(**options), Setup(store.root, runner="quick:runner"))
+    run_trials(trials, store, Setup(store.root, runner="quick:runner"), log, RunOptions(**options))
     return log
 
 
