@@ -8,8 +8,8 @@ from collections.abc import Iterable
 
 import typer
 
-from precision import cli_explore, cli_formats, cli_pack, cli_policy, cli_run, cli_store
-from precision.cli_options import RUNS, DataDir, GridFile, PluginFiles, StoreDir
+from precision import cli_explore, cli_formats, cli_grid, cli_pack, cli_policy, cli_rerun, cli_run, cli_store
+from precision.cli_options import DataDir
 from precision.errors import PrecisionError
 
 app = typer.Typer(
@@ -20,35 +20,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-
-@app.command()
-def plan(grid: GridFile, store: StoreDir = RUNS, plugin: PluginFiles = None) -> None:
-    """List the trials of GRID and which of them have a result; run nothing."""
-    from precision.grid import Store, expand, load_grid, schedule
-
-    parsed, source = load_grid(grid, plugin or ())
-    cells = expand(parsed, source)
-    results = Store(store)
-    done = {trial.id: results.finished(trial) for trial in schedule(cells)}
-    header = ("trial", "dataset", "architecture", "policy", "method", "training", "seed", "state")
-    rows = [
-        (
-            c.trial.id,
-            c.dataset,
-            c.architecture,
-            c.policy,
-            c.method,
-            c.training,
-            c.seed,
-            _state(done[c.trial.id]),
-        )
-        for c in cells
-    ]
-    _print_table(header, rows)
-    typer.echo(
-        f"\n{len(cells)} cells, {len(done)} trials with their baselines, {sum(done.values())} of them done"
-    )
 
 
 @app.command(name="architectures")
@@ -74,6 +45,9 @@ def list_datasets(data_dir: DataDir = None) -> None:
 
 app.command()(cli_run.run)
 app.command()(cli_run.report)
+app.command()(cli_rerun.rerun)
+app.command()(cli_grid.plan)
+app.command()(cli_grid.validate)
 app.add_typer(cli_formats.app)
 app.add_typer(cli_policy.app)
 app.command()(cli_pack.pack)
@@ -83,10 +57,6 @@ app.command()(cli_explore.search)
 app.command()(cli_store.results)
 app.command()(cli_store.status)
 app.command()(cli_store.clean)
-
-
-def _state(done: bool) -> str:
-    return "done" if done else "to run"
 
 
 def _print_table(header: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> None:
