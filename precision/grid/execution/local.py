@@ -118,7 +118,8 @@ class _Place:
         )
 
     def _open(self, trial: Trial) -> None:
-        runtime = replace(trial.runtime, threads=trial.runtime.threads or default_threads())
+        threads = trial.runtime.threads or self._setup.runtime.threads or default_threads()
+        runtime = replace(trial.runtime, threads=threads)
         self._reader, self._writer = multiprocessing.Pipe(duplex=False)
         self._pool = ProcessPool(
             max_workers=1,
