@@ -27,6 +27,7 @@ BENCHMARKS = (
     "format_change",
     "accumulators",
     "native",
+    "plan",
 )
 MARK = "<!-- the tables below are written by run.py --record -->"
 

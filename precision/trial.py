@@ -61,6 +61,9 @@ class Runtime:
     threads: int | None = None
 
 
+_ANY_RUNTIME = Runtime()
+
+
 @dataclass(frozen=True)
 class Choice:
     """A registered thing with its options, for example the architecture vgg with width 0.5."""
@@ -118,7 +121,7 @@ class Trial:
             ("plugins", _json(self.plugins) if self.plugins else ""),
             ("policy", _json(self.policy)),
             ("repeat", str(self.repeat) if self.repeat else ""),
-            ("runtime", _json(asdict(self.runtime)) if self.runtime != Runtime() else ""),
+            ("runtime", _json(asdict(self.runtime)) if self.runtime != _ANY_RUNTIME else ""),
             ("seed", str(self.seed)),
             ("training", self.training.text),
         ]
@@ -141,7 +144,17 @@ class Trial:
 
     def rounded(self, method: Choice, policy: dict[str, Any], plugins: dict[str, str]) -> Trial:
         """Return the trial that rounds what this one, a baseline, trains."""
-        trial = replace(self, method=method, policy=policy, plugins=plugins)
+        trial = Trial(
+            self.dataset,
+            self.architecture,
+            method,
+            policy,
+            self.training,
+            self.seed,
+            self.fingerprint,
+            plugins,
+            self.runtime,
+        )
         vars(trial)["baseline"] = self  # as the property has it, and made only once
         return trial
 
@@ -157,7 +170,7 @@ class Trial:
         # What is left out is as it was before there was such a thing, and so is the identity.
         if not self.plugins:
             del data["plugins"]
-        if self.runtime == Runtime():
+        if self.runtime == _ANY_RUNTIME:
             del data["runtime"]
         if not self.repeat:
             del data["repeat"]
