@@ -14,6 +14,7 @@ import psutil
 
 from precision import plugins
 from precision.grid.execution.options import cores
+from precision.measure.machine import processor
 from precision.trial import Trial
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "precision")
@@ -50,14 +51,7 @@ def environment(threads: int | None = None) -> dict[str, str]:
 @functools.cache
 def machine() -> str:
     """Return the processor and its number of cores, for example ``AMD EPYC, 2 cores``."""
-    name = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                name = line.split(":", 1)[1].strip()
-                break
-    return f"{name}, {os.cpu_count()} cores"
+    return f"{processor()}, {os.cpu_count()} cores"
 
 
 @functools.cache
