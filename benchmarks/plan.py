@@ -36,12 +36,13 @@ seeds: [0, 1, 2, 3, 4, 5, 6, 7, 8]
 """
 # The high-water mark of Linux, because what getrusage says may be the parent's, from before the child began.
 CODE = """\
-import sys
+import sys, time
 from precision.cli import main
 try:
     main()
 except SystemExit as end:
     assert not end.code, end.code
+print("CPU:", time.process_time())
 print([line for line in open("/proc/self/status") if line.startswith("VmHWM")][0])
 """
 
@@ -59,8 +60,10 @@ def rows() -> list[Row]:
         times = [seconds(once) for _ in range(ROUNDS)]
     assert "108000 cells, 106920 trials" in outputs[0], outputs[0]
     memory = [1024 * int(re.search(r"VmHWM:\s+(\d+) kB", output)[1]) for output in outputs]
+    busy = [float(re.search(r"CPU: (\S+)", output)[1]) for output in outputs]
+    detail = f"{statistics.median(times):.3g} s, of which {statistics.median(busy):.3g} s on a processor"
     return [
-        _row("time", f"{SECONDS} s", [t / SECONDS for t in times], f"{statistics.median(times):.3g} s"),
+        _row("time", f"{SECONDS} s", [t / SECONDS for t in times], detail),
         _row("memory", "1 GB", [m / BYTES for m in memory], f"{statistics.median(memory) / 1e6:.3g} MB"),
     ]
 
