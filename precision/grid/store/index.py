@@ -26,6 +26,21 @@ APPLICATION = 0x70726563  # marks an SQLite file as an index of results
 LAYOUT = 1  # raised whenever the table, or what counts as a valid record, changes
 VERSION = LAYOUT * 10**6 + SCHEMA_VERSION * 10**3 + NUMERICS_VERSION
 
+# Locked, read-only, full or out of reach: another time. Whatever else SQLite says, the file is broken.
+_ELSEWHERE = {
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_PROTOCOL,
+    sqlite3.SQLITE_NOLFS,
+    sqlite3.SQLITE_AUTH,
+}
+
 T = TypeVar("T")
 
 
@@ -92,11 +107,9 @@ class Index:
                 if self._connection is None:
                     self._connection = self._open()
                 return work(self._connection)
-            except sqlite3.Error as error:
+            except (sqlite3.Error, UnicodeError) as error:  # a broken file makes messages that are no text
                 self._close()
-                # Locked, read-only, full or out of reach: another time. Anything else is a broken file.
-                code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-                broken = code in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+                broken = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF not in _ELSEWHERE
                 self._usable = broken and not last and self._removed()
             except _ForeignError:
                 self._close()
@@ -106,6 +119,7 @@ class Index:
     def _open(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, timeout=self._patience, isolation_level=None)
         try:
+            connection.text_factory = lambda text: text.decode(errors="replace")  # a broken one fails later
             # A torn index is made anew: to wait for the disk would protect nothing.
             connection.execute("PRAGMA synchronous = OFF")
             (application,) = connection.execute("PRAGMA application_id").fetchone()
@@ -170,6 +184,6 @@ def _select(connection: sqlite3.Connection, stamps: Mapping[str, str]) -> dict[s
     for trial_id, its_stamp, checksum, text in connection.execute(
         f"SELECT id, stamp, checksum, text FROM results WHERE id IN ({marks})", list(stamps)
     ):
-        if stamps[trial_id] == its_stamp and _checksum(trial_id, its_stamp, text) == checksum:
+        if stamps.get(trial_id) == its_stamp and _checksum(trial_id, its_stamp, text) == checksum:
             found[trial_id] = text
     return found

@@ -44,6 +44,11 @@ class Lock:
             _warn(self.path.parent)
         return _Held(self)
 
+    @property
+    def real(self) -> bool:
+        """Whether it is held, and not granted for want of locks."""
+        return bool(self._lock.is_locked)
+
     def release(self) -> None:
         """Give it back."""
         self._lock.release()

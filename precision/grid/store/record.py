@@ -75,7 +75,8 @@ def decode(text: str | bytes, trial_id: str) -> Record:
         record = _migrated(json.loads(text))
         result = revive(record)
         numerics = record["numerics"]
-        known = (NUMERICS_VERSION, *range(NUMERICS_VERSION - 1, 0, -1)) if numerics is None else (numerics,)
+        first = 1 if numerics is None else _count(numerics)
+        known = range(NUMERICS_VERSION if numerics is None else first, first - 1, -1)
         version = next((n for n in known if result.trial.identity(n) == trial_id), None)
         if record["id"] != trial_id or version is None or record["status"] not in STATUSES:
             raise ValueError("it does not describe this trial")

@@ -16,8 +16,10 @@ from pathlib import Path
 
 from precision.errors import PrecisionError
 from precision.grid.store import files
+from precision.grid.store.locks import Lock
 
 VERSION = 1
+LOCK = "grids"  # the name of the lock under which entries are written
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,9 @@ def register(root: Path, path: Path, name: str, ids: Iterable[str], options: str
     except OSError:
         pass
     files.make_folder(entry.parent)
-    files.write(entry, lambda stream: stream.write(text))
+    files.make_folder(root / "locks")
+    with Lock(root / "locks" / f"{LOCK}.lock"):
+        files.write(entry, lambda stream: stream.write(text))
 
 
 def registrations(root: Path) -> list[Registration]:

@@ -13,7 +13,6 @@ of anything. A result that cannot be read is reported and treated as absent.
 
 from __future__ import annotations
 
-import uuid
 import warnings
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -46,9 +45,9 @@ class Store:
         try:
             for name in ("locks", "trials", "grids"):
                 files.make_folder(self.root / name)
-            probe = self.root / "locks" / f".{uuid.uuid4().hex}"
+            probe = files.draft_of(self.root / "locks" / "probe")
             probe.write_bytes(b"full disks take names, but no content")
-            probe.unlink()
+            probe.unlink(missing_ok=True)
         except OSError as error:
             raise PrecisionError(
                 f"{self.root}: results cannot be written here ({error.strerror}); give another --store"
