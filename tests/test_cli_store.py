@@ -5,15 +5,19 @@ import math
 import sqlite3
 import subprocess
 import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
 from stored import make_result
 from typer.testing import CliRunner
 
+from precision.analysis import COLUMNS
+from precision.analysis.stored import MORE, STORED_COLUMNS
 from precision.cli import app
 from precision.errors import PrecisionError
 from precision.grid import Store, expand, load_grid, schedule
+from precision.report.markdown import columns_text
 
 GRID = """\
 name: made
@@ -179,3 +183,9 @@ def test_status(grid, store):
     assert shown("status", grid, "--store", store.root, "--only", "architecture=thin").startswith(
         "6 ok of 6 trials"
     )
+
+
+def test_every_column_is_described():
+    page = (Path(__file__).parent.parent / "docs" / "store.md").read_text()
+    assert columns_text(MORE) in page
+    assert set(STORED_COLUMNS) < {*COLUMNS, *MORE} and not set(COLUMNS) & set(MORE)
