@@ -27,7 +27,9 @@ BENCHMARKS = (
     "format_change",
     "accumulators",
     "native",
+    "grid",
     "plan",
+    "store",
 )
 MARK = "<!-- the tables below are written by run.py --record -->"
 

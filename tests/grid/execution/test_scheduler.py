@@ -215,5 +215,5 @@ def test_a_trial_in_other_hands_is_awaited(store):
 def test_a_result_that_cannot_be_stored_ends_the_run(store):
     trials = [quick.trial(i) for i in range(2)]
     (store.folder(trials[0].baseline.id) / "result.json").mkdir(parents=True)
-    with pytest.raises(PrecisionError, match="could not be stored .* run the same command again"):
+    with pytest.raises(PrecisionError, match=r"could not be stored .* run the same command again"):
         run(trials, store)
