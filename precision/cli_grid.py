@@ -85,6 +85,30 @@ def validate(
         raise typer.Exit(2)
 
 
+def schema(
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Write a file instead of printing it.", metavar="FILE"),
+    ] = None,
+) -> None:
+    """Print the JSON schema of grid files, by which an editor completes and checks them."""
+    import json
+
+    from precision.grid.expression.editor import json_schema
+
+    text = json.dumps(json_schema(), indent=1) + "\n"
+    if output is None:
+        typer.echo(text, nl=False)
+        return
+    from precision.grid.store import files
+
+    try:
+        files.write(output, lambda stream: stream.write(text.encode()))
+    except OSError as error:
+        raise PrecisionError(f"{output}: cannot be written ({error.strerror}); give another file") from None
+    typer.echo(f"{output}: name it in the first line of a grid: # yaml-language-server: $schema={output}")
+
+
 def _print_cells(cells: Sequence[Cell], done: Collection[str]) -> None:
     from tabulate import tabulate
 

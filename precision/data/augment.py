@@ -11,7 +11,7 @@ import numpy as np
 from precision.errors import PrecisionError, suggest
 
 # The largest amount of each movement; above, hardly anything of an image would be left.
-_LIMITS = {"rotation": 180.0, "shift": 0.5, "zoom": 0.9}
+LIMITS = {"rotation": 180.0, "shift": 0.5, "zoom": 0.9}
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ class Augmentation:
             raise PrecisionError(f"{place} must map rotation, shift or zoom to numbers, but got {mapping!r}")
         amounts: dict[str, float] = {}
         for key, value in mapping.items():
-            if key not in _LIMITS:
-                raise PrecisionError(f"{place} has no key {key!r}; {suggest(key, _LIMITS)}")
+            if key not in LIMITS:
+                raise PrecisionError(f"{place} has no key {key!r}; {suggest(key, LIMITS)}")
             _check_amount(f"{place}: {key}", key, value)
             amounts[key] = float(value)
         return cls(**amounts) if any(amounts.values()) else None
@@ -102,6 +102,6 @@ class Augmentation:
 
 
 def _check_amount(place: str, key: str, value: Any) -> None:
-    limit = _LIMITS[key]
+    limit = LIMITS[key]
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= limit:
         raise PrecisionError(f"{place} must be a number in 0..{limit:g}, but got {value!r}")

@@ -51,7 +51,7 @@ def flag(place: str, value: Any) -> bool:
 
 
 def path(place: str, value: Any) -> Path:
-    """Rule: the path of a file or folder, relative to the working directory; ``~`` is the home."""
+    """Rule: the path of a file or folder; in a grid it counts from the grid's file, ``~`` is the home."""
     if not isinstance(value, str | PathLike) or not str(value):
         raise PrecisionError(f"{place} must be a path, but got {value!r}")
     return Path(value).expanduser()
