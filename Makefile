@@ -1,13 +1,14 @@
 # make install    the environment in .venv
 # make quickstart a grid on real images in two minutes, with its report
 # make test       the tests
+# make faults     kills at random moments over a thousand trials, and the other faults
 # make verify     every float32 bit pattern, rounded to every small format (run again to resume)
 # make check      ruff and mypy
 # make bench      the benchmarks, each a ratio against a named peer
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install quickstart test verify check bench clean
+.PHONY: install quickstart test faults verify check bench clean
 
 install: .venv/.installed
 
@@ -30,6 +31,9 @@ quickstart: .venv/.installed
 
 test: .venv/.test
 	$(BIN)/python -m pytest
+
+faults: .venv/.test
+	PRECISION_FAULT_TRIALS=1000 PRECISION_FAULT_KILLS=60 $(BIN)/python -m pytest tests/grid/execution/test_faults.py
 
 verify: .venv/.test
 	PYTHONPATH=tests $(BIN)/python -m oracles.verify
