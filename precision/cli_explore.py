@@ -11,7 +11,16 @@ from typing import Annotated
 
 import typer
 
-from precision.cli_options import RUNS, DataDir, GridFile, PluginFiles, StoreDir
+from precision.cli_options import (
+    RUNS,
+    DataDir,
+    GridFile,
+    OnlyOption,
+    PluginFiles,
+    SeedsOption,
+    SetOptions,
+    StoreDir,
+)
 
 
 def sensitivity(
@@ -39,14 +48,18 @@ def sensitivity(
             "--output", help="Folder of the report [default: reports/<grid name>-sensitivity].", metavar="DIR"
         ),
     ] = None,
+    changes: SetOptions = None,
+    seeds: SeedsOption = None,
+    only: OnlyOption = None,
     plugin: PluginFiles = None,
 ) -> None:
     """Round one slot of one layer of each network of GRID at a time, and report what that alone costs."""
     from precision.api import report_folder
     from precision.data.locate import data_directory
-    from precision.grid import load_grid
+    from precision.grid import Changes, load_grid
 
-    name = load_grid(grid, plugin or ())[0].name
+    changed = Changes(tuple(changes or ()), seeds)
+    name = load_grid(grid, plugin or (), changed)[0].name
     folder = report_folder(output, f"{name}-sensitivity")
     with _exploring():
         from precision.exploration import sensitivity as exploration
@@ -59,12 +72,15 @@ def sensitivity(
             data_dir=data_directory(data_dir),
             store=store,
             plugins=plugin or (),
+            changes=changed,
+            only=only or (),
         )
     from precision.report.sensitivity import worst_text, write_sensitivity
 
     command = ["precision", "sensitivity", str(grid), *(f"--slot={word}" for word in slot or ())]
     command += [f"--policy={word}" for word in policy or ()]
     command += [] if images is None else [f"--images={images}"]
+    command += [*changed.words(), *(f"--only={text}" for text in only or ())]
     path = write_sensitivity(found.frame, found.name, command, folder, found.left_out, found.environment)
     typer.echo(worst_text(found.frame), nl=False)
     for text in found.left_out:
@@ -104,16 +120,20 @@ def search(
             "--output", help="Folder of the report [default: reports/<grid name>-search].", metavar="DIR"
         ),
     ] = None,
+    changes: SetOptions = None,
+    seeds: SeedsOption = None,
+    only: OnlyOption = None,
     plugin: PluginFiles = None,
 ) -> None:
     """Choose a policy for each layer of each network of GRID that keeps its accuracy at least cost."""
     from precision.api import report_folder
     from precision.data.locate import data_directory
     from precision.exploration.settings import Settings
-    from precision.grid import load_grid
+    from precision.grid import Changes, load_grid
 
     settings = Settings(tolerance, objective, method, images, trials, seed)
-    name = load_grid(grid, plugin or ())[0].name
+    changed = Changes(tuple(changes or ()), seeds)
+    name = load_grid(grid, plugin or (), changed)[0].name
     folder = report_folder(output, f"{name}-search")
     with _exploring():
         from precision.exploration import search as exploration
@@ -125,6 +145,8 @@ def search(
             data_dir=data_directory(data_dir),
             store=store,
             plugins=plugin or (),
+            changes=changed,
+            only=only or (),
         )
     from precision.exploration.environment import together
     from precision.report.search import found_text, write_search
@@ -132,7 +154,10 @@ def search(
     path = write_search(
         found,
         name=name,
-        command=["precision", "search", str(grid), *settings.words(policies)],
+        command=[
+            *("precision", "search", str(grid), *settings.words(policies), *changed.words()),
+            *(f"--only={text}" for text in only or ()),
+        ],
         objective=objective,
         method=settings.method_in_words,
         tolerance=tolerance,

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from precision.cli_options import PluginFiles
+from precision.cli_options import PluginFiles, SetOptions
 from precision.errors import PrecisionError, suggest
 
 app = typer.Typer(name="policy", help="See what a policy does.", no_args_is_help=True)
@@ -35,12 +35,13 @@ def show(
     data_dir: Annotated[
         Path | None, typer.Option("--data-dir", help="Folder of the data sets.", metavar="DIR")
     ] = None,
+    changes: SetOptions = None,
     plugin: PluginFiles = None,
 ) -> None:
     """Print how POLICY rounds every layer and slot of a network, and why it leaves the others as they are."""
-    from precision.grid import load_grid
+    from precision.grid import Changes, load_grid
 
-    parsed, _ = load_grid(grid, plugin or ())
+    parsed, _ = load_grid(grid, plugin or (), Changes(tuple(changes or ())))
     if policy not in parsed.policies:
         raise PrecisionError(f"{grid}: unknown policy {policy!r}; {suggest(policy, parsed.policies)}")
     networks = _chosen(grid, "architecture", parsed.architectures, architecture)

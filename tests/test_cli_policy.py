@@ -57,6 +57,12 @@ def test_every_layer_and_slot_with_the_reason(show):
     assert "int4 on lenet" not in out
 
 
+def test_a_policy_that_is_set_anew(show):
+    code, out, _ = show("--policy", "absent", "--architecture", "lenet", "--set", "policies.absent=float16")
+    assert code == 0
+    assert cells(out, "conv1", "weights") == "conv1 Conv2D weights float16"
+
+
 def test_every_network_of_the_grid(show):
     code, out, _ = show("--policy", "int4")
     assert code == 0

@@ -21,7 +21,7 @@ from precision.errors import PrecisionError
 from precision.exploration.baselines import Network, chosen_policies, networks, trained
 from precision.exploration.network_search import Search
 from precision.exploration.settings import Settings
-from precision.grid import Store, expand, load_grid
+from precision.grid import Changes, Store, expand, load_grid, select
 from precision.methods.workbench import Workbench
 
 
@@ -33,6 +33,8 @@ def search(
     data_dir: Path | None = None,
     store: str | Path = "runs",
     plugins: Sequence[str | Path] = (),
+    changes: Changes | None = None,
+    only: Sequence[str] = (),
     quiet: bool = False,
 ) -> list[Found]:
     """Search every network of a grid file, all its seeds at once, and return what was found.
@@ -44,14 +46,16 @@ def search(
         data_dir: folder of the data sets, an existing one.
         store: folder of the results.
         plugins: Python files with number formats, besides those that the grid names.
+        changes: entries of the grid that are given anew, as by --set and --seeds.
+        only: cells of the grid to look at, as by --only.
         quiet: show no progress.
 
     Raises:
         PrecisionError: when the grid, a name or a path is wrong, or the policies cannot be mixed.
         KeyboardInterrupt: on Ctrl-C; finished evaluations are kept.
     """
-    parsed, source = load_grid(grid, plugins)
-    cells = expand(parsed, source)
+    parsed, source = load_grid(grid, plugins, changes)
+    cells = select(expand(parsed, source), only)
     wanted = chosen_policies(parsed, policies)
     results = Store(store)
     results.create()

@@ -24,7 +24,7 @@ from precision.exploration.evaluator import Evaluator
 from precision.exploration.journal import Journal, Row
 from precision.exploration.progress import Steps
 from precision.exploration.sqnr import Power, of_tensors
-from precision.grid import Store, expand, load_grid
+from precision.grid import Changes, Store, expand, load_grid, select
 from precision.methods.workbench import Workbench
 from precision.quantization import Policy
 from precision.quantization.model import wrapped
@@ -72,6 +72,8 @@ def sensitivity(
     data_dir: Path | None = None,
     store: str | Path = "runs",
     plugins: Sequence[str | Path] = (),
+    changes: Changes | None = None,
+    only: Sequence[str] = (),
     quiet: bool = False,
 ) -> Sensitivities:
     """Measure every policy, layer and slot of a grid file on its test images; what is stored is not repeated.
@@ -85,6 +87,8 @@ def sensitivity(
         data_dir: folder of the data sets, an existing one.
         store: folder of the results.
         plugins: Python files with number formats, besides those that the grid names.
+        changes: entries of the grid that are given anew, as by --set and --seeds.
+        only: cells of the grid to look at, as by --only.
         quiet: show no progress.
 
     Raises:
@@ -96,8 +100,8 @@ def sensitivity(
             raise unknown("slot", slot, SLOTS)
     if images is not None and images < 1:
         raise PrecisionError(f"--images must be a whole number above 0, but got {images}")
-    parsed, source = load_grid(grid, plugins)
-    cells = expand(parsed, source)
+    parsed, source = load_grid(grid, plugins, changes)
+    cells = select(expand(parsed, source), only)
     wanted = chosen_policies(parsed, policies)
     results = Store(store)
     results.create()

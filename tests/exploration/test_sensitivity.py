@@ -7,7 +7,7 @@ import pytest
 from precision.errors import PrecisionError
 from precision.exploration import sensitivity as module
 from precision.exploration.sensitivity import sensitivity
-from precision.grid import Store, expand, load_grid
+from precision.grid import Changes, Store, expand, load_grid
 from precision.methods.evaluation import evaluate
 from precision.methods.workbench import Workbench
 from precision.quantization import Policy
@@ -55,6 +55,14 @@ def test_each_row_is_a_network_with_one_slot_rounded(folder):
     weights = frame[frame["slot"] == "weights"].groupby("policy")
     assert weights["tensor_sqnr"].max()["int2"] < 8 < 40 < weights["tensor_sqnr"].min()["int8"]
     assert weights["logits_sqnr"].max()["int2"] < weights["logits_sqnr"].min()["int8"]
+
+
+def test_a_part_of_a_grid_that_was_changed(folder):
+    found = measured(folder, policies=["int2"], only=["seed=1"], changes=Changes(("name=other",)))
+    assert found.name == "other"
+    assert set(found.frame["seed"]) == {1}
+    with pytest.raises(PrecisionError, match="--only seed=7: no cell has the seed '7'"):
+        measured(folder, only=["seed=7"])
 
 
 def test_what_is_stored_is_not_measured_again(folder, monkeypatch):
