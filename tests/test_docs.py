@@ -39,13 +39,15 @@ def test_the_fragments_of_the_grid_page(tmp_path):
         "architectures": ["lenet", "vgg"],
         "policies": {"float32": "float32", "fixed4": "fixed(4,3)", "float8": "float8_e5m2"},
     }
+    base = {**rest, "policies": {"float32": "float32", "half": "float16"}}
+    (tmp_path / "base.yaml").write_text(yaml.safe_dump(base))
     fragments = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "grid.md").read_text(), re.S)
-    assert len(fragments) == 5
     page = (ROOT / "docs" / "adding-a-format.md").read_text()
     (tmp_path / "formats").mkdir()
     (tmp_path / "formats" / "takum8.py").write_text(
         re.search(r"takum8\.py -->\n```python\n(.*?)```", page, re.S)[1]
     )
+    cells = []
     for number, fragment in enumerate(fragments):
         keys = yaml.safe_load(fragment)
         path = tmp_path / f"{number}.yaml"
@@ -53,7 +55,19 @@ def test_the_fragments_of_the_grid_page(tmp_path):
         grid, source = load_grid(path)
         if "policies" in keys:
             grid.report.baseline = next(iter(grid.policies))
-        assert expand(grid, source)
+        cells.append(expand(grid, source))
+    _, swept, zipped, *_, inherited, anchors, _ = cells
+    assert len(fragments) == 9
+    assert {c.architecture for c in swept} == {"lenet", "vgg width=0.25", "vgg width=0.5"}
+    assert {"fixed weights=fixed(8,6) activations=fixed(8,4)", "int8 weights=channel"} < {
+        c.policy for c in swept
+    }
+    assert "qat epochs=default" in {c.method for c in swept}
+    assert "learning_rate=0.01 threads=2" in {c.training for c in swept}
+    assert {(c.architecture, c.trial.training.epochs) for c in zipped} == {("lenet", 5), ("vgg", 10)}
+    assert {c.policy for c in inherited} == {"float32", "fixed6"}
+    assert {c.trial.architecture.options.get("width") for c in inherited} == {2, None}
+    assert {c.policy for c in anchors} == {"float32", "weights8", "both8"}
 
 
 def test_the_policies_of_the_policies_page(tmp_path):
