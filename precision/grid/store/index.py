@@ -23,7 +23,7 @@ from precision.grid.store.record import SCHEMA_VERSION
 from precision.trial import NUMERICS_VERSION
 
 APPLICATION = 0x70726563  # marks an SQLite file as an index of results
-LAYOUT = 1  # raised whenever the table, or what counts as a valid record, changes
+LAYOUT = 2  # raised whenever the table, or what counts as a valid record, changes
 VERSION = LAYOUT * 10**6 + SCHEMA_VERSION * 10**3 + NUMERICS_VERSION
 
 # Locked, read-only, full or out of reach: another time. Whatever else SQLite says, the file is broken.

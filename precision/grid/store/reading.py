@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import math
 import os
 import re
 import warnings
@@ -55,7 +55,7 @@ def records(root: Path, wanted: Collection[str] | None = None) -> Iterator[tuple
             fresh = []
             for name in chunk:
                 if name in indexed:
-                    yield name, json.loads(indexed[name])
+                    yield name, record.unpack(indexed[name])
                     continue
                 path = trials / name / "result.json"
                 try:
@@ -66,7 +66,7 @@ def records(root: Path, wanted: Collection[str] | None = None) -> Iterator[tuple
                 except (OSError, ValueError) as error:
                     problems.append(distrust(path, error))
                     continue
-                fresh.append((name, its_stamp, json.dumps(found, separators=(",", ":"))))
+                fresh.append((name, its_stamp, record.pack(found)))
                 yield name, found
             index.put(fresh)
         if wanted is None:
@@ -114,8 +114,8 @@ def distrust(path: Path, error: Exception) -> str:
     return f"{path}: this result cannot be trusted and is ignored ({error})"
 
 
-def _known(value: float | str | None) -> float | None:
-    return None if isinstance(value, str) else value
+def _known(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _read(path: Path) -> tuple[str, bytes]:

@@ -117,7 +117,7 @@ class Store:
         """Return the result of a trial without its predictions, or None when none can be trusted."""
         path = self.folder(trial_id) / "result.json"
         try:
-            return _revived(trial_id, record.decode(path.read_bytes(), trial_id))
+            return record.revive(record.decode(path.read_bytes(), trial_id))
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
@@ -129,7 +129,7 @@ class Store:
 
         Trials without a result, or with one that cannot be trusted (which is reported), are absent.
         """
-        return {name: _revived(name, found) for name, found in reading.records(self.root, ids)}
+        return {name: record.revive(found) for name, found in reading.records(self.root, ids)}
 
     def summaries(self) -> list[dict[str, Any]]:
         """Return the most important facts about every result as flat mappings, see ``reading.summary``."""
@@ -160,12 +160,6 @@ class Store:
         needed = [self.folder(trial.id) / "predictions.npy"]
         needed += [self.weights(trial.id)] if trial.method.name == "float32" else []
         return all(path.exists() for path in needed)
-
-
-def _revived(trial_id: str, found: record.Record) -> TrialResult:
-    result = record.revive(found)
-    vars(result.trial)["id"] = trial_id  # it was computed and compared when the file was checked
-    return result
 
 
 def _newer(path: Path) -> int | None:

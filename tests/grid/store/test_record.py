@@ -45,7 +45,30 @@ def test_what_is_written_is_read(status, reason, metrics, facts, history, attemp
     assert same({"": read.seconds}, {"": seconds}) and same(read.metrics, metrics)
     assert all(same(a, b) for a, b in zip(read.history, history, strict=True))
     # The index holds the record once more: nothing may change on the way.
-    assert json.loads(json.dumps(decode(text, result.trial.id))) == decode(text, result.trial.id)
+    found = decode(text, result.trial.id)
+    assert repr(record.unpack(record.pack(found))) == repr(found)
+
+
+@pytest.mark.parametrize(
+    "history",
+    [
+        [],
+        [{}],
+        [{}, {}],
+        [{"a": 1, "b": math.nan}, {"a": 2, "b": -0.0}],
+        [{"a": 1}, {"a": 1.0}],
+        [{"a": 1}, {"b": 1}],
+        [{"a": 1, "b": 2}, {"b": 1, "a": 2}],
+        [{"a": 2**63}],
+        [{"a": True}],
+        [{"a": 5e-324, "é": math.inf}] * 50,
+    ],
+)
+def test_a_history_in_the_index(history):
+    text = encode(make_result(history=history))
+    found = decode(text, make_trial().id)
+    again = record.unpack(record.pack(found))
+    assert repr(again) == repr(found) and repr(again["history"]) == repr(history)
 
 
 TEXT = encode(make_result(reason="x")).encode()
