@@ -34,7 +34,8 @@ def document(text: str) -> str:
 
 def printable(text: object) -> str:
     """Return a text without control characters, so that it cannot steer a terminal."""
-    return "".join(c if c.isprintable() else " " for c in str(text))
+    line = str(text)
+    return line if line.isprintable() else "".join(c if c.isprintable() else " " for c in line)
 
 
 def missing(value: object) -> bool:
