@@ -29,8 +29,8 @@ exclude: [{method: qat, policy: fixed3}, {method: qat, policy: broken}]
 """
 SLOW = (
     TINY.replace("train_size: 200, ", "")
-    .replace("epochs: 2", "epochs: 40")
-    .replace("epochs: 1", "epochs: 30")
+    .replace("epochs: 2", "epochs: 15")
+    .replace("epochs: 1", "epochs: 6")
 )
 SLOW = SLOW.replace("  broken", "  # broken")
 SLOW = SLOW.replace(", {method: qat, policy: broken}]", "]")
@@ -213,7 +213,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path):
     assert all(p.stat().st_mtime_ns == t for p, t in kept.items())
     assert f"[1/{4 - len(kept)}]" in again.stderr
 
-    rude = _start(tmp_path, "--store", "rude", "--checkpoint", "1s")
+    rude = _start(tmp_path, "--store", "rude", "--checkpoint", "0.05s")
     deadline = time.monotonic() + 60
     while not (checkpoints := list((tmp_path / "rude").glob("trials/*/checkpoint/*.npz"))):
         assert time.monotonic() < deadline and rude.poll() is None
