@@ -80,6 +80,8 @@ def decode(text: str | bytes, trial_id: str) -> Record:
         first = 1 if numerics is None else _count(numerics)
         known = range(NUMERICS_VERSION if numerics is None else first, first - 1, -1)
         version = next((n for n in known if trial.identity(n) == trial_id), None)
+        if type(trial.seed) is not int or type(trial.repeat) is not int:  # "0" has the same text
+            raise ValueError(f"its seed is {trial.seed!r} and its repeat is {trial.repeat!r}")
         if record["id"] != trial_id or version is None or record["status"] not in STATUSES:
             raise ValueError("it does not describe this trial")
     except (KeyError, TypeError, AttributeError, RecursionError) as error:

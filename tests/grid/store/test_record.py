@@ -127,6 +127,13 @@ def test_a_foreign_value_is_refused(key, value):
         decode(json.dumps(without), make_trial().id)
 
 
+def test_a_seed_is_a_number():
+    foreign = TEXT.replace(b'"seed": 0', b'"seed": "0"')
+    assert foreign != TEXT
+    with pytest.raises(ValueError, match="its seed is '0'"):
+        decode(foreign, make_trial().id)
+
+
 @pytest.mark.parametrize("text", ["[" * 100_000, '{"a":' * 100_000, "\ud800", "NaN", "1" * 5000])
 def test_what_no_reader_expects(store, text):
     path = store.folder(make_trial().id) / "result.json"
