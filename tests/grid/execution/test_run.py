@@ -29,8 +29,8 @@ exclude: [{method: qat, policy: fixed3}, {method: qat, policy: broken}]
 """
 SLOW = (
     TINY.replace("train_size: 200, ", "")
-    .replace("epochs: 2", "epochs: 15")
-    .replace("epochs: 1", "epochs: 6")
+    .replace("epochs: 2", "epochs: 20")
+    .replace("epochs: 1}", "epochs: 6}")
 )
 SLOW = SLOW.replace("  broken", "  # broken")
 SLOW = SLOW.replace(", {method: qat, policy: broken}]", "]")
