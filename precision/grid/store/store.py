@@ -147,8 +147,22 @@ class Store:
         return {name for name, status in found.items() if self._complete(asked[name], status)}
 
     def predictions(self, trial_id: str) -> np.ndarray:
-        """Return the predicted classes of a trial, shape (test images,)."""
-        predictions: np.ndarray = np.load(self.folder(trial_id) / "predictions.npy", allow_pickle=False)
+        """Return the predicted classes of a trial, shape (test images,).
+
+        Raises:
+            FileNotFoundError: when there are none.
+            PrecisionError: when the file is torn or foreign.
+        """
+        path = self.folder(trial_id) / "predictions.npy"
+        try:
+            predictions = np.load(path, allow_pickle=False)
+            if not isinstance(predictions, np.ndarray) or predictions.ndim != 1:
+                raise ValueError("it holds something else")
+        except (ValueError, EOFError) as error:
+            text = " ".join(str(error).split())
+            raise PrecisionError(
+                f"{path}: these predictions cannot be read ({text}); remove the folder and run the grid again"
+            ) from None
         return predictions
 
     def _complete(self, trial: Trial, status: str) -> bool:

@@ -68,6 +68,18 @@ def test_a_torn_or_foreign_result_is_reported_and_ignored(store, spoil):
         assert store.load(TRIAL.id) is None
 
 
+@pytest.mark.parametrize("content", [b"", b"no array", b"\x93NUMPY\x01\x00", b"PK\x05\x06" + bytes(18)])
+def test_predictions_that_cannot_be_read(store, content):
+    store.save(result())
+    path = store.folder(TRIAL.id) / "predictions.npy"
+    path.write_bytes(content)
+    with pytest.raises(PrecisionError, match="these predictions cannot be read"):
+        store.predictions(TRIAL.id)
+    path.unlink()
+    with pytest.raises(FileNotFoundError):
+        store.predictions(TRIAL.id)
+
+
 def test_only_what_is_whole_counts_as_finished(store):
     assert not store.finished(TRIAL)
     store.save(result())
