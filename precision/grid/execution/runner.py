@@ -18,7 +18,7 @@ def runner(setup: Setup, report: Report) -> Run:
     """Return the function that runs one trial after another in this process."""
     if setup.runtime.device == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
-    start_backend(setup.runtime.threads)
+    start_backend(setup.runtime.threads, lean=True)
     from precision.methods.run import run_trial
     from precision.methods.workbench import Workbench
 
