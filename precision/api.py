@@ -68,8 +68,10 @@ def run(
     from precision.data.locate import data_directory
     from precision.grid import Changes, Store, expand, load_grid, schedule, select
     from precision.grid.execution.options import RunOptions
+    from precision.grid.execution.provenance import machine
     from precision.grid.execution.scheduler import run_trials, setup
     from precision.grid.execution.watcher import Watchers
+    from precision.grid.expression.forecast import forecast
     from precision.grid.progress import ConsoleWatcher
 
     options = options or RunOptions()
@@ -89,8 +91,10 @@ def run(
     everything = [trial.id for trial in schedule(cells)]
     results_store.register(Path(grid), parsed.name, everything, " ".join(changes.words()))
     console = Console(stderr=True, quiet=quiet)
+    forecasted = forecast(left, results_store.summaries(), machine())
+    expected = None if forecasted.unknown else forecasted.elapsed(options.jobs)
     with contextlib.ExitStack() as stack:
-        watchers = [ConsoleWatcher(left, cells, console, options.jobs), *trackers]
+        watchers = [ConsoleWatcher(left, cells, console, options.jobs, expected), *trackers]
         watcher = Watchers([stack.enter_context(watcher) for watcher in watchers])
         run_trials(left, results_store, setup(results_store, folder, datasets), watcher, options)
     results = collect(parsed, source, cells, results_store)

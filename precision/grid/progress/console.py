@@ -22,19 +22,25 @@ class ConsoleWatcher(Watcher):
         trials: that are to be run.
         cells: whose labels name the trials.
         jobs: trials that run beside each other.
+        expected: seconds that all of it should take, as far as is known before anything is done.
     """
 
     QUIET = 15.0  # seconds without a line after which an epoch is worth one
 
     def __init__(
-        self, trials: Sequence[Trial], cells: Sequence[Cell], console: Console, jobs: int = 1
+        self,
+        trials: Sequence[Trial],
+        cells: Sequence[Cell],
+        console: Console,
+        jobs: int = 1,
+        expected: float | None = None,
     ) -> None:
         self._console = console
         self._names = names(cells)
         self._estimate = Estimate(trials, jobs)
         self._spoke = time.monotonic()
         self._awaited: set[str] = set()
-        self._view = View(len(trials))
+        self._view = View(len(trials), left=expected)
         self._live = Live(self._view, console=console, transient=True, refresh_per_second=4)
 
     def __enter__(self) -> ConsoleWatcher:

@@ -59,3 +59,32 @@ def test_a_line_per_trial_without_a_terminal(cells):
         "[2/6] digits lenet a ptq seed 0: failed: [red]no[/red], about 13 s left",
         "digits lenet b ptq seed 0: another run is at it; waiting for its result",
     ]
+
+
+def test_the_view_of_a_terminal(cells):
+    trials, out = schedule(cells), io.StringIO()
+    console = Console(file=out, width=100, force_terminal=True, color_system=None)
+    with ConsoleWatcher(trials, cells, console, jobs=2, expected=100.0) as watcher:
+        first = shown(watcher)
+        assert "0/6 done, about 1 min 40 s left" in first and "running" not in first
+        for trial in (trials[0], trials[3]):
+            watcher.started(trial)
+        watcher.epoch(trials[0], {"epoch": 2, "val_accuracy": 0.875, "seconds": 3})
+        watcher.sample(trials[0], {"seconds": 1, "cpu_percent": 90, "memory_bytes": 1.5 * 2**30})
+        lines = shown(watcher).splitlines()
+        assert lines[0].split("  ")[0] == "running"
+        for part in ("digits lenet float32 seed 0", "2/5", "87.50 %", "1.5 GiB"):
+            assert part in lines[1]
+        assert "digits vgg float32 seed 0" in lines[2] and "%" not in lines[2]
+        watcher.finished(trials[0], TrialResult(trials[0], "ok", metrics={"accuracy": 0.5}), 10)
+        watcher.retried(trials[3], TrialResult(trials[3], "killed", reason="[b]gone[/b]"))
+        watcher.finished(trials[3], TrialResult(trials[3], "failed", reason="no"), 10)
+        last = shown(watcher)
+        assert "2/6 done, 1 failed, about 20 s left" in last and "running" not in last
+    assert "killed: [b]gone[/b]; it is tried again" in out.getvalue()
+
+
+def shown(watcher):
+    out = io.StringIO()
+    Console(file=out, width=100).print(watcher._view)
+    return out.getvalue()
