@@ -54,7 +54,10 @@ def path(place: str, value: Any) -> Path:
     """Rule: the path of a file or folder; in a grid it counts from the grid's file, ``~`` is the home."""
     if not isinstance(value, str | PathLike) or not str(value):
         raise PrecisionError(f"{place} must be a path, but got {value!r}")
-    return Path(value).expanduser()
+    try:
+        return Path(value).expanduser()
+    except RuntimeError:  # ~name of nobody
+        raise PrecisionError(f"{place} begins with the home of nobody here, but got {value!r}") from None
 
 
 def size(place: str, value: Any) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ from precision.grid.expression.entry import Place
 from precision.grid.expression.schema import Grid, RuntimeAxes, TrainingAxes
 from precision.grid.expression.source import Source
 
+MAX_CELLS = 1_000_000
 TRAINING = tuple(f"training.{name}" for name in TrainingAxes.model_fields)
 RUNTIME = tuple(f"runtime.{name}" for name in RuntimeAxes.model_fields)
 # In the order of the walk: the last one changes fastest.
@@ -59,6 +61,10 @@ def check_axes(axes: Axes, groups: list[list[str]], source: Source) -> None:
     for axis in axes:
         if axis not in grouped:
             check_distinct(axis, axes[axis], source, tuple(axis.split(".")))
+    walked = [axis for axis in axes if axis not in grouped] + [group[0] for group in groups]
+    cells = math.prod(len(axes[axis]) for axis in walked)
+    if cells > MAX_CELLS:
+        raise source.error((), f"the axes make {cells} cells, more than {MAX_CELLS}; split the grid")
 
 
 def check_distinct(axis: str, values: list[Any], source: Source, place: Place) -> None:

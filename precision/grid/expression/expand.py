@@ -8,7 +8,16 @@ from typing import Any
 import precision.data
 from precision import plugins
 from precision.errors import PrecisionError, unknown
-from precision.grid.expression.axes import RUNTIME, TRAINING, Axes, axes_of, check_axes, check_distinct, walk
+from precision.grid.expression.axes import (
+    MAX_CELLS,
+    RUNTIME,
+    TRAINING,
+    Axes,
+    axes_of,
+    check_axes,
+    check_distinct,
+    walk,
+)
 from precision.grid.expression.cell import Cell
 from precision.grid.expression.choices import Labelled
 from precision.grid.expression.entry import Place
@@ -19,8 +28,6 @@ from precision.grid.expression.source import Source
 from precision.quantization import Policy
 from precision.registry import METHODS
 from precision.trial import FLOAT32, Runtime, Training, Trial
-
-MAX_CELLS = 1_000_000
 
 
 def expand(grid: Grid, source: Source) -> list[Cell]:
@@ -67,6 +74,7 @@ class _Maker:
     def __init__(self, grid: Grid, source: Source) -> None:
         self._source = source
         self._repeats = grid.repeats
+        self._count = 0
         # What a trial's identity takes from files that the user gave.
         self._fingerprints = {
             entry.label: _fingerprint(entry, source, ("datasets", index))
@@ -89,9 +97,12 @@ class _Maker:
         """
         self._options.clear()
         options = len(TRAINING) + len(RUNTIME)
-        for count, (dataset, *rest) in enumerate(combinations):
-            if count >= MAX_CELLS:
-                raise self._source.error((), f"the grid has more than {MAX_CELLS} cells; split it")
+        for dataset, *rest in combinations:
+            self._count += self._repeats
+            if self._count > MAX_CELLS:
+                raise self._source.error(
+                    place[:2], f"the grid has more than {MAX_CELLS} cells and repeats; split it"
+                )
             method, architecture, policy, seed = rest[options:]
             key = tuple(rest[:options])
             if key not in self._options:

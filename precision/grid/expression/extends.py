@@ -43,12 +43,12 @@ class _Reader:
     def _parents(self, extends: Entry, path: Path, chain: tuple[Path, ...]) -> list[Entry]:
         parents = []
         for named in extends.items:
-            if not isinstance(named.value, str) or not named.value.strip():
+            if not isinstance(named.value, str) or not named.value.strip() or not named.value.isprintable():
                 raise named.mark.error(
                     f"extends: names a grid file such as common.yaml, or a list of them, "
                     f"but got {named.plain()!r}"
                 )
-            parent = named.mark.folder / Path(named.value).expanduser()
+            parent = named.mark.folder / named.value
             if parent.resolve() in chain:
                 raise named.mark.error(f"extends: {named.value} extends this file again; break the circle")
             if len(chain) >= MAX_CHAIN:

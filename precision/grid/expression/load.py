@@ -75,7 +75,8 @@ def _located(source: Source, error: ValidationError) -> PrecisionError:
     if isinstance(cause, PlacedError):
         place = (*place, *cause.place)
     # Where pydantic tried the branches of a union its place goes on past what the file has.
-    words = ".".join(str(part) for part in place if isinstance(part, str) and _in_file(source, place, part))
+    parts = [part for part in place if isinstance(part, str) and _in_file(source, place, part)]
+    words = ".".join(part if part.isprintable() else repr(part) for part in parts)
     if problem["type"] == "extra_forbidden":
         return source.error(place, f"unknown key {place[-1]!r}; {_suggest_key(place)}")
     if problem["type"] == "missing":

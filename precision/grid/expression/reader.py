@@ -91,15 +91,15 @@ def _compose(text: str, mark: Mark) -> yaml.Node | None:
 
 def _text(path: Path) -> str:
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise PrecisionError(
-                f"{path}: a grid file has at most {MAX_BYTES} bytes, but got {path.stat().st_size}"
-            )
-        return path.read_text(encoding="utf-8")
+        size = path.stat().st_size
+        text = path.read_text(encoding="utf-8") if size <= MAX_BYTES else ""
     except FileNotFoundError:
         raise PrecisionError(f"{path}: {missing(path)}") from None
-    except (OSError, UnicodeDecodeError, ValueError) as error:
+    except (OSError, ValueError) as error:  # bytes that are no text, or a path that cannot be one
         raise PrecisionError(f"{path}: cannot be read as UTF-8 text ({error})") from None
+    if size > MAX_BYTES:
+        raise PrecisionError(f"{path}: a grid file has at most {MAX_BYTES} bytes, but got {size}")
+    return text
 
 
 def missing(path: Path) -> str:

@@ -62,6 +62,8 @@ def _named(entry: Entry) -> list[Entry]:
     """Return the variants of an entry with a name, each with its label."""
     if not _sweeps(entry):
         return [entry]
+    if "label" in entry.entries and _sweeps(entry.entries["label"]):
+        raise entry.entries["label"].mark.error("a label is one text; the values of a sweep are added to it")
     found = []
     for words, variant in _variants(entry):
         words = tuple(word for word in words if word.way not in ((), ("name",)))

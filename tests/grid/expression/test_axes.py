@@ -291,6 +291,18 @@ def test_a_sweep_is_as_if_it_were_written_out(cells, short, long):
             + "}]",
             r":8: the values under 'each' make more than 10000 entries",
         ),
+        (
+            "architectures: [{name: vgg, label: {each: [a, b]}, width: 2}]",
+            r":8: a label is one text; the values of a sweep are added to it",
+        ),
+        (
+            'policies: {float32: float32, p: {weights: {each: ["\\n"]}}}',
+            r":8: policies.'p weights=.n'(.weights)?: ",
+        ),
+        (
+            f"training: {{epochs: {list(range(1, 1001))}, batch_size: {list(range(1, 502))}}}",
+            r":1: the axes make 2004000 cells, more than 1000000; split the grid",
+        ),
         ("seeds: {each: [1, 2]}", r":8: seeds: .*but got \{'each': \[1, 2\]\}"),
     ],
 )

@@ -145,6 +145,7 @@ def test_paths_count_from_the_file_in_which_they_stand(write, tmp_path):
         ),
         ("extends: 3\n", r"grid.yaml:1: extends: names a grid file such as common.yaml.* but got 3"),
         ("extends: [base.yaml, '']\n", r"grid.yaml:1: extends: names a grid file"),
+        ('extends: "a\\0b"\n', r"grid.yaml:1: extends: names a grid file .* but got 'a.x00b'"),
         ("extends: [{a: b}]\n", r"grid.yaml:1: .*but got \{'a': 'b'\}"),
         ("extends: grid.yaml\n", r"grid.yaml:1: extends: grid.yaml extends this file again"),
         (

@@ -19,7 +19,7 @@ _NAMES = {bool: "boolean", int: "integer", float: "number", str: "string", Path:
 _STRANGER = "what no rule would name"
 LABEL: Schema = {
     "description": "The name that the tables show, up to 64 characters.",
-    "type": ["string", "number", "boolean"],
+    "type": ["string", "number", "boolean", "null"],
 }
 
 
@@ -69,14 +69,12 @@ def _options(registry: Registry, name: str) -> dict[str, Schema]:
 def _common() -> dict[str, Schema]:
     """Return the definitions of the options that every data set has."""
     hints = get_type_hints(CommonOptions)
-    return {
-        f"dataset_{option}": swept(
-            _described(
-                _typed(hints[option], _accepts(rule), ""), rule.__doc__, getattr(CommonOptions, option)
-            )
-        )
-        for option, rule in COMMON_RULES.items()
-    }
+    found = {}
+    for option, rule in COMMON_RULES.items():
+        default = getattr(CommonOptions, option)
+        schema = _described(_typed(hints[option], _accepts(rule), ""), rule.__doc__, default)
+        found[f"dataset_{option}"] = swept(nullable(schema) if default is None else schema)
+    return found
 
 
 def _hints(factory: Callable[..., Any], names: list[str]) -> dict[str, Any]:

@@ -99,7 +99,7 @@ def _sections() -> dict[str, Schema]:
         "dataset": words("Labels or wildcards; all if absent.", **labels),
         "architecture": words("Labels or wildcards; all if absent.", **labels),
         "policy": words("Names or wildcards; all if absent.", **labels),
-        "seed": words("All if absent.", **seeds),
+        "seed": words("All if absent.", **nullable(seeds)),
     }
     either = {"training": ref("training"), "runtime": ref("runtime")}
     exclusion = mapping(
@@ -108,7 +108,7 @@ def _sections() -> dict[str, Schema]:
     inclusion = mapping(
         {
             **selection,
-            "method": words("An entry of its own; the grid's if absent.", **ref("method")),
+            "method": words("An entry of its own; the grid's if absent.", **nullable(ref("method"))),
             **either,
         }
     )
@@ -138,7 +138,7 @@ def _sections() -> dict[str, Schema]:
             "Groups of axes that are walked together, such as [[architectures, training.epochs]].",
             type="array",
             **cases(
-                ({"type": "array", "items": {"type": "string"}}, group),
+                ({"type": "array", "items": {"type": "string"}, "minItems": 1}, group),
                 otherwise={"items": group},
             ),
         ),
