@@ -122,13 +122,14 @@ class _Memory:
 
     def _scaled(self, summary: Summary, epochs: int, dataset: Choice) -> float:
         """Return the time that a result would have taken with other epochs and another number of images."""
-        total = _total(summary) or 0.0
-        per_epoch, trained = summary["seconds_per_epoch"], summary["train_seconds"]
-        if not per_epoch or trained is None:
+        total, per_epoch = _total(summary) or 0.0, summary["seconds_per_epoch"]
+        if not per_epoch or summary["train_seconds"] is None:
             return total
         images = self._images.get(dataset.text) or dataset.options.get("train_size")
         factor = images / summary["train_images"] if images and summary["train_images"] else 1.0
-        return max(total - trained, 0.0) + float(epochs * per_epoch * factor)
+        # What is not epochs is loading, tracing and evaluation, which take as long again.
+        before = summary["method_options"].get("epochs", summary["epochs"]) * per_epoch
+        return max(total - before, 0.0) + float(epochs * per_epoch * factor)
 
 
 def _keys(

@@ -18,6 +18,7 @@ def trained(**changes):
         "architecture_options": {},
         "method": "float32",
         "method_options": {},
+        "epochs": 3,
         "batch_size": 128,
         "device": None,
         "threads": None,
@@ -53,6 +54,12 @@ def trial(method="float32", policy=None, seed=0, **changes):
         (trial(seed=9), [trained(), trained(seconds=37.0), trained(seconds=99.0)], 37.0, 0),  # the median
         (trial(training=Training(epochs=6)), [trained()], 5.0 + 60.0, 0),
         (trial("qat", {"w": 1}, options={"epochs": 2}), [trained(method="qat")], 5.0 + 20.0, 1),
+        (
+            trial("qat", {"w": 1}),
+            [trained(method="qat", method_options={"epochs": 1}, seconds=17, train_seconds=12)],
+            7.0 + 30.0,  # 12 s of training with 10 s per epoch: 2 s went into its beginning
+            1,
+        ),
         (trial(training=Training(epochs=3, batch_size=32)), [trained()], 35.0, 1),
         (trial(runtime=Runtime("cpu", 2)), [trained(), trained(device="cpu", threads=2, seconds=50)], 50, 0),
         (trial(dataset=Choice("mnist", {"train_size": 500})), [trained()], 5.0 + 15.0, 2),
