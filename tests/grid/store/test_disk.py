@@ -7,6 +7,7 @@ import json
 import multiprocessing
 import resource
 import signal
+import threading
 
 import filelock
 import numpy as np
@@ -15,7 +16,7 @@ from stored import make_result, make_trial
 
 from precision.errors import PrecisionError
 from precision.grid import Store
-from precision.grid.store import files, locks
+from precision.grid.store import clean, files, locks
 
 
 def test_a_full_disk_keeps_the_former_result(small_disk):
@@ -157,3 +158,35 @@ def test_a_registered_grid_that_cannot_be_read(store, tmp_path, text):
     entry.write_text(json.dumps({"version": 1, "path": "/x", "name": "g", "options": "", "trials": [1]}))
     with pytest.raises(PrecisionError, match="something else than texts"):
         registrations(store.root)
+
+
+def _save_for_ever(root, ready):
+    store = Store(root)
+    seed = 0
+    while True:
+        trial = make_trial(seed % 5)
+        with store.lock(trial.id):
+            store.save(make_result(trial, metrics={"accuracy": trial.seed / 5, "round": seed}))
+        seed += 1
+        if seed > 5:
+            ready.set()
+
+
+def test_killed_writers_leave_whole_results(store):
+    context = multiprocessing.get_context("spawn")
+    kept = {make_trial(seed).id for seed in range(5)}
+    for pause in (0.0, 0.001, 0.002, 0.005, 0.01):
+        ready = context.Event()
+        writer = context.Process(target=_save_for_ever, args=(store.root, ready))
+        writer.start()
+        assert ready.wait(60)
+        threading.Event().wait(pause)
+        writer.kill()
+        writer.join()
+        results = store.results()  # a warning would be an error
+        assert results.keys() == kept
+        assert all(r.metrics["accuracy"] == r.trial.seed / 5 for r in results.values())
+        assert all(len(store.predictions(name)) == 5 for name in kept)
+    clean.remove(store, clean.find(store, kept).items, set)
+    assert not [path for path in store.root.rglob("*") if files.is_draft(path.name)]
+    assert store.results().keys() == kept and not list((store.root / "locks").glob("?" * 12 + ".lock"))
