@@ -40,6 +40,11 @@ def expected(wanted):
     return digest[0] / 256, np.frombuffer(digest * 8, np.uint8)
 
 
+def cannot(setup, report):
+    """A runner that cannot be made."""
+    raise ImportError("no module named tensorflow today")
+
+
 def runner(setup, report):
     store = Store(setup.store)
     hoard = []
@@ -73,6 +78,8 @@ def runner(setup, report):
             case "once":  # fails the first time
                 if len(list(began.glob(f"{wanted.id}.*"))) == 1:
                     os.kill(os.getpid(), signal.SIGKILL)
+            case "swell":  # and stay so
+                hoard.append(np.ones(2**25))  # 256 MiB
             case "no memory":
                 raise MemoryError("too large")
             case "deaf":

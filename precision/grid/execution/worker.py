@@ -71,7 +71,17 @@ def start(setup: Setup, report: Report) -> None:
     commit()  # of the code that is loaded now, whatever is edited while it runs
     module, _, function = setup.runner.partition(":")
     _state.update(store=Store(setup.store), setup=setup, report=report)
-    _state["run"] = getattr(importlib.import_module(module), function)(setup, report)
+    try:
+        _state["run"] = getattr(importlib.import_module(module), function)(setup, report)
+    except Exception as error:  # each trial tells it, instead of a process that ends without a word
+        _state["run"] = _unable(error)
+
+
+def _unable(error: Exception) -> Run:
+    def run(trial: Trial) -> TrialResult:
+        raise error
+
+    return run
 
 
 def work(description: dict[str, Any], attempt: int = 1) -> tuple[str, int]:

@@ -10,6 +10,7 @@ import quick
 
 from precision.errors import PrecisionError
 from precision.grid import Store
+from precision.grid.execution import local
 from precision.grid.execution.options import RunOptions
 from precision.grid.execution.scheduler import run_trials
 from precision.grid.execution.watcher import Watcher
@@ -79,15 +80,7 @@ def check(trials, store):
 def test_every_trial_once_and_baselines_first(store, jobs):
     trials = [quick.trial(i, seed, network) for network in "ab" for seed in range(2) for i in range(3)]
     # In the worst order: every trial before its baseline.
-    log = Log()
-    run_trials(
-        with_baselines(trials)[::-1],
-        store,
-        None,
-        log,
-        RunOptions(jobs=jobs),
-        Setup(store.root, runner="quick:runner"),
-    )
+    log = run_exactly(with_baselines(trials)[::-1], store, jobs=jobs)
     everything = with_baselines(trials)
     check(everything, store)
     ids = {trial.id for trial in everything}
@@ -217,3 +210,17 @@ def test_a_result_that_cannot_be_stored_ends_the_run(store):
     (store.folder(trials[0].baseline.id) / "result.json").mkdir(parents=True)
     with pytest.raises(PrecisionError, match=r"could not be stored .* run the same command again"):
         run(trials, store)
+
+
+def test_a_worker_that_has_grown_is_replaced(store, monkeypatch):
+    monkeypatch.setattr(local, "GROWTH", 2**20)
+    trials = [quick.trial(i, baseline=False, do="swell" if i == 2 else None) for i in range(4)]
+    run(trials, store)
+    workers = [store.load(trial.id).metrics["worker"] for trial in trials]
+    assert workers[0] == workers[1] == workers[2] != workers[3]
+
+
+def test_a_worker_that_cannot_start_says_why(store):
+    trial = quick.trial(0, baseline=False)
+    run_trials([trial], store, Setup(store.root, runner="quick:cannot"), Log())
+    assert store.load(trial.id).reason == "ImportError: no module named tensorflow today"
