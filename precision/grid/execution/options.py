@@ -42,10 +42,37 @@ class RunOptions:
     cpus: float | None = None
     gpus: float = 0.0
 
+    def __post_init__(self) -> None:
+        limits = {
+            "jobs": self.jobs >= 1,
+            "timeout": self.timeout is None or self.timeout > 0,
+            "retries": self.retries >= 0,
+            "memory_limit": self.memory_limit is None or self.memory_limit >= 2**20,
+            "checkpoint_seconds": self.checkpoint_seconds >= 0,
+            "executor": self.executor in ("local", "ray"),
+            "cpus": self.cpus is None or self.cpus > 0,
+            "gpus": self.gpus >= 0,
+        }
+        for name, holds in limits.items():
+            if not holds:
+                raise PrecisionError(f"a run cannot have {name} {getattr(self, name)!r}; {_RULES[name]}")
+
     @property
     def memory(self) -> int:
         """Bytes that one worker may hold."""
         return self.memory_limit or int(0.9 * memory_of_the_machine() / self.jobs)
+
+
+_RULES = {
+    "jobs": "give a number from 1",
+    "timeout": "give seconds above 0",
+    "retries": "give a number from 0",
+    "memory_limit": "give bytes, at least 2**20",
+    "checkpoint_seconds": "give seconds from 0",
+    "executor": "it is 'local' or 'ray'",
+    "cpus": "give a number above 0",
+    "gpus": "give a number from 0",
+}
 
 
 def cores() -> tuple[int, ...]:
