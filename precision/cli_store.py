@@ -33,7 +33,7 @@ SHOWN = (
 )
 
 GridOrAll = Annotated[
-    Path | None, typer.Argument(metavar="[GRID]", help="YAML file of the grid; without it all results.")
+    Path | None, typer.Argument(metavar="GRID", help="YAML file of the grid; without it all results.")
 ]
 
 
@@ -135,12 +135,14 @@ def status(
 def clean(
     grids: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[GRID]...", help="Grids whose results stay, beside those of earlier runs."),
+        typer.Argument(metavar="GRID", help="Grids whose results stay, beside those of earlier runs."),
     ] = None,
     store: StoreDir = RUNS,
     forget: Annotated[
         list[str] | None,
-        typer.Option("--forget", help="File or name of a grid of earlier runs that no longer counts."),
+        typer.Option(
+            "--forget", help="File or name of a grid of earlier runs that no longer counts.", metavar="GRID"
+        ),
     ] = None,
     unreadable: Annotated[
         bool, typer.Option("--unreadable", help="Remove results that cannot be read, too.")
@@ -200,8 +202,8 @@ def _list_items(items: Sequence[Item], root: Path, everything: bool) -> None:
         group = [item for item in items if item.kind == kind]
         if not group:
             continue
+        shown = group if everything else group[: 0 if kind == "lock" else MANY]
         typer.echo(f"{title}:")
-        shown = group if everything else group[:MANY]
         for item in shown:
             name = item.path.relative_to(root)
             typer.echo(printable(f"  {name}  {size(item.size)}  {item.what}".rstrip()))

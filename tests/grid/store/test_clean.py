@@ -96,11 +96,15 @@ def test_it_asks(filled, monkeypatch):
 
 def test_many_are_listed_on_request(filled, monkeypatch):
     monkeypatch.setattr(precision.cli_store, "MANY", 1)
-    assert call("--store", filled.root, "--dry-run").stdout.count("seed") == 3
+    with filled.lock("a" * 12):
+        pass
+    text = call("--store", filled.root, "--dry-run").stdout
+    assert text.count("seed") == 3 and f"locks/{'a' * 12}.lock" in text
     with pytest.raises(PrecisionError):
         call("--store", filled.root)
     text = call("--store", filled.root, "--yes").stdout
     assert text.count("seed") == 1 and "and 2 more, which --dry-run lists" in text
+    assert "locks that nobody holds:\n  and 1 more" in text
 
 
 def test_without_any_grid_nothing_is_touched(store, grid):
