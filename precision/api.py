@@ -87,13 +87,14 @@ def run(
     done = results_store.done(trials)
     left = [trial for trial in trials if trial.id not in done]
     _check_plugins(left)
-    datasets = _check_data(left, trials, results_store, folder)
-    everything = [trial.id for trial in schedule(cells)]
-    results_store.register(Path(grid), parsed.name, everything, " ".join(changes.words()))
     console = Console(stderr=True, quiet=quiet)
     forecasted = forecast(left, results_store.summaries(), machine())
     expected = None if forecasted.unknown else forecasted.elapsed(options.jobs)
     with contextlib.ExitStack() as stack:
+        images = stack.enter_context(tempfile.TemporaryDirectory(prefix="precision-"))
+        datasets = _check_data(left, trials, results_store, folder, Path(images))
+        everything = [trial.id for trial in schedule(cells)]
+        results_store.register(Path(grid), parsed.name, everything, " ".join(changes.words()))
         watchers = [ConsoleWatcher(left, cells, console, options.jobs, expected), *trackers]
         watcher = Watchers([stack.enter_context(watcher) for watcher in watchers])
         run_trials(left, results_store, setup(results_store, folder, datasets), watcher, options)
@@ -145,7 +146,7 @@ def _check_plugins(left: list[Trial]) -> None:
 
 
 def _check_data(
-    left: list[Trial], trials: list[Trial], store: Store, data_dir: Path | None
+    left: list[Trial], trials: list[Trial], store: Store, data_dir: Path | None, images: Path
 ) -> dict[str, Path]:
     """Load every data set of the trials that are left once, before anything is trained.
 
@@ -153,7 +154,7 @@ def _check_data(
     other images than those that stored results are of, for example a part of CIFAR-10: the two never mix.
 
     Returns:
-        Folders with the arrays of the data sets, which the workers map into their memory.
+        Folders below ``images`` with the arrays of the data sets, which the workers map into their memory.
     """
     from precision import data
     from precision.data.shared import share
@@ -169,7 +170,7 @@ def _check_data(
                     f"({result.facts['dataset_title']}) than those found now ({dataset.title}); "
                     "give the same --data-dir, or another --store"
                 )
-        folders[repr(choice)] = share(dataset, store.root / "datasets")
+        folders[repr(choice)] = share(dataset, images)
     return folders
 
 

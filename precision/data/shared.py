@@ -50,7 +50,7 @@ def share(dataset: Dataset, folder: Path) -> Path:
         if not path.exists():  # else another process was faster
             raise PrecisionError(
                 f"{folder}: the images of {dataset.title} cannot be written here "
-                f"({error.strerror or error}); make room, or give another --store"
+                f"({error.strerror or error}); make room, or name another folder with TMPDIR"
             ) from None
     finally:
         shutil.rmtree(draft, ignore_errors=True)
