@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from precision.grid.expression.entry import Entry
@@ -28,11 +29,11 @@ class _Reader:
     """Reads each file once, however many others extend it."""
 
     def __init__(self) -> None:
-        self._done: dict[Path, Entry] = {}
+        self._done: dict[str, Entry] = {}
 
-    def read(self, path: Path, chain: tuple[Path, ...]) -> Entry:
+    def read(self, path: Path, chain: tuple[str, ...]) -> Entry:
         """Return a file with what it extends; ``chain`` are the files on the way to it."""
-        real = path.resolve()
+        real = os.path.realpath(path)  # unlike Path.resolve, it bears a link to itself
         if real not in self._done:
             tree = read_file(path)
             own = {key: entry for key, entry in tree.value.items() if not key.startswith(FREE)}
@@ -40,7 +41,7 @@ class _Reader:
             self._done[real] = _combined(parents, tree.with_value(own))
         return self._done[real]
 
-    def _parents(self, extends: Entry, path: Path, chain: tuple[Path, ...]) -> list[Entry]:
+    def _parents(self, extends: Entry, path: Path, chain: tuple[str, ...]) -> list[Entry]:
         parents = []
         for named in extends.items:
             if not isinstance(named.value, str) or not named.value.strip() or not named.value.isprintable():
@@ -49,7 +50,7 @@ class _Reader:
                     f"but got {named.plain()!r}"
                 )
             parent = named.mark.folder / named.value
-            if parent.resolve() in chain:
+            if os.path.realpath(parent) in chain:
                 raise named.mark.error(f"extends: {named.value} extends this file again; break the circle")
             if len(chain) >= MAX_CHAIN:
                 raise named.mark.error(

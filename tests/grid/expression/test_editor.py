@@ -25,10 +25,14 @@ training: {epochs: 2}
 seeds: [0]
 """
 SCHEMA = jsonschema.Draft202012Validator(json_schema())
+OLDER = jsonschema.Draft7Validator(json_schema())  # as editors still read it, which say the same
 
 
 def accepted(path):
-    return SCHEMA.is_valid(read_file(path).plain())
+    data = read_file(path).plain()
+    valid = SCHEMA.is_valid(data)
+    assert OLDER.is_valid(data) == valid
+    return valid
 
 
 def with_line(line):
@@ -95,6 +99,7 @@ def test_what_a_grid_may_say(tmp_path, line):
     path.write_text(text)
     assert expand(*load_grid(path))
     SCHEMA.validate(read_file(path).plain())
+    assert accepted(path)
 
 
 WRONG = [
