@@ -121,7 +121,7 @@ def test_all_results_of_a_store(store):
 
 
 def test_exports(grid, store, tmp_path):
-    for ending in ("csv", "json", "md", "sqlite", "parquet"):
+    for ending in ("csv", "json", "md", "sqlite"):
         path = tmp_path / f"x.{ending}"
         assert (
             shown("results", grid, "--store", store.root, "--output", path) == f"{path}: 12 of 12 results\n"
@@ -135,6 +135,12 @@ def test_exports(grid, store, tmp_path):
     words = ("--columns", "trial,accuracy", "--output", tmp_path / "x.csv", "--where", "status=ok")
     shown("results", "--store", store.root, *words)
     assert list(pd.read_csv(tmp_path / "x.csv")) == ["trial", "accuracy"]
+
+
+def test_an_export_to_parquet(grid, store, tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    shown("results", grid, "--store", store.root, "--output", tmp_path / "x.parquet")
+    assert parquet.read_table(tmp_path / "x.parquet").num_rows == 12
 
 
 @pytest.mark.parametrize(
