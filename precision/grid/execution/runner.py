@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import Any
 
@@ -19,6 +20,8 @@ def runner(setup: Setup, report: Report) -> Run:
     if setup.runtime.device == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
     start_backend(setup.runtime.threads, lean=True)
+    # Every trial is a model of its own; TensorFlow takes the traces of many for a mistake.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     from precision.methods.run import run_trial
     from precision.methods.workbench import Workbench
 
