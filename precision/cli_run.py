@@ -135,8 +135,6 @@ def _check(options: RunOptions) -> None:
     for option, given in (("--ray-address", options.ray_address), ("--cpus", options.cpus)):
         if given is not None and options.executor != "ray":
             raise PrecisionError(f"{option} belongs to --executor ray, but the executor is local")
-    if options.memory_limit and options.executor == "ray":
-        raise PrecisionError("--memory-limit is for local workers; Ray guards the memory of its nodes itself")
 
 
 def _conclude(results: Results, selected: bool) -> None:

@@ -24,7 +24,7 @@ class RunOptions:
         retries: further attempts at a trial that failed, died, ran out of time or of memory.
         fail_fast: stop at the first trial that gives no result.
         memory_limit: resident bytes of one worker process, above which it is stopped; None for an equal
-            share of nine tenths of the machine's memory.
+            share of nine tenths of the machine's memory. On a cluster, the memory that a trial reserves.
         checkpoint_seconds: how often, at the end of an epoch, a training is saved to go on from.
         executor: where the trials run.
         ray_address: of a Ray cluster; None starts one on this machine.

@@ -89,7 +89,6 @@ def test_options_that_cannot_be(name, value):
         (["--timeout", "soon"], "--timeout is a time above 0"),
         (["--memory-limit", "much"], "--memory-limit is a size"),
         (["--cpus", "2"], "--cpus belongs to --executor ray"),
-        (["--executor", "ray", "--memory-limit", "1GiB"], "Ray guards the memory of its nodes itself"),
         (["--track", "tensorbord"], "did you mean 'tensorboard'"),
         (["--only", "polcy=x"], "did you mean 'policy'"),
         (["--set", "training.epoch=3"], "did you mean 'epochs'"),
