@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -128,7 +129,7 @@ def _axes(cells: Sequence[Cell], repeats: int) -> str:
     """Return one line for each axis: how many values it has, and which."""
     lines = []
     for axis in ("dataset", "architecture", "policy", "method", "training", "seed"):
-        values = list(dict.fromkeys(str(getattr(cell, axis)) for cell in cells))
+        values = [str(value) for value in dict.fromkeys(map(attrgetter(axis), cells))]
         if values != [""]:
             lines.append(f"{axis:<13} {len(values):>6}  {_listed(values)}")
     if repeats > 1:

@@ -81,6 +81,19 @@ FLOAT32 = Choice("float32")
 
 
 @dataclass(frozen=True)
+class ResolvedPolicy:
+    """What many trials share: a resolved policy, and what its formats depend on, as in :class:`Trial`."""
+
+    policy: dict[str, Any]
+    plugins: dict[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def text(self) -> str:
+        """The policy as JSON with sorted keys."""
+        return _json(self.policy)
+
+
+@dataclass(frozen=True)
 class Trial:
     """The complete description of one experiment.
 
@@ -119,7 +132,7 @@ class Trial:
             ("method", self.method.text),
             ("numerics", str(numerics)),
             ("plugins", _json(self.plugins) if self.plugins else ""),
-            ("policy", _json(self.policy)),
+            ("policy", self._policy_text),
             ("repeat", str(self.repeat) if self.repeat else ""),
             ("runtime", _json(asdict(self.runtime)) if self.runtime != _ANY_RUNTIME else ""),
             ("seed", str(self.seed)),
@@ -127,6 +140,10 @@ class Trial:
         ]
         content = ", ".join([f'"{name}": {text}' for name, text in parts if text])
         return hashlib.sha256(f"{{{content}}}".encode()).hexdigest()[:12]
+
+    @cached_property
+    def _policy_text(self) -> str:
+        return _json(self.policy)
 
     def _dataset_text(self) -> str:
         if self.fingerprint is None:
@@ -142,20 +159,21 @@ class Trial:
             return self
         return replace(self, policy={}, method=FLOAT32, plugins={}, repeat=0)
 
-    def rounded(self, method: Choice, policy: dict[str, Any], plugins: dict[str, str]) -> Trial:
+    def rounded(self, method: Choice, resolved: ResolvedPolicy) -> Trial:
         """Return the trial that rounds what this one, a baseline, trains."""
         trial = Trial(
             self.dataset,
             self.architecture,
             method,
-            policy,
+            resolved.policy,
             self.training,
             self.seed,
             self.fingerprint,
-            plugins,
+            resolved.plugins,
             self.runtime,
         )
-        vars(trial)["baseline"] = self  # as the property has it, and made only once
+        # As the properties have them, and made only once.
+        vars(trial).update(baseline=self, _policy_text=resolved.text)
         return trial
 
     def repeated(self, number: int) -> Trial:

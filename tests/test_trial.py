@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from precision.trial import FLOAT32, NUMERICS_VERSION, Choice, Runtime, Training, Trial
+from precision.trial import FLOAT32, NUMERICS_VERSION, Choice, ResolvedPolicy, Runtime, Training, Trial
 
 EXAMPLES = {
     ("8ca0dba32349", "8ca0dba32349"): Trial(Choice("mnist"), Choice("lenet"), FLOAT32, {}, Training(), 0),
@@ -78,11 +78,11 @@ def test_the_id_is_the_hash_of_the_content(ids, trial):
 
 def test_a_shared_baseline_is_the_one_that_the_property_makes():
     baseline = next(iter(EXAMPLES.values()))
-    rounded = baseline.rounded(Choice("ptq"), {"weights": "float16"}, {"x": "y"})
+    rounded = baseline.rounded(Choice("ptq"), ResolvedPolicy({"weights": "float16"}, {"x": "y"}))
     made = replace(rounded)
     assert rounded == made
     assert rounded.baseline is baseline
-    assert (made.baseline, made.baseline.id) == (baseline, baseline.id)
+    assert (made.id, made.baseline, made.baseline.id) == (rounded.id, baseline, baseline.id)
     again = rounded.repeated(2)
     assert again == replace(rounded, repeat=2)
     assert again.baseline == replace(again).baseline == baseline

@@ -27,7 +27,7 @@ from precision.grid.expression.selections import check_selection, excluded_by, m
 from precision.grid.expression.source import Source
 from precision.quantization import Policy
 from precision.registry import METHODS
-from precision.trial import FLOAT32, Runtime, Training, Trial
+from precision.trial import FLOAT32, ResolvedPolicy, Runtime, Training, Trial
 
 
 def expand(grid: Grid, source: Source) -> list[Cell]:
@@ -80,10 +80,10 @@ class _Maker:
             entry.label: _fingerprint(entry, source, ("datasets", index))
             for index, entry in enumerate(grid.datasets)
         }
-        self._plugins = {
-            name: _plugins(policy, source, ("policies", name)) for name, policy in grid.policies.items()
+        self._policies = {
+            name: ResolvedPolicy(policy.to_json(), _plugins(policy, source, ("policies", name)))
+            for name, policy in grid.policies.items()
         }
-        self._policies = {name: policy.to_json() for name, policy in grid.policies.items()}
         self._options: dict[tuple[Any, ...], tuple[Training, Runtime, str]] = {}
         self._baselines: dict[tuple[Any, ...], Trial] = {}
 
@@ -121,8 +121,9 @@ class _Maker:
                     runtime=runtime,
                 )
             trial = self._baselines[place_of_baseline]
-            if self._policies[policy]:  # without any rounding every method is the float32 training itself
-                trial = trial.rounded(method.choice, self._policies[policy], self._plugins[policy])
+            resolved = self._policies[policy]
+            if resolved.policy:  # without any rounding every method is the float32 training itself
+                trial = trial.rounded(method.choice, resolved)
             repeats = tuple(trial.repeated(number) for number in range(1, self._repeats))
             yield Cell(dataset.label, architecture.label, policy, method.label, text, seed, trial, repeats)
 

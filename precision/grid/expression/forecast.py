@@ -53,9 +53,11 @@ def forecast(trials: Iterable[Trial], summaries: Iterable[Summary], machine: str
     """
     trials = list(trials)
     useful = [summary for summary in summaries if summary["status"] == "ok" and _total(summary) is not None]
+    if not useful:
+        return Forecast(unknown=len(trials))
     here = [summary for summary in useful if summary["machine"] == machine]
     memory = _Memory(here or useful)
-    found = Forecast(foreign=bool(useful) and not here)
+    found = Forecast(foreign=not here)
     times: dict[str, float] = {}
     for trial in trials:
         seconds, level = memory.seconds(trial)

@@ -16,7 +16,7 @@ def needs_baseline(trial: Trial) -> bool:
 
     A method says so by its option ``start``; one without it always does.
     """
-    if trial.method == FLOAT32:
+    if trial.method.name == FLOAT32.name:
         return False
     return bool(trial.method.options.get("start", _default_start(trial.method.name)) == "baseline")
 
