@@ -65,7 +65,11 @@ def compiled(kernel: Callable[..., Any], same_shape: bool = True) -> Callable[..
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        specs = {"parameters": tf.TensorSpec([None], tf.float32), "words": tf.TensorSpec([2], tf.int32)}
+        specs = {
+            "parameters": tf.TensorSpec([None], tf.float32),
+            "words": tf.TensorSpec([2], tf.int32),
+            "counter": tf.TensorSpec([], tf.int32),
+        }
         tensor = tf.TensorSpec(None, tf.float32)
         signature = [
             specs.get(name, tensor) for name in kernel.__code__.co_varnames[: kernel.__code__.co_argcount]

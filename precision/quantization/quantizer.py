@@ -200,8 +200,9 @@ class Quantizer:
         words = gradient_words = None
         if self.stochastic:
             self.step.assign_add(1)
-            words = noise.fold_in(backend.tensors(), keras.ops.convert_to_tensor(self.key), self.step)
-            gradient_words = noise.fold_in(backend.tensors(), words, keras.ops.convert_to_tensor(-1))
+            words = _folded()(*(keras.ops.convert_to_tensor(v) for v in (self.key, self.step)))
+            if self.gradient is not None:
+                gradient_words = _folded()(words, keras.ops.convert_to_tensor(-1))
         if self.setting is None:
             return backend.straight_through(lambda t: t + 0, x, backward=self._onward(axis, gradient_words))
         words = words if parse_rounding(self.setting.rounding).stochastic else None
@@ -265,6 +266,16 @@ def _extremes(x: Any, axis: int, channels: int) -> tuple[Any, Any]:
     others = [i for i in range(len(x.shape)) if channels == 1 or i != axis % len(x.shape)]
     low, high = keras.ops.min(x, axis=others), keras.ops.max(x, axis=others)
     return keras.ops.reshape(low, (channels,)), keras.ops.reshape(high, (channels,))
+
+
+@functools.cache
+def _folded() -> Callable[..., Any]:
+    """Return what makes the words of a step: compiled, as its many small operations are slow to trace."""
+
+    def kernel(words: Any, counter: Any) -> Any:
+        return noise.fold_in(backend.tensors(), words, counter)
+
+    return backend.compiled(kernel, same_shape=False)
 
 
 @functools.cache
