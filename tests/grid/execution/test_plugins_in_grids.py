@@ -5,14 +5,17 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
 import precision
 from precision import plugins
 from precision.errors import PrecisionError
-from precision.grid import Store, expand, load_grid, schedule, worker
-from precision.trial import NUMERICS_VERSION
+from precision.grid import Store, expand, load_grid, schedule
+from precision.grid.execution import runner
+from precision.grid.execution.worker import Setup
+from precision.trial import NUMERICS_VERSION, Runtime
 
 QUARTERS = """\
 from precision.formats import Codebook, register_format
@@ -171,7 +174,8 @@ def test_a_trial_without_plugins_is_the_trial_that_it_was(finished):
 def test_plan_status_and_report(finished):
     folder, _ = finished
     assert (
-        "5 trials with their baselines, 4 of them done" in command(folder, "plan", "own.yaml", *PLUGIN).stdout
+        "5 trials with their baselines: 4 done, 1 to run"
+        in command(folder, "plan", "own.yaml", *PLUGIN).stdout
     )
     status = command(folder, "status", "own.yaml", *PLUGIN)
     assert "4 ok, 1 failed of 5 trials" in status.stdout and "eighths.py:" in status.stdout
@@ -301,15 +305,24 @@ def test_the_same_file_by_grid_and_option_and_none_at_all(tmp_path):
         load_grid(tmp_path / "own.yaml")
 
 
-def test_a_worker_refuses_other_code_than_the_trial_is_of(tmp_path, monkeypatch):
+def test_a_worker_refuses_other_code_than_the_trial_is_of(tmp_path):
     write(tmp_path)
     cells = expand(*load_grid(tmp_path / "own.yaml", [tmp_path / "eighths.py"]))
     trial = next(cell.trial for cell in cells if cell.policy == "eighths")
-    worker._check_plugins(trial)
+    runner._check_plugins(trial)
     (tmp_path / "eighths.py").write_text(EIGHTHS.replace("3.875", "3.75"))
     load_grid(tmp_path / "own.yaml", [tmp_path / "eighths.py"])
     with pytest.raises(PrecisionError, match="another one gives eighths now; run the same command again"):
-        worker._check_plugins(trial)
-    monkeypatch.setitem(worker._state, "broken", PrecisionError("what broke"))
-    with pytest.raises(PrecisionError, match="what broke"):
-        worker._check_plugins(trial)
+        runner._check_plugins(trial)
+
+
+def test_a_plugin_that_fails_in_the_worker_is_told_by_its_trials_alone(tmp_path):
+    write(tmp_path)
+    cells = expand(*load_grid(tmp_path / "own.yaml", [tmp_path / "eighths.py"]))
+    trial = next(cell.trial for cell in cells if cell.policy == "eighths")
+    broken = plugins.Plugin("eighths.py", b"raise OSError('not on this machine')")
+    run = runner.runner(Setup(tmp_path / "runs", plugins=(broken,)), lambda *_: None)
+    with pytest.raises(PrecisionError, match=r"eighths\.py:1: .*not on this machine"):
+        run(trial)
+    with pytest.raises(PrecisionError, match="device gpu, but TensorFlow finds none"):
+        run(replace(trial.baseline, runtime=Runtime(device="gpu")))
