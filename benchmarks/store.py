@@ -8,7 +8,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import time
 from pathlib import Path
 
 from timing import Row, paired, row, seconds
