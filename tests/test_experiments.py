@@ -36,12 +36,12 @@ def reduced(grid):
         if "policy" in inclusion:
             inclusion["policy"] = listed(inclusion["policy"])[:1]
     labels = [label(entry) for entry in grid["datasets"]]
-    small = {"name": "digits", "train_size": 60, "test_size": 20}
+    small = {"name": "digits", "train_size": 20, "test_size": 20}  # of one shape: compiled once
     grid["datasets"] = [{**small, "label": label} for label in labels]  # one trial under several labels
     grid["seeds"] = [0]
     for policy in grid["policies"].values():
         if isinstance(policy, dict):
-            policy["calibration"] = {**policy.get("calibration", {}), "images": 40}
+            policy["calibration"] = {**policy.get("calibration", {}), "images": 16}
     thin = [a if isinstance(a, dict) else {"name": a} for a in grid["architectures"]]
     grid["architectures"] = [
         {**a, "width": 0.1, "label": label(a)} | ({"depth": 8} if a["name"] == "resnet" else {}) for a in thin
