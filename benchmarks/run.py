@@ -30,6 +30,7 @@ BENCHMARKS = (
     "grid",
     "plan",
     "store",
+    "cluster",
 )
 MARK = "<!-- the tables below are written by run.py --record -->"
 
