@@ -68,10 +68,7 @@ def run_trials(
             raise KeyboardInterrupt
 
 
-_FINISHING = (
-    "interrupted: the trials in flight are finished first; press Ctrl-C again to stop them now "
-    "(a training then goes on from its last checkpoint)"
-)
+_FINISHING = "interrupted: the trials in flight are finished first; press Ctrl-C again to stop them now"
 
 
 def _executor(setup: Setup, options: RunOptions, store: Store) -> Executor:
