@@ -30,7 +30,7 @@ quickstart: .venv/.installed
 	$(BIN)/precision run experiments/quickstart.yaml
 
 test: .venv/.test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 faults: .venv/.test
 	PRECISION_FAULT_TRIALS=1000 PRECISION_FAULT_KILLS=60 $(BIN)/python -m pytest tests/grid/execution/test_faults.py
