@@ -63,7 +63,7 @@ def _ours() -> list[Row]:
             times = paired(
                 lambda m=quantised, i=ours: m.train_function(i),
                 lambda m=plain, i=peer: m.train_function(i),
-                rounds=60 if name == "lenet" else 16,
+                rounds=30 if name == "lenet" else 8,
             )
             found.append(
                 row(
@@ -91,7 +91,7 @@ def _peers() -> list[Row]:
                 times = paired(
                     torch_peers.step(model, BATCH),
                     torch_peers.step(torch_peers.plain(network), BATCH),
-                    rounds=60 if network == "lenet" else 16,
+                    rounds=30 if network == "lenet" else 8,
                 )
                 name = f"{network} step, {label}"
                 found.append(row(name, f"{library}: torch step", *times, limit=None, rate=False))
