@@ -79,7 +79,7 @@ class RayTasks:
         except filelock.Timeout:
             self._events.append(Ended(trial, BUSY, 0.0))
             return
-        done = self._store.load(trial.id) if self._store.finished(trial) else None
+        done = self._store.completed(trial)
         if done is not None:  # another run of this grid has done it in the meantime
             lock.release()
             self._events.append(Ended(trial, done.status, 0.0))

@@ -183,9 +183,7 @@ class _Run:
         self._watcher.finished(trial, result, 0.0)
 
     def _usable(self, baseline: Trial) -> bool:
-        if not self._store.finished(baseline):
-            return False
-        result = self._store.load(baseline.id)
+        result = self._store.completed(baseline)
         return result is not None and result.status == "ok"
 
     def _look_elsewhere(self) -> None:
@@ -194,11 +192,10 @@ class _Run:
             return
         self._looked = time.monotonic()
         for trial in list(self._elsewhere.values()):
-            if self._store.finished(trial):
-                result = self._store.load(trial.id)
-                if result is not None:
-                    del self._elsewhere[trial.id]
-                    self._over(trial, result, 0.0)
+            result = self._store.completed(trial)
+            if result is not None:
+                del self._elsewhere[trial.id]
+                self._over(trial, result, 0.0)
             elif self._free(trial):
                 del self._elsewhere[trial.id]
                 self._agenda.again(trial)

@@ -102,7 +102,7 @@ def work(description: dict[str, Any], attempt: int = 1) -> tuple[str, int]:
     status = BUSY
     with granted(store.lock(trial.id)) as free:
         if free:
-            done = store.load(trial.id) if store.finished(trial) else None
+            done = store.completed(trial)
             # Another run of this grid may have done it in the meantime.
             status = done.status if done is not None else _fresh(trial, store, attempt)
     return status, int(psutil.Process().memory_info().rss)

@@ -137,8 +137,12 @@ class Store:
 
     def finished(self, trial: Trial) -> bool:
         """Return whether a trial needs no run: it is ``ok``, or ``diverged``, which another run repeats."""
+        return self.completed(trial) is not None
+
+    def completed(self, trial: Trial) -> TrialResult | None:
+        """Return the result of a trial that needs no run, without its predictions; None when it needs one."""
         result = self.load(trial.id)
-        return result is not None and self._complete(trial, result.status)
+        return result if result is not None and self._complete(trial, result.status) else None
 
     def done(self, trials: Iterable[Trial]) -> set[str]:
         """Return the ids of those that are finished; much faster than asking one by one."""
