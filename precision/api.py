@@ -78,7 +78,8 @@ def run(
     changes = Changes(tuple(set), seeds)
     parsed, source = load_grid(grid, plugins, changes)
     cells = expand(parsed, source)
-    trials = schedule(select(cells, only))
+    everything = schedule(cells)
+    trials = schedule(select(cells, only)) if only else everything
     folder = data_directory(data_dir)
     results_store = Store(store)
     results_store.create()
@@ -88,13 +89,13 @@ def run(
     left = [trial for trial in trials if trial.id not in done]
     _check_plugins(left)
     console = Console(stderr=True, quiet=quiet)
-    forecasted = forecast(left, results_store.summaries(), machine())
+    forecasted = forecast(left, results_store.summaries() if left else [], machine())
     expected = None if forecasted.unknown else forecasted.elapsed(options.jobs)
     with contextlib.ExitStack() as stack:
         images = stack.enter_context(tempfile.TemporaryDirectory(prefix="precision-"))
         datasets = _check_data(left, trials, results_store, folder, Path(images))
-        everything = [trial.id for trial in schedule(cells)]
-        results_store.register(Path(grid), parsed.name, everything, " ".join(changes.words()))
+        ids = [trial.id for trial in everything]
+        results_store.register(Path(grid), parsed.name, ids, " ".join(changes.words()))
         watchers = [ConsoleWatcher(left, cells, console, options.jobs, expected), *trackers]
         watcher = Watchers([stack.enter_context(watcher) for watcher in watchers])
         run_trials(left, results_store, setup(results_store, folder, datasets), watcher, options)
@@ -158,18 +159,12 @@ def _check_data(
     """
     from precision import data
     from precision.data.shared import share
+    from precision.grid.images import check_images
 
     folders = {}
     for choice in {repr(trial.dataset): trial.dataset for trial in left}.values():
         dataset = data.load(choice.name, data_dir=data_dir, **choice.options)
-        digest = dataset.digest()
-        for trial_id, result in store.results([t.id for t in trials if t.dataset == choice]).items():
-            if result.facts.get("data_digest", digest) != digest:
-                raise PrecisionError(
-                    f"{store.folder(trial_id)}: this result is of other images "
-                    f"({result.facts['dataset_title']}) than those found now ({dataset.title}); "
-                    "give the same --data-dir, or another --store"
-                )
+        check_images(dataset, [trial for trial in trials if trial.dataset == choice], store)
         folders[repr(choice)] = share(dataset, images)
     return folders
 

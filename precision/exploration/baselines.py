@@ -8,11 +8,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from precision.data import Dataset
 from precision.errors import PrecisionError, unknown
 from precision.grid.execution.scheduler import run_trials, setup
 from precision.grid.expression.expand import Cell
 from precision.grid.expression.schema import Grid
+from precision.grid.images import check_images
 from precision.grid.progress import ConsoleWatcher
 from precision.grid.store import Store
 from precision.methods.workbench import Workbench
@@ -93,25 +93,13 @@ def trained(
     """
     everything = {trial.id: trial for network in found for trial in network.trials.values()}
     for choice in {repr(trial.dataset): trial.dataset for trial in everything.values()}.values():
-        _check_images(bench.dataset(choice), [t for t in everything.values() if t.dataset == choice], store)
-    left = [trial for trial in everything.values() if not store.finished(trial)]
+        check_images(bench.dataset(choice), [t for t in everything.values() if t.dataset == choice], store)
+    done = store.done(everything.values())
+    left = [trial for trial in everything.values() if trial.id not in done]
     if left:
         with ConsoleWatcher(left, cells, console) as watcher:
             run_trials(left, store, setup(store, data_dir), watcher)
     return [_with_results(network, store) for network in found]
-
-
-def _check_images(dataset: Dataset, trials: Iterable[Trial], store: Store) -> None:
-    """Refuse stored trainings of other images under the same names, for example of a part of CIFAR-10."""
-    digest = dataset.digest()
-    for trial in trials:
-        result = store.load(trial.id)
-        if result is not None and result.facts.get("data_digest", digest) != digest:
-            raise PrecisionError(
-                f"{store.folder(trial.id)}: this result is of other images "
-                f"({result.facts['dataset_title']}) than those found now ({dataset.title}); give the same "
-                "--data-dir, or another --store"
-            )
 
 
 def _with_results(network: Network, store: Store) -> Network:

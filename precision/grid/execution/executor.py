@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 
 from precision.trial import Trial
 
+GROWTH = 2**30  # bytes beyond those after its first trial that a process may hold in any case
 BUSY = "busy"  # another run is at the trial
 LOST = "lost"  # the machine that ran the trial is gone, by no fault of the trial
 
@@ -60,3 +61,12 @@ class Executor(Protocol):
 def group(trial: Trial) -> str:
     """Return what the trials share that a warm worker is good for: data, network, and where it runs."""
     return repr((trial.dataset, trial.architecture, trial.runtime))
+
+
+def outgrown(first: int, size: int) -> bool:
+    """Return whether a process has grown so much since its first trial that it is to be replaced.
+
+    Args:
+        first, size: resident bytes after the first trial, and now.
+    """
+    return size > first + max(GROWTH, first)

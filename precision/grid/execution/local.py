@@ -21,14 +21,13 @@ import psutil
 from pebble import ProcessExpired, ProcessPool
 
 from precision.grid.execution import losses, worker
-from precision.grid.execution.executor import Ended, Heard, group
+from precision.grid.execution.executor import Ended, Heard, group, outgrown
 from precision.grid.execution.options import RunOptions, default_threads, share_of_cores
 from precision.grid.execution.worker import Setup
 from precision.grid.store import Store
 from precision.measure.resources import end_with_parent
 from precision.trial import Trial
 
-GROWTH = 2**30  # bytes beyond those after the first trial, from which on a worker is replaced
 LOOK = 0.1  # seconds between two looks at the memory of the workers
 
 
@@ -168,7 +167,7 @@ class _Place:
             status, size = self.future.result()
             self.trial = self.future = None
             self._first_bytes = self._first_bytes or size
-            if size > self._first_bytes + max(GROWTH, self._first_bytes):
+            if outgrown(self._first_bytes, size):
                 self.close()
             return str(status)
         large, limit = self._too_large, self._options.memory

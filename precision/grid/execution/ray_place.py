@@ -10,7 +10,7 @@ from typing import Any
 from precision.errors import PrecisionError
 from precision.grid.execution import losses, remote
 from precision.grid.execution.cluster import Cluster, reservation
-from precision.grid.execution.executor import LOST, Ended, Heard, group
+from precision.grid.execution.executor import LOST, Ended, Heard, group, outgrown
 from precision.grid.execution.options import RunOptions, default_threads
 from precision.grid.execution.parcels import Parcels
 from precision.grid.execution.worker import Setup
@@ -18,7 +18,6 @@ from precision.grid.store import Store
 from precision.grid.store.locks import Lock
 from precision.trial import Trial
 
-GROWTH = 2**30  # bytes beyond those after the first trial, from which on a process is replaced
 CROWDED = 10.0  # seconds after which a process for which there is room has been begun
 GRACE = 5.0  # seconds after which the cluster knows whether a process died alone or with its node
 HOPE = 60.0  # seconds after which a process that cannot be reached is given up
@@ -154,7 +153,7 @@ class Place:
         self._lock.release()
         self.trial = self._lock = self._outcome = None
         self._first_bytes = self._first_bytes or outcome.size
-        if outcome.size > self._first_bytes + max(GROWTH, self._first_bytes):
+        if outgrown(self._first_bytes, outcome.size):
             self.close()
         return [Ended(trial, status, time.monotonic() - self._handed)]
 

@@ -10,7 +10,7 @@ import quick
 
 from precision.errors import PrecisionError
 from precision.grid import Store
-from precision.grid.execution import local
+from precision.grid.execution import executor
 from precision.grid.execution.options import RunOptions
 from precision.grid.execution.scheduler import run_trials
 from precision.grid.execution.watcher import Watcher
@@ -213,7 +213,7 @@ def test_a_result_that_cannot_be_stored_ends_the_run(store):
 
 
 def test_a_worker_that_has_grown_is_replaced(store, monkeypatch):
-    monkeypatch.setattr(local, "GROWTH", 2**20)
+    monkeypatch.setattr(executor, "GROWTH", 2**20)
     trials = [quick.trial(i, baseline=False, do="swell" if i == 2 else None) for i in range(4)]
     run(trials, store)
     workers = [store.load(trial.id).metrics["worker"] for trial in trials]
