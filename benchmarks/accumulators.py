@@ -16,10 +16,10 @@ SLOWEST = 120.0  # seconds for LeNet
 def rows() -> list[Row]:
     import keras
 
-    from precision.quantization import accumulation_fast as fast
-    from precision.quantization import accumulation_reference as reference
-    from precision.quantization.accumulation_window import window_of
-    from precision.quantization.accumulator import parse_accumulator
+    from precision.arithmetic.accumulators import compiled as fast
+    from precision.arithmetic.accumulators import reference as reference
+    from precision.quantization.policy.accumulators import parse_accumulator
+    from precision.quantization.sums import window_of
 
     layer = keras.layers.Conv2D(48, 5)
     layer.build((None, 14, 14, 32))

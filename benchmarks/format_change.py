@@ -11,7 +11,7 @@ TEXTS = ("fixed(8,4)", "float16", "fixed(4,3)", "float8_e4m3fn", "float(3,2)")
 def rows() -> list[Row]:
     import architectures
     from precision.formats import parse
-    from precision.formats.program import in_graph
+    from precision.formats.engine.program import in_graph
     from precision.methods.training import prepare
     from precision.quantization import apply, assign, parse_policy
 

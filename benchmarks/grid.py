@@ -51,7 +51,7 @@ COUNT = "sum(i * i % 7 for i in range(20_000_000))"
 BY_HAND = """\
 import sys
 import architectures, precision.data
-from precision.formats.quiet import start_backend
+from precision.startup import start_backend
 start_backend()
 from precision.methods.evaluation import evaluate
 from precision.methods.training import prepare

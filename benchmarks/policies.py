@@ -59,7 +59,7 @@ def rows() -> list[Row]:
 
 def _policies() -> list:
     from precision.quantization import parse_policy
-    from precision.quantization.observers import OBSERVERS
+    from precision.quantization.calibration.observers import OBSERVERS
 
     found = []
     for bits, observer in itertools.product((8, 7, 6, 5, 4, 3), OBSERVERS):

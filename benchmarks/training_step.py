@@ -40,7 +40,7 @@ def _ours() -> list[Row]:
     import architectures
     from precision.methods.training import STEPS_PER_CALL, prepare
     from precision.quantization import apply, calibrated, parse_policy
-    from precision.quantization.calibration import observe
+    from precision.quantization.calibration.calibrator import observe
     from precision.quantization.quantizer import Backward
     from precision.trial import Training
 

@@ -65,13 +65,13 @@ def run(
 
     from precision import report, tracking
     from precision.analysis.collect import collect
-    from precision.data.locate import data_directory
+    from precision.data.files.locate import data_directory
     from precision.grid import Changes, Store, expand, load_grid, schedule, select
     from precision.grid.execution.options import RunOptions
     from precision.grid.execution.provenance import machine
     from precision.grid.execution.scheduler import run_trials, setup
     from precision.grid.execution.watcher import Watchers
-    from precision.grid.expression.forecast import forecast
+    from precision.grid.plan.forecast import forecast
     from precision.grid.progress import ConsoleWatcher
 
     options = options or RunOptions()
@@ -126,7 +126,7 @@ def _check_plugins(left: list[Trial]) -> None:
 
     Formats that call another library are asked whether it is there.
     """
-    from precision.formats.callback import ArrayFormat
+    from precision.formats.kernels.callback import ArrayFormat
     from precision.formats.probe import probe
     from precision.plugins import identities
     from precision.quantization import Policy

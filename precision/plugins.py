@@ -19,9 +19,9 @@ from types import ModuleType
 
 from precision.errors import PrecisionError
 from precision.formats import NumberFormat, installed
-from precision.formats.foreign import line_in, trouble
-from precision.formats.quiet import start_backend
+from precision.formats.engine.foreign import line_in, trouble
 from precision.registry import FORMATS
+from precision.startup import start_backend
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ import keras
 import numpy as np
 
 from precision.quantization import Setting
+from precision.quantization.policy.settings import Scaling, parse_setting
 from precision.quantization.quantizer import Quantizer
-from precision.quantization.scaled import program_of
-from precision.quantization.settings import Scaling, parse_setting
+from precision.quantization.scales.kernel import program_of
 
 REAL, POW2 = {"scaling": "real"}, {"scaling": "pow2"}
 AFFINE = {"scaling": "real", "zero_point": True}

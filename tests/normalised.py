@@ -5,7 +5,7 @@ import numpy as np
 from keras import layers
 
 import architectures
-from precision.quantization.points import reads_input, rounds_output
+from precision.quantization.layers.points import reads_input, rounds_output
 
 U = 2.0**-24  # of float32: rounding changes a number by at most this part of it
 ULP = 2 * U

@@ -1,5 +1,6 @@
 """Every grid that ships is read, and run with its own axes at a reduced size."""
 
+import json
 import warnings
 from pathlib import Path
 
@@ -7,9 +8,10 @@ import pytest
 import yaml
 
 import precision
-from precision.grid import expand, load_grid
+from precision.grid import expand, load_grid, schedule
 
 FILES = sorted((Path(__file__).parent.parent / "experiments").glob("*.yaml"))
+IDS = Path(__file__).parent / "trial_ids.json"
 
 
 def test_there_are_experiments():
@@ -19,6 +21,13 @@ def test_there_are_experiments():
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.name)
 def test_is_valid(path):
     assert expand(*load_grid(path))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.name)
+def test_trials_keep_their_identity(path):
+    """An id is what stored results are found by: it changes with NUMERICS_VERSION, or with the experiment."""
+    trials = schedule(expand(*load_grid(path)))
+    assert [trial.id for trial in trials] == json.loads(IDS.read_text())[path.name]
 
 
 def reduced(grid):

@@ -1,6 +1,7 @@
 """Imports run one way: a line of the design imports only from the lines below it."""
 
 import ast
+import graphlib
 from pathlib import Path
 
 import pytest
@@ -8,33 +9,34 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LAYERS = [
     ["precision.cli"],
-    ["precision.cli_run"],
-    ["precision.cli_formats"],
-    ["precision.cli_grid"],
-    ["precision.cli_pack"],
-    ["precision.cli_policy"],
-    ["precision.cli_explore"],
-    ["precision.cli_store"],
-    ["precision.cli_rerun"],
-    ["precision.cli_options"],
     ["precision.api"],
-    ["precision.exploration"],
     ["precision.report"],
+    ["precision.exploration"],
     ["precision.analysis"],
     ["precision.tracking"],
     ["precision.grid"],
     ["precision.methods"],
-    ["precision.measure"],
+    ["precision.deploy"],
+    ["precision.measure.counted"],
     ["precision.quantization"],
+    ["precision.arithmetic"],
     ["precision.plugins"],
     ["precision.formats"],
     ["precision.data"],
     ["architectures"],
+    ["precision.measure.machine"],
     ["precision.trial"],
     ["precision.registry"],
+    ["precision.metrics"],
+    ["precision.files"],
+    ["precision.startup"],
     ["precision.errors"],
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
+
+
+def module_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
 def layer(module: str) -> int | None:
@@ -57,14 +59,52 @@ SOURCES = sorted(p for folder in ("precision", "architectures") for p in (ROOT /
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_imports_go_down(path):
-    module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+    module = module_of(path)
     rank = layer(module)
     if rank is None:
-        assert module == "precision"
+        assert path.name == "__init__.py"  # of a folder whose parts lie in several layers
         return
     for imported in imports(path):
         other = layer(imported)
         assert other is None or other >= rank, f"{module} imports {imported}"
+
+
+MODULES = {module_of(path): path for path in SOURCES}
+FOLDERS = sorted({name.rpartition(".")[0] for name in MODULES if "." in name})
+
+
+def module_with(name: str) -> str:
+    """The module in which an imported name stands."""
+    while name not in MODULES and "." in name:
+        name = name.rpartition(".")[0]
+    return name
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_no_folder_has_a_circle_inside(folder):
+    """Its files and folders import one way, inside functions and for type checkers too."""
+    inside = {name: path for name, path in MODULES.items() if name.startswith(f"{folder}.")}
+    graph = {}
+    for name, path in inside.items():
+        room = name.removeprefix(f"{folder}.").split(".")[0]
+        for other in map(module_with, imports(path)):
+            if other.startswith(f"{folder}."):
+                graph.setdefault(room, set()).add(other.removeprefix(f"{folder}.").split(".")[0])
+    for room, others in graph.items():
+        others.discard(room)
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        pytest.fail(f"{folder}: " + " -> ".join(error.args[1]))
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_no_file_imports_the_package_around_it(path):
+    """An ``__init__.py`` gathers what lies beside it, so importing it from there would be a circle."""
+    module = module_of(path)
+    if path.name != "__init__.py" and module.count(".") > 1:
+        around = {module.rsplit(".", n)[0] for n in range(1, module.count("."))}
+        assert not around & set(map(module_with, imports(path)))
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))

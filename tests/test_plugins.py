@@ -412,7 +412,7 @@ def test_listing_loads_every_package_and_warns_of_what_it_cannot_use(site):
         "package package-of-fixed 1.0",
         "package package-of-odd 1.0",
     ]
-    assert "is not used, because precision.formats.fixed has that name" in str(caught[0].message)
+    assert "is not used, because precision.formats.families.fixed has that name" in str(caught[0].message)
     assert "quarters" in FORMATS
 
 

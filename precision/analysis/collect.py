@@ -12,9 +12,9 @@ from typing import Any
 import pandas as pd
 
 from precision.analysis.results import Published, ReportSettings, Results
-from precision.grid.expression.expand import Cell
-from precision.grid.expression.schema import Grid, ReportOptions
-from precision.grid.expression.source import Source
+from precision.grid.file.schema import Grid, ReportOptions
+from precision.grid.file.source import Source
+from precision.grid.plan.expand import Cell
 from precision.grid.store import Store
 from precision.quantization import Policy
 from precision.trial import TrialResult

@@ -18,7 +18,7 @@ SEARCH_COLUMNS: dict[str, Column] = {
     "assignment": Column("str", "the policy of every unit"),
     "weight_bytes": Column("Int64", "size of the stored variables in their own formats", "byte"),
     "energy_pj": Column(
-        "float64", "modelled energy of one inference (a model, see precision.measure.energy)", "pJ"
+        "float64", "modelled energy of one inference (a model, see precision.measure.counted.energy)", "pJ"
     ),
     "accuracy": Column("float64", "training images classified correctly, mean over seeds", "fraction"),
     "baseline_accuracy": Column("float64", "the same of the float32 networks", "fraction"),

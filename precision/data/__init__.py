@@ -8,7 +8,7 @@ It takes the data directory first and its own options as keywords; an option who
 of the types of ``precision.data.rules`` is checked before anything is loaded.
 """
 
-from precision.data import cifar, csv, digits, image_folder, mnist, npz  # noqa: F401 (importing files them)
+from precision.data import sources as sources
 from precision.data.augment import Augmentation
 from precision.data.dataset import Dataset, as_float
 from precision.data.identity import fingerprint

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from precision.data import cifar, mnist
-from precision.data.catalogue import ENTRIES
-from precision.data.locate import data_directory
+from precision.data.files.catalogue import ENTRIES
+from precision.data.files.locate import data_directory
 from precision.data.options import own_rules
 from precision.data.rules import path as path_rule
+from precision.data.sources import cifar, mnist
 from precision.registry import DATASETS
 
 

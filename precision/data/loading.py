@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from precision.data.dataset import Dataset
+from precision.data.files.locate import data_directory
 from precision.data.labels import resolve_classes
-from precision.data.locate import data_directory
 from precision.data.options import CommonOptions, check_size, parse, place_of
 from precision.data.resizing import resize_images
 from precision.data.sampling import subset

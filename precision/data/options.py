@@ -8,7 +8,7 @@ from typing import Any, get_args, get_type_hints
 
 from precision.data import rules
 from precision.data.augment import Augmentation
-from precision.data.catalogue import ENTRIES
+from precision.data.files.catalogue import ENTRIES
 from precision.data.labels import resolve_classes
 from precision.errors import PlacedError, PrecisionError, suggest
 from precision.registry import DATASETS

@@ -15,13 +15,14 @@ from typing import Any
 from precision.analysis.search import Unit
 from precision.errors import PrecisionError
 from precision.exploration.problem import Assignment
-from precision.measure.cost import LayerCost, layer_costs
-from precision.measure.energy import layer_energy
-from precision.measure.packed import weight_memory
+from precision.measure.counted.cost import LayerCost, layer_costs
+from precision.measure.counted.energy import layer_energy
+from precision.measure.counted.packed import weight_memory
 from precision.quantization import Policy
-from precision.quantization.points import UNSUMMED
-from precision.quantization.policy import COMPUTED
-from precision.quantization.sites import sites, variables
+from precision.quantization.layers.points import UNSUMMED
+from precision.quantization.layers.variables import variables
+from precision.quantization.policy.policy import COMPUTED
+from precision.quantization.sites import sites
 
 SLOTS = (*COMPUTED, "accumulators")
 _WHOLE = ("exempt", "images", "fold_batch_norm")  # of a policy: what no single layer can have

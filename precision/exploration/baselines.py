@@ -10,9 +10,9 @@ from rich.console import Console
 
 from precision.errors import PrecisionError, unknown
 from precision.grid.execution.scheduler import run_trials, setup
-from precision.grid.expression.expand import Cell
-from precision.grid.expression.schema import Grid
+from precision.grid.file.schema import Grid
 from precision.grid.images import check_images
+from precision.grid.plan.expand import Cell
 from precision.grid.progress import ConsoleWatcher
 from precision.grid.store import Store
 from precision.methods.workbench import Workbench

@@ -13,7 +13,7 @@ from precision.methods.evaluation import BATCH, Evaluation, judge
 from precision.methods.training import prepare
 from precision.methods.workbench import Workbench
 from precision.quantization import Policy, apply, assign, calibrated, structure
-from precision.quantization.calibration import Calibrator, calibration_images
+from precision.quantization.calibration.calibrator import Calibrator, calibration_images
 from precision.trial import Trial
 
 TRACED = 12  # models kept at a time; one of LeNet's size takes some ten megabytes

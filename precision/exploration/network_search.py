@@ -21,9 +21,9 @@ from precision.exploration.greedy import greedy
 from precision.exploration.journal import Journal, Row
 from precision.exploration.nsga2 import nsga2
 from precision.exploration.problem import Assignment, Point, Problem, Score, Trail
-from precision.exploration.progress import Steps
 from precision.exploration.settings import Settings
 from precision.grid import Store
+from precision.grid.progress.steps import Steps
 from precision.methods.workbench import Workbench
 from precision.quantization import Policy
 

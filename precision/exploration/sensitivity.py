@@ -22,9 +22,9 @@ from precision.exploration.baselines import Network, chosen_policies, networks, 
 from precision.exploration.environment import environment, together
 from precision.exploration.evaluator import Evaluator
 from precision.exploration.journal import Journal, Row
-from precision.exploration.progress import Steps
 from precision.exploration.sqnr import Power, of_tensors
 from precision.grid import Changes, Store, expand, load_grid, select
+from precision.grid.progress.steps import Steps
 from precision.methods.workbench import Workbench
 from precision.quantization import Policy
 from precision.quantization.model import wrapped

@@ -11,9 +11,9 @@ import keras
 import numpy as np
 
 from precision.exploration.evaluator import Batch
+from precision.quantization.layers.points import channel_axis, contraction_axis
+from precision.quantization.layers.variables import VARIABLES
 from precision.quantization.model import wrapped
-from precision.quantization.points import channel_axis, contraction_axis
-from precision.quantization.sites import VARIABLES
 
 
 class Power:

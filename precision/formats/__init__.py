@@ -6,19 +6,11 @@
 array([0.125 , 3.125 , 7.9375], dtype=float32)
 """
 
-from precision.formats import fixed as fixed
-from precision.formats import floating as floating
-from precision.formats import integers as integers
-from precision.formats import logarithmic as logarithmic
-from precision.formats import microscaling as microscaling
-from precision.formats import posit as posit
-from precision.formats import qtorch as qtorch
-from precision.formats import tables as tables
-from precision.formats.base import NumberFormat
-from precision.formats.block import Block, BlockCodes
-from precision.formats.codebook import Codebook
-from precision.formats.lattice import Lattice
-from precision.formats.program import Programmed
+from precision.formats import families as families
+from precision.formats.base import NumberFormat, Programmed
+from precision.formats.kernels.block import Block, BlockCodes
+from precision.formats.kernels.codebook import Codebook
+from precision.formats.kernels.lattice import Lattice
 from precision.formats.rounding import ROUNDINGS, Rounding, parse_rounding
 from precision.formats.text import parse, usage
 from precision.registry import FORMATS

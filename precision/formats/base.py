@@ -6,16 +6,15 @@ import functools
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from precision.errors import PrecisionError
 from precision.formats import codes
-from precision.formats.rounding import ROUNDINGS, Rounding
-
-if TYPE_CHECKING:
-    from precision.formats.program import Program
+from precision.formats.engine import backend, noise
+from precision.formats.engine.program import Free, Program
+from precision.formats.rounding import ROUNDINGS, Rounding, parse_rounding
 
 
 class NumberFormat(ABC):
@@ -82,8 +81,6 @@ class NumberFormat(ABC):
         Two formats with equal programs and as many numbers share one traced graph. A format that only has a
         ``quantize`` of its own is its own program.
         """
-        from precision.formats.program import Free
-
         low, high = (self.lowest, self.max) if self.block is None else (-math.inf, math.inf)
         return Free(self, str(rounding)), np.array([low, high], np.float32)
 
@@ -120,7 +117,7 @@ class NumberFormat(ABC):
 
         Returns:
             Unsigned integers in the shape of ``x``, each less than 2^bits; a format with shared scales
-            returns :class:`precision.formats.block.BlockCodes`.
+            returns :class:`precision.formats.kernels.block.BlockCodes`.
         """
         table, order = self._by_value
         y = self.quantize(np.asarray(x), axis=axis)
@@ -202,3 +199,35 @@ class NumberFormat(ABC):
 
     def __hash__(self) -> int:
         return hash(self.name)
+
+
+class Programmed(NumberFormat):
+    """A format that rounds by a program; a family says which one, and with which numbers.
+
+    Attributes:
+        carries: whether float64 arrays may be rounded to odd float32 first, see ``backend.float32_array``.
+    """
+
+    carries = True
+
+    @abstractmethod
+    def program(self, rounding: str | Rounding = "nearest") -> tuple[Program, np.ndarray]:
+        """Return the program of a rounding and its numbers."""
+
+    def quantize(
+        self, x: Any, rounding: str | Rounding = "nearest", key: Any = None, *, axis: int = -1
+    ) -> Any:
+        """Round ``x`` to the format; see :meth:`NumberFormat.quantize`."""
+        rounding = parse_rounding(rounding, self.roundings, self.name)
+        if rounding.stochastic and key is None:
+            raise PrecisionError("stochastic rounding needs key=..., for example key=(seed, step)")
+        program, parameters = self.program(rounding)
+        words = noise.key(key) if rounding.stochastic else None
+        if isinstance(x, np.ndarray | np.generic):
+            return program.array(self._carried(np.asarray(x), rounding), parameters, words, axis)
+        tensor = backend.float32_tensor(x)
+        return backend.straight_through(program.tensor, tensor, parameters, words, axis)
+
+    def _carried(self, x: np.ndarray, rounding: Rounding) -> np.ndarray:
+        """Return an array as float32, ready to be rounded."""
+        return backend.float32_array(x, odd=self.carries and not rounding.stochastic)

@@ -11,7 +11,7 @@ import numpy as np
 
 from precision.errors import PrecisionError, suggest
 from precision.formats.base import NumberFormat
-from precision.formats.block import Block
+from precision.formats.kernels.block import Block
 
 DEGREES = 3  # of freedom of Student's t
 _Draw = Callable[[np.random.Generator, int], np.ndarray]

@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import Any
 
 from precision.errors import PrecisionError
-from precision.formats.foreign import trouble
+from precision.formats.engine.foreign import trouble
 from precision.registry import FORMATS, Owner
 
 GROUP = "precision.formats"

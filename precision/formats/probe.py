@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from precision.errors import PrecisionError
-from precision.formats import backend, foreign
 from precision.formats.base import NumberFormat
-from precision.formats.program import Free, Program
-from precision.formats.quiet import start_backend
+from precision.formats.engine import backend, foreign
+from precision.formats.engine.program import Free, Program
 from precision.formats.rounding import Rounding, parse_rounding
+from precision.startup import start_backend
 
 # Weights, biases and activations are of one to four axes; a training that goes wrong brings NaN.
 SHAPES = ((7,), (5, 3), (2, 3, 3, 4))

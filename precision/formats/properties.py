@@ -9,7 +9,7 @@ import numpy as np
 
 from precision.errors import PrecisionError
 from precision.formats.base import NumberFormat
-from precision.formats.block import Block
+from precision.formats.kernels.block import Block
 
 _LARGEST = float(np.finfo(np.float32).max)
 

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 from precision.errors import PrecisionError, suggest
-from precision.formats import foreign, installed
+from precision.formats import installed
 from precision.formats.base import NumberFormat
+from precision.formats.engine import foreign
 from precision.registry import FORMATS
 
 

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from precision.errors import PrecisionError, suggest
-from precision.grid.expression.expand import expand
-from precision.grid.expression.load import load_grid
-from precision.grid.expression.schedule import schedule
+from precision.grid.file.load import load_grid
+from precision.grid.plan.expand import expand
+from precision.grid.plan.schedule import schedule
 from precision.grid.store.registered import Registration, registrations
 from precision.trial import Trial
 

@@ -23,7 +23,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from precision.measure.machine import processor
+from precision.measure.machine.processor import processor
 from precision.trial import NUMERICS_VERSION, Trial
 
 History = list[dict[str, float]]

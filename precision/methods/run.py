@@ -6,7 +6,7 @@ import math
 import statistics
 from typing import Any
 
-from precision.measure.memory import PeakMemory
+from precision.measure.machine.memory import PeakMemory
 from precision.methods.outcome import Outcome
 from precision.methods.workbench import Workbench
 from precision.quantization import Policy
@@ -65,7 +65,7 @@ def _training_times(outcome: Outcome) -> dict[str, float]:
 
 
 def _sizes(trial: Trial, outcome: Outcome) -> dict[str, Any]:
-    from precision.measure.packed import activation_bits, variable_memory, weight_memory
+    from precision.measure.counted.packed import activation_bits, variable_memory, weight_memory
 
     policy = Policy.from_json(trial.policy)
     native = outcome.timing == "native"

@@ -100,7 +100,7 @@ class Workbench:
             return baseline
         key = trial.baseline.id
         if key not in self._folded:
-            from precision.quantization.folding import fold
+            from precision.quantization.transforms.folding import fold
 
             self._folded = {key: fold(baseline).model}
         return self._folded[key]
@@ -112,8 +112,8 @@ class Workbench:
         network is kept.
         """
         from precision.quantization import calibrated
-        from precision.quantization.calibration import Calibrator, calibration_images
-        from precision.quantization.observers import OF_VALUES
+        from precision.quantization.calibration.calibrator import Calibrator, calibration_images
+        from precision.quantization.calibration.observers import OF_VALUES
 
         wanted = calibrated(network, policy)
         if not wanted:

@@ -5,8 +5,8 @@ Keras is imported with ``model.py``, not with the policies, so that a grid is va
 
 from typing import Any
 
-from precision.quantization.policy import SLOTS, Policy, parse_policy
-from precision.quantization.settings import Scaling, Setting
+from precision.quantization.policy.policy import SLOTS, Policy, parse_policy
+from precision.quantization.policy.settings import Scaling, Setting
 
 __all__ = [
     "SLOTS",

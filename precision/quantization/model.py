@@ -10,13 +10,14 @@ import keras
 import numpy as np
 
 from precision.errors import PrecisionError
-from precision.quantization.observers import Statistics
-from precision.quantization.points import channel_axis, rounds_output
-from precision.quantization.policy import Policy
+from precision.quantization.calibration.observers import Statistics
+from precision.quantization.layers.points import channel_axis, rounds_output
+from precision.quantization.layers.variables import VARIABLES
+from precision.quantization.policy.policy import Policy
+from precision.quantization.policy.settings import Setting
 from precision.quantization.quantizer import PLAIN, Backward, Quantizer, kind
-from precision.quantization.ranges import chosen_range, weight_range
-from precision.quantization.settings import Setting
-from precision.quantization.sites import VARIABLES, sites
+from precision.quantization.scales.ranges import chosen_range, weight_range
+from precision.quantization.sites import sites
 from precision.quantization.wrapper import Quantized
 
 Observed = Mapping[tuple[str, str], Statistics]

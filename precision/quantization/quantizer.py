@@ -11,10 +11,12 @@ import keras
 import numpy as np
 
 from precision.errors import PrecisionError
-from precision.formats import backend, noise, parse_rounding
-from precision.formats.program import Program
-from precision.quantization import learned_scale
-from precision.quantization.scaled import (
+from precision.formats import parse_rounding
+from precision.formats.engine import backend, noise
+from precision.formats.engine.program import Program
+from precision.quantization.policy.settings import Setting
+from precision.quantization.scales import learned
+from precision.quantization.scales.kernel import (
     ScaledProgram,
     constants,
     inside,
@@ -22,7 +24,6 @@ from precision.quantization.scaled import (
     program_of,
     range_of,
 )
-from precision.quantization.settings import Setting
 
 MOMENTUM = np.float32(0.99)  # of a range that follows the batches while a network is trained
 
@@ -209,7 +210,7 @@ class Quantizer:
         onward = self._onward(axis, gradient_words)
         parameters = self._numbers(x, axis, training)
         if self.source == "learned":
-            return learned_scale.quantize(self, x, parameters, words, axis, onward)
+            return learned.quantize(self, x, parameters, words, axis, onward)
 
         def backward(x: Any, upstream: Any) -> Any:
             if self.backward.clip and self.source != "dynamic":

@@ -7,17 +7,15 @@ from typing import Any
 
 import keras
 
+from precision.arithmetic.accumulators.accumulator import Accumulator
 from precision.errors import PrecisionError
-from precision.quantization.accumulation import refusal
-from precision.quantization.accumulator import Accumulator
-from precision.quantization.points import reads_input, unrounded
-from precision.quantization.policy import COMPUTED, SLOTS, LayerName, Policy
-from precision.quantization.settings import Setting
+from precision.quantization.layers.points import reads_input, unrounded
+from precision.quantization.layers.variables import variables
+from precision.quantization.policy.policy import COMPUTED, SLOTS, LayerName, Policy
+from precision.quantization.policy.settings import Setting
+from precision.quantization.sums import refusal
 
 Sites = dict[str, dict[str, Any]]
-# By the names that Keras gives its variables; whatever else is trainable counts as a weight.
-BIASES = ("bias", "beta")
-VARIABLES = ("weights", "biases")
 
 
 @dataclass(frozen=True)
@@ -33,18 +31,6 @@ class Site:
     slot: str
     setting: Setting | Accumulator | None
     reason: str = ""
-
-
-def variables(layer: Any) -> list[tuple[Any, str]]:
-    """Return the variables of a layer that a policy can round, each with its slot, frozen ones included.
-
-    Left out are statistics and the states of random generators, which stay as they are.
-    """
-    found = []
-    for inner in layer._flatten_layers():
-        for variable in inner._trainable_variables:
-            found.append((variable, "biases" if variable.name.rsplit("/")[-1] in BIASES else "weights"))
-    return found
 
 
 def layer_names(model: Any) -> list[LayerName]:

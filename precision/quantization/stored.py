@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from precision.formats import NumberFormat
-from precision.quantization.points import channel_axis, contraction_axis
-from precision.quantization.policy import Policy
-from precision.quantization.settings import Setting
-from precision.quantization.sites import sites, variables
+from precision.quantization.layers.points import channel_axis, contraction_axis
+from precision.quantization.layers.variables import variables
+from precision.quantization.policy.policy import Policy
+from precision.quantization.policy.settings import Setting
+from precision.quantization.sites import sites
 from precision.quantization.wrapper import Quantized
 
 

@@ -16,12 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from precision.quantization.points import channel_axis, contraction_axis
-from precision.quantization.policy import Policy
+from precision.quantization.layers.points import channel_axis, contraction_axis
+from precision.quantization.layers.variables import VARIABLES, variables
+from precision.quantization.policy.policy import Policy
+from precision.quantization.policy.settings import Setting
 from precision.quantization.quantizer import Backward, Quantizer
-from precision.quantization.scaled import numbers_for, program_of
-from precision.quantization.settings import Setting
-from precision.quantization.sites import VARIABLES, sites, variables
+from precision.quantization.scales.kernel import numbers_for, program_of
+from precision.quantization.sites import sites
 from precision.quantization.wrapper import Quantized
 
 # The range of a variable is that of the variable at hand.

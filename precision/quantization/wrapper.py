@@ -8,13 +8,13 @@ from typing import Any
 
 import keras
 
+from precision.arithmetic.accumulators.accumulator import Accumulator
 from precision.errors import PrecisionError
-from precision.quantization.accumulator import Accumulator
-from precision.quantization.points import channel_axis, contraction_axis
-from precision.quantization.policy import parse_policy
+from precision.quantization.layers.points import channel_axis, contraction_axis
+from precision.quantization.layers.variables import VARIABLES, variables
+from precision.quantization.policy.policy import parse_policy
+from precision.quantization.policy.settings import Setting
 from precision.quantization.quantizer import PLAIN, Backward, Quantizer
-from precision.quantization.settings import Setting
-from precision.quantization.sites import VARIABLES, variables
 
 
 @keras.saving.register_keras_serializable("precision")
@@ -126,9 +126,9 @@ class Quantized(keras.layers.Wrapper):
         accumulator = self.settings.get("accumulators")
         with keras.StatelessScope(state_mapping=replaced) as scope:
             if isinstance(accumulator, Accumulator):
-                from precision.quantization import accumulation
+                from precision.quantization import sums
 
-                outputs = accumulation.call(layer, inputs, accumulator)
+                outputs = sums.call(layer, inputs, accumulator)
             elif layer._call_has_training_arg:
                 outputs = layer(inputs, training=training, **arguments)
             else:

@@ -3,7 +3,7 @@
 Works from stored results alone. Importing this package does not import matplotlib.
 """
 
-from precision.report.folder import write
-from precision.report.terminal import answer_text, pivot_text
+from precision.report.pages.grid import write
+from precision.report.render.terminal import answer_text, pivot_text
 
 __all__ = ["answer_text", "pivot_text", "write"]

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from precision.data import locate
+from precision.data.files import locate
 
 _GIVEN = os.environ.get("PRECISION_DATA")
 

@@ -8,11 +8,11 @@ import pytest
 import architectures
 from precision.errors import PrecisionError
 from precision.exploration.assignment import Assignments, units
-from precision.measure.energy import energy
-from precision.measure.packed import weight_memory
+from precision.measure.counted.energy import energy
+from precision.measure.counted.packed import weight_memory
 from precision.quantization import apply, parse_policy
-from precision.quantization.folding import fold
 from precision.quantization.sites import sites
+from precision.quantization.transforms.folding import fold
 
 POLICIES = {
     "wide": parse_policy({"weights": "fixed(12,8)", "biases": "float16", "activations": "fixed(12,6)"}),

@@ -10,7 +10,7 @@ from precision.errors import PrecisionError
 from precision.exploration import network_search
 from precision.exploration.search import search
 from precision.exploration.settings import Settings
-from precision.report.search import policy_yaml
+from precision.report.pages.search import policy_yaml
 
 
 @pytest.fixture

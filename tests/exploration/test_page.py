@@ -8,10 +8,10 @@ import pytest
 import typer.main
 import yaml
 
-from precision.cli import app
+from precision.cli.app import app
 from precision.exploration.settings import IMAGES, METHODS, NSGA2_TRIALS, OBJECTIVES, Settings
 from precision.grid import expand, load_grid
-from precision.measure.operations import Operand, add_pj, multiply_pj
+from precision.measure.counted.operations import Operand, add_pj, multiply_pj
 
 PAGE = (Path(__file__).parents[2] / "docs" / "exploration.md").read_text()
 COMMANDS = [line for block in re.findall(r"```sh\n(.*?)```", PAGE, re.S) for line in block.splitlines()]

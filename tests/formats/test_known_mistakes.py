@@ -80,8 +80,8 @@ def test_qkeras_breaks_ties_by_two_rules():
 def test_qkeras_freezes_its_noise_when_a_graph_is_traced():
     import tensorflow as tf
 
-    from precision.formats import noise
-    from precision.formats.program import in_graph
+    from precision.formats.engine import noise
+    from precision.formats.engine.program import in_graph
 
     program, numbers = parse("fixed(8,4)").program("stochastic")
     step = tf.function(lambda x, words: in_graph(program)(x, tf.constant(numbers), words))

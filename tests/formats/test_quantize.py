@@ -78,7 +78,7 @@ def test_gradient_passes_straight_through():
 def test_a_change_of_format_is_no_new_trace():
     import tensorflow as tf
 
-    from precision.formats.program import in_graph
+    from precision.formats.engine.program import in_graph
 
     x = tf.constant([0.1, 0.2])
     parse("fixed(8,4)").quantize(x)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import architectures
-from precision.measure.memory import PeakMemory
-from precision.measure.packed import activation_bits, weight_memory
+from precision.measure.counted.packed import activation_bits, weight_memory
+from precision.measure.machine.memory import PeakMemory
 from precision.quantization import parse_policy
 
 

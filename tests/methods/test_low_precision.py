@@ -11,7 +11,7 @@ import precision
 from precision.errors import PrecisionError
 from precision.formats import parse
 from precision.grid import expand, load_grid
-from precision.grid.expression.schedule import needs_baseline
+from precision.grid.plan.schedule import needs_baseline
 from precision.methods.loss_scaling import scale_loss
 from precision.methods.run import run_trial
 from precision.methods.training import Batches, train

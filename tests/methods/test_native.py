@@ -9,7 +9,7 @@ from tensorflow.python.framework.config import is_op_determinism_enabled
 
 from precision.data import as_float
 from precision.errors import PrecisionError
-from precision.measure.packed import variable_memory
+from precision.measure.counted.packed import variable_memory
 from precision.methods import native_network
 from precision.methods.native import check, dtype_of, native
 from precision.methods.run import run_trial

@@ -11,7 +11,7 @@ from precision.errors import PrecisionError
 from precision.methods.ptq import check
 from precision.methods.workbench import Workbench
 from precision.quantization import apply, parse_policy
-from precision.quantization.calibration import calibration_images
+from precision.quantization.calibration.calibrator import calibration_images
 from precision.registry import METHODS
 from precision.trial import Choice, Training, Trial
 

@@ -11,7 +11,7 @@ from precision.methods.qat import check
 from precision.methods.training import Batches
 from precision.methods.workbench import Workbench
 from precision.quantization import parse_policy
-from precision.quantization.scaled import numbers_for
+from precision.quantization.scales.kernel import numbers_for
 from precision.registry import METHODS
 from precision.trial import Choice, Training, Trial
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from precision.data import Augmentation, load
-from precision.grid.expression.schema import TrainingAxes
+from precision.grid.file.schema import TrainingAxes
 from precision.methods.evaluation import evaluate
 from precision.methods.training import Batches, prepare, train
 from precision.trial import Training

@@ -27,7 +27,7 @@ with it:
 
 A cell is the number of patterns that gave another result, of the number compared. Seconds are those of one
 core, for all columns of a row. Formats whose values share a scale do not map one number to one number; they
-are tested in `tests/formats/test_block_formats.py`.
+are tested in `tests/formats/kernels/test_block_formats.py`.
 """
 
 

@@ -8,9 +8,9 @@ from keras import layers
 import architectures
 from precision.errors import PrecisionError
 from precision.formats import parse
-from precision.formats.program import in_graph
+from precision.formats.engine.program import in_graph
 from precision.quantization import apply, assign, parse_policy, structure
-from precision.quantization.points import reads_input, rounds_output
+from precision.quantization.layers.points import reads_input, rounds_output
 from precision.quantization.wrapper import Quantized
 
 POLICY = {

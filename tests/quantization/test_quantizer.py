@@ -6,8 +6,8 @@ import pytest
 
 from precision.errors import PrecisionError
 from precision.formats import parse
+from precision.quantization.policy.settings import parse_setting
 from precision.quantization.quantizer import MOMENTUM, PLAIN, Backward, Quantizer
-from precision.quantization.settings import parse_setting
 
 REAL, AFFINE = {"scaling": "real"}, {"scaling": "real", "zero_point": True}
 STRAIGHT = Backward(clip=False)

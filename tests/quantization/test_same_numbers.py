@@ -10,9 +10,9 @@ from kernels import AFFINE, REAL, assert_same_bits, dynamic, extremes, on_tensor
 
 from precision.formats import parse
 from precision.quantization import apply, calibrated, parse_policy
-from precision.quantization.calibration import observe
+from precision.quantization.calibration.calibrator import observe
 from precision.quantization.quantizer import Backward
-from precision.quantization.scaled import numbers_for, program_of, scale_and_zero
+from precision.quantization.scales.kernel import numbers_for, program_of, scale_and_zero
 
 
 @functools.cache

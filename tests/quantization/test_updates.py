@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from precision.formats import parse
-from precision.grid.expression.schema import TrainingAxes
+from precision.grid.file.schema import TrainingAxes
 from precision.methods.loss_scaling import scale_loss
 from precision.quantization import parse_policy
 from precision.quantization.updates import keep, nearest, places, round_variables, without_variables
@@ -315,7 +315,7 @@ def quant():
     pytest.importorskip("torch")
     pytest.importorskip("qtorch")
     from precision.errors import PrecisionError
-    from precision.formats import qtorch_library
+    from precision.formats.families import qtorch_library
 
     try:
         return qtorch_library.quant()

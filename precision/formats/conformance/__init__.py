@@ -26,13 +26,13 @@ import numpy as np
 
 from precision.formats.base import NumberFormat
 from precision.formats.conformance import basics, choices, numbers, on_tensors, sharing, storage
+from precision.formats.conformance.check import Check
 from precision.formats.conformance.subject import Subject
 from precision.formats.conformance.verdict import (
     BROKEN,
     NOT_APPLICABLE,
     OK,
     Broken,
-    Check,
     NotApplicable,
     Result,
     said,

@@ -7,21 +7,10 @@ import math
 import numpy as np
 
 from precision.errors import PrecisionError
+from precision.formats.conformance.check import BASICS, RUNS, SHAPE, Check
 from precision.formats.conformance.patterns import SPECIAL
 from precision.formats.conformance.subject import KEY, Subject
-from precision.formats.conformance.verdict import (
-    BASICS,
-    RUNS,
-    SHAPE,
-    Check,
-    broken,
-    differs,
-    first,
-    listed,
-    not_applicable,
-    number,
-    said,
-)
+from precision.formats.conformance.verdict import broken, differs, first, listed, not_applicable, number, said
 from precision.formats.rounding import ROUNDINGS
 from precision.formats.text import parse
 from precision.registry import FORMATS

@@ -4,18 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from precision.formats.conformance.check import BASICS, PLACED, STORES, Check
 from precision.formats.conformance.subject import Subject
-from precision.formats.conformance.verdict import (
-    BASICS,
-    PLACED,
-    STORES,
-    Check,
-    NotApplicable,
-    broken,
-    first,
-    not_applicable,
-    number,
-)
+from precision.formats.conformance.verdict import NotApplicable, broken, first, not_applicable, number
 
 DRAWS = 20_000
 DEVIATIONS = 5.5  # chance alone passes these bounds in one of about 25 million draws

@@ -6,21 +6,9 @@ import math
 
 import numpy as np
 
+from precision.formats.conformance.check import BASICS, EXACT, LIMITS, LISTED, LISTS, OWN, Check
 from precision.formats.conformance.subject import Subject
-from precision.formats.conformance.verdict import (
-    BASICS,
-    EXACT,
-    LIMITS,
-    LISTED,
-    LISTS,
-    OWN,
-    Check,
-    broken,
-    differs,
-    first,
-    not_applicable,
-    number,
-)
+from precision.formats.conformance.verdict import broken, differs, first, not_applicable, number
 
 
 def lists_values(subject: Subject) -> None:

@@ -7,14 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from precision.formats.callback import ArrayFormat
+from precision.formats.conformance.check import BASICS, SHAPE, Check
 from precision.formats.conformance.patterns import LEAST_NORMAL, SPECIAL, without_tiny
 from precision.formats.conformance.subject import KEY, Subject
 from precision.formats.conformance.verdict import (
-    BASICS,
-    SHAPE,
     Broken,
-    Check,
     NotApplicable,
     broken,
     differs,
@@ -23,6 +20,7 @@ from precision.formats.conformance.verdict import (
     number,
     said,
 )
+from precision.formats.kernels.callback import ArrayFormat
 
 SIZE = 1 << 16  # always the same, so that what is compiled for one format serves the next
 EAGER, GRAPH, COMPILED = "eagerly", "in a graph", "compiled"
@@ -135,7 +133,8 @@ def gradient(subject: Subject) -> None:
         broken(f"the gradient of quantize raised {said(error)}")
     if got is None:
         broken(
-            "there is no gradient: quantize cuts the way back; see precision.formats.backend.straight_through"
+            "there is no gradient: quantize cuts the way back; see "
+            "precision.formats.engine.backend.straight_through"
         )
     at = first(np.asarray(got) != weights)
     if at is not None:

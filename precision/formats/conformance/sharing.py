@@ -6,18 +6,10 @@ import math
 
 import numpy as np
 
+from precision.formats.conformance.check import BASICS, LISTED, Check
 from precision.formats.conformance.patterns import ROWS, WHOLE_BLOCKS
 from precision.formats.conformance.subject import Subject
-from precision.formats.conformance.verdict import (
-    BASICS,
-    LISTED,
-    Check,
-    broken,
-    differs,
-    first,
-    not_applicable,
-    number,
-)
+from precision.formats.conformance.verdict import broken, differs, first, not_applicable, number
 
 
 def independent(subject: Subject) -> None:

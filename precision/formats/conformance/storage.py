@@ -8,21 +8,10 @@ from typing import Any
 import numpy as np
 
 from precision.errors import PrecisionError
+from precision.formats.conformance.check import BASICS, LIMITS, LISTED, OWN, STORES, Check
 from precision.formats.conformance.patterns import SPECIAL
 from precision.formats.conformance.subject import Subject
-from precision.formats.conformance.verdict import (
-    BASICS,
-    LIMITS,
-    LISTED,
-    OWN,
-    STORES,
-    Check,
-    broken,
-    differs,
-    first,
-    number,
-    said,
-)
+from precision.formats.conformance.verdict import broken, differs, first, number, said
 
 SHAPES = ((), (0,), (1,), (7,), (3, 5), (2, 3, 70))
 

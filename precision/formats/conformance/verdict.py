@@ -1,16 +1,13 @@
-"""What a check of the conformance kit is, and what it says."""
+"""What a check of the conformance kit says."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from precision.formats.conformance.subject import Subject
 
 OK, BROKEN, NOT_APPLICABLE = "ok", "BROKEN", "not applicable"
 
@@ -44,33 +41,6 @@ class Broken(Exception):  # noqa: N818 (a finding about a format is no error of 
 
 class NotApplicable(Exception):  # noqa: N818
     """A check has nothing to look at in this format; the text says why."""
-
-
-@dataclass(frozen=True)
-class Check:
-    """A named check.
-
-    Attributes:
-        function: takes the format under test; raises Broken or NotApplicable, or returns.
-        needs: names of the checks without which this one would only repeat their finding.
-        blocks: whether it is one for formats with shared scales (True), for the others (False) or for all.
-        tensors: whether it runs on tensors of the Keras backend.
-    """
-
-    name: str
-    function: Callable[[Subject], None]
-    needs: tuple[str, ...] = ()
-    blocks: bool | None = None
-    tensors: bool = False
-
-
-RUNS, SHAPE, LISTS = "takes every float32", "keeps shape and type", "lists its values"
-LIMITS, OWN, EXACT = "limits agree with its values", "gives only its own values", "exact on its own values"
-STORES = "encode and decode"
-BASICS = (RUNS, SHAPE)
-LISTED = (*BASICS, LISTS)
-PLACED = (*LISTED, LIMITS, OWN, EXACT)
-"""What must hold before it means anything between which values a number lies."""
 
 
 def broken(text: str) -> NoReturn:

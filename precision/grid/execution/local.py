@@ -20,12 +20,12 @@ from typing import Any
 import psutil
 from pebble import ProcessExpired, ProcessPool
 
-from precision.grid.execution import losses, worker
+from precision.grid.execution import lost_trials, worker
 from precision.grid.execution.executor import Ended, Heard, group, outgrown
 from precision.grid.execution.options import RunOptions, default_threads, share_of_cores
 from precision.grid.execution.worker import Setup
 from precision.grid.store import Store
-from precision.measure.resources import end_with_parent
+from precision.measure.machine.sampler import end_with_parent
 from precision.trial import Trial
 
 LOOK = 0.1  # seconds between two looks at the memory of the workers
@@ -173,7 +173,7 @@ class _Place:
         large, limit = self._too_large, self._options.memory
         self.close()  # a worker that went wrong is not trusted with another trial, nor is its pipe
         if isinstance(error, OSError) and not isinstance(error, ProcessExpired | TimeoutError):
-            raise losses.full(self._store, error) from None
+            raise lost_trials.full(self._store, error) from None
         if isinstance(error, BrokenExecutor):  # died idle, before it had taken the trial
             self._open(trial)
             self.trial = trial
@@ -185,13 +185,13 @@ class _Place:
         elif isinstance(error, TimeoutError):
             status, reason = "timeout", f"it was not done after {self._options.timeout:g} s"
         elif isinstance(error, ProcessExpired):
-            status, reason = "killed", losses.death(error.exitcode)
+            status, reason = "killed", lost_trials.death(error.exitcode)
         else:  # whatever else happened costs one trial, never all
-            status, reason = "failed", losses.sentence(error)
+            status, reason = "failed", lost_trials.sentence(error)
         try:
-            return losses.record(self._store, trial, status, reason, self._attempt)
+            return lost_trials.record(self._store, trial, status, reason, self._attempt)
         except OSError as problem:
-            raise losses.full(self._store, problem) from None
+            raise lost_trials.full(self._store, problem) from None
 
     def _weigh(self) -> None:
         """Kill the worker when it holds more memory than it may."""

@@ -14,7 +14,7 @@ import psutil
 
 from precision import plugins
 from precision.grid.execution.options import cores
-from precision.measure.machine import processor
+from precision.measure.machine.processor import processor
 from precision.trial import Trial
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "precision")

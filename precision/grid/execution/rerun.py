@@ -13,11 +13,11 @@ from pathlib import Path
 
 from precision import plugins
 from precision.errors import PrecisionError
-from precision.grid.execution.comparison import Comparison, compare
 from precision.grid.execution.options import RunOptions
+from precision.grid.execution.same_numbers import Comparison, compare
 from precision.grid.execution.scheduler import run_trials, setup
 from precision.grid.execution.watcher import Watcher
-from precision.grid.expression.schedule import needs_baseline
+from precision.grid.plan.schedule import needs_baseline
 from precision.grid.store import Store
 from precision.quantization import Policy
 from precision.trial import Runtime, Trial, TrialResult

@@ -8,10 +8,10 @@ from typing import Any
 
 from precision import plugins
 from precision.errors import PrecisionError
-from precision.formats.quiet import start_backend
 from precision.grid.execution.worker import Report, Run, Setup
 from precision.grid.store import Store
 from precision.quantization import Policy
+from precision.startup import start_backend
 from precision.trial import Trial, TrialResult
 
 

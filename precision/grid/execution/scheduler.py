@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from precision import plugins
-from precision.grid.execution import losses
+from precision.grid.execution import lost_trials
 from precision.grid.execution.agenda import Agenda
 from precision.grid.execution.executor import BUSY, LOST, Ended, Executor, group
 from precision.grid.execution.interrupt import Interrupts
@@ -73,7 +73,7 @@ _FINISHING = "interrupted: the trials in flight are finished first; press Ctrl-C
 
 def _executor(setup: Setup, options: RunOptions, store: Store) -> Executor:
     if options.executor == "ray":
-        from precision.grid.execution.ray import RayTasks
+        from precision.grid.execution.ray.tasks import RayTasks
 
         return RayTasks(setup, options, store)
     from precision.grid.execution.local import LocalWorkers
@@ -156,7 +156,7 @@ class _Run:
                 self._agenda.again(trial)
                 return
             reason = f"the machines that ran it were lost {self._lost[trial.id]} times"
-            losses.record(self._store, trial, "killed", reason, self._attempts[trial.id])
+            lost_trials.record(self._store, trial, "killed", reason, self._attempts[trial.id])
         result = self._store.load(trial.id) or TrialResult(
             trial, "failed", reason="its result cannot be read or has vanished"
         )
@@ -178,7 +178,7 @@ class _Run:
         baseline = self._store.load(trial.baseline.id)
         why = f"{baseline.status}: {baseline.reason}" if baseline else "left no result"
         reason = f"its float32 baseline {why}"
-        losses.record(self._store, trial, "failed", reason)
+        lost_trials.record(self._store, trial, "failed", reason)
         result = self._store.load(trial.id) or TrialResult(trial, "failed", reason=reason)
         self._watcher.finished(trial, result, 0.0)
 

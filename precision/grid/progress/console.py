@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.live import Live
 
 from precision.grid.execution.watcher import Watcher
-from precision.grid.expression.cell import Cell
+from precision.grid.plan.cell import Cell
 from precision.grid.progress.estimate import Estimate, duration
 from precision.grid.progress.live import Running, View, percent
 from precision.trial import Trial, TrialResult

@@ -10,8 +10,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from precision import files
 from precision.errors import PrecisionError
-from precision.grid.store import files, reading, record
+from precision.grid.store import reading, record
 from precision.grid.store.locks import granted
 from precision.grid.store.registered import LOCK
 from precision.grid.store.store import Store

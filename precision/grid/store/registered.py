@@ -14,8 +14,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from precision import files
 from precision.errors import PrecisionError
-from precision.grid.store import files
 from precision.grid.store.locks import Lock
 
 VERSION = 1

@@ -20,8 +20,9 @@ from typing import Any
 
 import numpy as np
 
+from precision import files
 from precision.errors import PrecisionError
-from precision.grid.store import files, reading, record, registered
+from precision.grid.store import reading, record, registered
 from precision.grid.store.locks import Lock
 from precision.trial import Trial, TrialResult
 

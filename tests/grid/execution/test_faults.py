@@ -17,8 +17,8 @@ import pytest
 import quick
 import quick_run
 
+from precision import files
 from precision.grid import Store
-from precision.grid.store import files
 
 # `make faults` asks for more.
 TRIALS = int(os.environ.get("PRECISION_FAULT_TRIALS", "200"))

@@ -1,7 +1,7 @@
 import pytest
 from typer.testing import CliRunner
 
-from precision.cli import app
+from precision.cli.app import app
 from precision.errors import PrecisionError
 from precision.grid.execution import options
 from precision.grid.execution.options import RunOptions, seconds, share_of_cores, size

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import quick
 
-from precision import cli, plugins
+from precision import plugins
+from precision.cli.app import app
 from precision.errors import PrecisionError
 from precision.grid import Store
 from precision.grid.execution import rerun as module
@@ -67,7 +68,7 @@ def command(*words):
     """Run the command line in this process and return its exit code."""
     former, sys.argv = sys.argv, ["precision", "rerun", *map(str, words)]
     try:
-        cli.main()
+        app.main()
     except SystemExit as end:
         return end.code or 0
     finally:

@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 from stored import make_result, make_trial
 
+from precision import files
 from precision.errors import PrecisionError
 from precision.grid import Store
-from precision.grid.store import clean, files, locks
+from precision.grid.store import clean, locks
 
 
 def test_a_full_disk_keeps_the_former_result(small_disk):

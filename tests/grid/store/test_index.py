@@ -279,7 +279,7 @@ def test_a_file_that_looks_unchanged_but_for_its_inode(store):
 
 
 def test_two_writes_in_one_tick_of_the_clock_differ(tmp_path, monkeypatch):
-    from precision.grid.store import files
+    from precision import files
 
     monkeypatch.setattr(files.time, "time_ns", lambda: 10**18)
     seen = set()

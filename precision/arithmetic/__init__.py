@@ -1,0 +1,1 @@
+"""Sums as hardware forms them, on arrays of NumPy; nothing of Keras."""

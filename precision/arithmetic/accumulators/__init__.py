@@ -1,0 +1,1 @@
+"""Accumulators: the rounding of a running sum, by definition and compiled."""

@@ -1,0 +1,3 @@
+"""The command line, a file for each group of commands; app.py has the list."""
+
+from precision.cli.app import main as main

@@ -1,0 +1,93 @@
+"""The command line: thin, and quick to answer because every import waits for its command."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Iterable
+
+import typer
+
+from precision.cli import explore, formats, pack, plan, policy, rerun, results, run
+from precision.cli.options import DataDir
+from precision.errors import PrecisionError
+
+app = typer.Typer(
+    name="precision",
+    help="Find out which number format a neural network can use, and what it costs.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+@app.command(name="architectures")
+def list_architectures() -> None:
+    """List the networks and their options."""
+    import architectures
+
+    rows = [
+        (row["name"], ", ".join(f"{key}={value}" for key, value in row["options"].items()), row["summary"])
+        for row in architectures.describe()
+    ]
+    _print_table(("name", "options", "summary"), rows)
+
+
+@app.command(name="datasets")
+def list_datasets(data_dir: DataDir = None) -> None:
+    """List the data sets, and where each one lies."""
+    import precision.data
+
+    rows = precision.data.describe(data_dir)
+    _print_table(tuple(rows[0]), [tuple(row.values()) for row in rows])
+
+
+app.command()(run.run)
+app.command()(run.report)
+app.command()(rerun.rerun)
+app.command()(plan.plan)
+app.command()(plan.validate)
+app.command()(plan.schema)
+app.add_typer(formats.app)
+app.add_typer(policy.app)
+app.command()(pack.pack)
+app.command()(pack.unpack)
+app.command()(explore.sensitivity)
+app.command()(explore.search)
+app.command()(results.results)
+app.command()(results.status)
+app.command()(results.clean)
+
+
+def _print_table(header: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> None:
+    from tabulate import tabulate
+
+    typer.echo(tabulate([[str(cell) for cell in row] for row in rows], headers=header, disable_numparse=True))
+
+
+def _print_warning(message: Warning | str, *_: object, **__: object) -> None:
+    print(f"precision: warning: {message}", file=sys.stderr)
+
+
+def main() -> None:
+    """Run a command; what the user can mend ends with one sentence and exit code 2."""
+    warnings.showwarning = _print_warning
+    try:
+        app()
+    except PrecisionError as error:
+        print(f"precision: {error}", file=sys.stderr)
+        sys.exit(2)
+    except BrokenPipeError:
+        sys.exit(141)
+    except OSError as error:  # a full disk or a folder that was taken away
+        print(f"precision: {error}; finished trials are kept", file=sys.stderr)
+        sys.exit(2)
+    except Exception as error:
+        from precision import plugins
+
+        text = plugins.blame(error)
+        if text is None:
+            raise
+        print(f"precision: {text}", file=sys.stderr)
+        sys.exit(2)

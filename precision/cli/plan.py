@@ -1,0 +1,166 @@
+"""The commands that read a grid and run nothing: plan, validate and schema."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from operator import attrgetter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from precision.cli.options import (
+    RUNS,
+    GridFile,
+    OnlyOption,
+    PluginFiles,
+    SeedsOption,
+    SetOptions,
+    StoreDir,
+)
+from precision.errors import PrecisionError
+
+if TYPE_CHECKING:
+    from precision.grid import Cell, Store
+    from precision.trial import Trial
+
+MOST_ROWS = 50
+WIDTH = 100  # of the values of an axis
+
+
+def plan(
+    grid: GridFile,
+    store: StoreDir = RUNS,
+    jobs: Annotated[
+        int, typer.Option("--jobs", min=1, help="Trials beside each other, for the estimate.", metavar="N")
+    ] = 1,
+    everything: Annotated[
+        bool, typer.Option("--all", help=f"List every cell, not only the first {MOST_ROWS}.")
+    ] = False,
+    changes: SetOptions = None,
+    seeds: SeedsOption = None,
+    only: OnlyOption = None,
+    plugin: PluginFiles = None,
+) -> None:
+    """Say what GRID asks for, what of it has a result, and how long the rest will take; run nothing."""
+    from precision.grid import Changes, Store, expand, load_grid, schedule, select
+
+    parsed, source = load_grid(grid, plugin or (), Changes(tuple(changes or ()), seeds))
+    cells = select(expand(parsed, source), only or ())
+    trials = schedule(cells)
+    results = Store(store)
+    done = results.done(trials)
+    _print_cells(cells if everything else cells[:MOST_ROWS], done)
+    if not everything and len(cells) > MOST_ROWS:
+        typer.echo(f"... and {len(cells) - MOST_ROWS} more cells; --all lists them")
+    typer.echo(f"\n{_axes(cells, parsed.repeats)}\n")
+    left = [trial for trial in trials if trial.id not in done]
+    typer.echo(
+        f"{len(cells)} cells, {len(trials)} trials with their baselines: {len(done)} done, {len(left)} to run"
+    )
+    if left:
+        typer.echo(_forecast(left, results, jobs))
+
+
+def validate(
+    grids: Annotated[list[Path], typer.Argument(metavar="GRID...", help="YAML files of grids.")],
+    changes: SetOptions = None,
+    seeds: SeedsOption = None,
+    only: OnlyOption = None,
+    plugin: PluginFiles = None,
+) -> None:
+    """Check every GRID; say how many cells and trials it has, or what is wrong with it."""
+    from precision.grid import Changes, expand, load_grid, schedule, select
+
+    wrong = 0
+    for grid in grids:
+        try:
+            cells = select(
+                expand(*load_grid(grid, plugin or (), Changes(tuple(changes or ()), seeds))), only or ()
+            )
+            typer.echo(f"{grid}: ok, {len(cells)} cells, {len(schedule(cells))} trials")
+        except PrecisionError as error:
+            wrong += 1
+            typer.echo(f"precision: {error}", err=True)
+    if wrong:
+        raise typer.Exit(2)
+
+
+def schema(
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Write a file instead of printing it.", metavar="FILE"),
+    ] = None,
+) -> None:
+    """Print the JSON schema of grid files, by which an editor completes and checks them."""
+    import json
+
+    from precision.grid.editor import json_schema
+
+    text = json.dumps(json_schema(), indent=1) + "\n"
+    if output is None:
+        typer.echo(text, nl=False)
+        return
+    from precision import files
+
+    try:
+        files.write(output, lambda stream: stream.write(text.encode()))
+    except OSError as error:
+        raise PrecisionError(f"{output}: cannot be written ({error.strerror}); give another file") from None
+    typer.echo(f"{output}: name it in the first line of a grid: # yaml-language-server: $schema={output}")
+
+
+def _print_cells(cells: Sequence[Cell], done: Collection[str]) -> None:
+    from tabulate import tabulate
+
+    header = ["trial", "dataset", "architecture", "policy", "method", "training", "seed", "state"]
+    rows = [[cell.trial.id, *map(str, cell.labels), _state(cell, done)] for cell in cells]
+    typer.echo(tabulate(rows, headers=header, disable_numparse=True))
+
+
+def _state(cell: Cell, done: Collection[str]) -> str:
+    states = [trial.id in done for trial in cell.trials()]
+    if all(states):
+        return "done"
+    return f"{sum(states)} of {len(states)} done" if any(states) else "to run"
+
+
+def _axes(cells: Sequence[Cell], repeats: int) -> str:
+    """Return one line for each axis: how many values it has, and which."""
+    lines = []
+    for axis in ("dataset", "architecture", "policy", "method", "training", "seed"):
+        values = [str(value) for value in dict.fromkeys(map(attrgetter(axis), cells))]
+        if values != [""]:
+            lines.append(f"{axis:<13} {len(values):>6}  {_listed(values)}")
+    if repeats > 1:
+        lines.append(f"{'repeats':<13} {repeats:>6}")
+    return "\n".join(lines)
+
+
+def _listed(values: Sequence[str]) -> str:
+    """Return the values as one line; where there are too many, the first of them."""
+    text = values[0]
+    for value in values[1:]:
+        if len(text) + len(value) > WIDTH:
+            return f"{text}, ..."
+        text += f", {value}"
+    return text
+
+
+def _forecast(left: Sequence[Trial], store: Store, jobs: int) -> str:
+    """Return how long the trials will take, and how that is known."""
+    from precision.grid.execution.provenance import machine
+    from precision.grid.plan.forecast import forecast
+    from precision.grid.progress.estimate import duration
+
+    found = forecast(left, store.summaries(), machine())
+    if found.unknown == len(left):
+        return "time: unknown, because nothing like these trials has a result yet"
+    least = "at least " if found.unknown else "about "
+    where = " (times of another machine)" if found.foreign else ""
+    beside = f" with {jobs} trials beside each other" if jobs > 1 else ""
+    lines = [f"time: {least}{duration(found.elapsed(jobs))}{beside}{where}"]
+    lines += [f"  {count:>6} trials from results of {basis}" for basis, count in found.bases.items()]
+    if found.unknown:
+        lines.append(f"  {found.unknown:>6} trials unknown: nothing like them has a result yet")
+    return "\n".join(lines)

@@ -1,0 +1,106 @@
+"""The command ``precision policy``: what a policy means for a network, layer by layer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from precision.cli.options import PluginFiles, SetOptions
+from precision.errors import PrecisionError, suggest
+
+app = typer.Typer(name="policy", help="See what a policy does.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    """See what a policy does."""
+
+
+@app.command()
+def show(
+    grid: Annotated[Path, typer.Argument(metavar="GRID", help="YAML file of the grid.")],
+    policy: Annotated[str, typer.Option("--policy", help="Name of a policy of the grid.", metavar="NAME")],
+    architecture: Annotated[
+        str | None,
+        typer.Option(
+            "--architecture", help="Label of a network of the grid [default: every one].", metavar="A"
+        ),
+    ] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option("--dataset", help="Label of a data set [default: the first one].", metavar="D"),
+    ] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option("--data-dir", help="Folder of the data sets.", metavar="DIR")
+    ] = None,
+    changes: SetOptions = None,
+    plugin: PluginFiles = None,
+) -> None:
+    """Print how POLICY rounds every layer and slot of a network, and why it leaves the others as they are."""
+    from precision.grid import Changes, load_grid
+
+    parsed, _ = load_grid(grid, plugin or (), Changes(tuple(changes or ())))
+    if policy not in parsed.policies:
+        raise PrecisionError(f"{grid}: unknown policy {policy!r}; {suggest(policy, parsed.policies)}")
+    networks = _chosen(grid, "architecture", parsed.architectures, architecture)
+    images = _chosen(grid, "dataset", parsed.datasets, dataset)[0]
+
+    from precision import data
+    from precision.data.files.locate import data_directory
+    from precision.startup import start_backend
+
+    start_backend()
+    import architectures
+
+    loaded = data.load(images.choice.name, data_dir=data_directory(data_dir), **images.choice.options)
+    for network in networks:
+        model = architectures.build(
+            network.choice.name,
+            input_shape=loaded.input_shape,
+            classes=loaded.classes,
+            **network.choice.options,
+        )
+        typer.echo(_table(f"{policy} on {network.label}", model, parsed.policies[policy]))
+
+
+def _chosen(grid: Path, kind: str, entries: list[Any], label: str | None) -> list[Any]:
+    found = [entry for entry in entries if label is None or entry.label == label]
+    if not found:
+        raise PrecisionError(
+            f"{grid}: unknown {kind} {label!r}; {suggest(label, [e.label for e in entries])}"
+        )
+    return found
+
+
+def _table(title: str, model: Any, policy: Any) -> str:
+    from tabulate import tabulate
+
+    from precision.quantization.sites import resolve
+    from precision.quantization.transforms.folding import fold
+
+    lines = [f"{title}: {policy}"]
+    if policy.fold_batch_norm:
+        folded = fold(model)
+        model = folded.model
+        lines += [f"folded: {norm} into {layer}" for norm, layer in folded.folded.items()]
+        lines += [f"not folded: {norm}, {reason}" for norm, reason in folded.kept.items()]
+    named = {slot for slot, _ in policy.settings()}
+    rows = [
+        (site.layer, site.kind, site.slot, site.setting or "-", site.reason)
+        for site in resolve(model, policy)
+        if site.slot in named
+    ]
+    header = ("layer", "class", "slot", "rounded to", "why not")
+    if rows:
+        lines += ["", tabulate([[str(cell) for cell in row] for row in rows], headers=header)]
+    rest = [slot for slot in _slots() if slot not in named]
+    lines += ["", f"float32 in every layer: {', '.join(rest)}", ""] if rest else [""]
+    return "\n".join(lines)
+
+
+def _slots() -> tuple[str, ...]:
+    from precision.quantization import SLOTS
+
+    return SLOTS

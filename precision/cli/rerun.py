@@ -1,0 +1,82 @@
+"""The command ``precision rerun``: does a stored result come out the same once more?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from precision.cli.options import RUNS, DataDir, PluginFiles, StoreDir
+
+if TYPE_CHECKING:
+    from precision.grid.execution.same_numbers import Comparison, Row
+
+STATES = {True: "same", False: "differs", None: "not compared"}
+
+
+def rerun(
+    trial: Annotated[str, typer.Argument(metavar="TRIAL", help="Its id, or the first digits of it.")],
+    store: StoreDir = RUNS,
+    data_dir: DataDir = None,
+    plugin: PluginFiles = None,
+    from_scratch: Annotated[
+        bool, typer.Option("--from-scratch", help="Train the float32 baseline again, too.")
+    ] = False,
+) -> None:
+    """Run a stored trial again and compare every number; the stored result stays as it is.
+
+    The exit code is 0 when all numbers are the same, and 1 when some differ.
+    """
+    from rich.console import Console
+
+    from precision import plugins
+    from precision.data.files.locate import data_directory
+    from precision.grid import Store
+    from precision.grid.execution.rerun import find
+    from precision.grid.execution.rerun import rerun as run_again
+    from precision.grid.progress import ConsoleWatcher
+
+    plugins.load(plugin or ())
+    found = Store(store)
+    trial_id = find(found, trial)
+    console = Console(stderr=True)
+    try:
+        comparison = run_again(
+            found,
+            trial_id,
+            data_directory(data_dir),
+            lambda trials: ConsoleWatcher(trials, [], console),
+            from_scratch,
+        )
+    except KeyboardInterrupt:
+        typer.echo("precision: interrupted; the stored result is as it was", err=True)
+        raise typer.Exit(130) from None
+    _print(trial_id, comparison)
+    if not comparison.same:
+        raise typer.Exit(1)
+
+
+def _print(trial_id: str, comparison: Comparison) -> None:
+    _table(
+        ("number", "before", "again", ""), comparison.numbers, [STATES[r.same] for r in comparison.numbers]
+    )
+    if comparison.surroundings:
+        typer.echo("\nIt ran elsewhere, or with something else:\n")
+        _table(("", "before", "again"), comparison.surroundings)
+    compared = [row for row in comparison.numbers if row.same is not None]
+    verdict = (
+        f"all {len(compared)} are the same"
+        if comparison.same
+        else f"{len(comparison.different)} of {len(compared)} differ"
+    )
+    typer.echo(f"\ntrial {trial_id}: {verdict}")
+
+
+def _table(header: Sequence[str], rows: Sequence[Row], states: Sequence[str] | None = None) -> None:
+    from tabulate import tabulate
+
+    lines = [[row.name, row.before, row.again] for row in rows]
+    if states is not None:
+        lines = [[*line, state] for line, state in zip(lines, states, strict=True)]
+    typer.echo(tabulate(lines, headers=header, disable_numparse=True))

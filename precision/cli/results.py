@@ -1,0 +1,254 @@
+"""The commands that look into the store: results, status and clean."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from precision.cli.options import (
+    RUNS,
+    GridFile,
+    OnlyOption,
+    PluginFiles,
+    SeedsOption,
+    SetOptions,
+    StoreDir,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from precision.analysis import Column
+    from precision.grid import Changes, Store
+    from precision.grid.store.clean import Item
+
+MANY = 40  # lines of a kind that clean lists before it asks
+SHOWN = (
+    *("dataset", "architecture", "policy", "method", "training", "seed"),
+    *("status", "accuracy", "accuracy_difference", "loss", "weight_bytes", "trial"),
+)
+
+GridOrAll = Annotated[
+    Path | None, typer.Argument(metavar="GRID", help="YAML file of the grid; without it all results.")
+]
+
+
+def results(
+    grid: GridOrAll = None,
+    store: StoreDir = RUNS,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--where",
+            help="Rows to show: 'policy=fixed*,half', 'accuracy>=0.9'; several are combined by 'and'.",
+            metavar="CONDITION",
+        ),
+    ] = None,
+    columns: Annotated[
+        list[str] | None, typer.Option("--columns", help="Columns to show: a,b; or 'all'.", metavar="NAMES")
+    ] = None,
+    sort: Annotated[
+        list[str] | None,
+        typer.Option("--sort", help="Order of the rows: a,-b has the largest b first.", metavar="NAMES"),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", help="Write a .csv, .json, .md, .parquet or .sqlite file.", metavar="FILE"),
+    ] = None,
+    changes: SetOptions = None,
+    seeds: SeedsOption = None,
+    only: OnlyOption = None,
+    plugin: PluginFiles = None,
+) -> None:
+    """Show or export results: of GRID, or all that the store has."""
+    from precision.analysis import query
+    from precision.analysis.stored import STORED_COLUMNS, stored
+    from precision.errors import PrecisionError
+    from precision.grid import Changes, Store
+    from precision.report.render.export import cell_text, export
+    from precision.report.text import printable
+
+    found = Store(store)
+    if grid is None:
+        if changes or seeds or only:
+            raise PrecisionError("--set, --seeds and --only change a grid, but none is given; use --where")
+        if not found.root.is_dir():
+            raise PrecisionError(f"{found.root}: there is no such store; give another --store")
+        frame, known = stored(found), STORED_COLUMNS
+    else:
+        named = Changes(tuple(changes or ()), seeds)
+        frame, known = _of_grid(grid, found, named, only or (), plugin or ())
+    names = query.words(columns or ())
+    if names == ["all"] or (not names and output is not None):
+        names = list(known)
+    elif not names:  # what can tell rows apart, and what came of them
+        names = [name for name in SHOWN if name in known and (name != "training" or any(frame[name] != ""))]
+    chosen = query.pick(names, known)
+    total = len(frame)
+    frame = query.sort(query.where(frame, where or (), known), query.words(sort or ()), known)
+    if output is not None:
+        if output.name == "index.sqlite" and output.resolve().parent == found.root.resolve():
+            raise PrecisionError(f"{output}: this is the index of the store; give another --output")
+        export(frame, chosen, output)
+        typer.echo(f"{output}: {len(frame)} of {total} results")
+        return
+    values = frame[names].itertuples(index=False)
+    _print_table(names, [[printable(cell_text(value)) for value in row] for row in values])
+    typer.echo(f"\n{len(frame)} of {total} results")
+
+
+def status(
+    grid: GridFile,
+    store: StoreDir = RUNS,
+    changes: SetOptions = None,
+    seeds: SeedsOption = None,
+    only: OnlyOption = None,
+    plugin: PluginFiles = None,
+) -> None:
+    """Say how many trials of GRID are done, failed and pending, and why the failed ones failed."""
+    from collections import Counter
+
+    from precision.grid import Changes, Store, expand, load_grid, select
+    from precision.report.text import printable
+
+    parsed, source = load_grid(grid, plugin or (), Changes(tuple(changes or ()), seeds))
+    cells = select(expand(parsed, source), only or ())
+    trials = {trial.id: trial for cell in cells for trial in cell.trials()}
+    results = Store(store).results(trials.keys())
+    counts = Counter(results[name].status if name in results else "pending" for name in trials)
+    typer.echo(
+        ", ".join(f"{count} {name}" for name, count in counts.most_common()) + f" of {len(trials)} trials"
+    )
+    for cell in cells:
+        for number, trial in enumerate(cell.trials()):
+            result = results.get(trial.id)
+            if result is not None and result.status != "ok":
+                words = [str(label) for label in cell.labels[:-1] if label != ""] + [f"seed {cell.seed}"]
+                words += [f"repeat {number}"] if number else []
+                typer.echo(printable(f"{' '.join(words)}: {result.status}: {result.reason}"))
+
+
+def clean(
+    grids: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="GRID", help="Grids whose results stay, beside those of earlier runs."),
+    ] = None,
+    store: StoreDir = RUNS,
+    forget: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--forget", help="File or name of a grid of earlier runs that no longer counts.", metavar="GRID"
+        ),
+    ] = None,
+    unreadable: Annotated[
+        bool, typer.Option("--unreadable", help="Remove results that cannot be read, too.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List everything and remove nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    plugin: PluginFiles = None,
+) -> None:
+    """Remove from the store what no grid refers to, after saying what: trials, checkpoints, dead locks."""
+    from precision.errors import PrecisionError
+    from precision.grid import Store
+    from precision.grid.references import references
+    from precision.grid.store import clean as cleaning
+    from precision.grid.store.registered import registrations
+
+    found = Store(store)
+    if not found.root.is_dir():
+        raise PrecisionError(f"{found.root}: there is no such store; give another --store")
+    referred = references(found.root, grids or (), forget or (), plugin or ())
+    before = set(registrations(found.root))
+    findings = cleaning.find(found, referred.ids, unreadable)
+    for text in (*referred.notes, *findings.left):
+        typer.echo(f"precision: note: {text}", err=True)
+    for registration in referred.forgotten:
+        typer.echo(f"forgotten: {registration}")
+    _list_items(findings.items, found.root, everything=dry_run)
+    if dry_run or not (findings.items or referred.forgotten):
+        return
+    if not yes:
+        if not _asks():
+            raise PrecisionError("nothing was removed: there is no terminal to ask on; give --yes")
+        if not typer.confirm("Remove all this?"):
+            typer.echo("nothing was removed")
+            raise typer.Exit(1)
+
+    def registered_since() -> set[str]:
+        return {name for entry in registrations(found.root) if entry not in before for name in entry.ids}
+
+    removed = cleaning.remove(found, findings.items, registered_since)
+    for registration in referred.forgotten:
+        registration.entry.unlink(missing_ok=True)
+    typer.echo(f"removed {_summary(removed)}")
+    if len(removed) < len(findings.items):
+        typer.echo(f"{len(findings.items) - len(removed)} stay: they are in use by now, or were gone already")
+
+
+def _asks() -> bool:
+    """Return whether somebody is there to answer."""
+    return sys.stdin.isatty()
+
+
+def _list_items(items: Sequence[Item], root: Path, everything: bool) -> None:
+    from precision.grid.store.clean import KINDS
+    from precision.report.text import printable, size
+
+    for kind, title in KINDS.items():
+        group = [item for item in items if item.kind == kind]
+        if not group:
+            continue
+        shown = group if everything else group[: 0 if kind == "lock" else MANY]
+        typer.echo(f"{title}:")
+        for item in shown:
+            name = item.path.relative_to(root)
+            typer.echo(printable(f"  {name}  {size(item.size)}  {item.what}".rstrip()))
+        if len(shown) < len(group):
+            typer.echo(f"  and {len(group) - len(shown)} more, which --dry-run lists")
+    typer.echo(f"in all {_summary(items)}" if items else "nothing to remove")
+
+
+def _summary(items: Sequence[Item]) -> str:
+    from collections import Counter
+
+    from precision.grid.store.clean import KINDS
+    from precision.report.text import size
+
+    counts = Counter(item.kind for item in items)
+    parts = [f"{counts[kind]} {title}" for kind, title in KINDS.items() if counts[kind]]
+    return f"{', '.join(parts) or 'nothing'} ({size(sum(item.size for item in items))})"
+
+
+def _of_grid(
+    grid: Path,
+    store: Store,
+    changes: Changes,
+    only: Sequence[str],
+    plugins: Sequence[Path],
+) -> tuple[pd.DataFrame, dict[str, Column]]:
+    """Return the cells of a grid, and the columns that they have."""
+    import pandas as pd
+
+    from precision.analysis import COLUMNS
+    from precision.analysis.collect import collect
+    from precision.analysis.stored import MORE, more
+    from precision.grid import expand, load_grid, select
+
+    parsed, source = load_grid(grid, plugins, changes)
+    cells = expand(parsed, source)
+    chosen = {cell.labels for cell in select(cells, only)}
+    # All are collected, so that a cell has its difference to a baseline that is not among the chosen.
+    frame = collect(parsed, source, cells, store).cells()
+    trials = [cell.trial for cell in cells]
+    frame = pd.concat([frame, more(trials, store.results({trial.id for trial in trials}))], axis="columns")
+    return frame[[cell.labels in chosen for cell in cells]].reset_index(drop=True), {**COLUMNS, **MORE}
+
+
+def _print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from tabulate import tabulate
+
+    typer.echo(tabulate(rows, headers=header, disable_numparse=True))

@@ -1,0 +1,172 @@
+"""The commands ``precision run`` and ``precision report``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from precision.cli.options import (
+    RUNS,
+    DataDir,
+    GridFile,
+    OnlyOption,
+    OutputDir,
+    PluginFiles,
+    SeedsOption,
+    SetOptions,
+    StoreDir,
+)
+
+if TYPE_CHECKING:
+    from precision.analysis.results import Results
+    from precision.grid.execution.options import RunOptions
+
+Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, help="Trials at a time.", metavar="N")]
+Timeout = Annotated[
+    str | None,
+    typer.Option("--timeout", help="Most that a trial may take: 90, 45s, 10min, 1h30m.", metavar="TIME"),
+]
+Retries = Annotated[
+    int, typer.Option("--retries", min=0, help="Further attempts at a trial without a result.", metavar="N")
+]
+FailFast = Annotated[bool, typer.Option("--fail-fast", help="Stop at the first trial without a result.")]
+MemoryLimit = Annotated[
+    str | None,
+    typer.Option(
+        "--memory-limit",
+        help="Most that one worker may hold, such as 4GiB [default: 0.9 of the machine's memory / jobs].",
+        metavar="SIZE",
+    ),
+]
+Checkpoint = Annotated[
+    str,
+    typer.Option("--checkpoint", help="How often a training is saved, between epochs.", metavar="TIME"),
+]
+Executor = Annotated[
+    Literal["local", "ray"], typer.Option("--executor", help="Processes here, or a Ray cluster.")
+]
+RayAddress = Annotated[
+    str | None,
+    typer.Option(
+        "--ray-address",
+        help="Of the cluster, such as auto [default: one on this machine].",
+        metavar="ADDRESS",
+    ),
+]
+Cpus = Annotated[
+    float | None,
+    typer.Option("--cpus", help="With Ray: cores that a trial reserves [default: its threads].", metavar="N"),
+]
+Gpus = Annotated[float, typer.Option("--gpus", help="With Ray: GPUs that a trial reserves.", metavar="N")]
+Track = Annotated[
+    list[str] | None,
+    typer.Option("--track", help="tensorboard, wandb or mlflow; may be given several times.", metavar="TOOL"),
+]
+
+
+def run(
+    grid: GridFile,
+    data_dir: DataDir = None,
+    store: StoreDir = RUNS,
+    output: OutputDir = None,
+    plugin: PluginFiles = None,
+    set_: SetOptions = None,
+    seeds: SeedsOption = None,
+    only: OnlyOption = None,
+    jobs: Jobs = 1,
+    timeout: Timeout = None,
+    retries: Retries = 0,
+    fail_fast: FailFast = False,
+    memory_limit: MemoryLimit = None,
+    checkpoint: Checkpoint = "60s",
+    executor: Executor = "local",
+    ray_address: RayAddress = None,
+    cpus: Cpus = None,
+    gpus: Gpus = 0.0,
+    track: Track = None,
+) -> None:
+    """Run the trials of GRID that have no result yet, and write the report."""
+    import precision
+    from precision.grid.execution.options import RunOptions, seconds, size
+    from precision.report import pivot_text
+
+    options = RunOptions(
+        jobs=jobs,
+        timeout=None if timeout is None else seconds(timeout, "--timeout"),
+        retries=retries,
+        fail_fast=fail_fast,
+        memory_limit=None if memory_limit is None else size(memory_limit, "--memory-limit"),
+        checkpoint_seconds=seconds(checkpoint, "--checkpoint"),
+        executor=executor,
+        ray_address=ray_address,
+        cpus=cpus,
+        gpus=gpus,
+    )
+    _check(options)
+    try:
+        results = precision.run(
+            grid,
+            data_dir=data_dir,
+            store=store,
+            output=output,
+            plugins=plugin or (),
+            set=set_ or (),
+            seeds=seeds,
+            only=only or (),
+            options=options,
+            track=track or (),
+        )
+    except KeyboardInterrupt:
+        typer.echo(
+            "precision: interrupted; finished trials are kept, and the same command goes on from there",
+            err=True,
+        )
+        raise typer.Exit(130) from None
+    typer.echo(pivot_text(results))
+    typer.echo(f"\nreport: {(output or Path('reports') / results.name) / 'report.md'}")
+    _conclude(results, selected=bool(only))
+
+
+def _check(options: RunOptions) -> None:
+    from precision.errors import PrecisionError
+
+    for option, given in (("--ray-address", options.ray_address), ("--cpus", options.cpus)):
+        if given is not None and options.executor != "ray":
+            raise PrecisionError(f"{option} belongs to --executor ray, but the executor is local")
+
+
+def _conclude(results: Results, selected: bool) -> None:
+    """Say which trials gave no result, and end with exit code 1 when there are any."""
+    cells = results.cells()
+    pending = [row for row in cells.itertuples() if row.status == "pending"]
+    bad = [row for row in cells.itertuples() if row.status not in ("ok", "pending")]
+    if pending and selected:
+        typer.echo(f"{len(pending)} of {len(cells)} trials were not run (--only)", err=True)
+    elif pending:
+        bad += pending
+    if bad:
+        typer.echo(f"{len(bad)} of {len(cells)} trials gave no result; the report lists why", err=True)
+        raise typer.Exit(1)
+
+
+def report(
+    grid: GridFile,
+    store: StoreDir = RUNS,
+    output: OutputDir = None,
+    plugin: PluginFiles = None,
+    set_: SetOptions = None,
+    seeds: SeedsOption = None,
+) -> None:
+    """Write the report of GRID from the results there are; run nothing."""
+    from precision import report as reports
+    from precision.analysis.collect import collect
+    from precision.api import report_folder
+    from precision.grid import Changes, Store, expand, load_grid
+
+    parsed, source = load_grid(grid, plugin or (), Changes(tuple(set_ or ()), seeds))
+    results = collect(parsed, source, expand(parsed, source), Store(store))
+    path = reports.write(results, report_folder(output, parsed.name))
+    typer.echo(reports.pivot_text(results))
+    typer.echo(f"\nreport: {path}")

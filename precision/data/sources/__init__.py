@@ -1,0 +1,8 @@
+"""Data sets, one source a file; importing this package files them all."""
+
+from precision.data.sources import cifar as cifar
+from precision.data.sources import csv as csv
+from precision.data.sources import digits as digits
+from precision.data.sources import image_folder as image_folder
+from precision.data.sources import mnist as mnist
+from precision.data.sources import npz as npz

@@ -1,0 +1,111 @@
+"""Image files in one folder per class."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+from precision.data.dataset import Dataset
+from precision.data.rules import Color, FilePath, Fraction, Size
+from precision.data.sources.assembly import Part, assemble
+from precision.errors import PrecisionError
+from precision.registry import DATASETS
+
+_MODES = {"rgb": "RGB", "gray": "L"}
+
+
+@DATASETS.register("image_folder")
+def image_folder(
+    data_dir: Path | None,
+    *,
+    path: FilePath,
+    test_fraction: Fraction | None = None,
+    color: Color = "rgb",
+    resize: Size | None = None,
+) -> Dataset:
+    """Image files of your own (PNG, JPEG, ...), one folder per class.
+
+    Args:
+        data_dir: not used; the path says it all.
+        path: a folder with ``train/<class>/<image>`` and ``test/<class>/<image>``, or with
+            ``<class>/<image>``. Classes are numbered in the order of their names. Files that begin with
+            a dot are left out.
+        test_fraction: without a folder ``test``, how much of each class to split off for testing; 0.2
+            if not given.
+        color: ``rgb`` or ``gray``, into which the images are converted.
+        resize: [height, width] for images of different sizes; each is interpolated bilinearly.
+
+    Raises:
+        PrecisionError: if a folder is missing or empty, or an image unreadable or of another size.
+    """
+    if not path.is_dir():
+        raise PrecisionError(f"{path}: must be a folder with one folder per class; check the path")
+    parts = [part for part in ("train", "test") if (path / part).is_dir()]
+    if len(parts) == 1:
+        raise PrecisionError(f"{path}: needs both folders train and test, or none, but got only {parts[0]}")
+    if not parts:
+        return assemble("image_folder", path, _read(path, color, resize), None, test_fraction)
+    train, test = (_read(path / part, color, resize) for part in parts)
+    return assemble("image_folder", path, train, test, test_fraction)
+
+
+def _read(folder: Path, color: str, size: tuple[int, int] | None) -> Part:
+    classes = _visible(folder)
+    if not classes:
+        raise PrecisionError(f"{folder}: needs one folder per class, but it is empty")
+    images: list[np.ndarray] = []
+    labels: list[str] = []
+    for place in classes:
+        if not place.is_dir():
+            raise PrecisionError(f"{place}: only folders, one per class, belong here; move the file away")
+        files = _visible(place)
+        if not files:
+            raise PrecisionError(f"{place}: the class has no image; add images or remove the folder")
+        for file in files:
+            image = _read_image(file, color, size)
+            if images and image.shape != images[0].shape:
+                raise PrecisionError(
+                    f"{file}: all images must have one size, but got {_extent(image)} "
+                    f"after {_extent(images[0])}; set the option 'resize'"
+                )
+            images.append(image)
+            labels.append(place.name)
+    return np.stack(images), np.array(labels)
+
+
+def _visible(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+
+
+def _read_image(file: Path, color: str, size: tuple[int, int] | None) -> np.ndarray:
+    """Read one image as uint8 (H, W, C)."""
+    from PIL import Image, ImageOps
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(file) as opened:
+                if opened.mode.startswith(("I", "F")):
+                    raise ValueError(f"more than 8 bits per channel, mode {opened.mode}")
+                image = ImageOps.exif_transpose(opened).convert(_MODES[color])
+    except (
+        OSError,
+        ValueError,
+        SyntaxError,
+        Image.DecompressionBombError,
+        Image.DecompressionBombWarning,
+    ) as error:
+        raise PrecisionError(
+            f"{file}: must be a readable 8-bit image, but got: {error}; replace or remove it"
+        ) from None
+    if size is not None:
+        height, width = size
+        image = image.resize((width, height), Image.Resampling.BILINEAR)
+    pixels = np.asarray(image, np.uint8)
+    return pixels.reshape(*pixels.shape[:2], -1)
+
+
+def _extent(image: np.ndarray) -> str:
+    return f"{image.shape[0]}x{image.shape[1]}"

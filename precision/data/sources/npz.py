@@ -1,0 +1,106 @@
+"""NumPy archives of images and labels. Nothing in them is ever unpickled."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from precision.data.dataset import Dataset
+from precision.data.rules import FilePath, Fraction
+from precision.data.sources.assembly import Part, assemble, check_finite
+from precision.errors import PrecisionError
+from precision.registry import DATASETS
+
+_SPLIT = ("x_train", "y_train", "x_test", "y_test")
+_WHOLE = ("x", "y")
+_DEFLATE = 1032  # the highest ratio of the compression in a .npz file
+
+
+@DATASETS.register("npz")
+def npz(data_dir: Path | None, *, path: FilePath, test_fraction: Fraction | None = None) -> Dataset:
+    """Images and labels of your own in a NumPy .npz file.
+
+    Args:
+        data_dir: not used; the path says it all.
+        path: a file with the arrays x_train, y_train, x_test and y_test, or with x and y. Images are
+            (N, H, W) or (N, H, W, C), uint8 in 0..255 or floats; labels are integers (N,), numbered
+            anew from 0 in ascending order.
+        test_fraction: for x and y, how much of each class to split off for testing; 0.2 if not given.
+
+    Raises:
+        PrecisionError: if the file cannot be read or its arrays are anything else.
+    """
+    arrays = _read(path)
+    if all(key in arrays for key in _SPLIT):
+        train, test = _part(path, arrays, "x_train", "y_train"), _part(path, arrays, "x_test", "y_test")
+        return assemble("npz", path, train, test, test_fraction)
+    return assemble("npz", path, _part(path, arrays, "x", "y"), None, test_fraction)
+
+
+def _read(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            present = {name.removesuffix(".npy") for name in archive.namelist()}
+            wanted = next((keys for keys in (_SPLIT, _WHOLE) if present.issuperset(keys)), None)
+            if wanted is None:
+                raise PrecisionError(
+                    f"{path}: needs the arrays {', '.join(_SPLIT)}, or x and y, "
+                    f"but got {', '.join(sorted(present)) or 'none'}"
+                )
+            for key in wanted:
+                _check_header(path, archive, f"{key}.npy")
+        with np.load(path, allow_pickle=False) as loaded:
+            return {key: loaded[key] for key in wanted}
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError) as error:
+        raise PrecisionError(
+            f"{path}: must be a .npz file as numpy.savez writes it, but got: {error}"
+        ) from None
+    except OSError as error:
+        raise PrecisionError(f"{path}: cannot be read ({error.strerror}); check the path") from None
+
+
+def _check_header(path: Path, archive: zipfile.ZipFile, member: str) -> None:
+    """Refuse a shape that the file cannot hold before NumPy allocates memory for it, and pickled objects."""
+    with archive.open(member) as stream:
+        version = np.lib.format.read_magic(stream)
+        read = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }.get(version)
+        if read is None:
+            raise ValueError(f"{member} is of the unknown version {version}")
+        shape, _, dtype = read(stream)
+        if dtype.hasobject:
+            raise ValueError(f"{member} holds Python objects; store plain numbers")
+        held = archive.getinfo(member).file_size - stream.tell()
+    size = dtype.itemsize
+    for extent in shape:
+        size *= extent  # Python's integers do not overflow
+    if size != held or size > _DEFLATE * path.stat().st_size:
+        raise PrecisionError(
+            f"{path}: the header of {member} announces {size} bytes of shape {shape}, which the file cannot "
+            "hold; write the file again"
+        )
+
+
+def _part(path: Path, arrays: dict[str, np.ndarray], x: str, y: str) -> Part:
+    images, labels = arrays[x], arrays[y]
+    if images.ndim not in (3, 4) or 0 in images.shape:
+        raise PrecisionError(
+            f"{path}: {x} must have the shape (N, H, W) or (N, H, W, C), but got {images.shape}"
+        )
+    if images.dtype != np.uint8 and images.dtype.kind != "f":
+        raise PrecisionError(f"{path}: {x} must be uint8 or floats, but got {images.dtype}; convert it")
+    if labels.dtype.kind not in "iu" or labels.shape != (len(images),):
+        raise PrecisionError(
+            f"{path}: {y} must hold one integer for each of {len(images)} images, "
+            f"but got {labels.dtype} {labels.shape}"
+        )
+    if images.dtype.kind == "f":
+        with np.errstate(over="ignore"):  # what is too large becomes infinite and is refused
+            images = images.astype(np.float32)
+        check_finite(images, f"{path}: {x}")
+    return images.reshape(*images.shape[:3], -1), labels

@@ -1,0 +1,1 @@
+"""What leaves the emulation: packed files of codes, models from files."""

@@ -1,0 +1,86 @@
+"""Reading and writing the files of Keras models: one sentence for what is wrong, and nothing half-written."""
+
+from __future__ import annotations
+
+import os
+import uuid
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from precision.errors import PrecisionError
+from precision.startup import start_backend
+
+
+def load_model(path: str | Path) -> Any:
+    """Return the model of a ``.keras`` file, without its optimizer; no code that the file names is run.
+
+    Raises:
+        PrecisionError: when the file is missing, of another kind, damaged, or needs unknown layers.
+    """
+    path = Path(path)
+    if path.suffix != ".keras":
+        raise PrecisionError(f"{path}: a model is a .keras file, as model.save('model.keras') writes it")
+    if not path.is_file():
+        near = sorted(p.name for p in path.parent.glob("*.keras")) if path.parent.is_dir() else []
+        hint = f"; {path.parent} has {', '.join(near[:5])}" if near else ""
+        raise PrecisionError(f"{path}: there is no such file{hint}")
+    if not zipfile.is_zipfile(path):
+        raise PrecisionError(f"{path}: this is no .keras file (a zip archive), or a damaged one")
+    start_backend()
+    import keras
+
+    import architectures  # registers the layers of its networks  # noqa: F401
+
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # whatever the parts of a foreign file lead to
+        reason = " ".join(str(error).split())[:300]
+        raise PrecisionError(f"{path}: Keras cannot load this model ({reason})") from None
+
+
+def save_model(model: Any, path: str | Path, *, force: bool = False) -> None:
+    """Write a model to a ``.keras`` file, entirely or not at all.
+
+    Raises:
+        PrecisionError: when the file exists and ``force`` is not set, or cannot be written.
+    """
+    if Path(path).suffix != ".keras":
+        raise PrecisionError(f"{path}: the name of a model's file must end in .keras")
+    write(path, lambda draft: model.save(draft), force=force)
+
+
+def check_free(path: str | Path, *, force: bool) -> None:
+    """Refuse a place where nothing can be written, before the work is done.
+
+    Raises:
+        PrecisionError: when the file exists and ``force`` is not set, or its folder does not.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise PrecisionError(f"{path}: this is a folder; name a file in it")
+    if path.exists() and not force:
+        raise PrecisionError(f"{path}: this file exists; choose another name or add --force")
+    if not path.parent.is_dir():
+        raise PrecisionError(f"{path}: there is no folder {path.parent}")
+
+
+def write(path: str | Path, fill: Callable[[Path], Any], *, force: bool = False) -> None:
+    """Let ``fill`` write a file under another name in the same folder, then rename it.
+
+    Raises:
+        PrecisionError: as :func:`check_free`, and when the disk is full.
+    """
+    path = Path(path)
+    check_free(path, force=force)
+    draft = path.with_name(f".{path.stem}.{uuid.uuid4().hex}{path.suffix}")
+    try:
+        fill(draft)
+        with draft.open("rb+") as stream:
+            os.fsync(stream.fileno())
+        draft.replace(path)
+    except OSError as error:
+        raise PrecisionError(f"{path}: cannot be written ({error.strerror or error})") from None
+    finally:
+        draft.unlink(missing_ok=True)

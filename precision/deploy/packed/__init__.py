@@ -1,0 +1,1 @@
+"""Files of packed codes: what a quantised network takes on a disk."""

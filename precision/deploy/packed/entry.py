@@ -1,0 +1,232 @@
+"""One variable of a packed file: the tensors that it is stored in, and how they are read.
+
+With a scale s beside the format, a value x is stored as the code of x / s in the format, and with a zero
+point z (a code too) as the code of rint(x / s) + z, clipped to the format:
+
+    name              the codes, bit-packed (U8); without a format the values in their own type
+    name:scales       float32, one for each channel or one in all; of powers of two 2^e the byte e + 127, as
+                      the scale format E8M0 of the OCP Microscaling specification 1.0 has it
+    name:zero_points  codes, bit-packed in the same way (U8)
+
+and is read as (code - z) * s, in float32.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from precision.errors import PrecisionError
+from precision.formats import NumberFormat, parse
+from precision.quantization.policy.settings import NO_SCALING, Scaling, Setting, parse_setting
+from precision.quantization.scales.kernel import numbers_for, program_of, scale_and_zero
+from precision.quantization.scales.ranges import weight_range
+from precision.quantization.stored import Stored
+
+SCALES, ZERO_POINTS = ":scales", ":zero_points"
+_BIAS = 127  # of the exponent of a power of two
+_EXACT_BITS = 24  # of an integer in float32
+
+Tensors = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """How one variable is to be read; see the metadata ``tensors``.
+
+    Attributes:
+        number_format: None where the values are stored as they are.
+        axis: along which values share scales in blocks, or along which the channels lie that have one each.
+        dtype: of the network's variable.
+        scaling: its kind, what shares a scale, and whether there is a zero point; the rest is not stored.
+    """
+
+    number_format: NumberFormat | None
+    shape: tuple[int, ...]
+    axis: int
+    dtype: str
+    scaling: Scaling = NO_SCALING
+
+    @property
+    def size(self) -> int:
+        """Number of values."""
+        return math.prod(self.shape)
+
+    @property
+    def scales(self) -> int:
+        """Number of scales beside the format: none, one, or one for each channel."""
+        if self.scaling.kind == "none":
+            return 0
+        return self.shape[self.axis] if self.scaling.per == "channel" and self.shape else 1
+
+    def names(self, name: str) -> list[str]:
+        """Return the names of the tensors of the variable ``name``."""
+        scales = [name + SCALES] if self.scales else []
+        return [name, *scales, *([name + ZERO_POINTS] if self.scaling.zero_point else [])]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the entry as plain data."""
+        data: dict[str, Any] = {
+            "format": self.number_format.name if self.number_format else None,
+            "shape": self.shape,
+            "axis": self.axis,
+            "dtype": self.dtype,
+        }
+        if self.scales:
+            data |= {
+                "scaling": self.scaling.kind,
+                "per": self.scaling.per,
+                "zero_point": self.scaling.zero_point,
+            }
+        return data
+
+    @classmethod
+    def from_json(cls, described: Mapping[str, Any]) -> Entry:
+        """Return the entry that :meth:`to_json` described; one without ``scaling`` has no scales.
+
+        Raises:
+            LookupError, TypeError, ValueError: when it is damaged.
+        """
+        shape, axis, text = described["shape"], described["axis"], described["format"]
+        if not all(isinstance(n, int) and n >= 0 for n in shape):
+            raise ValueError(f"shape {shape}")
+        if not isinstance(axis, int) or not -max(len(shape), 1) <= axis < max(len(shape), 1):
+            raise ValueError(f"axis {axis} of shape {shape}")
+        scaling = NO_SCALING
+        if "scaling" in described:
+            scaling = _scaling(text, described)
+        number_format = None if text is None else parse(text)
+        return cls(number_format, tuple(shape), axis, str(described["dtype"]), scaling)
+
+
+def _scaling(text: Any, described: Mapping[str, Any]) -> Scaling:
+    options = {key: described[key] for key in ("scaling", "per", "zero_point")}
+    if options["per"] not in ("tensor", "channel"):
+        raise ValueError(f"per {options['per']!r}")
+    setting = parse_setting({"format": text, **options}, ())
+    return setting.scaling if setting is not None else NO_SCALING
+
+
+def encode(item: Stored) -> tuple[Entry, dict[str, np.ndarray]]:
+    """Return the entry of a variable and its tensors by name.
+
+    Raises:
+        PrecisionError: when it is not rounded to nearest, a scaled value is not finite, or the codes do not
+            give the rounded values back: the format may be a plugin's.
+    """
+    setting, values = item.setting, item.values
+    entry = Entry(item.number_format, values.shape, item.axis, str(item.variable.dtype))
+    if setting is None:
+        return entry, {item.name: np.ascontiguousarray(values)}
+    if setting.rounding != "nearest":
+        raise PrecisionError(f"weights are packed rounded to nearest, but the policy says {setting.rounding}")
+    if setting.scaled:
+        scaling = setting.scaling
+        entry = replace(entry, scaling=Scaling(scaling.kind, scaling.per, scaling.zero_point))
+        tensors, wanted = _scaled(item, setting, values.astype(np.float32))
+    else:
+        f = setting.number_format
+        tensors = {item.name: _bytes(f.pack(values, axis=item.axis))}
+        wanted = f.quantize(values, axis=item.axis)
+    if not np.array_equal(decode(item.name, entry, tensors), wanted, equal_nan=True):
+        raise PrecisionError(
+            f"{item.name}: the packed codes of {setting} give other values than it rounds to; check it with: "
+            f"precision formats check '{setting.number_format}'"
+        )
+    return entry, tensors
+
+
+def _scaled(item: Stored, setting: Setting, values: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Return the tensors of a scaled variable, and the values that a quantised network computes with."""
+    f, name = setting.number_format, item.name
+    numbers = numbers_for(setting, *weight_range(setting, values, item.axis, name))
+    scale, zero = scale_and_zero(setting, numbers)
+    if setting.scaling.zero_point and f.bits > _EXACT_BITS:
+        raise PrecisionError(
+            f"{name}: formats with a zero point are packed up to {_EXACT_BITS} bits, which float32 holds, "
+            f"but got {f}"
+        )
+    # The same two steps as in ScaledProgram: a product with the reciprocal, then the element's rounding.
+    elements = values * _along(np.float32(1) / scale, values.ndim, item.axis)
+    if setting.scaling.zero_point:
+        elements = np.clip(np.rint(elements) + _along(zero, values.ndim, item.axis), f.lowest, f.max)
+    tensors = {name: _bytes(f.pack(elements)), name + SCALES: scale}
+    if setting.scaling.kind == "pow2":
+        tensors[name + SCALES] = (np.frexp(scale)[1] - 1 + _BIAS).astype(np.uint8)
+    if setting.scaling.zero_point:
+        tensors[name + ZERO_POINTS] = _bytes(f.pack(zero))
+    return tensors, program_of(setting)[0].array(values, numbers, axis=item.axis)
+
+
+def decode(name: str, entry: Entry, tensors: Tensors, source: str = "") -> np.ndarray:
+    """Return the values of a variable, float32, or in their own type where they are stored as they are.
+
+    Args:
+        tensors: of the file, by name.
+        source: what the message of an error begins with.
+
+    Raises:
+        PrecisionError: when a tensor has another length or type than the entry says, or damaged content.
+    """
+    place, tensor, f = source + name, tensors[name], entry.number_format
+    if f is None:
+        if tensor.shape != entry.shape:
+            raise PrecisionError(
+                f"{place}: the tensor has shape {tensor.shape}, but should have {entry.shape}"
+            )
+        return tensor
+    values = _unpacked(place, f, tensor, entry.shape, entry.axis)
+    if not entry.scales:
+        return values
+    if entry.scaling.zero_point:
+        zero = _unpacked(place + ZERO_POINTS, f, tensors[name + ZERO_POINTS], (entry.scales,), -1)
+        values = values - _along(zero, values.ndim, entry.axis)
+    scale = _scales(place + SCALES, entry, tensors[name + SCALES])
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        return np.asarray(values * _along(scale, values.ndim, entry.axis), np.float32)
+
+
+def _scales(place: str, entry: Entry, tensor: np.ndarray) -> np.ndarray:
+    real = entry.scaling.kind == "real"
+    kind = np.dtype(np.float32 if real else np.uint8)
+    if tensor.dtype != kind or tensor.shape != (entry.scales,):
+        raise PrecisionError(
+            f"{place}: the scales are {kind} of shape {(entry.scales,)}, but got {tensor.dtype} of shape "
+            f"{tensor.shape}"
+        )
+    if not real:
+        if (tensor == 2 * _BIAS + 1).any():
+            raise PrecisionError(f"{place}: the exponents of scales are bytes up to 254, but got 255")
+        return np.ldexp(np.float32(1), tensor.astype(np.int32) - _BIAS).astype(np.float32)
+    broken = ~(np.isfinite(tensor) & (tensor > 0))
+    if broken.any():
+        raise PrecisionError(f"{place}: scales are finite and above 0, but got {tensor[broken][0]}")
+    return tensor
+
+
+def _unpacked(
+    place: str, f: NumberFormat, tensor: np.ndarray, shape: tuple[int, ...], axis: int
+) -> np.ndarray:
+    if tensor.dtype != np.uint8 or tensor.ndim != 1:
+        raise PrecisionError(
+            f"{place}: codes are a row of bytes, but got {tensor.dtype} of shape {tensor.shape}"
+        )
+    try:
+        return f.unpack(tensor.tobytes(), shape, axis=axis)
+    except PrecisionError as error:
+        raise PrecisionError(f"{place}: {error}") from None
+
+
+def _along(numbers: np.ndarray, rank: int, axis: int) -> np.ndarray:
+    """Return one number for each channel in a shape that meets a tensor's; one in all meets any."""
+    if numbers.size == 1:
+        return numbers.reshape(())
+    return numbers.reshape((-1,) + (1,) * (rank - 1 - axis % rank))
+
+
+def _bytes(data: bytes) -> np.ndarray:
+    return np.frombuffer(data, np.uint8)

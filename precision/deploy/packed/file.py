@@ -1,0 +1,191 @@
+"""The file of a network's quantised weights: a safetensors file of packed codes.
+
+One tensor for each variable, named by the variable's path, and for a variable with scales beside the format
+two at most beside it: see :mod:`precision.deploy.packed.entry`. A variable with a format is a row of
+bytes (U8): what ``format.pack`` gives, code after code without gaps, then the scales of the blocks if there
+are any. The others (the statistics of batch normalisation) are tensors in their own type. The file's metadata
+say how to read it, all as texts:
+
+    precision        version of this library
+    policy           JSON: the policy
+    fold_batch_norm  "true" where batch normalisations were folded first; otherwise absent
+    tensors          JSON: for each variable {"format", "shape", "axis", "dtype"} and, where there are scales
+                     beside the format, {"scaling", "per", "zero_point"}; the format is null for one that is
+                     stored as it is, dtype is that of the network's variable
+
+A safetensors file (https://github.com/huggingface/safetensors) holds numbers and texts only; to read one runs
+no code. Only weights and biases are stored: what else a policy rounds is no affair of the file.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from precision.deploy.packed.entry import Entry, decode, encode
+from precision.errors import PrecisionError
+from precision.quantization.policy.policy import Policy, parse_policy
+from precision.quantization.stored import stored_variables
+
+
+@dataclass(frozen=True)
+class Packed:
+    """The content of a file.
+
+    Attributes:
+        tensors: by name, bytes of codes, scales, zero points, or an array as it is.
+        entries: by the name of the variable.
+        folded: whether the batch normalisations of the network were folded first.
+    """
+
+    tensors: dict[str, np.ndarray]
+    entries: dict[str, Entry]
+    folded: bool = False
+
+    @property
+    def payload_bytes(self) -> int:
+        """Bytes of the tensors, without the file's header."""
+        return sum(tensor.nbytes for tensor in self.tensors.values())
+
+
+def pack_model(model: Any, policy: Policy) -> Packed:
+    """Return the packed variables of an unquantised Keras model under a policy.
+
+    Ranges of scales are chosen as :func:`precision.quantization.apply` chooses them. Where the policy folds
+    batch normalisations, the variables are those of the folded model.
+
+    Raises:
+        PrecisionError: for a policy that does not round to nearest or does not fit the model, scaled values
+            that are not finite, or a format whose codes do not give its values back.
+    """
+    if policy.fold_batch_norm:
+        model = _folded(model)
+    tensors: dict[str, np.ndarray] = {}
+    entries = {}
+    for item in stored_variables(model, policy):
+        entries[item.name], found = encode(item)
+        if taken := tensors.keys() & found.keys():
+            raise PrecisionError(f"two tensors of the file have the name {min(taken)!r}; rename the variable")
+        tensors |= found
+    return Packed(tensors, entries, policy.fold_batch_norm)
+
+
+def _folded(model: Any) -> Any:
+    from precision.quantization.transforms.folding import fold
+
+    return fold(model).model
+
+
+def to_bytes(packed: Packed, policy: Policy) -> bytes:
+    """Return the content of the file."""
+    from safetensors.numpy import save
+
+    described = {name: entry.to_json() for name, entry in packed.entries.items()}
+    metadata = {
+        "precision": version("precision"),
+        "policy": json.dumps(policy.to_json()),
+        "tensors": json.dumps(described),
+    }
+    if packed.folded:
+        metadata["fold_batch_norm"] = "true"
+    content: bytes = save(packed.tensors, metadata)
+    return content
+
+
+def read(path: str | Path) -> Packed:
+    """Read a file that ``precision pack`` wrote.
+
+    Raises:
+        PrecisionError: when it is missing, no safetensors file, damaged, or from elsewhere.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    path = Path(path)
+    if not path.is_file():
+        raise PrecisionError(f"{path}: there is no such file")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+    except (SafetensorError, OSError, KeyError, TypeError) as error:
+        raise PrecisionError(f"{path}: this is no safetensors file, or a damaged one ({error})") from None
+    if "tensors" not in metadata:
+        raise PrecisionError(
+            f"{path}: the metadata have no 'tensors'; only files written by precision pack can be read"
+        )
+    try:
+        described = json.loads(metadata["tensors"])
+        entries = {name: Entry.from_json(described[name]) for name in described}
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        raise PrecisionError(f"{path}: the metadata are damaged ({error})") from None
+    names = {part for name, entry in entries.items() for part in entry.names(name)}
+    if names != tensors.keys():
+        odd = min(names ^ tensors.keys())
+        raise PrecisionError(f"{path}: the metadata and the tensors disagree about {odd!r}")
+    return Packed(tensors, entries, metadata.get("fold_batch_norm") == "true")
+
+
+def unpack_model(model: Any, packed: Packed, source: str | Path) -> Any:
+    """Return a Keras model with the quantised values of a file.
+
+    It is the model itself, changed in place, or a folded copy where the file was packed from one.
+
+    Args:
+        model: of the architecture that was packed, its batch normalisations folded already or not.
+        source: name of the file, for errors.
+
+    Raises:
+        PrecisionError: as :func:`load_into`.
+    """
+    if packed.folded:
+        model = _folded(model)
+    load_into(model, packed, source)
+    return model
+
+
+def load_into(model: Any, packed: Packed, source: str | Path) -> None:
+    """Give a Keras model the quantised values of a file, bit for bit what a quantised network computes with.
+
+    Args:
+        model: of the architecture that was packed; of a file with folded normalisations the folded one.
+        source: name of the file, for errors.
+
+    Raises:
+        PrecisionError: when names, shapes or types differ, or codes are damaged.
+    """
+    import keras
+
+    entry_of = packed.entries
+    variables = {item.name: item.variable for item in stored_variables(model, parse_policy("float32"))}
+    missing, extra = variables.keys() - packed.entries.keys(), packed.entries.keys() - variables.keys()
+    if missing or extra:
+        which = f"lacks {min(missing)!r}" if missing else f"has {min(extra)!r}, which the model lacks"
+        folded = ", one whose batch normalisations are folded" if packed.folded else ""
+        raise PrecisionError(f"{source}: the file {which}; it was packed from another model{folded}")
+    values = {name: _values(source, variables[name], packed, name) for name in variables}
+    for name, variable in variables.items():
+        variable.assign(values[name])
+        held = keras.ops.convert_to_numpy(keras.ops.cast(variable, "float32"))
+        if entry_of[name].number_format and not np.array_equal(held, values[name], equal_nan=True):
+            raise PrecisionError(
+                f"{source}: {name}: the model's variable of type {variable.dtype} cannot hold all values of "
+                f"{entry_of[name].number_format}"
+            )
+
+
+def _values(source: str | Path, variable: Any, packed: Packed, name: str) -> np.ndarray:
+    entry, place = packed.entries[name], f"{source}: {name}"
+    if entry.shape != tuple(variable.shape):
+        raise PrecisionError(
+            f"{place}: the file has shape {entry.shape}, but the model's variable {tuple(variable.shape)}"
+        )
+    if entry.dtype != str(variable.dtype):
+        raise PrecisionError(
+            f"{place}: packed from a variable of {entry.dtype}, but the model's is {variable.dtype}"
+        )
+    return decode(name, entry, packed.tensors, f"{source}: ")

@@ -1,0 +1,117 @@
+"""Code of a plugin, called so that whatever goes wrong in it is one sentence with the line to mend."""
+
+from __future__ import annotations
+
+import inspect
+import traceback
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+
+from precision.errors import PrecisionError
+from precision.registry import Owner
+
+LONGEST = 300  # characters of an exception's text that are repeated
+
+
+class Rounds(Protocol):
+    """What is asked of a format here: a name, and a ``quantize`` as of ``NumberFormat``."""
+
+    name: str
+
+    def quantize(self, x: Any, rounding: str = "nearest", key: Any = None, *, axis: int = -1) -> Any:
+        """Round ``x``."""
+
+
+def trouble(error: BaseException) -> str:
+    """Return an exception on one line: its type, and what it says."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:LONGEST]}" if text else type(error).__name__
+
+
+def line_in(error: BaseException, file: str) -> int | None:
+    """Return the innermost line of a file on the way to an exception; None when the way avoids the file."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+    return lines[-1] if lines else None
+
+
+def build(text: str, owner: Owner, make: Callable[[], Any]) -> Any:
+    """Return what a plugin's factory makes of a format text.
+
+    Raises:
+        PrecisionError: when the factory raises; its own PrecisionError, about an argument, is left as it is.
+    """
+    try:
+        return make()
+    except PrecisionError:
+        raise
+    except Exception as error:
+        line = line_in(error, owner.file) or owner.line
+        raise PrecisionError(
+            f"{owner.file}:{line}: the factory of format {text!r} must return a NumberFormat, but it raised "
+            f"{trouble(error)}; raise PrecisionError for an argument that the format does not take"
+        ) from error
+
+
+def quantize(number_format: Rounds, x: Any, rounding: str, key: Any = None, axis: int = -1) -> Any:
+    """Return ``number_format.quantize(x)`` and check what it is; costs nothing once a graph is traced.
+
+    Raises:
+        PrecisionError: when it raises, or returns another kind, shape or type than float32 like ``x``.
+    """
+    try:
+        with np.errstate(all="ignore"):  # an overflow inside a format is no accident
+            y = number_format.quantize(x, rounding, key, axis=axis)
+    except PrecisionError:
+        raise
+    except Exception as error:
+        raise PrecisionError(
+            f"{place(number_format, error)}: quantize of format {number_format.name!r} must round "
+            f"float32 of any shape, but {_seen(x)} it raised {trouble(error)}; "
+            f"try 'precision formats check {number_format.name}'"
+        ) from error
+    wrong = _difference(x, y)
+    if wrong:
+        raise PrecisionError(
+            f"{place(number_format)}: quantize of format {number_format.name!r} must return float32 in the "
+            f"shape and of the kind of its input, but {_seen(x)} it returned {wrong}; "
+            f"try 'precision formats check {number_format.name}'"
+        )
+    return y
+
+
+def _difference(x: Any, y: Any) -> str:
+    """Say how ``y`` is no rounding of ``x``; empty when it may be one. Sizes known only at run time pass."""
+    arrays = isinstance(x, np.ndarray)
+    if arrays != isinstance(y, np.ndarray | np.generic) or not hasattr(y, "shape"):
+        return f"a {type(y).__module__.split('.')[0]} {type(y).__name__}"
+    dtype = getattr(y.dtype, "name", str(y.dtype))
+    if dtype.removeprefix("torch.") != "float32":
+        return dtype
+    got, expected = _sizes(y), _sizes(x)
+    if None in (got, expected):
+        return ""
+    same = len(got) == len(expected) and all(
+        None in pair or pair[0] == pair[1] for pair in zip(got, expected, strict=True)
+    )
+    return "" if same else f"the shape {got}"
+
+
+def _sizes(x: Any) -> Any:
+    """Return a shape as a tuple, None for a size that is not known; None where not even the rank is."""
+    return None if getattr(x.shape, "rank", 0) is None else tuple(x.shape)
+
+
+def _seen(x: Any) -> str:
+    kind = "an array" if isinstance(x, np.ndarray) else "a tensor"
+    return f"for {kind} of shape {_sizes(x) or 'unknown'}" if _sizes(x) != () else f"for {kind} of shape ()"
+
+
+def place(number_format: Rounds, error: BaseException | None = None) -> str:
+    """Return the file and line of a format's own ``quantize``, or of an error in that file."""
+    code = getattr(inspect.unwrap(type(number_format).quantize), "__code__", None)
+    if code is None:
+        return type(number_format).__module__
+    line = line_in(error, code.co_filename) if error is not None else None
+    return f"{code.co_filename}:{line or code.co_firstlineno}"

@@ -1,5 +1,0 @@
-"""The JSON schema of grid files, by which editors complete, explain and check them while they are written."""
-
-from precision.grid.expression.editor.schema import json_schema
-
-__all__ = ["json_schema"]

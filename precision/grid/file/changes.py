@@ -1,0 +1,75 @@
+"""What a command changes of a grid for one run: ``--set`` and ``--seeds``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from precision.errors import PrecisionError
+from precision.grid.file.entry import Entry, Mark
+from precision.grid.file.extends import KEY
+from precision.grid.file.paths import assign, split
+from precision.grid.file.reader import read_value
+
+MAX_SEEDS = 10_000
+
+
+@dataclass(frozen=True)
+class Changes:
+    """Entries of a grid file that are given anew, as on the command line.
+
+    Attributes:
+        set: texts such as ``training.epochs=3`` or ``architectures.0.width=0.5``; the value is YAML, and null
+            removes an entry.
+        seeds: a count, ``5`` for the seeds 0 to 4, or a list such as ``3,5``.
+    """
+
+    set: tuple[str, ...] = ()
+    seeds: str | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.set, str):
+            raise PrecisionError(f"set takes a list of texts such as training.epochs=3, but got {self.set!r}")
+
+    def words(self) -> list[str]:
+        """Return the options of the command line that ask for the same."""
+        return [*(f"--set={text}" for text in self.set), *([f"--seeds={self.seeds}"] if self.seeds else [])]
+
+
+def changed(tree: Entry, changes: Changes) -> Entry:
+    """Return the content of a grid file with the changes.
+
+    Raises:
+        PrecisionError: naming the option.
+    """
+    for text in changes.set:
+        mark = Mark(None, option=f"--set {text}")
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip():
+            raise mark.error(f"is written KEY=VALUE, such as training.epochs=3, but got {text!r}")
+        way = split(key.strip(), mark)
+        if way[0] == KEY:
+            raise mark.error(f"'{KEY}' stands in a file, which is read before its entries are set")
+        tree = assign(tree, way, read_value(value, mark), merged=False)
+    if changes.seeds is not None:
+        mark = Mark(None, option=f"--seeds {changes.seeds}")
+        seeds = [Entry(seed, mark) for seed in _seeds(changes.seeds, mark)]
+        tree = tree.with_value({**tree.value, "seeds": Entry(seeds, mark)})
+    return tree
+
+
+def _seeds(text: str, mark: Mark) -> list[int]:
+    words = [word.strip() for word in text.split(",")]
+    several = len(words) > 1
+    if several and not words[-1]:  # "3," is the list of one
+        words.pop()
+    if not all(word.isascii() and word.isdigit() for word in words):
+        raise mark.error(
+            "is a count, such as 5 for the seeds 0 to 4, or a list such as 3,5 (one seed: '3,'), "
+            f"but got {text!r}"
+        )
+    if several:
+        return [int(word) for word in words]
+    count = int(words[0])
+    if not 1 <= count <= MAX_SEEDS:
+        raise mark.error(f"counts 1 to {MAX_SEEDS} seeds, but got {text}")
+    return list(range(count))

@@ -1,0 +1,112 @@
+"""Read and check a grid file: from a path to a :class:`Grid`, or to one sentence that says what is wrong."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from precision import plugins
+from precision.errors import PlacedError, PrecisionError, suggest
+from precision.grid.file.changes import Changes
+from precision.grid.file.extends import KEY
+from precision.grid.file.schema import (
+    Exclusion,
+    Grid,
+    Inclusion,
+    PublishedFigures,
+    ReportOptions,
+    RuntimeAxes,
+    TrainingAxes,
+)
+from precision.grid.file.source import Source, read
+
+
+def load_grid(
+    path: str | Path, named: Iterable[str | Path] = (), changes: Changes | None = None
+) -> tuple[Grid, Source]:
+    """Read and check a grid file; the plugins that it names, and those named beside it, are loaded first.
+
+    Args:
+        named: plugin files, from the working directory; those in a grid count from the folder of its file.
+        changes: entries that are given anew for this once.
+
+    Raises:
+        PrecisionError: one sentence with file, line, rule, received value and a suggestion.
+    """
+    source = read(path, changes)
+    plugins.load([*map(plugins.read, named), *_plugins(source)])
+    try:
+        return Grid.model_validate(source.data), source
+    except ValidationError as error:
+        raise _located(source, error) from None
+
+
+def _plugins(source: Source) -> list[plugins.Plugin]:
+    """Return the plugin files of a grid, read and not run."""
+    entries = source.data.get("plugins")
+    if not isinstance(entries, list | None):
+        raise source.error(
+            ("plugins",), f"plugins: must be a list of Python files such as [takum8.py], but got {entries!r}"
+        )
+    found = []
+    for index, entry in enumerate(entries or []):
+        place = ("plugins", index)
+        if not isinstance(entry, str):
+            raise source.error(
+                place, f"plugins: a plugin is the path of a Python file such as takum8.py, but got {entry!r}"
+            )
+        try:
+            found.append(plugins.read(source.mark(place).folder / entry))
+        except PrecisionError as error:
+            raise source.error(place, f"plugins: {error}") from None
+    return found
+
+
+def _located(source: Source, error: ValidationError) -> PrecisionError:
+    """Return the first error of a validation as one sentence with its file and line."""
+    # A misspelt key explains the missing one beside it, so it is reported first.
+    problem = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")[0]
+    place = tuple(part for part in problem["loc"])
+    cause = problem.get("ctx", {}).get("error")
+    if isinstance(cause, PlacedError):
+        place = (*place, *cause.place)
+    # Where pydantic tried the branches of a union its place goes on past what the file has.
+    parts = [part for part in place if isinstance(part, str) and _in_file(source, place, part)]
+    words = ".".join(part if part.isprintable() else repr(part) for part in parts)
+    if problem["type"] == "extra_forbidden":
+        return source.error(place, f"unknown key {place[-1]!r}; {_suggest_key(place)}")
+    if problem["type"] == "missing":
+        return source.error(place[:-1], f"the key {place[-1]!r} is missing")
+    if isinstance(cause, PrecisionError):
+        return source.error(place, f"{words}: {cause}")
+    text = problem["msg"][0].lower() + problem["msg"][1:]
+    hint = ""
+    if problem["type"] == "literal_error":
+        known = [word.strip(" '") for word in problem["ctx"]["expected"].replace(" or ", ",").split(",")]
+        close = difflib.get_close_matches(str(problem["input"]), known, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+    return source.error(place, f"{words}: {text}, but got {problem['input']!r}{hint}")
+
+
+def _in_file(source: Source, place: tuple[Any, ...], part: str) -> bool:
+    return any(place[: i + 1] in source.lines for i, p in enumerate(place) if p == part)
+
+
+_PARTS: dict[str, type[BaseModel]] = {
+    "training": TrainingAxes,
+    "runtime": RuntimeAxes,
+    "exclude": Exclusion,
+    "include": Inclusion,
+    "report": ReportOptions,
+    "published": PublishedFigures,
+}
+
+
+def _suggest_key(place: tuple[Any, ...]) -> str:
+    parents = [part for part in place[:-1] if isinstance(part, str) and part in _PARTS]
+    model = _PARTS[parents[-1]] if parents else Grid
+    return suggest(place[-1], [*model.model_fields, *([] if parents else [KEY])])

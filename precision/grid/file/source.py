@@ -1,0 +1,57 @@
+"""A grid file as plain data, and the place of every entry, so that an error can name it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from precision.errors import PrecisionError
+from precision.grid.file.changes import Changes, changed
+from precision.grid.file.entry import Entry, Mark, Place
+from precision.grid.file.extends import read_grid
+from precision.grid.file.locations import located
+from precision.grid.file.sweeps import swept
+
+__all__ = ["Place", "Source", "read"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """The content of a grid file, with what it extends and what was changed, and where each entry stands."""
+
+    path: Path
+    data: dict[str, Any]
+    lines: dict[Place, Mark]
+
+    @classmethod
+    def of(cls, path: Path, tree: Entry) -> Source:
+        """Return the entries of a file as plain data."""
+        return cls(path, tree.plain(), tree.marks())
+
+    def error(self, place: Iterable[str | int], text: str) -> PrecisionError:
+        """Return an error that names the file and the line of ``place`` or of the nearest entry around it."""
+        return self.mark(place).error(text)
+
+    def mark(self, place: Iterable[str | int]) -> Mark:
+        """Return where an entry stands, or the nearest entry around it that was given."""
+        where = tuple(place)
+        while where and where not in self.lines:
+            where = where[:-1]
+        return self.lines.get(where, Mark(self.path))
+
+    def line(self, place: Iterable[str | int]) -> int:
+        """Return the line of an entry, or of the nearest entry around it that was given."""
+        return self.mark(place).line
+
+
+def read(path: str | Path, changes: Changes | None = None) -> Source:
+    """Read a grid file with the files that it extends, and make the changes.
+
+    Raises:
+        PrecisionError: when a file cannot be read or is not YAML, and for a change that cannot be made.
+    """
+    path = Path(path)
+    tree = read_grid(path)
+    return Source.of(path, located(swept(changed(tree, changes or Changes()))))

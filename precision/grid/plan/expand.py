@@ -1,0 +1,205 @@
+"""From a grid to its cells: a pure function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import precision.data
+from precision import plugins
+from precision.errors import PrecisionError, unknown
+from precision.grid.file.choices import Labelled
+from precision.grid.file.entry import Place
+from precision.grid.file.schema import Grid, Inclusion
+from precision.grid.file.source import Source
+from precision.grid.plan.axes import (
+    MAX_CELLS,
+    RUNTIME,
+    TRAINING,
+    Axes,
+    axes_of,
+    check_axes,
+    check_distinct,
+    walk,
+)
+from precision.grid.plan.cell import Cell
+from precision.grid.plan.only import word
+from precision.grid.plan.selections import check_selection, excluded_by, matches
+from precision.quantization import Policy
+from precision.registry import METHODS
+from precision.trial import FLOAT32, ResolvedPolicy, Runtime, Training, Trial
+
+
+def expand(grid: Grid, source: Source) -> list[Cell]:
+    """Return the cells of a grid in the order of its axes, each once.
+
+    Raises:
+        PrecisionError: for a selection that names nothing in the grid, and for a grid without any cell.
+    """
+    for axis in ("datasets", "architectures", "policies", "methods", "seeds"):
+        if not getattr(grid, axis):
+            raise source.error((axis,), f"the grid is empty: {axis} lists nothing")
+    axes = axes_of(grid)
+    check_axes(axes, grid.zip, source)
+    selections: dict[str, list[Any]] = {"exclude": grid.exclude, "include": grid.include}
+    for key, entries in selections.items():
+        for index, selection in enumerate(entries):
+            check_selection(selection, axes, source, (key, index))
+    if grid.report.baseline not in grid.policies:
+        error = unknown("policy", grid.report.baseline, grid.policies)
+        raise source.error(("report", "baseline"), f"report.baseline: {error}")
+    maker = _Maker(grid, source)
+    excluded = [excluded_by(exclusion, axes) for exclusion in grid.exclude]
+    cells: dict[tuple[Any, ...], Cell] = {}
+    for cell in maker.cells(walk(axes, grid.zip), _varying(axes), ("training",)):
+        if not any(exclusion(cell) for exclusion in excluded):
+            cells[cell.labels] = cell
+    for index, inclusion in enumerate(grid.include):
+        for cell in _included(maker, axes, grid, inclusion, source, ("include", index)):
+            if cells.setdefault(cell.labels, cell).trial != cell.trial:
+                name = " ".join(str(label) for label in cell.labels if label != "")
+                raise source.error(
+                    ("include", index),
+                    f"{name} stands for another trial already; give the method a 'label:' of its own",
+                )
+    if not cells:
+        raise source.error(("exclude",), "the grid is empty: exclude leaves no trial")
+    _check_methods(cells.values(), grid, source)
+    return list(cells.values())
+
+
+class _Maker:
+    """Makes the cells of one grid; what many cells have in common is made once."""
+
+    def __init__(self, grid: Grid, source: Source) -> None:
+        self._source = source
+        self._repeats = grid.repeats
+        self._count = 0
+        # What a trial's identity takes from files that the user gave.
+        self._fingerprints = {
+            entry.label: _fingerprint(entry, source, ("datasets", index))
+            for index, entry in enumerate(grid.datasets)
+        }
+        self._policies = {
+            name: ResolvedPolicy(policy.to_json(), _plugins(policy, source, ("policies", name)))
+            for name, policy in grid.policies.items()
+        }
+        self._options: dict[tuple[Any, ...], tuple[Training, Runtime, str]] = {}
+        self._baselines: dict[tuple[Any, ...], Trial] = {}
+
+    def cells(
+        self, combinations: Iterable[tuple[Any, ...]], varying: set[str], place: Place
+    ) -> Iterator[Cell]:
+        """Return the cell of every combination of the axes, in whose text the varying options are named.
+
+        Raises:
+            PrecisionError: at ``place``, for options that contradict each other.
+        """
+        self._options.clear()
+        options = len(TRAINING) + len(RUNTIME)
+        for dataset, *rest in combinations:
+            self._count += self._repeats
+            if self._count > MAX_CELLS:
+                raise self._source.error(
+                    place[:2], f"the grid has more than {MAX_CELLS} cells and repeats; split it"
+                )
+            method, architecture, policy, seed = rest[options:]
+            key = tuple(rest[:options])
+            if key not in self._options:
+                self._options[key] = self._resolved(key, varying, place)
+            training, runtime, text = self._options[key]
+            place_of_baseline = (dataset.label, architecture.label, key, seed)
+            if place_of_baseline not in self._baselines:
+                self._baselines[place_of_baseline] = Trial(
+                    dataset=dataset.choice,
+                    architecture=architecture.choice,
+                    method=FLOAT32,
+                    policy={},
+                    training=training,
+                    seed=seed,
+                    fingerprint=self._fingerprints[dataset.label],
+                    runtime=runtime,
+                )
+            trial = self._baselines[place_of_baseline]
+            resolved = self._policies[policy]
+            if resolved.policy:  # without any rounding every method is the float32 training itself
+                trial = trial.rounded(method.choice, resolved)
+            repeats = tuple(trial.repeated(number) for number in range(1, self._repeats))
+            yield Cell(dataset.label, architecture.label, policy, method.label, text, seed, trial, repeats)
+
+    def _resolved(
+        self, values: tuple[Any, ...], varying: set[str], place: Place
+    ) -> tuple[Training, Runtime, str]:
+        training, runtime = Training(*values[: len(TRAINING)]), Runtime(*values[len(TRAINING) :])
+        if training.momentum and training.optimizer not in ("sgd", "rmsprop"):
+            raise self._source.error(
+                place,
+                f"{'.'.join(str(p) for p in place if isinstance(p, str))}: momentum is an option of sgd and "
+                f"rmsprop, but the optimizer is {training.optimizer}",
+            )
+        named = zip((*TRAINING, *RUNTIME), values, strict=True)
+        text = " ".join(f"{axis.partition('.')[2]}={word(value)}" for axis, value in named if axis in varying)
+        return training, runtime, text
+
+
+def _included(
+    maker: _Maker, axes: Axes, grid: Grid, inclusion: Inclusion, source: Source, place: Place
+) -> Iterator[Cell]:
+    """Return the cells of an inclusion: what it gives takes the place of an axis, the rest selects."""
+    given: Axes = {
+        f"{part}.{name}": values
+        for part in ("training", "runtime")
+        for name, values in getattr(inclusion, part).given().items()
+    }
+    for axis, values in given.items():
+        check_distinct(axis, values, source, (*place, *axis.split(".")))
+    varying = set(given) | _varying(axes)  # what is given is shown, whether it varies or not
+    if inclusion.method is not None:
+        given["methods"] = [inclusion.method]
+    if inclusion.seed is not None:
+        given["seeds"] = list(dict.fromkeys(inclusion.seed))
+    groups = [[axis for axis in group if axis not in given] for group in grid.zip]
+    admits: dict[str, Callable[[Any], bool]] = {
+        "datasets": lambda entry: matches(entry.label, inclusion.dataset),
+        "architectures": lambda entry: matches(entry.label, inclusion.architecture),
+        "policies": lambda name: matches(name, inclusion.policy),
+    }
+    combinations = walk({**axes, **given}, [group for group in groups if len(group) > 1], admits)
+    return maker.cells(combinations, varying, (*place, "training"))
+
+
+def _varying(axes: Axes) -> set[str]:
+    return {axis for axis in (*TRAINING, *RUNTIME) if len(axes[axis]) > 1}
+
+
+def _check_methods(cells: Iterable[Cell], grid: Grid, source: Source) -> None:
+    """Refuse a policy that its method cannot run; a policy without any rounding runs under all."""
+    pairs = {
+        (cell.policy, cell.method, id(cell.trial.method)): cell.trial.method
+        for cell in cells
+        if cell.trial.policy
+    }
+    for (policy, label, _), method in pairs.items():
+        check = getattr(METHODS[method.name], "check", None)
+        if check is None:
+            continue
+        try:
+            check(grid.policies[policy], method.options)
+        except PrecisionError as error:
+            raise source.error(
+                ("policies", policy), f"policy {policy!r} cannot run under method {label!r}: {error}"
+            ) from None
+
+
+def _fingerprint(dataset: Labelled, source: Source, place: Place) -> str | None:
+    try:
+        return precision.data.fingerprint(dataset.choice.name, dataset.choice.options)
+    except PrecisionError as error:
+        raise source.error(place, str(error)) from None
+
+
+def _plugins(policy: Policy, source: Source, place: Place) -> dict[str, str]:
+    try:
+        return plugins.identities(policy.formats())
+    except PrecisionError as error:
+        raise source.error(place, str(error)) from None

@@ -1,0 +1,74 @@
+"""What an entry of ``exclude`` or ``include`` means: which cells it is about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from fnmatch import fnmatchcase
+from typing import Any
+
+from precision.errors import suggest
+from precision.grid.file.entry import Place
+from precision.grid.file.schema import Exclusion, Inclusion, Selection
+from precision.grid.file.source import Source
+from precision.grid.plan.axes import Axes
+from precision.grid.plan.cell import Cell
+from precision.grid.plan.only import value_of, word
+
+_AXES = {"dataset": "datasets", "architecture": "architectures", "policy": "policies", "method": "methods"}
+
+
+def labels_of(values: Iterable[Any]) -> list[str]:
+    """Return the labels of the values of an axis."""
+    return [value if isinstance(value, str) else value.label for value in values]
+
+
+def check_selection(selection: Selection, axes: Axes, source: Source, place: Place) -> None:
+    """Refuse a label or, where options select, a value that no cell of the product has.
+
+    Raises:
+        PrecisionError: with the place.
+    """
+    for key, axis in _AXES.items():
+        patterns = getattr(selection, key)
+        labels = labels_of(axes[axis])
+        for pattern in patterns if isinstance(patterns, list) else []:
+            if not any(matches(label, [pattern]) for label in labels):
+                raise source.error(
+                    (*place, key), f"{key} {pattern!r} is not in the grid; {suggest(pattern, labels)}"
+                )
+    if isinstance(selection, Inclusion):
+        return
+    for part in ("training", "runtime"):
+        for name, values in getattr(selection, part).given().items():
+            known = axes[f"{part}.{name}"]
+            for value in values:
+                if value not in known:
+                    words = [word(one) for one in known]
+                    raise source.error(
+                        (*place, part, name),
+                        f"{part}.{name} {word(value)} is not in the grid; {suggest(word(value), words)}",
+                    )
+
+
+def excluded_by(exclusion: Exclusion, axes: Axes) -> Callable[[Cell], bool]:
+    """Return whether an exclusion is about a cell of the product."""
+    admitted: dict[str, set[Any]] = {}
+    for key, axis in _AXES.items():
+        patterns = getattr(exclusion, key)
+        if patterns != ["*"]:
+            admitted[key] = {label for label in labels_of(axes[axis]) if matches(label, patterns)}
+    if exclusion.seed is not None:
+        admitted["seed"] = set(exclusion.seed)
+    for part in ("training", "runtime"):
+        for name, values in getattr(exclusion, part).given().items():
+            admitted[f"{part}.{name}"] = set(values)
+
+    def excluded(cell: Cell) -> bool:
+        return all(value_of(cell, axis) in values for axis, values in admitted.items())
+
+    return excluded
+
+
+def matches(label: str, patterns: Iterable[str]) -> bool:
+    """Return whether a label is, or as a wildcard fits, one of the patterns."""
+    return any(label == pattern or fnmatchcase(label, pattern) for pattern in patterns)

@@ -1,0 +1,1 @@
+"""What follows from a network without running it: operations, bytes, modelled energy."""

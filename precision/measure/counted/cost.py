@@ -1,0 +1,157 @@
+"""What one inference of a network computes and moves, counted layer by layer.
+
+A multiply-accumulate (MAC) is one product added to a sum. Padding counts as what it is to a plain loop: zeros
+that are multiplied. So a convolution has (values it returns) x (values of one filter) MACs, as TensorFlow's
+profiler counts them, and a transposed convolution (values it reads) x (values of one filter). Normalisations,
+activation functions, pooling, additions and other element-by-element work have none.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from precision.errors import PrecisionError
+from precision.quantization.layers.points import MOVING, UNSUMMED, rounds_output
+from precision.quantization.layers.variables import variables
+
+IMAGES = ""  # stands for a layer where the images themselves are read
+
+
+@dataclass(frozen=True)
+class LayerCost:
+    """The counts of one layer for one image.
+
+    What passes between a convolution or dense layer and the normalisation, activation function and
+    max-pooling after it stays within one compute step (see ``quantization.points``) and is not moved.
+
+    Attributes:
+        name: of the layer.
+        kind: its class.
+        macs: multiply-accumulates.
+        weights, biases, statistics: stored values of each kind.
+        reads: what it reads from memory: the layer that handed it on (``IMAGES`` for the images) and how many
+            values.
+        biased: values to which it adds a bias.
+        outputs: values that it hands on to other compute steps; 0 within a step and in a layer that only
+            moves values, such as flatten.
+        counted: False where the layer multiplies by weights in a way that is not known here, so that its
+            MACs are missing.
+    """
+
+    name: str
+    kind: str
+    macs: int
+    weights: int
+    biases: int
+    statistics: int
+    biased: int
+    reads: tuple[tuple[str, int], ...]
+    outputs: int
+    counted: bool = True
+
+    @property
+    def inputs(self) -> int:
+        """Values that it reads from memory."""
+        return sum(values for _, values in self.reads)
+
+
+def layer_costs(model: Any, exempt: Collection[str] = ()) -> list[LayerCost]:
+    """Count every layer of a functional or sequential model; a layer that is called twice counts twice.
+
+    Args:
+        exempt: ``additions`` where an addition is one step with the layers whose results it sums.
+
+    Raises:
+        PrecisionError: when the model is not built or an image has no fixed size.
+    """
+    if not model.built:
+        raise PrecisionError(f"the costs of {model.name!r} need a built model; give it an input shape")
+    return [_cost(layer, exempt) for layer in model.layers if type(layer).__name__ != "InputLayer"]
+
+
+def _cost(layer: Any, exempt: Collection[str]) -> LayerCost:
+    slots = {"weights": 0, "biases": 0}
+    for variable, slot in variables(layer):
+        slots[slot] += math.prod(variable.shape)
+    stored = sum(math.prod(variable.shape) for variable in layer.weights)
+    macs = [_macs(layer, node) for node in layer._inbound_nodes]
+    results = sum(_size(layer, tensor) for node in layer._inbound_nodes for tensor in node.outputs)
+    reads: list[tuple[str, int]] = []
+    if type(layer).__name__ not in MOVING:
+        read = [tensor for node in layer._inbound_nodes for tensor in node.input_tensors]
+        reads = [source for tensor in read for source in _sources(tensor, exempt)]
+    multiplies = any(count != 0 for count in macs)
+    return LayerCost(
+        name=layer.name,
+        kind=type(layer).__name__,
+        macs=sum(count for count in macs if count is not None),
+        **slots,
+        statistics=stored - sum(slots.values()),
+        biased=results if multiplies and slots["biases"] else 0,
+        reads=tuple(reads),
+        outputs=results if rounds_output(layer, exempt) else 0,
+        counted=None not in macs,
+    )
+
+
+def _macs(layer: Any, node: Any) -> int | None:
+    """Return the MACs of one call of a layer; None when it is of an unknown kind and has kernels."""
+    kinds = {kind.__name__ for kind in type(layer).__mro__}
+    outputs = _size(layer, node.outputs[0])
+    if kinds & {"Dense", "BaseConv"}:  # kernel (..., inputs of one output, outputs)
+        return outputs * math.prod(layer.kernel.shape[:-1])
+    if "BaseConvTranspose" in kinds:  # kernel (window, outputs, inputs)
+        return _size(layer, node.input_tensors[0]) * math.prod(layer.kernel.shape[:-1])
+    if "BaseDepthwiseConv" in kinds:  # kernel (window, channels, multiplier)
+        return outputs * math.prod(layer.kernel.shape[:-2])
+    if "BaseSeparableConv" in kinds:
+        between = outputs // layer.filters * math.prod(layer.depthwise_kernel.shape[-2:])
+        window = math.prod(layer.depthwise_kernel.shape[:-2])
+        return between * window + outputs * math.prod(layer.pointwise_kernel.shape[:-1])
+    if "EinsumDense" in kinds:
+        return _einsum(layer, node)
+    kernels = [v for v in layer.trainable_variables if len(v.shape) > 1]
+    known = all(variable.name.rsplit("/")[-1] in UNSUMMED for variable in kernels)
+    return 0 if known else None
+
+
+def _einsum(layer: Any, node: Any) -> int:
+    """Return the product of the sizes of all letters of the equation, without the images'."""
+    read, rest = layer.equation.replace(" ", "").split(",")
+    kernel, _ = rest.split("->")
+    sizes = dict(zip(kernel, layer.kernel.shape, strict=True))
+    shape = node.input_tensors[0].shape
+    lead, _, trail = read.partition("...")
+    sizes.update(zip(lead, shape, strict=False))
+    sizes.update(zip(reversed(trail), reversed(shape), strict=False))
+    free = shape[len(lead) : len(shape) - len(trail)] if "..." in read else ()
+    return math.prod(size for size in (*sizes.values(), *free) if size is not None)
+
+
+def _sources(tensor: Any, exempt: Collection[str]) -> list[tuple[str, int]]:
+    """Return from where the values of a tensor are read; nothing where they stay within a compute step."""
+    layer = tensor._keras_history.operation
+    size = _size(layer, tensor)
+    kind = type(layer).__name__
+    if kind == "InputLayer":
+        return [(IMAGES, size)]
+    if kind not in MOVING:
+        return [(layer.name, size)] if rounds_output(layer, exempt) else []
+    # Values that a crop left out are not read, nor zeros that padding put in.
+    node = layer._inbound_nodes[tensor._keras_history.node_index]
+    found = [source for parent in node.input_tensors for source in _sources(parent, exempt)]
+    return [(name, min(values, size)) for name, values in found]
+
+
+def _size(layer: Any, tensor: Any) -> int:
+    """Return how many values of one image a tensor holds."""
+    shape = tensor.shape[1:]
+    if None in shape:
+        raise PrecisionError(
+            f"the costs of layer {layer.name!r} need images of a fixed size, but its tensors have "
+            f"the shape {tensor.shape}; build the model with an input shape"
+        )
+    return math.prod(shape)

@@ -1,0 +1,21 @@
+"""The variables of a layer that a policy can round, and the slot of each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+# By the names that Keras gives its variables; whatever else is trainable counts as a weight.
+BIASES = ("bias", "beta")
+VARIABLES = ("weights", "biases")
+
+
+def variables(layer: Any) -> list[tuple[Any, str]]:
+    """Return the variables of a layer that a policy can round, each with its slot, frozen ones included.
+
+    Left out are statistics and the states of random generators, which stay as they are.
+    """
+    found = []
+    for inner in layer._flatten_layers():
+        for variable in inner._trainable_variables:
+            found.append((variable, "biases" if variable.name.rsplit("/")[-1] in BIASES else "weights"))
+    return found

@@ -1,0 +1,59 @@
+"""The setting of the slot ``accumulators``: the format of running sums, and how often they are rounded to it.
+
+accumulators: float16
+accumulators: {format: "float(5,10)", every: 4, products: float16}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from precision.arithmetic.accumulators.accumulator import Accumulator
+from precision.errors import PlacedError, suggest
+from precision.quantization.policy.settings import parse_setting
+
+KEYS = ("format", "every", "products", "rounding")
+
+
+def parse_accumulator(spec: Any, place: tuple[str, ...]) -> Accumulator | None:
+    """Return what a format text or a mapping describes; None for float32, summed as the computer does.
+
+    Raises:
+        PlacedError: for an unknown key or format, or a number of steps that is none.
+    """
+    options = dict(spec) if isinstance(spec, Mapping) else {"format": spec}
+    for key in options:
+        if key not in KEYS:
+            raise PlacedError(
+                (*place, str(key)), f"unknown key {key!r} of accumulators; {suggest(key, KEYS)}"
+            )
+    every = options.get("every", 1)
+    if isinstance(every, bool) or not isinstance(every, int) or every < 1:
+        raise PlacedError(
+            (*place, "every"), f"every must be a whole number of steps above 0, but got {every!r}"
+        )
+    entry = {key: options[key] for key in ("format", "rounding") if key in options}
+    plain = not options.keys() & {"every", "products"}
+    setting = parse_setting(entry, place) if plain else _named(entry, place)
+    products = parse_setting(options["products"], (*place, "products")) if "products" in options else None
+    if setting is None:
+        return None
+    for key, found in (("format", setting), ("products", products)):
+        if found is not None and (found.scaled or found.number_format.block is not None):
+            raise PlacedError(
+                (*place, key),
+                f"a running sum has no scale that it shares with others, but got {found}; "
+                "name a plain format",
+            )
+    return Accumulator(
+        setting.number_format, every, products.number_format if products else None, setting.rounding
+    )
+
+
+def _named(entry: Mapping[str, Any], place: tuple[str, ...]) -> Any:
+    """Return the setting, of float32 too: sums in a stated order differ from what a computer does."""
+    from precision.formats import parse
+    from precision.quantization.policy.settings import Setting
+
+    return parse_setting(entry, place) or Setting(parse("float32"), str(entry.get("rounding", "nearest")))

@@ -1,0 +1,294 @@
+"""A policy: how each kind of tensor is rounded, and where a layer differs.
+
+In YAML a policy is a format text for weights, biases, activations and inputs, or a mapping. Slots that are
+not named stay float32, and a later layer pattern wins over an earlier one:
+
+    fixed8:
+      weights: fixed(8,6)
+      activations: {format: int(8), scaling: real, zero_point: true}
+      calibration: {images: 512, observer: percentile}
+      layers:
+        "conv*": {weights: "fixed(6,5)"}      # by the name of the layer
+        "class:Dense": {weights: "fixed(4,3)"}  # by its class
+        "@last": float32                      # the last layer with weights
+      exempt: [first, additions]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any, NamedTuple
+
+from precision.arithmetic.accumulators.accumulator import Accumulator
+from precision.errors import PlacedError, PrecisionError, suggest
+from precision.formats import NumberFormat, parse_rounding
+from precision.quantization.calibration.observers import OBSERVERS
+from precision.quantization.policy.accumulators import parse_accumulator
+from precision.quantization.policy.settings import (
+    PERCENTILE,
+    QUOTES,
+    Defaults,
+    Setting,
+    checked_percentile,
+    parse_setting,
+)
+
+COMPUTED = ("weights", "biases", "activations", "inputs")  # what a format text alone stands for
+SLOTS = (*COMPUTED, "gradients", "optimizer_state", "accumulators")
+EXEMPTIONS = ("first", "last", "additions", "pooling")
+IMAGES = 512
+Slots = Mapping[str, Setting | Accumulator | None]
+
+
+class LayerName(NamedTuple):
+    """What patterns are compared with: name and class of a layer, and whether it is the first or last one.
+
+    First and last count among the layers that have weights.
+    """
+
+    name: str
+    kind: str = ""
+    first: bool = False
+    last: bool = False
+
+    def matches(self, pattern: str) -> bool:
+        """Return whether a pattern of a policy stands for this layer."""
+        if pattern in ("@first", "@last"):
+            return self.first if pattern == "@first" else self.last
+        if pattern.startswith("class:"):
+            return fnmatchcase(self.kind, pattern.removeprefix("class:"))
+        return fnmatchcase(self.name, pattern)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Settings for the whole network, and overrides for layers that match a pattern.
+
+    Attributes:
+        slots: by name; what is missing stays float32.
+        layers: patterns and their overrides, of which None is float32.
+        rounding: mode of every slot that has none of its own.
+        exempt: ``first`` and ``last`` layer with weights, outputs of ``additions`` and of ``pooling``.
+        images: training images that calibration looks at.
+        fold_batch_norm: whether normalisations are folded into the layers before them first.
+    """
+
+    slots: Slots = field(default_factory=dict)
+    layers: tuple[tuple[str, Slots], ...] = ()
+    rounding: str = "nearest"
+    exempt: tuple[str, ...] = ()
+    images: int = IMAGES
+    fold_batch_norm: bool = False
+
+    @property
+    def is_float32(self) -> bool:
+        """Whether no tensor is rounded at all."""
+        return not any(setting for _, setting in self.settings())
+
+    def settings(self) -> list[tuple[str, Setting | Accumulator]]:
+        """Return every slot that is named anywhere, with its setting; float32 is left out."""
+        every = [self.slots, *(override for _, override in self.layers)]
+        return [(slot, s) for slots in every for slot, s in slots.items() if s is not None]
+
+    def formats(self) -> list[NumberFormat]:
+        """Return the formats that the policy names, without float32."""
+        found: list[NumberFormat] = []
+        for _, setting in self.settings():
+            found += setting.formats() if isinstance(setting, Accumulator) else [setting.number_format]
+        return found
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether images have to be looked at before anything can be rounded."""
+        return any(
+            isinstance(setting, Setting) and setting.calibrated
+            for slot, setting in self.settings()
+            if slot in ("activations", "inputs")
+        )
+
+    def images_of(self, available: int) -> int:
+        """Return how many training images calibration looks at: all, where the default asks for more."""
+        return min(self.images, available) if self.images == IMAGES else self.images
+
+    def for_layer(self, layer: LayerName | str) -> dict[str, Setting | Accumulator]:
+        """Return the slots of a layer that are rounded."""
+        layer = LayerName(layer) if isinstance(layer, str) else layer
+        if (layer.first and "first" in self.exempt) or (layer.last and "last" in self.exempt):
+            return {}
+        slots = dict(self.slots)
+        for pattern, override in self.layers:
+            if layer.matches(pattern):
+                slots.update(override)
+        return {slot: setting for slot in SLOTS if (setting := slots.get(slot)) is not None}
+
+    def check_layers(self, layers: Iterable[LayerName | str]) -> None:
+        """Refuse a pattern that matches no layer of a network.
+
+        Raises:
+            PrecisionError: naming the pattern and the layers there are.
+        """
+        known = [LayerName(layer) if isinstance(layer, str) else layer for layer in layers]
+        for pattern, _ in self.layers:
+            if not any(layer.matches(pattern) for layer in known):
+                words = [layer.name for layer in known]
+                if pattern.startswith("class:"):
+                    words = [f"class:{kind}" for kind in {layer.kind for layer in known}]
+                raise PrecisionError(
+                    f"the policy's layer pattern {pattern!r} matches no layer; {suggest(pattern, words)}"
+                )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the resolved policy as plain data, part of a trial's identity; empty for float32."""
+        if self.is_float32:
+            return {}
+        layers = [[pattern, self._texts(override)] for pattern, override in self.layers]
+        rounded = {slot: setting for slot, setting in self.slots.items() if setting is not None}
+        data = {**self._texts(rounded), "layers": layers, "rounding": self.rounding}
+        if self.exempt:
+            data["exempt"] = list(self.exempt)
+        if self.calibrated:
+            data["calibration"] = {"images": self.images}
+        if self.fold_batch_norm:
+            data["fold_batch_norm"] = True
+        return data
+
+    def _texts(self, slots: Slots) -> dict[str, Any]:
+        return {slot: s.to_json(self.rounding) if s else "float32" for slot, s in slots.items()}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Policy:
+        """Return the policy that :meth:`to_json` described."""
+        return parse_policy({**data, "layers": dict(data.get("layers", []))})
+
+    def __str__(self) -> str:
+        parts = [f"{slot} {setting}" for slot, setting in self.slots.items() if setting is not None]
+        parts += [f"{pattern}: {_override_text(override)}" for pattern, override in self.layers]
+        parts += [f"exempt {' '.join(self.exempt)}"] if self.exempt else []
+        parts += ["batch norm folded"] if self.fold_batch_norm else []
+        return ", ".join(parts) or "float32"
+
+
+def _override_text(override: Slots) -> str:
+    texts = {slot: str(setting) if setting else "float32" for slot, setting in override.items()}
+    if set(texts) == set(COMPUTED) and len(set(texts.values())) == 1:
+        return next(iter(texts.values()))
+    return " ".join(f"{slot} {text}" for slot, text in texts.items())
+
+
+_POLICY_KEYS = ("rounding", "layers", "exempt", "calibration", "fold_batch_norm")
+
+
+def parse_policy(spec: Any) -> Policy:
+    """Return the policy that a format text or a mapping (from YAML) describes.
+
+    Raises:
+        PrecisionError: for an unknown slot, format, rounding or option, and for options that contradict.
+    """
+    if not isinstance(spec, Mapping):
+        return Policy(_slots(spec, (), Defaults()))
+    rest = dict(spec)
+    options = {key: rest.pop(key) for key in _POLICY_KEYS if key in rest}
+    rounding = _rounding(options.get("rounding", "nearest"))
+    images, defaults = _calibration(options.get("calibration", {}), rounding)
+    layers = options.get("layers", {})
+    if not isinstance(layers, Mapping):
+        raise PlacedError(
+            ("layers",), f"layers must map a pattern such as 'conv*' to formats, but got {layers!r}"
+        )
+    fold = options.get("fold_batch_norm", False)
+    if not isinstance(fold, bool):
+        raise PlacedError(("fold_batch_norm",), f"fold_batch_norm must be true or false, but got {fold!r}")
+    return Policy(
+        slots=_slots(rest, (), defaults),
+        layers=tuple((str(p), _slots(override, ("layers", p), defaults)) for p, override in layers.items()),
+        rounding=rounding,
+        exempt=_exempt(options.get("exempt", [])),
+        images=images,
+        fold_batch_norm=fold,
+    )
+
+
+def _rounding(text: Any) -> str:
+    try:
+        return str(parse_rounding(text))
+    except PrecisionError as error:
+        raise PlacedError(("rounding",), str(error)) from None
+
+
+def _exempt(entry: Any) -> tuple[str, ...]:
+    entries = [entry] if isinstance(entry, str) else entry
+    for word in entries if isinstance(entries, list | tuple) else [entries]:
+        if word not in EXEMPTIONS:
+            raise PlacedError(
+                ("exempt",),
+                f"exempt lists some of {', '.join(EXEMPTIONS)}, but got {word!r}; a single layer is exempted "
+                "by layers: {NAME: float32}",
+            )
+    return tuple(word for word in EXEMPTIONS if word in entries)
+
+
+def _calibration(entry: Any, rounding: str) -> tuple[int, Defaults]:
+    place = ("calibration",)
+    if not isinstance(entry, Mapping):
+        raise PlacedError(place, f"calibration is a mapping such as {{images: {IMAGES}}}, but got {entry!r}")
+    for key in entry:
+        if key not in ("images", "observer", "percentile"):
+            raise PlacedError(
+                (*place, str(key)),
+                f"unknown key {key!r}; {suggest(key, ('images', 'observer', 'percentile'))}",
+            )
+    images = entry.get("images", IMAGES)
+    if isinstance(images, bool) or not isinstance(images, int) or images < 1:
+        raise PlacedError((*place, "images"), f"images must be a whole number above 0, but got {images!r}")
+    observer = entry.get("observer", "percentile" if "percentile" in entry else "minmax")
+    if observer not in OBSERVERS:
+        hint = suggest(observer, OBSERVERS)
+        raise PlacedError((*place, "observer"), f"unknown observer {observer!r}; {hint}")
+    if "percentile" in entry and observer != "percentile":
+        raise PlacedError((*place, "percentile"), "'percentile' needs 'observer: percentile'")
+    percentile = checked_percentile(entry.get("percentile", PERCENTILE), (*place, "percentile"))
+    return images, Defaults(rounding, observer, percentile)
+
+
+def _slots(spec: Any, place: tuple[str, ...], defaults: Defaults) -> Slots:
+    """Read the slots of a policy or of an override; a format text, or a setting, is for the computed ones."""
+    if not isinstance(spec, Mapping) or "format" in spec:
+        whole = parse_setting(spec, place, defaults)
+        for slot in COMPUTED:
+            _check_slot(slot, whole, place)
+        return dict.fromkeys(COMPUTED, whole)
+    slots: dict[str, Setting | Accumulator | None] = {}
+    for slot, entry in spec.items():
+        if slot not in SLOTS:
+            hint = QUOTES if ")" in str(slot) else suggest(slot, [*SLOTS, *(() if place else _POLICY_KEYS)])
+            raise PlacedError((*place, str(slot)), f"unknown slot {slot!r}; {hint}")
+        if slot == "accumulators":
+            slots[slot] = parse_accumulator(entry, (*place, slot))
+        else:
+            setting = parse_setting(entry, (*place, slot), defaults)
+            _check_slot(slot, setting, (*place, slot))
+            slots[slot] = setting
+    return slots
+
+
+def _check_slot(slot: str, setting: Setting | None, place: tuple[str, ...]) -> None:
+    """Refuse a scaling that a slot cannot have."""
+    if setting is None or not setting.scaled:
+        return
+    if slot in ("gradients", "optimizer_state"):
+        if not setting.scaling.dynamic:
+            raise PlacedError(
+                (*place, "scaling"),
+                f"the {slot} change while a network is trained, so their range cannot be calibrated; add "
+                "'dynamic: true', as in {format: fixed(8,auto), dynamic: true}",
+            )
+        if setting.per_channel:
+            raise PlacedError((*place, "per"), f"{slot} have one scale per tensor; leave 'per: channel' out")
+    if slot == "biases" and setting.per_channel:
+        raise PlacedError(
+            (*place, "per"),
+            "a channel has a single bias, so 'per: channel' is not for biases; give them a slot of their "
+            "own, with a scale per tensor",
+        )

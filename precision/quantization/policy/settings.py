@@ -1,0 +1,317 @@
+"""A setting: how the tensors of one slot are rounded: the format, the rounding mode and the scaling.
+
+In YAML it is a format text, or a mapping that says more:
+
+    weights: {format: "int(8,symmetric=true)", scaling: real, per: channel}
+    activations: {format: int(8), scaling: real, zero_point: true, observer: percentile, percentile: 99.99}
+    gradients: {format: float8_e5m2, scaling: pow2, dynamic: true, rounding: stochastic}
+
+``fixed(8,auto)`` is short for 8-bit fixed point whose binary point is chosen for each tensor: a power of two
+as scale (dynamic fixed point: M. Courbariaux et al. 2014, arXiv:1412.7024; P. Gysel et al. 2016, "Hardware-
+oriented Approximation of Convolutional Neural Networks", arXiv:1604.03168).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from precision.errors import PlacedError, PrecisionError, suggest
+from precision.formats import Lattice, NumberFormat, parse, parse_rounding
+from precision.formats.kernels.callback import ArrayFormat
+from precision.quantization.calibration.observers import OBSERVERS
+
+KINDS = ("none", "pow2", "real")
+PER = ("tensor", "channel", "block")
+BLOCK = 32  # values that share a scale where the policy does not say how many
+PERCENTILE = 99.9
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """How a tensor is mapped onto the range of its format: y = s * Q(x / s).
+
+    Attributes:
+        kind: ``none`` (s = 1), ``pow2`` or ``real``.
+        per: what shares a scale: a ``tensor`` or a ``channel`` (of a weight: what makes one output channel).
+            Blocks have no scaling of this kind: they are formats of their own, ``block(int(8),32)``.
+        zero_point: affine: s and an offset z map [low, high] onto all codes, y = s * (code - z).
+        dynamic: whether the range is that of the tensor at hand. None: of a weight under ``minmax`` while it
+            is trained, as it moves; otherwise the range is calibrated once.
+        observer: how a calibrated range is chosen, see ``quantization.observers``.
+        percentile: share of the values, in percent, that the observer ``percentile`` keeps in range.
+    """
+
+    kind: str = "none"
+    per: str = "tensor"
+    zero_point: bool = False
+    dynamic: bool | None = None
+    observer: str = "minmax"
+    percentile: float = PERCENTILE
+
+
+NO_SCALING = Scaling()
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How one slot of one layer is rounded; immutable, and equal where the numbers are."""
+
+    number_format: NumberFormat
+    rounding: str = "nearest"
+    scaling: Scaling = NO_SCALING
+
+    @property
+    def scaled(self) -> bool:
+        """Whether there is a scale beside the format."""
+        return self.scaling.kind != "none"
+
+    @property
+    def per_channel(self) -> bool:
+        """Whether every channel has a scale of its own."""
+        return self.scaled and self.scaling.per == "channel"
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether activations need a range from calibration."""
+        return self.scaled and not self.scaling.dynamic
+
+    def to_json(self, rounding: str = "nearest") -> str | dict[str, Any]:
+        """Return the setting as :func:`parse_setting` reads it: a format text where that says it all.
+
+        Args:
+            rounding: mode that need not be written, because it is that of the whole policy.
+        """
+        data: dict[str, Any] = {"format": self.number_format.name}
+        if self.rounding != rounding:
+            data["rounding"] = self.rounding
+        s = self.scaling
+        if self.scaled:
+            data |= {"scaling": s.kind, "per": s.per, "zero_point": s.zero_point, "observer": s.observer}
+            if s.dynamic is not None:
+                data["dynamic"] = s.dynamic
+            if s.observer == "percentile":
+                data["percentile"] = s.percentile
+        return data if len(data) > 1 else self.number_format.name
+
+    def __str__(self) -> str:
+        words = [self.number_format.name]
+        if self.scaled:
+            s = self.scaling
+            words += ["affine" if s.zero_point else "", "2^k" if s.kind == "pow2" else "scale", "per", s.per]
+            words += ["dynamic" if s.dynamic else s.observer]
+            if s.observer == "percentile" and not s.dynamic:
+                words += [f"{s.percentile:g}"]
+        if self.rounding != "nearest":
+            words += [self.rounding]
+        return " ".join(word for word in words if word)
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What the settings of a policy have in common unless they say otherwise."""
+
+    rounding: str = "nearest"
+    observer: str = "minmax"
+    percentile: float = PERCENTILE
+
+
+KEYS = ("format", "rounding", "scaling", "per", "block", "zero_point", "dynamic", "observer", "percentile")
+
+# YAML reads {weights: fixed(8,6)} as two entries.
+QUOTES = 'inside { } and [ ] write a format in quotes, such as "fixed(8,6)"'
+_AUTO = re.compile(r"\s*(fixed|ufixed)\(\s*(\d+)\s*,\s*auto\s*(,.*)?\)\s*", re.DOTALL)
+
+
+def parse_setting(spec: Any, place: tuple[str, ...], defaults: Defaults = Defaults()) -> Setting | None:
+    """Return the setting that a format text or a mapping describes; None is float32 as it comes.
+
+    Args:
+        place: the way to it in the policy, for errors.
+
+    Raises:
+        PlacedError: for an unknown key, format, rounding or observer, and for options that contradict.
+    """
+    options = dict(spec) if isinstance(spec, Mapping) else {"format": spec}
+    for key in options:
+        if key not in KEYS:
+            hint = QUOTES if ")" in str(key) else suggest(key, KEYS)
+            raise PlacedError((*place, str(key)), f"unknown key {key!r} of a slot; {hint}")
+    if "format" not in options:
+        raise PlacedError(place, "a slot needs a 'format:', such as {format: int(8), scaling: real}")
+    where = (*place, "format") if isinstance(spec, Mapping) else place
+    number_format, automatic = _format(options["format"], where)
+    rounding = _rounding(options.get("rounding", defaults.rounding), number_format, place, options)
+    if automatic and "scaling" in options:
+        raise PlacedError(
+            (*place, "scaling"), f"{options['format']} has a power of two as scale; leave 'scaling' out"
+        )
+    kind = "pow2" if automatic else _choice(options, "scaling", "none", KINDS, place)
+    if kind == "none":
+        for key in options:
+            if key not in ("format", "rounding", "scaling"):
+                raise PlacedError(
+                    (*place, key), f"{key!r} has no effect without 'scaling: pow2' or 'scaling: real'"
+                )
+        # In every rounding mode: tensors are float32 already.
+        return None if number_format.name == "float32" else Setting(number_format, rounding)
+    per = _choice(options, "per", "tensor", PER, place)
+    _check_scalable(number_format, kind, place)
+    number_format = _saturating(number_format, (*place, "format"))
+    if per == "block":
+        return _blocks(number_format, rounding, kind, options, place)
+    if "block" in options:
+        raise PlacedError((*place, "block"), "'block' counts the values of a block; it needs 'per: block'")
+    return Setting(number_format, rounding, _scaling(options, kind, per, number_format, place, defaults))
+
+
+def _format(text: Any, place: tuple[str, ...]) -> tuple[NumberFormat, bool]:
+    if isinstance(text, str) and text.count("(") != text.count(")"):
+        raise PlacedError(place, f"malformed format {text!r}; {QUOTES}")
+    automatic = _AUTO.fullmatch(text) if isinstance(text, str) else None
+    if automatic:
+        family, wl, rest = automatic.groups()
+        text = f"{family}({wl},0{rest or ''})"
+    try:
+        return parse(text), automatic is not None
+    except PrecisionError as error:
+        raise PlacedError(place, str(error)) from None
+
+
+def _rounding(
+    text: Any, number_format: NumberFormat, place: tuple[str, ...], options: Mapping[str, Any]
+) -> str:
+    try:
+        return str(parse_rounding(text, number_format.roundings, number_format.name))
+    except PrecisionError as error:
+        # That of the whole policy stands elsewhere.
+        raise PlacedError(
+            (*place, "rounding") if "rounding" in options else ("rounding",), str(error)
+        ) from None
+
+
+def _choice(
+    options: Mapping[str, Any], key: str, default: str, known: tuple[str, ...], place: tuple[str, ...]
+) -> str:
+    value = options.get(key, default)
+    if value not in known or not isinstance(value, str):
+        raise PlacedError((*place, key), f"unknown {key} {value!r}; {suggest(value, known)}")
+    return value
+
+
+def _check_scalable(number_format: NumberFormat, kind: str, place: tuple[str, ...]) -> None:
+    name = number_format.name
+    if number_format.block is not None:
+        raise PlacedError((*place, "scaling"), f"{name} has scales of its own; leave 'scaling: {kind}' out")
+    if isinstance(number_format, ArrayFormat):
+        raise PlacedError(
+            (*place, "scaling"),
+            f"{name} is rounded by another library, as it is; leave 'scaling: {kind}' out or name a format "
+            "of this project",
+        )
+    if isinstance(number_format, Lattice) and number_format.overflow == "wrap":
+        raise PlacedError(
+            (*place, "scaling"),
+            f"{name} wraps around, which a scale is there to prevent; use overflow=saturate",
+        )
+    if not 0 < number_format.max < 2.0**64:
+        raise PlacedError(
+            (*place, "scaling"),
+            f"a scale maps a tensor onto the range of its format, but that of {name} ends at "
+            f"{number_format.max:.3g}; leave 'scaling: {kind}' out",
+        )
+
+
+def _saturating(number_format: NumberFormat, place: tuple[str, ...]) -> NumberFormat:
+    """Return a format that saturates: a test image may lie beyond the range that was calibrated.
+
+    An infinity or a NaN in its place would reach every output.
+    """
+    if not isinstance(number_format, Lattice) or number_format.overflow == "saturate":
+        return number_format
+    name = number_format.name
+    if "overflow=" in name:
+        raise PlacedError(place, f"what is scaled must saturate, but got {name}; write overflow=saturate")
+    text = f"{name[:-1]},overflow=saturate)" if name.endswith(")") else f"{name}(overflow=saturate)"
+    return parse(text)
+
+
+def _blocks(
+    number_format: NumberFormat, rounding: str, kind: str, options: Mapping[str, Any], place: tuple[str, ...]
+) -> Setting:
+    """Return the setting of the block format that ``per: block`` asks for."""
+    for key, nothing in (
+        ("zero_point", False),
+        ("dynamic", None),
+        ("observer", "minmax"),
+        ("percentile", None),
+    ):
+        if options.get(key) is not None and options[key] != nothing:
+            raise PlacedError(
+                (*place, key),
+                f"the scale of a block comes from its largest magnitude, so {key!r} has no effect; leave it "
+                "out",
+            )
+    size = options.get("block", BLOCK)
+    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+        raise PlacedError(
+            (*place, "block"), f"block must be a whole number of values above 0, but got {size!r}"
+        )
+    scale = ",scale=float32" if kind == "real" else ""
+    try:
+        return Setting(parse(f"block({number_format.name},{size}{scale})"), rounding)
+    except PrecisionError as error:
+        raise PlacedError((*place, "block" if "block" in options else "per"), str(error)) from None
+
+
+def _scaling(
+    options: Mapping[str, Any],
+    kind: str,
+    per: str,
+    number_format: NumberFormat,
+    place: tuple[str, ...],
+    defaults: Defaults,
+) -> Scaling:
+    for key in ("zero_point", "dynamic"):
+        if not isinstance(options.get(key, False), bool | None):
+            raise PlacedError((*place, key), f"{key} must be true or false, but got {options[key]!r}")
+    zero_point, dynamic = bool(options.get("zero_point")), options.get("dynamic")
+    if zero_point and (kind != "real" or not is_integer(number_format)):
+        raise PlacedError(
+            (*place, "zero_point"),
+            f"a zero point is a code: it needs 'scaling: real' and int(n) or uint(n), but got {kind} and "
+            f"{number_format.name}",
+        )
+    observer = _choice(options, "observer", "minmax" if dynamic else defaults.observer, OBSERVERS, place)
+    for key in ("observer", "percentile"):
+        if dynamic and options.get(key) not in (None, "minmax"):
+            raise PlacedError(
+                (*place, key),
+                f"a dynamic range is that of the tensor at hand, so '{key}: {options[key]}' has no effect; "
+                "leave out one of the two",
+            )
+    if "percentile" in options and observer != "percentile":
+        raise PlacedError((*place, "percentile"), "'percentile' needs 'observer: percentile'")
+    percentile = checked_percentile(options.get("percentile", defaults.percentile), (*place, "percentile"))
+    scaling = Scaling(kind, per, zero_point, dynamic, observer)
+    return replace(scaling, percentile=percentile) if observer == "percentile" else scaling
+
+
+def checked_percentile(value: Any, place: tuple[str, ...]) -> float:
+    """Return a percentile from a policy.
+
+    Raises:
+        PlacedError: when it is no number with 50 < percentile <= 100.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 50 < value <= 100:
+        raise PlacedError(
+            place, f"percentile must be a number with 50 < percentile <= 100, but got {value!r}"
+        )
+    return float(value)
+
+
+def is_integer(number_format: NumberFormat) -> bool:
+    """Return whether the values of a format are whole numbers in steps of one: int(n), uint(n)."""
+    return isinstance(number_format, Lattice) and not number_format.floating and number_format.exponent == 0

@@ -1,0 +1,276 @@
+"""Folding of batch normalisations into the layers before them, which deployed networks do.
+
+In inference a batch normalisation is an affine function of each channel. After a linear layer the two are
+one linear layer (B. Jacob et al., "Quantization and training of neural networks for efficient
+integer-arithmetic-only inference", CVPR 2018, section 3.2):
+
+    s = gamma / sqrt(variance + epsilon),    kernel' = s * kernel,    bias' = s * (bias - mean) + beta
+
+computed in float64 and stored in float32, which is the only rounding: to half an ulp of each kernel' and
+bias' (of the largest term of a bias' whose terms cancel to nearly nothing, then in float64). Where the
+normalisation was, an ``Activation("linear")`` of its name stays: layers keep their names, and activations
+are rounded at the same places (see ``quantization.points``).
+
+A folded network has no batch statistics any more: training it trains kernel' and bias', and regularisers and
+constraints of the layer act on these.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import Any
+
+import keras
+import numpy as np
+
+from precision.errors import PrecisionError
+from precision.quantization.layers.axes import LINEAR, Channels, channels
+from precision.quantization.wrapper import Quantized
+
+
+@dataclass(frozen=True)
+class Folded:
+    """A network whose batch normalisations are folded as far as they can be.
+
+    Attributes:
+        model: functional or sequential, as its source; it shares no variable with it.
+        folded: from the name of each folded normalisation to that of the layer it is now part of.
+        kept: from the name of each other normalisation to the reason why it could not be folded. One inside a
+            layer is called by its path, ``layer/normalisation``.
+    """
+
+    model: Any
+    folded: dict[str, str]
+    kept: dict[str, str]
+
+
+@dataclass(frozen=True)
+class _Pair:
+    norm: Any
+    layer: Any
+    channels: Channels
+
+
+def fold(model: Any) -> Folded:
+    """Return a copy of a Keras model with its batch normalisations folded into the layers before them.
+
+    A normalisation folds into a dense, einsum, convolution, depthwise, separable or transposed convolution
+    layer without activation function that feeds nothing else, if it normalises the output channels of that
+    layer. A pair that is called several times, always one after the other, folds too.
+
+    Args:
+        model: a functional or sequential float32 model that is built; it is not changed.
+
+    Raises:
+        PrecisionError: when the model is of another kind, not built, or quantised already, a layer cannot be
+            copied, or a folded number is not finite.
+    """
+    pairs, kept = _plan(model)
+    by_norm = {id(pair.norm): pair for pair in pairs}
+    by_layer = {id(pair.layer): pair for pair in pairs}
+
+    def clone(layer: Any) -> Any:
+        if id(layer) in by_norm:
+            return keras.layers.Activation("linear", name=layer.name, dtype=layer.dtype_policy)
+        changes = by_layer[id(layer)].channels.config if id(layer) in by_layer else {}
+        try:
+            return type(layer).from_config({**layer.get_config(), **changes})
+        except Exception as error:  # whatever a user's own layer does there
+            reason = " ".join(str(error).split())[:300]
+            raise PrecisionError(
+                f"layer {layer.name!r} ({type(layer).__name__}) cannot be copied ({reason}); "
+                "its class needs a get_config() that returns all arguments of __init__()"
+            ) from None
+
+    copy = _cloned(model, clone)
+    _write(model, copy, pairs)
+    return Folded(copy, {pair.norm.name: pair.layer.name for pair in pairs}, kept)
+
+
+def _cloned(model: Any, clone: Callable[[Any], Any]) -> Any:
+    """Return the model with every layer replaced by its clone; inputs keep their names."""
+    if isinstance(model, keras.Sequential):
+        return keras.models.clone_model(model, clone_function=clone)
+
+    def call(layer: Any, *arguments: Any, **options: Any) -> Any:
+        if type(layer) is keras.layers.Activation:  # knows no mask and no training, as normalisations do
+            return layer(arguments[0] if arguments else options["inputs"])
+        return layer(*arguments, **options)
+
+    def fresh(tensor: Any) -> Any:
+        layer = tensor._keras_history.operation
+        return type(layer).from_config(layer.get_config()).output
+
+    inputs = keras.tree.map_structure(fresh, model.input)
+    return keras.models.clone_model(model, input_tensors=inputs, clone_function=clone, call_function=call)
+
+
+def refold(source: Any, folded: Any) -> None:
+    """Give a model made by :func:`fold` the weights of another model of the same architecture.
+
+    Nothing is built or traced again. Either all weights change or, on an error, none.
+
+    Args:
+        source: the unfolded model with the weights to take over; it is not changed.
+        folded: the ``model`` of :func:`fold`, or what :func:`precision.quantization.apply` made of it.
+
+    Raises:
+        PrecisionError: when the two are not of one architecture, or a folded number is not finite.
+    """
+    pairs, _ = _plan(source)
+    _write(source, folded, pairs)
+
+
+def _plan(model: Any) -> tuple[list[_Pair], dict[str, str]]:
+    """Return which normalisations of a model fold, and why the others do not, in the order of its layers."""
+    graph = _graph(model)
+    consumers: dict[int, dict[int, Any]] = defaultdict(dict)  # of each layer, by id: what reads its output
+    calls: dict[int, list[Any]] = defaultdict(list)  # within this model: other models may share a layer
+    for nodes in graph._nodes_by_depth.values():
+        for node in nodes:
+            calls[id(node.operation)].append(node)
+            for parent in node.parent_nodes:
+                consumers[id(parent.operation)][id(node.operation)] = node.operation
+    results = {id(tensor._keras_history.operation) for tensor in graph.outputs}
+    pairs, kept = [], {}
+    for layer in model.layers:
+        if isinstance(layer, Quantized):
+            raise PrecisionError(
+                f"a quantised model cannot be folded, but its layer {layer.name!r} is quantised already; "
+                "fold the float32 model, then apply the policy"
+            )
+        if isinstance(layer, keras.layers.BatchNormalization):
+            reads = [call.input_tensors[0] for call in calls[id(layer)]]  # a mask may come second
+            parents = list({id(op): op for t in reads if (op := t._keras_history.operation)}.values())
+            parent = id(parents[0])
+            found = _pair(
+                layer, parents, list(consumers[parent].values()), parent in results, calls[id(layer)]
+            )
+            if isinstance(found, str):
+                kept[layer.name] = found
+            else:
+                pairs.append(found)
+            continue
+        for inner in layer._flatten_layers(include_self=False):
+            if isinstance(inner, keras.layers.BatchNormalization):
+                kept[f"{layer.name}/{inner.name}"] = f"it is inside {layer.name!r} ({type(layer).__name__})"
+    return pairs, kept
+
+
+def _graph(model: Any) -> Any:
+    """Return the functional model that computes a model."""
+    if isinstance(model, keras.Sequential):
+        if model._functional is None:
+            raise PrecisionError(
+                f"a sequential model folds when it is built, but {model.name!r} has no input shape; "
+                "begin it with keras.Input(shape) or call build(shape)"
+            )
+        return model._functional
+    if isinstance(model, keras.src.models.Functional):
+        return model
+    raise PrecisionError(
+        f"folding needs a functional or sequential Keras model, but got {type(model).__name__}; "
+        "build the network with keras.Input and keras.Model(inputs, outputs)"
+    )
+
+
+def _pair(
+    norm: Any, parents: list[Any], children: list[Any], is_result: bool, calls: list[Any]
+) -> _Pair | str:
+    """Return a normalisation with the layer that it folds into, or the reason why it does not."""
+    layer, kind = parents[0], type(parents[0]).__name__
+    axis, rank = norm.axis, len(calls[0].input_tensors[0].shape)
+    if type(norm) is not keras.layers.BatchNormalization:
+        return f"its class {type(norm).__name__} may compute something else"
+    if any(call.arguments.kwargs.get("training") for call in calls):
+        return "it is called with training=True, so it uses the statistics of each batch"
+    if len(parents) > 1:
+        return "it normalises the outputs of several layers: " + _names(parents)
+    if type(layer) is not getattr(keras.layers, kind, None) or kind not in LINEAR:
+        return f"the layer before it, {layer.name!r}, is no linear layer with weights but {kind}"
+    if layer.activation not in (None, keras.activations.linear):
+        activation = getattr(layer.activation, "__name__", type(layer.activation).__name__)
+        return f"the layer before it, {layer.name!r}, has the activation function {activation}"
+    if len(children) > 1:
+        return (
+            f"the layer before it, {layer.name!r}, also feeds {_names(c for c in children if c is not norm)}"
+        )
+    if is_result:
+        return f"the layer before it, {layer.name!r}, is an output of the network as well"
+    for one in (layer, norm):
+        if one.dtype_policy.name != "float32":
+            return f"{one.name!r} computes in {one.dtype_policy.name}, not float32"
+    if getattr(layer, "lora_enabled", False):
+        return f"the layer before it, {layer.name!r}, has LoRA weights"
+    found = channels(layer, axis % rank, rank)
+    if found is None:
+        return f"it normalises axis {axis}, which is not that of the channels of {layer.name!r}"
+    return _Pair(norm, layer, found)
+
+
+def _names(layers: Iterable[Any]) -> str:
+    return ", ".join(repr(layer.name) for layer in layers)
+
+
+def _folded_weights(pair: _Pair) -> list[np.ndarray]:
+    """Return the weights of the layer of a pair with its normalisation in them, float32, the bias last."""
+    norm, layer, shape = pair.norm, pair.layer, pair.channels.bias
+
+    def exact(variable: Any, default: float) -> np.ndarray:
+        return np.array(default if variable is None else variable.numpy(), np.float64)
+
+    weights = layer.get_weights()
+    bias = pair.channels.align(weights.pop() if layer.bias is not None else np.zeros(1)).astype(np.float64)
+    with np.errstate(all="ignore"):  # what is not finite is refused below, with its name
+        gain = exact(norm.gamma, 1) / np.sqrt(exact(norm.moving_variance, 1) + norm.epsilon)
+        shift = exact(norm.beta, 0) * np.ones_like(gain)
+        kernel = weights[-1].astype(np.float64) * gain.reshape(pair.channels.kernel)
+        bias = (bias - exact(norm.moving_mean, 0).reshape(shape)) * gain.reshape(shape) + shift.reshape(shape)
+        folded = [kernel.astype(np.float32), bias.astype(np.float32)]
+    if not all(np.isfinite(values).all() for values in folded):
+        least, most = np.min(norm.moving_variance.numpy()), np.max(norm.moving_variance.numpy())
+        raise PrecisionError(
+            f"folded weights must be finite, but those of {layer.name!r} with {norm.name!r} are not (its "
+            f"variances lie between {least:g} and {most:g}); has the training diverged?"
+        )
+    return [*weights[:-1], *folded]
+
+
+def _write(source: Any, target: Any, pairs: list[_Pair]) -> None:
+    """Set the weights of a folded model, after every one of them is known to fit."""
+    _graph(target)
+    by_layer = {id(pair.layer): pair for pair in pairs}
+    norms = {id(pair.norm) for pair in pairs}
+    names, found = ([layer.name for layer in model.layers] for model in (source, target))
+    for name, other in zip_longest(names, found):
+        if name != other:
+            raise PrecisionError(
+                "refolding needs two models with the same layers in the same order, but the source has "
+                f"{name!r} where the folded model has {other!r}; make the folded model with fold(source)"
+            )
+    updates = []
+    for layer, copy in zip(source.layers, target.layers, strict=True):
+        copy = copy.layer if isinstance(copy, Quantized) else copy
+        wanted = "Activation" if id(layer) in norms else type(layer).__name__
+        if type(copy).__name__ != wanted:
+            raise PrecisionError(
+                f"refolding needs a model whose layer {layer.name!r} is of the class {wanted}, but got "
+                f"{type(copy).__name__}; make the folded model with fold(source)"
+            )
+        if id(layer) in norms:
+            continue
+        weights = _folded_weights(by_layer[id(layer)]) if id(layer) in by_layer else layer.get_weights()
+        shapes, room = [w.shape for w in weights], [tuple(w.shape) for w in copy.weights]
+        if id(layer) in by_layer:  # leading axes of length 1, of a bias that was aligned to the output
+            shapes[-1] = shapes[-1][len(shapes[-1]) - len(room[-1]) :]
+        if shapes != room:
+            raise PrecisionError(
+                f"refolding needs models of one architecture, but the weights of {layer.name!r} have the "
+                f"shapes {shapes} in the source and {room} in the folded model; make that with fold(source)"
+            )
+        updates.append((copy, [w.reshape(shape) for w, shape in zip(weights, shapes, strict=True)]))
+    for copy, weights in updates:
+        copy.set_weights(weights)

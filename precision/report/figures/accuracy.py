@@ -1,0 +1,192 @@
+"""Test accuracy of every architecture and format, against the bits stored per weight."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from precision.analysis import Block, blocks, rows_of
+from precision.report.document import METHODS
+from precision.report.figures.style import (
+    COLOURS,
+    INK,
+    MARKERS,
+    STYLE,
+    Slots,
+    columns_of_legend,
+    empty_figure,
+    label,
+    log_ticks,
+    set_log_ticks,
+    slots,
+)
+
+
+class _Look(NamedTuple):
+    """How one architecture is drawn, and how far it stands to the side within the place of a format."""
+
+    colour: str
+    marker: str
+    shift: float
+
+
+def accuracy_vs_bits(frame: pd.DataFrame, baseline: str = "float32") -> Figure:
+    """Draw test accuracy of every architecture and format, formats in order of bits per weight.
+
+    One panel per dataset, training and method; one colour and marker per architecture, filled and solid
+    for ptq, hollow and dashed for methods that train with the format. The vertical axis is logarithmic
+    in the error, so that 98.5 % and 99 % are told apart although another format sits at 10 %. Formats
+    have places of their own along the axis, in bands of equal bits; architectures stand side by side
+    within a place. A cross at the bottom is a format without a result.
+    """
+    panels = blocks(frame, baseline)
+    where = slots(frame)
+    looks = _looks(list(frame["architecture"].unique()))
+    error = _errors(frame)
+    faultless = _faultless(error)
+    frame = frame.assign(error=error.clip(lower=faultless))
+    low, high = _bounds(frame["error"])
+    with mpl.rc_context(STYLE):
+        span = where.bands[-1][1] - where.bands[0][0]
+        width = max(5.5, 1.2 + 0.68 * span)
+        legend_columns = columns_of_legend([*looks, "no result"], width)
+        legend_rows = math.ceil((len(looks) + 1) / legend_columns)
+        figure = empty_figure(width, 0.8 + 0.2 * legend_rows + 2.7 * len(panels))
+        stack = figure.subplots(len(panels), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
+        failed = False
+        for axes, block in zip(stack, panels, strict=True):
+            _prepare(axes, where, top=axes is stack[0])
+            axes.set_ylim(high, low)
+            rows = rows_of(frame, block, baseline)
+            for name, look in looks.items():
+                own = rows[rows["architecture"] == name]
+                failed |= _draw(axes, own, where, look, hollow=block.method != "ptq")
+            axes.set_title(_title(block, frame["dataset"].nunique() > 1))
+            axes.set_ylabel("test accuracy (%)")
+        set_log_ticks(list(stack), *_accuracy_ticks(low, high, faultless))
+        handles = [
+            Line2D([], [], color=look.colour, marker=look.marker, markersize=5, linewidth=1)
+            for look in looks.values()
+        ]
+        names = [label(name) for name in looks]
+        if failed:
+            handles.append(Line2D([], [], color=INK, marker="x", markersize=5, linestyle=""))
+            names.append("no result")
+        figure.legend(handles, names, loc="outside upper left", ncols=legend_columns)
+    return figure
+
+
+def _looks(architectures: list[str]) -> dict[str, _Look]:
+    """Return a look for each architecture; the pairs of colour and marker differ up to forty."""
+    number = len(architectures)
+    # Far enough to tell markers apart; all together narrower than the gap to the next format.
+    step = min(0.15, 0.6 / max(number - 1, 1))
+    shifts = step * (np.arange(number) - (number - 1) / 2)
+    return {
+        name: _Look(COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)], float(shifts[i]))
+        for i, name in enumerate(architectures)
+    }
+
+
+def _errors(frame: pd.DataFrame) -> pd.Series:
+    """Return the error in percent of each ok run, NaN for the others."""
+    return (100 * (1 - frame["accuracy"])).where(frame["status"] == "ok")
+
+
+def _faultless(error: pd.Series) -> float:
+    """Return where runs without any error stand: a logarithmic axis has no zero for them."""
+    some = error[error > 0]
+    return float(some.min()) / 3 if len(some) else 1.0
+
+
+def _bounds(error: pd.Series) -> tuple[float, float]:
+    """Return the ends of the axis of errors in percent, with room beyond the outermost points."""
+    if error.isna().all():
+        return 1.0, 100.0
+    low, high = float(error.min()), float(error.max())
+    room = max(1.15, (high / low) ** 0.08)
+    # Crosses of formats without a result stand below every point.
+    return low / room, high * room**1.5
+
+
+def _accuracy_ticks(low: float, high: float, faultless: float) -> tuple[list[float], list[str]]:
+    """Return errors in percent whose accuracies are round, and those accuracies as text.
+
+    10 % accuracy, chance of ten classes, is one. Nothing lies between the smallest error and none.
+    """
+    ticks = [tick for tick in log_ticks(low, high) if 2 * faultless < tick < 100]
+    if high >= 90 and low < 40:
+        ticks = [tick for tick in ticks if tick < 70] + [90.0]
+    labels = [f"{100 - tick:g}" for tick in ticks]
+    return ([faultless, *ticks], ["100", *labels]) if low < faultless else (ticks, labels)
+
+
+def _title(block: Block, several_datasets: bool) -> str:
+    words = METHODS.get(block.method)
+    method = f"{block.method} ({words})" if words else block.method
+    parts = [block.dataset if several_datasets else "", method, block.training]
+    return label(", ".join(part for part in parts if part))
+
+
+def _prepare(axes: Axes, where: Slots, *, top: bool) -> None:
+    """Draw bands of equal bits, the policies' names below and the bits above."""
+    axes.set_yscale("log")
+    for i, (left, right, _) in enumerate(where.bands):
+        if i % 2 == 0:
+            axes.axvspan(left, right, color="#f3f3f3", linewidth=0, zorder=0)
+    axes.set_xlim(where.bands[0][0], where.bands[-1][1])
+    names = [label(name) for name in where.place]
+    turned: dict[str, Any] = {}
+    if max(map(len, names)) > 9:
+        turned = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"}
+    axes.set_xticks(list(where.place.values()), names, **turned)
+    axes.tick_params(axis="x", length=0)
+    if top:
+        above = axes.secondary_xaxis("top")
+        middles = [(left + right) / 2 for left, right, _ in where.bands]
+        above.set_xticks(middles, [text for _, _, text in where.bands])
+        above.tick_params(length=0)
+        above.spines["top"].set_visible(False)
+        above.set_xlabel("mean stored bits per weight")
+
+
+def _draw(axes: Axes, rows: pd.DataFrame, where: Slots, look: _Look, *, hollow: bool) -> bool:
+    """Draw one architecture in one panel; return whether any of its formats has no result."""
+    xs, means, failures = [], [], []
+    for policy, place in where.place.items():
+        cell = rows[rows["policy"] == policy]
+        if cell.empty:
+            continue
+        x = place + look.shift
+        errors = cell["error"].dropna()
+        xs.append(x)
+        # A format without a result interrupts the line.
+        means.append(float(errors.mean()) if len(errors) else math.nan)
+        if errors.empty and not cell["status"].isin(["pending", "ok"]).all():
+            failures.append(x)
+        if len(errors) > 1:
+            ends = [errors.min(), errors.max()]
+            axes.plot([x, x], ends, color=look.colour, linewidth=1.4, alpha=0.6, zorder=2)
+    dashes = "--" if hollow else "-"
+    axes.plot(xs, means, color=look.colour, linewidth=0.8, linestyle=dashes, alpha=0.5, zorder=1)
+    face = "white" if hollow else look.colour
+    points: dict[str, Any] = {
+        "linestyle": "",
+        "color": look.colour,
+        "markersize": 5,
+        "markeredgewidth": 1.1,
+        "zorder": 3,
+    }
+    axes.plot(xs, means, marker=look.marker, markerfacecolor=face, **points)
+    if failures:
+        # Height in fractions of the panel: a failure has a place, but no accuracy.
+        heights = [0.035] * len(failures)
+        axes.plot(failures, heights, marker="x", transform=axes.get_xaxis_transform(), **points)
+    return bool(failures)

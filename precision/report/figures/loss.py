@@ -1,0 +1,153 @@
+"""Loss per epoch on training and test images."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, MaxNLocator
+
+from precision.report.figures.style import (
+    INK,
+    STYLE,
+    colours,
+    columns_of_legend,
+    empty_figure,
+    label,
+    log_ticks,
+    set_log_ticks,
+)
+
+History = Sequence[Mapping[str, Any]]
+
+DOTS = 12
+"""Epochs up to which every epoch has a dot; a single epoch would have nothing else."""
+
+
+def loss_curves(frame: pd.DataFrame, histories: Mapping[str, History], baseline: str = "float32") -> Figure:
+    """Draw loss per epoch, training solid and test dashed, one panel per architecture.
+
+    Only trials with a history appear: the baseline (black) and formats that are present while training.
+    Several seeds are drawn as their mean. The vertical axis is logarithmic.
+    """
+    trained = frame[frame["trial"].isin(list(histories))]
+    # The baseline serves several methods with one trial: it is one curve.
+    trained = trained.drop_duplicates(["trial", "architecture", "policy"])
+    trained = trained.assign(curve=_curve_names(trained, baseline))
+    # From many bits to few, as the ramp of colours goes.
+    order = trained.sort_values("weight_bits", ascending=False, kind="stable")["curve"].unique()
+    others = [str(name) for name in order if name != baseline]
+    curves = [baseline, *others] if (trained["curve"] == baseline).any() else others
+    colour = {baseline: "black"} | dict(zip(others, colours(len(others)), strict=True))
+    panels = list(trained.groupby(["dataset", "training", "architecture"], sort=False))
+    epochs = max((int(h[-1]["epoch"]) for t in trained["trial"] if (h := histories[t])), default=1)
+
+    with mpl.rc_context(STYLE):
+        columns = max(1, min(3, len(panels)))
+        rows = max(1, math.ceil(len(panels) / columns))
+        width = max(5.5, 3.2 * columns)
+        texts = [*map(label, curves), "training", "test"]
+        legend_columns = columns_of_legend(texts, width)
+        legend_rows = math.ceil(len(texts) / legend_columns)
+        figure = empty_figure(width, 0.5 + 2.5 * rows + 0.2 * legend_rows)
+        flat = list(figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat)
+        shown: list[float] = []
+        for axes, (key, of_panel) in zip(flat, panels, strict=False):
+            for name, of_curve in of_panel.groupby("curve", sort=False):
+                chosen = [histories[trial] for trial in of_curve["trial"]]
+                shift = _shift(curves.index(str(name)), len(curves)) if epochs == 1 else 0.0
+                strong = name == baseline
+                shown += _draw(axes, chosen, colour[str(name)], shift, strong=strong, dots=epochs <= DOTS)
+            parts = [str(part) for part in np.roll(np.asarray(key, dtype=object), 1)]
+            architecture, dataset, training = parts
+            several = [dataset] if frame["dataset"].nunique() > 1 else []
+            axes.set_title(label(", ".join(part for part in (*several, architecture, training) if part)))
+        _finish(flat, len(panels), shown, epochs)
+        figure.supxlabel("epoch", fontsize="medium")
+        figure.supylabel("loss (nat)", fontsize="medium")
+        handles = [Line2D([], [], color=colour[name], linewidth=1.8) for name in curves]
+        marker = "o" if epochs <= DOTS else None
+        for dashes, face in (("-", INK), ("--", "white")):
+            look: dict[str, Any] = {
+                "linestyle": dashes,
+                "marker": marker,
+                "markersize": 3.2,
+                "markerfacecolor": face,
+            }
+            handles.append(Line2D([], [], color=INK, **look))
+        figure.legend(handles, texts, loc="outside upper left", ncols=legend_columns)
+    return figure
+
+
+def _curve_names(trained: pd.DataFrame, baseline: str) -> pd.Series:
+    """Return the policy of each row, with its method where formats of several methods were trained."""
+    of_formats = trained["policy"] != baseline
+    if trained.loc[of_formats, "method"].nunique() < 2:
+        return trained["policy"]
+    return trained["policy"].where(~of_formats, trained["policy"] + " (" + trained["method"] + ")")
+
+
+def _shift(index: int, number: int) -> float:
+    """Return a shift to the side: points of a single epoch would otherwise hide each other."""
+    return 0.0 if number == 1 else 0.7 * (index / (number - 1) - 0.5)
+
+
+def _mean_curve(histories: Sequence[History], series: str) -> tuple[list[int], list[float]]:
+    """Return epochs and the mean over seeds of one series; what a logarithm cannot show is left out."""
+    by_epoch: dict[int, list[float]] = {}
+    for history in histories:
+        for row in history:
+            value = row.get(series)
+            if value is not None and math.isfinite(value) and value > 0:
+                by_epoch.setdefault(int(row["epoch"]), []).append(float(value))
+    epochs = sorted(by_epoch)
+    return epochs, [sum(by_epoch[epoch]) / len(by_epoch[epoch]) for epoch in epochs]
+
+
+def _draw(
+    axes: Axes, histories: Sequence[History], colour: str, shift: float, *, strong: bool, dots: bool
+) -> list[float]:
+    """Draw the training and the test curve of one format; return the values drawn."""
+    drawn: list[float] = []
+    for series, dashes, face in (("loss", "-", colour), ("val_loss", "--", "white")):
+        epochs, values = _mean_curve(histories, series)
+        axes.plot(
+            [epoch + shift for epoch in epochs],
+            values,
+            linestyle=dashes,
+            color=colour,
+            linewidth=1.6 if strong else 1.1,
+            marker="o" if dots else None,
+            markersize=3.2,
+            markerfacecolor=face,
+            markeredgewidth=0.9,
+            zorder=3 if strong else 2,
+        )
+        drawn += values
+    return drawn
+
+
+def _finish(flat: list[Axes], used: int, values: list[float], epochs: int) -> None:
+    """Set scales, ticks and labels of the panels, and hide those that are not used."""
+    low, high = (min(values), max(values)) if values else (0.1, 1.0)
+    # A diverging run may reach any height: let it leave the panel rather than flatten all others.
+    high = min(high, 30 * float(np.median(values))) if values else high
+    low, high = low / 1.15, high * 1.15
+    flat[0].set_yscale("log")
+    flat[0].set_ylim(low, high)
+    flat[0].set_xlim(*((0.4, 1.6) if epochs == 1 else (max(0.5, 1 - 0.04 * epochs), 1.04 * epochs)))
+    flat[0].xaxis.set_major_locator(FixedLocator([1]) if epochs == 1 else MaxNLocator(6, integer=True))
+    ticks = log_ticks(low, high)
+    set_log_ticks(flat, ticks, [f"{tick:g}" for tick in ticks])
+    for number, axes in enumerate(flat):
+        axes.set_visible(number < used)
+        # With shared axes only the last row has numbers; above a hidden panel they are wanted too.
+        if used < len(flat):
+            axes.tick_params(labelbottom=True)

@@ -1,0 +1,1 @@
+"""What a number format looks like: its properties, its number line, a comparison of several."""

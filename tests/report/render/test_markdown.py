@@ -1,0 +1,200 @@
+import re
+
+import pytest
+
+from precision.report.render.markdown import Picture, columns_document, pictures, render
+
+SECTIONS = [
+    "The answer",
+    "Setup",
+    "Accuracy",
+    "Difference to float32",
+    "Published figures",
+    "Accuracy against bits",
+    "Loss curves",
+    "Memory and time",
+    "Notes",
+    "Every trial",
+    "How to reproduce",
+]
+ACCURACY = [Picture("accuracy_vs_bits.png", None)]
+LOSSES = [Picture("loss_curves.png", None)]
+
+
+@pytest.fixture
+def report(results):
+    return lambda frame, **settings: render(results(frame, **settings), ACCURACY, LOSSES)
+
+
+def section(text, title):
+    """Return the text under one heading of the second level."""
+    return re.split(r"^## ", text.split(f"## {title}\n", 1)[1], flags=re.MULTILINE)[0]
+
+
+def tables(text):
+    """Return every pipe table as rows of cells; a pipe after a backslash is no border."""
+    found, rows = [], []
+    for line in [*text.splitlines(), ""]:
+        if line.startswith("|"):
+            rows.append([cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]])
+        elif rows:
+            found.append(rows)
+            rows = []
+    return found
+
+
+def test_the_sections_are_in_order(grid, report, published):
+    text = report(grid(), published=published, notes="A note.")
+    assert re.findall(r"^## (.*)$", text, flags=re.MULTILINE) == SECTIONS
+    assert text.startswith("# mnist-formats\n\nFormats for *small* networks.\n")
+
+
+def test_sections_without_content_are_left_out(grid, report):
+    titles = re.findall(r"^## (.*)$", report(grid()), flags=re.MULTILINE)
+    assert titles == [s for s in SECTIONS if s not in ("Published figures", "Notes")]
+
+
+@pytest.mark.parametrize("seeds", [(0,), (0, 1)])
+def test_every_table_is_rectangular(grid, report, published, failed, seeds):
+    policies = {"float32": 32.0, "fixed8": 8.0}
+    frame = grid(("lenet", "vgg"), policies, seeds=seeds, datasets=("mnist", "cifar10"), trainings=("a", "b"))
+    frame = failed(frame, "failed", "x | y\nz \\| <b>", policy="fixed8", seed=0)
+    found = tables(report(frame, published=published))
+    assert len(found) > 20
+    for table in found:
+        assert len({len(row) for row in table}) == 1
+        assert re.fullmatch(r"[:-]+", table[1][0])
+
+
+def test_the_answer_names_the_smallest_format(grid, report):
+    text = section(report(grid(("lenet", "resnet"))), "The answer")
+    ptq, qat = tables(text)
+    assert [row[:2] for row in ptq[2:]] == [["lenet", "**fixed8**"], ["resnet", "**float16**"]]
+    assert [row[:2] for row in qat[2:]] == [["lenet", "**fixed6**"], ["resnet", "**fixed8**"]]
+    assert "n = 1: no interval; differences of one run." in text
+
+
+def test_one_architecture_is_answered_in_a_sentence_too(grid, report):
+    text = section(report(grid(methods=("ptq",))), "The answer")
+    assert "lenet: fixed8 is the smallest format within 1 percentage point of float32" in text
+
+
+def test_methods_have_tables_of_their_own_with_the_baseline_in_each(grid, report):
+    text = section(report(grid()), "Accuracy")
+    titles = re.findall(r"^\*\*(.*)\*\*$", text, flags=re.MULTILINE)
+    assert titles == ["mnist, ptq (post-training quantisation)", "mnist, qat (quantisation-aware training)"]
+    policies = ["float32", "float16", "bfloat16", "fixed16", "fixed8", "float8", "fixed6", "fixed4"]
+    header = ["Architecture", *policies]
+    assert [table[0] for table in tables(text)] == [header, header]
+    assert tables(text)[0][2][:2] == ["lenet", "99.00"]
+
+
+def test_several_seeds_show_interval_n_and_power(grid, report):
+    text = report(grid(seeds=(0, 1, 2)))
+    assert "n = 3: mean over seeds ± half the 95 % t-interval." in section(text, "Accuracy")
+    assert tables(section(text, "Accuracy"))[0][2][1] == "99.03 ± 0.07"
+    assert "Underpowered (n < 6)." in section(text, "Difference to float32")
+    assert "nderpowered" not in report(grid(seeds=range(6)))
+
+
+def test_differences_within_the_tolerance_are_bold(grid, report):
+    (row,) = tables(section(report(grid(methods=("ptq",))), "Difference to float32"))[0][2:]
+    assert row == [
+        "lenet",
+        "**-0.04**",
+        "**-0.05**",
+        "**-0.04**",
+        "**-0.60**",
+        "**-0.60**",
+        "-3.00",
+        "-89.20",
+    ]
+
+
+def test_published_figures_stand_beside_ours(grid, report, published):
+    text = section(report(grid(methods=("ptq",)), published=published), "Published figures")
+    header, _, *rows = tables(text)[0]
+    assert header == ["Architecture", "float32 ours", "float32 published", "fixed8 ours", "fixed8 published"]
+    assert rows == [["lenet", "99.00", "99.10", "98.40", "98.50"], ["capsnet", "—", "99.50", "—", "—"]]
+    assert r"Source: A. Author, \*A Paper\*. Trained for 20 epochs." in text
+
+
+def test_native_and_emulated_times_share_no_table(grid, report):
+    text = section(report(grid()), "Memory and time")
+    native, emulated = text.split("### Measured, native")[1].split("### Measured, emulated")
+    assert {row[1] for table in tables(native) for row in table[2:]} == {"float32"}
+    assert "float32" not in {row[1] for table in tables(emulated) for row in table[2:]}
+    assert len(tables(native)) == 1  # the baseline that two methods share is printed once
+    assert len(tables(emulated)) == 2
+    assert "say nothing about hardware" in emulated
+
+
+def test_native_formats_stand_beside_the_baseline(grid, report):
+    frame = grid(methods=("native",), policies={"float32": 32.0, "float16": 16.0}).assign(timing="native")
+    text = section(report(frame), "Memory and time")
+    assert [row[1] for row in tables(text)[1][2:]] == ["float32", "float16"]
+    assert "No trial ran in an emulated format." in text
+
+
+def test_machines_share_no_table_of_times(grid, report):
+    frame = grid(methods=("ptq",), seeds=(0, 1))
+    frame["machine"] = frame["seed"].map({0: "a", 1: "b"})
+    text = section(report(frame), "Memory and time")
+    assert "2 machines" in text
+    assert "**mnist, machine a**" in text
+    assert "**mnist, ptq (post-training quantisation), machine b**" in text
+
+
+def test_a_failed_format_is_listed_with_its_reason(grid, report, failed):
+    text = report(failed(grid(), "diverged", "loss | is <NaN>", policy="fixed8", method="qat"))
+    assert "15 trials: 14 ok, 1 diverged. They fill 16 cells of the grid" in section(text, "Setup")
+    assert r"loss \| is &lt;NaN&gt;" in section(text, "Every trial")
+    assert "diverged" in tables(section(text, "Accuracy"))[1][2]
+
+
+def test_a_failed_size_is_known_all_the_same(grid, report, failed):
+    text = section(report(failed(grid(), "diverged", "NaN", policy="fixed8")), "Memory and time")
+    assert "60.3 KiB (4.00)" in text
+
+
+@pytest.mark.parametrize("labels", ["| x |", "<img src=x onerror=y>", "a\n\n# b", "`", "**", "]("])
+def test_labels_cannot_break_the_report(grid, report, labels):
+    frame = grid(("lenet",), {"float32": 32.0, labels: 8.0}).replace({"architecture": {"lenet": labels}})
+    text = report(frame.assign(dataset=labels, dataset_title=labels, formats=labels, machine=labels))
+    assert all(len({len(row) for row in table}) == 1 for table in tables(text))
+    assert "<img" not in text
+    assert len(re.findall(r"^# ", text, flags=re.MULTILINE)) == 1
+
+
+def test_a_missing_baseline_is_said(grid, report, failed):
+    frame = grid()
+    text = report(frame[frame["policy"] != "float32"])
+    assert "The grid has no policy named float32" in section(text, "The answer")
+    text = report(failed(frame, "timeout", "slow", policy="float32"))
+    assert "No run of the baseline float32 gave a result" in section(text, "The answer")
+    assert "No run has a result together with its baseline." in section(text, "Difference to float32")
+
+
+def test_an_empty_grid_has_a_report(grid, results):
+    text = render(results(grid().iloc[:0]), [], [])
+    assert "There is no trial to compare." in text
+    assert "No trial of this grid trained." in text
+
+
+def test_the_command_stays_in_its_block(grid, results):
+    from dataclasses import replace
+
+    text = render(replace(results(grid()), name="a\n```\n$(rm)"), [], [])
+    assert "\n```\nprecision run 'a ``` $(rm).yaml'\n```\n" in text
+
+
+def test_there_is_a_figure_for_each_dataset(grid):
+    files = [picture.file for picture in pictures(grid(datasets=("a/b", "a b", "c")), "f")]
+    assert files == ["f.png", "f_a_b.png", "f_a_b_2.png", "f_c.png"]
+    assert [picture.file for picture in pictures(grid(), "f")] == ["f.png"]
+
+
+def test_the_columns_are_documented_as_tables():
+    results, summary = tables(columns_document())
+    assert results[2][0] == "`trial`"
+    assert summary[-1][0] == "`machine`"
