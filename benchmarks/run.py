@@ -55,7 +55,7 @@ def main() -> int:
 
 def record(name: str, table: str) -> None:
     """Write the table of one benchmark in the place of its former one; the others stay as they are."""
-    from precision.grid.execution.provenance import environment
+    from precision.measure.machine.environment import environment
 
     where = environment()
     facts = ", ".join(f"{key} {where[key]}" for key in ("python", "tensorflow", "keras", "numpy"))

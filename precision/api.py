@@ -68,11 +68,11 @@ def run(
     from precision.data.files.locate import data_directory
     from precision.grid import Changes, Store, expand, load_grid, schedule, select
     from precision.grid.execution.options import RunOptions
-    from precision.grid.execution.provenance import machine
     from precision.grid.execution.scheduler import run_trials, setup
     from precision.grid.execution.watcher import Watchers
     from precision.grid.plan.forecast import forecast
     from precision.grid.progress import ConsoleWatcher
+    from precision.measure.machine.environment import machine
 
     options = options or RunOptions()
     changes = Changes(tuple(set), seeds)

@@ -6,10 +6,9 @@ Pure functions from a data frame to a data frame; no TensorFlow, no plotting.
 from precision.analysis.choice import smallest_within_tolerance
 from precision.analysis.columns import COLUMNS, STATUSES, SUMMARY_COLUMNS, Column, checked
 from precision.analysis.differences import Block, blocks, rows_of, with_differences
-from precision.analysis.pareto import pareto_front
 from precision.analysis.results import Published, ReportSettings, Results
 from precision.analysis.statistics import POWERED, Estimate, estimate
-from precision.analysis.tables import pivot, summary
+from precision.analysis.tables import pareto_front, pivot, summary
 
 __all__ = [
     "COLUMNS",

@@ -16,6 +16,7 @@ from precision.grid.file.schema import Grid, ReportOptions
 from precision.grid.file.source import Source
 from precision.grid.plan.expand import Cell
 from precision.grid.store import Store
+from precision.measure.machine.environment import together
 from precision.quantization import Policy
 from precision.trial import TrialResult
 
@@ -54,7 +55,7 @@ def collect(grid: Grid, source: Source, cells: list[Cell], store: Store) -> Resu
         settings=_settings(grid.report),
         source=_shown(source.path),
         options=_options(grid),
-        environment=_environment(results),
+        environment=together(result.provenance for result in results),
         predictions=store.predictions,
     )
 
@@ -165,14 +166,3 @@ def _shown(path: Path) -> str:
         return path.resolve().relative_to(Path.cwd()).as_posix()
     except ValueError:
         return path.name
-
-
-def _environment(results: list[TrialResult]) -> dict[str, str]:
-    """Return what the trials ran on; where they differ, every value."""
-    environment = {}
-    keys = ("machine", "memory", "threads", "system", "python", "tensorflow", "keras", "numpy", "commit")
-    for key in (*keys, "plugins"):
-        values = sorted({result.provenance.get(key, "") for result in results} - {""})
-        if values:
-            environment[key] = ", ".join(values)
-    return environment

@@ -8,7 +8,6 @@ import pandas as pd
 
 from precision.analysis.columns import SUMMARY_COLUMNS
 from precision.analysis.differences import Block, rows_of
-from precision.analysis.pareto import pareto_front
 from precision.analysis.statistics import estimate
 
 GROUP = ["dataset", "architecture", "policy", "method", "training"]
@@ -118,3 +117,17 @@ def pivot(
     table = pd.DataFrame(columns, index=pd.Index(architectures, name="architecture"))
     table.columns = pd.MultiIndex.from_tuples(columns, names=["policy", "statistic"])
     return table
+
+
+def pareto_front(frame: pd.DataFrame, cost: str, gain: str) -> pd.Series:
+    """Mark the rows that no other row beats: none costs as little and gains as much, and more in one.
+
+    Rows that lack either value are not on the front.
+    """
+    costs, gains = frame[cost].astype("float64"), frame[gain].astype("float64")
+    front = []
+    for own_cost, own_gain in zip(costs, gains, strict=True):
+        as_good = (costs <= own_cost) & (gains >= own_gain)
+        better = as_good & ((costs < own_cost) | (gains > own_gain))
+        front.append(pd.notna(own_cost) and pd.notna(own_gain) and not better.any())
+    return pd.Series(front, index=frame.index, dtype="bool")

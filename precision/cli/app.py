@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterable
 
 import typer
 
-from precision.cli import explore, formats, pack, plan, policy, rerun, results, run
+from precision.cli import clean, explore, formats, pack, plan, policy, rerun, results, run
 from precision.cli.options import DataDir
+from precision.cli.tables import print_table
 from precision.errors import PrecisionError
 
 app = typer.Typer(
@@ -31,7 +31,7 @@ def list_architectures() -> None:
         (row["name"], ", ".join(f"{key}={value}" for key, value in row["options"].items()), row["summary"])
         for row in architectures.describe()
     ]
-    _print_table(("name", "options", "summary"), rows)
+    print_table(("name", "options", "summary"), rows)
 
 
 @app.command(name="datasets")
@@ -40,7 +40,7 @@ def list_datasets(data_dir: DataDir = None) -> None:
     import precision.data
 
     rows = precision.data.describe(data_dir)
-    _print_table(tuple(rows[0]), [tuple(row.values()) for row in rows])
+    print_table(tuple(rows[0]), [tuple(row.values()) for row in rows])
 
 
 app.command()(run.run)
@@ -57,13 +57,7 @@ app.command()(explore.sensitivity)
 app.command()(explore.search)
 app.command()(results.results)
 app.command()(results.status)
-app.command()(results.clean)
-
-
-def _print_table(header: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> None:
-    from tabulate import tabulate
-
-    typer.echo(tabulate([[str(cell) for cell in row] for row in rows], headers=header, disable_numparse=True))
+app.command()(clean.clean)
 
 
 def _print_warning(message: Warning | str, *_: object, **__: object) -> None:

@@ -148,7 +148,7 @@ def search(
             changes=changed,
             only=only or (),
         )
-    from precision.exploration.environment import together
+    from precision.measure.machine.environment import together
     from precision.report.pages.search import found_text, write_search
 
     path = write_search(

@@ -149,9 +149,9 @@ def _listed(values: Sequence[str]) -> str:
 
 def _forecast(left: Sequence[Trial], store: Store, jobs: int) -> str:
     """Return how long the trials will take, and how that is known."""
-    from precision.grid.execution.provenance import machine
     from precision.grid.plan.forecast import forecast
     from precision.grid.progress.estimate import duration
+    from precision.measure.machine.environment import machine
 
     found = forecast(left, store.summaries(), machine())
     if found.unknown == len(left):

@@ -15,7 +15,6 @@ from precision.analysis.search import SEARCH_COLUMNS, Found
 from precision.data import Dataset
 from precision.exploration.assignment import Assignments
 from precision.exploration.baselines import Network
-from precision.exploration.environment import environment
 from precision.exploration.evaluator import Evaluator
 from precision.exploration.greedy import greedy
 from precision.exploration.journal import Journal, Row
@@ -23,7 +22,9 @@ from precision.exploration.nsga2 import nsga2
 from precision.exploration.problem import Assignment, Point, Problem, Score, Trail
 from precision.exploration.settings import Settings
 from precision.grid import Store
+from precision.grid.execution.provenance import provenance
 from precision.grid.progress.steps import Steps
+from precision.measure.machine.environment import together
 from precision.methods.workbench import Workbench
 from precision.quantization import Policy
 
@@ -70,7 +71,10 @@ class Search:
             ),
         }
         first, *_ = trials = list(self._network.trials.values())
-        more = {"content": [trial.to_json() for trial in trials], "environment": environment(first)}
+        more = {
+            "content": [trial.to_json() for trial in trials],
+            "environment": together([provenance(first)]),
+        }
         with Journal(self._store.root, "search", about, more) as self._journal:
             self._rows = {row["key"]: row for row in self._journal.rows}
             return self._found(console)

@@ -19,12 +19,13 @@ from precision.analysis.sensitivity import SENSITIVITY_COLUMNS
 from precision.data import Dataset
 from precision.errors import PrecisionError, unknown
 from precision.exploration.baselines import Network, chosen_policies, networks, trained
-from precision.exploration.environment import environment, together
 from precision.exploration.evaluator import Evaluator
 from precision.exploration.journal import Journal, Row
 from precision.exploration.sqnr import Power, of_tensors
 from precision.grid import Changes, Store, expand, load_grid, select
+from precision.grid.execution.provenance import provenance
 from precision.grid.progress.steps import Steps
+from precision.measure.machine.environment import together
 from precision.methods.workbench import Workbench
 from precision.quantization import Policy
 from precision.quantization.model import wrapped
@@ -233,7 +234,7 @@ def _rounded(trial: Trial, network: Network, label: str) -> Trial:
 
 def _journal(store: Store, trial: Trial, images: int) -> Journal:
     about = {"version": VERSION, "trial": trial.id, "images": images}
-    more = {"content": trial.to_json(), "environment": environment(trial)}
+    more = {"content": trial.to_json(), "environment": together([provenance(trial)])}
     return Journal(store.root, "sensitivity", about, more)
 
 

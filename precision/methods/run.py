@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import statistics
 from typing import Any
 
-from precision.measure.machine.memory import PeakMemory
+from precision.measure.machine.sampler import PeakMemory
 from precision.methods.outcome import Outcome
 from precision.methods.workbench import Workbench
 from precision.quantization import Policy
@@ -19,7 +20,6 @@ def run_trial(trial: Trial, bench: Workbench) -> TrialResult:
 
     The networks of a method return logits; see ``evaluation.evaluate`` for what is measured on them.
     """
-    from precision.methods.digest import weights_digest
     from precision.methods.evaluation import evaluate
 
     with PeakMemory() as memory:
@@ -77,3 +77,17 @@ def _sizes(trial: Trial, outcome: Outcome) -> dict[str, Any]:
         "float32_weight_bytes": memory.float32_bytes,
         "activation_bits": activation_bits(outcome.network, policy),
     }
+
+
+def weights_digest(model: Any) -> str:
+    """Return a sha256 (64 hexadecimal digits) of the variables of a model: names, types, shapes and bytes.
+
+    The name of a variable is its own, ``kernel`` or ``bias``, without that of its layer: Keras numbers layers
+    that were given none through all networks of a process. Seeds are left out.
+    """
+    digest = hashlib.sha256()
+    for variable in model.weights:
+        value = variable.numpy()
+        digest.update(f"{variable.name}\0{value.dtype}{list(value.shape)}\0".encode())
+        digest.update(value.tobytes())
+    return digest.hexdigest()

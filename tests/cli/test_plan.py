@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 from precision.cli.app import app
 from precision.errors import PrecisionError
 from precision.grid import Store, expand, load_grid
-from precision.grid.execution.provenance import machine
+from precision.measure.machine.environment import machine
 from precision.trial import TrialResult
 
 GRID = """\

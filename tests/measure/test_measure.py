@@ -5,7 +5,7 @@ import pytest
 
 import architectures
 from precision.measure.counted.packed import activation_bits, weight_memory
-from precision.measure.machine.memory import PeakMemory
+from precision.measure.machine.sampler import PeakMemory
 from precision.quantization import parse_policy
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from precision.methods import checkpoint as checkpoints
-from precision.methods.digest import weights_digest
+from precision.methods.run import weights_digest
 
 HISTORY = [{"epoch": 1}, {"epoch": 2}]
 

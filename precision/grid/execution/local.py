@@ -22,10 +22,10 @@ from pebble import ProcessExpired, ProcessPool
 
 from precision.grid.execution import lost_trials, worker
 from precision.grid.execution.executor import Ended, Heard, group, outgrown
+from precision.grid.execution.interrupt import end_with_parent
 from precision.grid.execution.options import RunOptions, default_threads, share_of_cores
 from precision.grid.execution.worker import Setup
 from precision.grid.store import Store
-from precision.measure.machine.sampler import end_with_parent
 from precision.trial import Trial
 
 LOOK = 0.1  # seconds between two looks at the memory of the workers

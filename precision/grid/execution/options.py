@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 from typing import Literal
 
-import psutil
-
 from precision.errors import PrecisionError
+from precision.measure.machine.processor import cores, memory_of_the_machine
 
 MOST_THREADS = 16  # of one operation, where nobody asks for more
 
@@ -75,13 +73,6 @@ _RULES = {
 }
 
 
-def cores() -> tuple[int, ...]:
-    """Return the processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return tuple(sorted(os.sched_getaffinity(0)))
-    return tuple(range(os.cpu_count() or 1))
-
-
 def default_threads() -> int:
     """Return the threads of an operation where the grid names none.
 
@@ -98,18 +89,6 @@ def share_of_cores(worker: int, jobs: int) -> tuple[int, ...]:
     if jobs >= len(mine):
         return (mine[worker % len(mine)],)
     return mine[worker * len(mine) // jobs : (worker + 1) * len(mine) // jobs]
-
-
-def memory_of_the_machine() -> int:
-    """Return the bytes of memory that processes here may use, which a container may have limited."""
-    total = int(psutil.virtual_memory().total)
-    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        try:
-            with open(path) as stream:
-                total = min(total, int(stream.read()))
-        except (OSError, ValueError):  # no such limit, or "max"
-            continue
-    return total
 
 
 _TIME = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m(?:in)?)?(?:(\d+(?:\.\d+)?)s?)?")

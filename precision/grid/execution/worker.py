@@ -19,9 +19,10 @@ import psutil
 from precision import plugins
 from precision.grid.execution.executor import BUSY
 from precision.grid.execution.lost_trials import sentence
-from precision.grid.execution.provenance import commit, provenance
+from precision.grid.execution.provenance import provenance
 from precision.grid.store import Store
 from precision.grid.store.locks import granted
+from precision.measure.machine.environment import commit
 from precision.measure.machine.sampler import ResourceSampler
 from precision.trial import Runtime, Trial, TrialResult
 

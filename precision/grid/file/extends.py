@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from precision.grid.file.entry import Entry
-from precision.grid.file.merge import merge
+from precision.grid.file.entry import Entry, merge
 from precision.grid.file.paths import assign, has, split
 from precision.grid.file.reader import missing, read_file
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-from precision.grid.file.entry import Entry, Mark
-from precision.grid.file.merge import merge
+from precision.grid.file.entry import Entry, Mark, merge
 from precision.grid.file.reader import MAX_DEPTH
 
 # What options may be added to: a bare name there stands for a mapping with a name.

@@ -1,50 +1,39 @@
-"""What a process uses while it works, and its end when its parent is gone."""
+"""What this process uses while something runs, sampled in a thread beside it."""
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from multiprocessing.connection import wait
 from types import TracebackType
+from typing import Self
 
 import psutil
 
-ORPHANED = 70  # exit code of a process whose parent is gone; nobody is left to read it
 
-
-class ResourceSampler:
-    """Context manager that tells, every second, what this process uses.
-
-    A sample holds ``seconds`` since the beginning, ``cpu_percent`` since the last sample (100 is a core) and
-    ``memory_bytes``, the resident set as the operating system sees it.
+class Sampler(ABC):
+    """Context manager that looks at this process again and again, never after the context has ended.
 
     Args:
-        tell: called with each sample, from a thread of the sampler; never after the context has ended.
-        every: seconds between two samples.
+        every: seconds between two looks.
     """
 
-    def __init__(self, tell: Callable[[dict[str, float]], None], every: float = 1.0) -> None:
-        self._tell, self._every = tell, every
+    def __init__(self, every: float) -> None:
+        self._every = every
         self._process = psutil.Process()
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._sample, name="resources", daemon=True)
+        self._thread = threading.Thread(target=self._sample, name="sampler", daemon=True)
+
+    @abstractmethod
+    def look(self) -> None:
+        """Take one sample."""
 
     def _sample(self) -> None:
-        began = time.monotonic()
-        self._process.cpu_percent()  # the first call begins the first interval
         while not self._stop.wait(self._every):
-            self._tell(
-                {
-                    "seconds": time.monotonic() - began,
-                    "cpu_percent": self._process.cpu_percent(),
-                    "memory_bytes": float(self._process.memory_info().rss),
-                }
-            )
+            self.look()
 
-    def __enter__(self) -> ResourceSampler:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -53,18 +42,56 @@ class ResourceSampler:
         self._thread.join()
 
 
-def end_with_parent() -> None:
-    """End this process at once when the one that started it is gone, however that ended.
+class PeakMemory(Sampler):
+    """The largest resident set of this process, looked at every 20 ms.
 
-    Without it a worker whose parent was killed would train on, for nobody, and hold the lock of its trial.
-    A process that ``multiprocessing`` did not start has no such parent.
+    ``peak`` is the largest sample in bytes. It counts the whole process: the runtime, the data set and the
+    model together, as the operating system sees them.
     """
-    parent = multiprocessing.parent_process()
-    if parent is None:
-        return
 
-    def watch() -> None:
-        wait([parent.sentinel])
-        os._exit(ORPHANED)
+    def __init__(self) -> None:
+        super().__init__(every=0.02)
+        self.peak = 0
 
-    threading.Thread(target=watch, name="parent", daemon=True).start()
+    def look(self) -> None:
+        """Note the resident bytes if they are more than ever before."""
+        self.peak = max(self.peak, self._process.memory_info().rss)
+
+    def __enter__(self) -> Self:
+        self.look()
+        return super().__enter__()
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        super().__exit__(kind, error, trace)
+        self.look()
+
+
+class ResourceSampler(Sampler):
+    """Tells, every second, what this process uses.
+
+    A sample holds ``seconds`` since the beginning, ``cpu_percent`` since the last sample (100 is a core) and
+    ``memory_bytes``, the resident set as the operating system sees it.
+
+    Args:
+        tell: called with each sample, from a thread of the sampler.
+        every: seconds between two samples.
+    """
+
+    def __init__(self, tell: Callable[[dict[str, float]], None], every: float = 1.0) -> None:
+        super().__init__(every)
+        self._tell = tell
+
+    def look(self) -> None:
+        """Tell one sample."""
+        self._tell(
+            {
+                "seconds": time.monotonic() - self._began,
+                "cpu_percent": self._process.cpu_percent(),
+                "memory_bytes": float(self._process.memory_info().rss),
+            }
+        )
+
+    def __enter__(self) -> Self:
+        self._began = time.monotonic()
+        self._process.cpu_percent()  # the first call begins the first interval
+        return super().__enter__()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import math
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ from precision.report.text import bits
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255", "#7F7F7F"]
 MARKERS = ["o", "s", "^", "D", "v", "P", "X", "<", ">", "p"]
 INK = "#404040"
+DPI = 200
 STYLE: dict[Any, Any] = {
     "font.size": 8.5,
     "axes.titlesize": 9.5,
@@ -128,3 +130,10 @@ def slots(frame: pd.DataFrame) -> Slots:
         spans.append((start, position, _band_label(known)))
     edges = [-0.8, *((a[1] + b[0]) / 2 for a, b in itertools.pairwise(spans)), position + 0.8]
     return Slots(place, [(edges[i], edges[i + 1], span[2]) for i, span in enumerate(spans)])
+
+
+def png(figure: Figure) -> bytes:
+    """Return the figure as PNG, without the name of the software, so that equal figures are equal bytes."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+    return buffer.getvalue()

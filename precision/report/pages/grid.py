@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from precision.analysis import COLUMNS, SUMMARY_COLUMNS, Results, summary
-from precision.report.files import png, replace_file
+from precision.report.figures.style import png
+from precision.report.files import replace_file
 from precision.report.render.csv import to_csv
 from precision.report.render.markdown import Picture, pictures, render, shown
 

@@ -15,7 +15,8 @@ import yaml
 from precision.analysis.choice import points
 from precision.analysis.search import SEARCH_COLUMNS, Found
 from precision.report.document import facts, table_text
-from precision.report.files import png, replace_file
+from precision.report.figures.style import png
+from precision.report.files import replace_file
 from precision.report.render.csv import to_csv
 from precision.report.text import NONE, count, escape, percent, printable, signed, size
 

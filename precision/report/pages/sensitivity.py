@@ -14,7 +14,8 @@ import pandas as pd
 
 from precision.analysis.sensitivity import NETWORK, SENSITIVITY_COLUMNS, by_layer, pivot_layers, worst
 from precision.report.document import facts, table_text
-from precision.report.files import png, replace_file
+from precision.report.figures.style import png
+from precision.report.files import replace_file
 from precision.report.render.csv import to_csv
 from precision.report.text import NONE, count, escape, percent, printable
 

@@ -11,7 +11,7 @@ import pytest
 from stored import make_result, make_trial
 from typer.testing import CliRunner
 
-import precision.cli.results
+import precision.cli.clean
 from precision import files
 from precision.cli.app import app
 from precision.errors import PrecisionError
@@ -88,7 +88,7 @@ def test_it_asks(filled, monkeypatch):
     with pytest.raises(PrecisionError, match="no terminal to ask on; give --yes"):
         call("--store", filled.root)
     assert there(filled) == before
-    monkeypatch.setattr(precision.cli.results, "_asks", lambda: True)
+    monkeypatch.setattr(precision.cli.clean, "_asks", lambda: True)
     done = call("--store", filled.root, answer="n\n")
     assert done.exit_code == 1 and "nothing was removed" in done.stdout and there(filled) == before
     done = call("--store", filled.root, answer="y\n")
@@ -96,7 +96,7 @@ def test_it_asks(filled, monkeypatch):
 
 
 def test_many_are_listed_on_request(filled, monkeypatch):
-    monkeypatch.setattr(precision.cli.results, "MANY", 1)
+    monkeypatch.setattr(precision.cli.clean, "MANY", 1)
     with filled.lock("a" * 12):
         pass
     text = call("--store", filled.root, "--dry-run").stdout

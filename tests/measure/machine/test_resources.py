@@ -10,7 +10,8 @@ import time
 import numpy as np
 import psutil
 
-from precision.measure.machine.sampler import ResourceSampler, end_with_parent
+from precision.grid.execution.interrupt import end_with_parent
+from precision.measure.machine.sampler import ResourceSampler
 
 
 def test_samples_tell_the_time_the_work_and_the_memory():
@@ -51,7 +52,7 @@ PARENT = """
 import multiprocessing, time
 
 def work(connection):
-    from precision.measure.machine.sampler import end_with_parent
+    from precision.grid.execution.interrupt import end_with_parent
     end_with_parent()
     connection.send(1)
     time.sleep(600)

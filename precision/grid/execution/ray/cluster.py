@@ -10,7 +10,8 @@ import warnings
 from typing import Any
 
 from precision.errors import PrecisionError
-from precision.grid.execution.options import RunOptions, cores, default_threads
+from precision.grid.execution.options import RunOptions, default_threads
+from precision.measure.machine.processor import cores
 from precision.trial import Trial
 
 FRESH = 2.0  # seconds for which what is known of the nodes is believed
