@@ -1,5 +1,47 @@
-"""Keep TensorFlow quiet in the tests and in the processes that they start."""
+"""Quiet TensorFlow in the tests and in the processes that they start, and disks that fail."""
 
+import contextlib
 import os
+import subprocess
+
+import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system with 1 MiB and few files."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(folder)]
+    if os.geteuid() or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("only root may mount a file system")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.fixture
+def read_only():
+    """A context within which a folder cannot be written."""
+
+    @contextlib.contextmanager
+    def shut(folder):
+        if os.geteuid():
+            folders = [folder, *(path for path in folder.rglob("*") if path.is_dir())]
+            for path in folders:
+                path.chmod(0o555)
+            yield
+            for path in folders:
+                path.chmod(0o755)
+            return
+        bind = ["mount", "--bind", str(folder), str(folder)]
+        if subprocess.run(bind, capture_output=True, check=False).returncode:
+            pytest.skip("root may write everywhere, and may not mount here")
+        try:
+            subprocess.run(["mount", "-o", "remount,ro,bind", str(folder)], check=True)
+            yield
+        finally:
+            subprocess.run(["umount", "-l", str(folder)], check=True)
+
+    return shut

@@ -63,7 +63,7 @@ def pack(
 
     packed = packing.pack_model(network, policy)
     content = packing.to_bytes(packed, policy)
-    model_file.write(output, lambda draft: draft.write_bytes(content), force=force)
+    model_file.write(output, content, force=force)
     values = sum(variable.size for variable in packed.entries.values())
     typer.echo(
         f"{output}: {values:,} values in {packed.payload_bytes:,} bytes, "

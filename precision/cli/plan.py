@@ -104,7 +104,7 @@ def schema(
     from precision import files
 
     try:
-        files.write(output, lambda stream: stream.write(text.encode()))
+        files.write(output, text.encode())
     except OSError as error:
         raise PrecisionError(f"{output}: cannot be written ({error.strerror}); give another file") from None
     typer.echo(f"{output}: name it in the first line of a grid: # yaml-language-server: $schema={output}")

@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import uuid
 from pathlib import Path
 
 import numpy as np
 
+from precision import files
 from precision.data.dataset import Dataset
 from precision.errors import PrecisionError
 
@@ -38,22 +38,19 @@ def share(dataset: Dataset, folder: Path) -> Path:
             return path
         except PrecisionError:  # damaged since
             shutil.rmtree(path, ignore_errors=True)
-    draft = folder / f".{path.name}.{uuid.uuid4().hex}"
-    try:
-        draft.mkdir(parents=True)
+
+    def fill(draft: Path) -> None:
         for name in _ARRAYS:
             np.save(draft / f"{name}.npy", getattr(dataset, name), allow_pickle=False)
         (draft / _ABOUT).write_text(about, encoding="utf-8")
-        if not path.exists():
-            draft.rename(path)
+
+    try:
+        files.write_folder(path, fill)
     except OSError as error:
-        if not path.exists():  # else another process was faster
-            raise PrecisionError(
-                f"{folder}: the images of {dataset.title} cannot be written here "
-                f"({error.strerror or error}); make room, or name another folder with TMPDIR"
-            ) from None
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+        raise PrecisionError(
+            f"{folder}: the images of {dataset.title} cannot be written here "
+            f"({error.strerror or error}); make room, or name another folder with TMPDIR"
+        ) from None
     return path
 
 

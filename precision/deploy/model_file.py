@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import uuid
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from precision import files
 from precision.errors import PrecisionError
 from precision.startup import start_backend
 
@@ -48,7 +47,7 @@ def save_model(model: Any, path: str | Path, *, force: bool = False) -> None:
     """
     if Path(path).suffix != ".keras":
         raise PrecisionError(f"{path}: the name of a model's file must end in .keras")
-    write(path, lambda draft: model.save(draft), force=force)
+    write(path, model.save, force=force)
 
 
 def check_free(path: str | Path, *, force: bool) -> None:
@@ -66,21 +65,15 @@ def check_free(path: str | Path, *, force: bool) -> None:
         raise PrecisionError(f"{path}: there is no folder {path.parent}")
 
 
-def write(path: str | Path, fill: Callable[[Path], Any], *, force: bool = False) -> None:
-    """Let ``fill`` write a file under another name in the same folder, then rename it.
+def write(path: str | Path, content: bytes | Callable[[Path], Any], *, force: bool = False) -> None:
+    """Write a file as :func:`precision.files.write` does.
 
     Raises:
         PrecisionError: as :func:`check_free`, and when the disk is full.
     """
     path = Path(path)
     check_free(path, force=force)
-    draft = path.with_name(f".{path.stem}.{uuid.uuid4().hex}{path.suffix}")
     try:
-        fill(draft)
-        with draft.open("rb+") as stream:
-            os.fsync(stream.fileno())
-        draft.replace(path)
+        files.write(path, content)
     except OSError as error:
         raise PrecisionError(f"{path}: cannot be written ({error.strerror or error})") from None
-    finally:
-        draft.unlink(missing_ok=True)

@@ -12,7 +12,6 @@ import io
 import json
 import os
 import time
-import uuid
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -23,6 +22,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from precision import files
 from precision.measure.machine.processor import processor
 from precision.trial import NUMERICS_VERSION, Trial
 
@@ -110,15 +110,7 @@ class Checkpoint:
 
     def _write(self, **arrays: np.ndarray) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        draft = self._path.with_name(f".{self._path.name}.{uuid.uuid4().hex}")
-        try:
-            with draft.open("wb") as stream:
-                np.savez(stream, **arrays)  # type: ignore[arg-type]
-                stream.flush()
-                os.fsync(stream.fileno())
-            draft.replace(self._path)
-        finally:
-            draft.unlink(missing_ok=True)
+        files.write(self._path, lambda draft: np.savez(draft, **arrays))  # type: ignore[arg-type]
 
     def _read(self) -> tuple[dict[str, Any], list[np.ndarray]]:
         """Return the header and the bytes of each variable, all of it: a torn file ends here."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import precision.data as data
+from precision import files
 from precision.data.shared import shared
 from precision.quantization import Policy, Setting
 from precision.trial import Choice, Trial
@@ -161,6 +162,4 @@ class Workbench:
         """Keep the trained weights of a trial; the file appears whole or not at all."""
         path = self.weights(trial.id)
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name("draft." + path.name)
-        model.save_weights(draft)
-        draft.replace(path)
+        files.write(path, model.save_weights)

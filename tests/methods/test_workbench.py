@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from precision import files
 from precision.data import as_float, load
 from precision.data.shared import share
 from precision.methods.run import run_trial
@@ -102,7 +103,7 @@ def test_qat_starts_where_it_says(folder):
 def test_trained_weights_are_kept(folder):
     result = run_trial(trial("fixed", "qat"), bench(folder))
     assert (folder / f"{result.trial.id}.weights.h5").exists()
-    assert not list(folder.glob("draft*"))
+    assert not [path for path in folder.iterdir() if files.is_draft(path.name)]
     ptq = run_trial(trial("fixed"), bench(folder))
     assert not (folder / f"{ptq.trial.id}.weights.h5").exists()
     assert np.isnan(ptq.metrics["train_seconds"])

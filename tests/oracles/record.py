@@ -8,10 +8,11 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
-import os
 import re
 from pathlib import Path
 from typing import Any
+
+from precision import files
 
 ROOT = Path(__file__).resolve().parents[2]
 LIBRARIES = ("numpy", "ml_dtypes", "tensorflow", "keras")
@@ -50,10 +51,7 @@ class Record:
 
     def write(self, text: str, results: dict[int, dict[str, Any]]) -> None:
         """Replace what is known of a format; a reader sees the old file or the new one, never a part."""
-        path = self._path(text)
-        temporary = path.with_suffix(".tmp")
-        temporary.write_text(json.dumps(results))
-        os.replace(temporary, path)
+        files.write(self._path(text), json.dumps(results).encode())
 
     def _path(self, text: str) -> Path:
         return self.folder / (re.sub(r"[^A-Za-z0-9_=,.-]", "_", text) + ".json")

@@ -1,5 +1,8 @@
 """Taking known files out of a tar archive that is not trusted."""
 
+# The filters of tarfile keep a member within a folder, but let it have any size, and each gets its final name
+# before the last is there.
+
 from __future__ import annotations
 
 import os

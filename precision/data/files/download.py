@@ -3,6 +3,9 @@
 Only https is used, except to this machine itself (for tests), redirects included.
 """
 
+# pooch 1.9 and keras.utils.get_file 3.15 begin a broken download anew, know one address for a file, and
+# follow a redirect to http.
+
 from __future__ import annotations
 
 import hashlib

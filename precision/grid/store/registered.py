@@ -64,7 +64,7 @@ def register(root: Path, path: Path, name: str, ids: Iterable[str], options: str
     files.make_folder(entry.parent)
     files.make_folder(root / "locks")
     with Lock(root / "locks" / f"{LOCK}.lock"):
-        files.write(entry, lambda stream: stream.write(text))
+        files.write(entry, text)
 
 
 def registrations(root: Path) -> list[Registration]:

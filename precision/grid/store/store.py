@@ -46,9 +46,7 @@ class Store:
         try:
             for name in ("locks", "trials", "grids"):
                 files.make_folder(self.root / name)
-            probe = files.draft_of(self.root / "locks" / "probe")
-            probe.write_bytes(b"full disks take names, but no content")
-            probe.unlink(missing_ok=True)
+            files.check_room(self.root / "locks")
         except OSError as error:
             raise PrecisionError(
                 f"{self.root}: results cannot be written here ({error.strerror}); give another --store"
@@ -107,12 +105,11 @@ class Store:
         if result.predictions is not None:
             predictions = result.predictions
             files.write(
-                folder / "predictions.npy", lambda stream: np.save(stream, predictions, allow_pickle=False)
+                folder / "predictions.npy", lambda draft: np.save(draft, predictions, allow_pickle=False)
             )
         if newer is not None:
             path.rename(folder / f"result.schema{newer}.json")
-        text = record.encode(result).encode()
-        files.write(path, lambda stream: stream.write(text))
+        files.write(path, record.encode(result).encode())
 
     def load(self, trial_id: str) -> TrialResult | None:
         """Return the result of a trial without its predictions, or None when none can be trusted."""

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from precision import files
 from precision.errors import PrecisionError
 from precision.formats import NumberFormat
 from precision.formats.properties import binades
@@ -44,7 +45,7 @@ def write_number_line(number_format: NumberFormat, path: Path) -> None:
     if suffix not in known:
         raise PrecisionError(f"--figure: the name must end in .png, .pdf or .svg, but got {str(path)!r}")
     try:
-        figure.savefig(path, dpi=150)
+        files.write(path, lambda draft: figure.savefig(draft, dpi=150))
     except OSError as error:
         raise PrecisionError(f"--figure: {path} cannot be written: {error.strerror or error}") from None
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from precision import files
 from precision.analysis import COLUMNS, SUMMARY_COLUMNS, Results, summary
 from precision.report.figures.style import png
-from precision.report.files import replace_file
 from precision.report.render.csv import to_csv
 from precision.report.render.markdown import Picture, pictures, render, shown
 
@@ -42,14 +42,14 @@ def write(results: Results, output: Path) -> Path:
         [picture for picture in shown(accuracy) if picture in drawn],
         [picture for picture in shown(losses) if picture in drawn],
     )
-    replace_file(output / "results.csv", to_csv(cells, COLUMNS).encode())
-    replace_file(output / "summary.csv", to_csv(summary(cells), SUMMARY_COLUMNS).encode())
+    files.write(output / "results.csv", to_csv(cells, COLUMNS).encode())
+    files.write(output / "summary.csv", to_csv(summary(cells), SUMMARY_COLUMNS).encode())
     for picture in (*accuracy, *losses):
         if picture in drawn:
-            replace_file(output / picture.file, drawn[picture])
+            files.write(output / picture.file, drawn[picture])
         else:
             # A figure of an earlier report in this folder would contradict this one.
             (output / picture.file).unlink(missing_ok=True)
     path = output / "report.md"
-    replace_file(path, report.encode())
+    files.write(path, report.encode())
     return path

@@ -12,11 +12,11 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from precision import files
 from precision.analysis.choice import points
 from precision.analysis.search import SEARCH_COLUMNS, Found
 from precision.report.document import facts, table_text
 from precision.report.figures.style import png
-from precision.report.files import replace_file
 from precision.report.render.csv import to_csv
 from precision.report.text import NONE, count, escape, percent, printable, signed, size
 
@@ -71,15 +71,15 @@ def write_search(
     for number, one in enumerate(found, 1):
         stem = re.sub(r"[^A-Za-z0-9.-]+", "_", one.title).strip("_.")
         file = f"search_{number}_{stem}.png" if len(found) > 1 else "search.png"
-        replace_file(output / file, png(search_figure(one.frame, objective, tolerance, one.title)))
+        files.write(output / file, png(search_figure(one.frame, objective, tolerance, one.title)))
         parts += [f"## {escape(one.title)}", *_found(one, objective, tolerance)]
         parts += [f"![Cost and accuracy of every evaluated assignment]({file})", _table(one.frame)]
     parts += ["## How to reproduce", f"```\n{shlex.join(command)}\n```", facts(environment)]
     parts += ["The policies are in [policy.yaml](policy.yaml), all evaluations in [search.csv](search.csv)."]
-    replace_file(output / "search.csv", to_csv(frame, SEARCH_COLUMNS).encode())
-    replace_file(output / "policy.yaml", policy_yaml(found).encode())
+    files.write(output / "search.csv", to_csv(frame, SEARCH_COLUMNS).encode())
+    files.write(output / "policy.yaml", policy_yaml(found).encode())
     path = output / "search.md"
-    replace_file(path, ("\n\n".join(filter(None, parts)) + "\n").encode())
+    files.write(path, ("\n\n".join(filter(None, parts)) + "\n").encode())
     return path
 
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import pandas as pd
 
+from precision import files
 from precision.analysis.sensitivity import NETWORK, SENSITIVITY_COLUMNS, by_layer, pivot_layers, worst
 from precision.report.document import facts, table_text
 from precision.report.figures.style import png
-from precision.report.files import replace_file
 from precision.report.render.csv import to_csv
 from precision.report.text import NONE, count, escape, percent, printable
 
@@ -63,7 +63,7 @@ def write_sensitivity(
         for slot in (slot for slot in SLOTS if (own["slot"] == slot).any()):
             losses = pivot_layers(own, slot, "accuracy_loss")
             file = _file([*network, slot], used)
-            replace_file(output / file, png(heat_map(losses, f"{', '.join(network)}: {slot}")))
+            files.write(output / file, png(heat_map(losses, f"{', '.join(network)}: {slot}")))
             parts += [f"### {slot.capitalize()}", f"![{_caption(slot)}]({file})"]
             parts += [f"Accuracy lost, percentage points:\n\n{_table(losses, _points)}"]
             ratios = _ratios(own, slot)
@@ -74,9 +74,9 @@ def write_sensitivity(
         facts(environment),
     ]
     parts += ["The numbers of every seed are in [sensitivity.csv](sensitivity.csv)."]
-    replace_file(output / "sensitivity.csv", to_csv(frame, SENSITIVITY_COLUMNS).encode())
+    files.write(output / "sensitivity.csv", to_csv(frame, SENSITIVITY_COLUMNS).encode())
     path = output / "sensitivity.md"
-    replace_file(path, ("\n\n".join(filter(None, parts)) + "\n").encode())
+    files.write(path, ("\n\n".join(filter(None, parts)) + "\n").encode())
     return path
 
 

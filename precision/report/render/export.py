@@ -13,10 +13,10 @@ from typing import Any
 
 import pandas as pd
 
+from precision import files
 from precision.analysis import Column
 from precision.errors import PrecisionError, suggest
 from precision.report.document import table_text
-from precision.report.files import replace_file
 from precision.report.render.csv import to_csv
 from precision.report.text import escape, missing
 
@@ -41,7 +41,7 @@ def export(frame: pd.DataFrame, columns: Columns, path: Path) -> None:
         _check_database(path)
     content = write(frame[list(columns)], columns)
     try:
-        replace_file(path, content)
+        files.write(path, content)
     except OSError as error:
         raise PrecisionError(
             f"{path}: the results cannot be written here ({error.strerror}); give another --output"

@@ -75,13 +75,6 @@ def test_a_store_that_cannot_be_written(store, read_only):
     assert not [path for path in store.root.rglob("*") if files.is_draft(path.name)]
 
 
-def test_what_a_killed_writer_left_is_known_by_its_name(tmp_path):
-    for path in (tmp_path / "result.json", tmp_path / "a b"):
-        assert files.is_draft(files.draft_of(path).name)
-        assert not files.is_draft(path.name)
-    assert not files.is_draft(".gitignore") and not files.is_draft(".nfs000000000000000000000001")
-
-
 @pytest.mark.parametrize("code", [errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK])
 def test_without_locks_one_warns_once_and_goes_on(store, monkeypatch, code):
     def missing(*_):

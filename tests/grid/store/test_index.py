@@ -284,7 +284,7 @@ def test_two_writes_in_one_tick_of_the_clock_differ(tmp_path, monkeypatch):
     monkeypatch.setattr(files.time, "time_ns", lambda: 10**18)
     seen = set()
     for _ in range(50):
-        files.write(tmp_path / "x", lambda stream: stream.write(b"x"))
+        files.write(tmp_path / "x", b"x")
         seen.add((tmp_path / "x").stat().st_mtime_ns)
     assert len(seen) > 45
 

@@ -55,15 +55,3 @@ def test_wrong_results_leave_an_earlier_report_alone(grid, results, tmp_path):
     with pytest.raises(PrecisionError):
         write(replace(given, frame=given.frame.drop(columns="loss")), tmp_path)
     assert contents(tmp_path) == before
-
-
-def test_a_failure_while_writing_leaves_no_temporary_file(tmp_path, monkeypatch):
-    from precision.report.files import replace_file
-
-    def refuse(*_):
-        raise OSError("disk full")
-
-    monkeypatch.setattr("os.replace", refuse)
-    with pytest.raises(OSError, match="disk full"):
-        replace_file(tmp_path / "x.csv", b"a")
-    assert list(tmp_path.iterdir()) == []

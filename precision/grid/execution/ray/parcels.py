@@ -71,7 +71,7 @@ class Parcels:
         if weights.name in parcel:
             files.make_folder(weights.parent)
             # Not tofile(), which on a full disk says less than the system does.
-            files.write(weights, lambda stream: stream.write(parcel[weights.name].data))
+            files.write(weights, parcel[weights.name].data)
         self._store.save(result)
         return result.status
 

@@ -27,7 +27,7 @@ import psutil
 
 import architectures
 from precision import data, formats, methods, quantization
-from precision.files import make_folder, write
+from precision.files import make_folder, write, write_folder
 from precision.grid.execution import worker
 from precision.grid.execution.worker import Setup
 from precision.grid.store import Store
@@ -183,18 +183,13 @@ def packed(folder: Path) -> Files:
 
 def unpacked(files: Files, folder: Path) -> Path:
     """Write files into a folder, which appears whole, unless another process has done so; return it."""
-    if folder.exists():
-        return folder
-    draft = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
-    draft.mkdir(parents=True)
-    for name, content in files.items():
-        content.tofile(draft / name)
-    try:
-        draft.rename(folder)
-    except OSError:  # another one was faster
-        shutil.rmtree(draft, ignore_errors=True)
-        if not folder.exists():
-            raise
+
+    def fill(draft: Path) -> None:
+        for name, content in files.items():
+            content.tofile(draft / name)
+
+    if not folder.exists():
+        write_folder(folder, fill)
     return folder
 
 
