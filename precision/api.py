@@ -16,13 +16,12 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from precision import files
 from precision.analysis.results import Results
 from precision.errors import PrecisionError
 
 if TYPE_CHECKING:
-    from precision.grid import Store
     from precision.grid.execution.options import RunOptions
-    from precision.trial import Trial
 
 DEFAULT_STORE = Path("runs")
 
@@ -67,12 +66,14 @@ def run(
     from precision.analysis.collect import collect
     from precision.data.files.locate import data_directory
     from precision.grid import Changes, Store, expand, load_grid, schedule, select
+    from precision.grid.execution import preflight
     from precision.grid.execution.options import RunOptions
     from precision.grid.execution.scheduler import run_trials, setup
     from precision.grid.execution.watcher import Watchers
     from precision.grid.plan.forecast import forecast
     from precision.grid.progress import ConsoleWatcher
     from precision.measure.machine.environment import machine
+    from precision.quantization import Policy
 
     options = options or RunOptions()
     changes = Changes(tuple(set), seeds)
@@ -87,13 +88,13 @@ def run(
     trackers = tracking.make(track, results_store, parsed.name, cells)
     done = results_store.done(trials)
     left = [trial for trial in trials if trial.id not in done]
-    _check_plugins(left)
+    preflight.check_plugins(Policy.from_json(trial.policy) for trial in left)
     console = Console(stderr=True, quiet=quiet)
     forecasted = forecast(left, results_store.summaries() if left else [], machine())
     expected = None if forecasted.unknown else forecasted.elapsed(options.jobs)
     with contextlib.ExitStack() as stack:
         images = stack.enter_context(tempfile.TemporaryDirectory(prefix="precision-"))
-        datasets = _check_data(left, trials, results_store, folder, Path(images))
+        datasets = preflight.share_data(left, trials, results_store, folder, Path(images))
         ids = [trial.id for trial in everything]
         results_store.register(Path(grid), parsed.name, ids, " ".join(changes.words()))
         watchers = [ConsoleWatcher(left, cells, console, options.jobs, expected), *trackers]
@@ -113,60 +114,12 @@ def report_folder(output: str | Path | None, name: str) -> Path:
     folder = Path(output) if output is not None else Path("reports") / name
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return folder
+        files.check_room(folder)
     except OSError as error:
         raise PrecisionError(
             f"{folder}: the report cannot be written here ({error.strerror}); give another --output"
         ) from None
-
-
-def _check_plugins(left: list[Trial]) -> None:
-    """Try every format of a plugin on a few numbers, so that none fails after hours of training.
-
-    Formats that call another library are asked whether it is there.
-    """
-    from precision.formats.kernels.callback import ArrayFormat
-    from precision.formats.probe import probe
-    from precision.plugins import identities
-    from precision.quantization import Policy
-
-    tried = set()
-    for trial in left:
-        policy = Policy.from_json(trial.policy)
-        for _, setting in policy.settings():
-            if setting in tried:
-                continue
-            tried.add(setting)
-            number_format = setting.number_format
-            if isinstance(number_format, ArrayFormat):
-                number_format.check(None)
-                number_format.program(setting.rounding)
-            if trial.plugins and identities([number_format]):
-                probe(number_format, setting.rounding)
-
-
-def _check_data(
-    left: list[Trial], trials: list[Trial], store: Store, data_dir: Path | None, images: Path
-) -> dict[str, Path]:
-    """Load every data set of the trials that are left once, before anything is trained.
-
-    A missing or corrupt file is told now, and a download shows its progress. Files of the same name may hold
-    other images than those that stored results are of, for example a part of CIFAR-10: the two never mix.
-
-    Returns:
-        Folders below ``images`` with the arrays of the data sets, which the workers map into their memory.
-    """
-    from precision import data
-    from precision.data.shared import share
-    from precision.grid.images import check_images
-
-    folders = {}
-    for choice in {repr(trial.dataset): trial.dataset for trial in left}.values():
-        dataset = data.load(choice.name, data_dir=data_dir, **choice.options)
-        check_images(dataset, [trial for trial in trials if trial.dataset == choice], store)
-        folders[repr(choice)] = share(dataset, images)
-    return folders
+    return folder
 
 
 def load_results(

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rich.console import Console
 
 from precision.errors import PrecisionError, unknown
+from precision.grid.execution.preflight import check_images, check_plugins, choices
 from precision.grid.execution.scheduler import run_trials, setup
 from precision.grid.file.schema import Grid
-from precision.grid.images import check_images
 from precision.grid.plan.expand import Cell
 from precision.grid.progress import ConsoleWatcher
 from precision.grid.store import Store
@@ -26,7 +26,7 @@ class Network:
 
     Attributes:
         dataset, architecture, training: labels in the grid.
-        policies: the policies of its cells that round something, by label.
+        policies: those of its cells that are to be explored, by label.
         trials: the float32 trainings by seed.
         plugins: of each policy, see ``Trial.plugins``.
         missing: seeds whose training gave nothing, and why.
@@ -46,14 +46,18 @@ class Network:
         return " ".join(part for part in (self.dataset, self.architecture, self.training) if part)
 
 
-def networks(cells: Iterable[Cell]) -> list[Network]:
-    """Return the networks of a grid in the order of its cells."""
+def networks(cells: Iterable[Cell], wanted: Collection[str]) -> list[Network]:
+    """Return the networks of a grid in the order of its cells, with the policies that are wanted.
+
+    Args:
+        wanted: labels, see :func:`chosen_policies`.
+    """
     found: dict[tuple[str, str, str], Network] = {}
     for cell in cells:
         labels = (cell.dataset, cell.architecture, cell.training)
         network = found.setdefault(labels, Network(*labels))
         network.trials.setdefault(cell.seed, cell.trial.baseline)
-        if cell.trial.policy:
+        if cell.policy in wanted:
             network.policies.setdefault(cell.policy, Policy.from_json(cell.trial.policy))
             network.plugins.setdefault(cell.policy, cell.trial.plugins)
     return list(found.values())
@@ -88,11 +92,13 @@ def trained(
     """Return the networks with the seeds that have a trained baseline, training what the store lacks.
 
     Raises:
-        PrecisionError: when a network has no trained baseline, or the stored ones are of other images.
+        PrecisionError: when a format of a plugin fails, a network has no trained baseline, or the stored ones
+            are of other images.
         KeyboardInterrupt: on Ctrl-C; finished trainings are kept.
     """
+    check_plugins(policy for network in found for policy in network.policies.values())
     everything = {trial.id: trial for network in found for trial in network.trials.values()}
-    for choice in {repr(trial.dataset): trial.dataset for trial in everything.values()}.values():
+    for choice in choices(everything.values()).values():
         check_images(bench.dataset(choice), [t for t in everything.values() if t.dataset == choice], store)
     done = store.done(everything.values())
     left = [trial for trial in everything.values() if trial.id not in done]

@@ -11,7 +11,6 @@ beside it; what it is worth on test images only a grid tells that runs it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -61,14 +60,13 @@ def search(
     results.create()
     console = Console(stderr=True, quiet=quiet)
     bench = Workbench(data_dir, results.weights)
-    found = trained(networks(cells), cells, results, data_dir, bench, console)
+    found = trained(networks(cells, wanted), cells, results, data_dir, bench, console)
     labels = _labels(found)
-    searched = []
-    for network in found:
-        network = replace(network, policies={k: p for k, p in network.policies.items() if k in wanted})
-        if not network.policies:
-            continue
-        searched.append(Search(network, labels[network.name], settings, bench, results).run(console))
+    searched = [
+        Search(network, labels[network.name], settings, bench, results).run(console)
+        for network in found
+        if network.policies
+    ]
     if not searched:
         raise PrecisionError("nothing to search: no cell of the grid has one of these policies")
     return searched

@@ -108,7 +108,7 @@ def sensitivity(
     results.create()
     console = Console(stderr=True, quiet=quiet)
     bench = Workbench(data_dir, results.weights)
-    found = trained(networks(cells), cells, results, data_dir, bench, console)
+    found = trained(networks(cells, wanted), cells, results, data_dir, bench, console)
     left_out = [
         f"{network.name} seed {seed}: no trained float32 network ({why})"
         for network in found

@@ -19,7 +19,7 @@ SPECS = [
 @pytest.fixture(scope="module")
 def network(trained):
     store = Store(trained.parent / "runs")
-    (found,) = networks(expand(*load_grid(trained)))
+    (found,) = networks(expand(*load_grid(trained)), ())
     return found, lambda: Workbench(None, store.weights)
 
 

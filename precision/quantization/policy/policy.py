@@ -94,10 +94,7 @@ class Policy:
 
     def formats(self) -> list[NumberFormat]:
         """Return the formats that the policy names, without float32."""
-        found: list[NumberFormat] = []
-        for _, setting in self.settings():
-            found += setting.formats() if isinstance(setting, Accumulator) else [setting.number_format]
-        return found
+        return [found for _, setting in self.settings() for found in setting.formats()]
 
     @property
     def calibrated(self) -> bool:

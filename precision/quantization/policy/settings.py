@@ -63,6 +63,10 @@ class Setting:
     rounding: str = "nearest"
     scaling: Scaling = NO_SCALING
 
+    def formats(self) -> list[NumberFormat]:
+        """Return the formats that it names."""
+        return [self.number_format]
+
     @property
     def scaled(self) -> bool:
         """Whether there is a scale beside the format."""
