@@ -37,11 +37,6 @@ from precision.arithmetic.window import Window
 from precision.errors import PrecisionError
 
 
-def computes(layer: Any) -> bool:
-    """Return whether the sums of a layer can be formed in an accumulator; :func:`refusal` says why not."""
-    return refusal(layer) is None
-
-
 def refusal(layer: Any) -> str | None:
     """Return why the sums of a layer cannot be formed in an accumulator, as one sentence; None if they can.
 

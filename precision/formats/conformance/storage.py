@@ -32,12 +32,12 @@ def _numbers(subject: Subject, shape: tuple[int, ...]) -> np.ndarray:
     return np.resize(within[:: max(within.size // 97, 1)], shape).astype(np.float32)
 
 
-def _decoded(subject: Subject, x: np.ndarray, encoded: Any, what: str = "decode(encode(x))") -> np.ndarray:
+def _decoded(subject: Subject, x: np.ndarray, encoded: Any) -> np.ndarray:
     try:
         back = subject.format.decode(encoded)
     except Exception as error:
         broken(f"decode raised {said(error)}, on the codes of an array of shape {x.shape}")
-    return _array(x, back, what)
+    return _array(x, back, "decode(encode(x))")
 
 
 def _array(x: np.ndarray, back: Any, what: str) -> np.ndarray:

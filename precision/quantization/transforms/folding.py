@@ -20,7 +20,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from itertools import zip_longest
 from typing import Any
 
 import keras
@@ -106,22 +105,6 @@ def _cloned(model: Any, clone: Callable[[Any], Any]) -> Any:
 
     inputs = keras.tree.map_structure(fresh, model.input)
     return keras.models.clone_model(model, input_tensors=inputs, clone_function=clone, call_function=call)
-
-
-def refold(source: Any, folded: Any) -> None:
-    """Give a model made by :func:`fold` the weights of another model of the same architecture.
-
-    Nothing is built or traced again. Either all weights change or, on an error, none.
-
-    Args:
-        source: the unfolded model with the weights to take over; it is not changed.
-        folded: the ``model`` of :func:`fold`, or what :func:`precision.quantization.apply` made of it.
-
-    Raises:
-        PrecisionError: when the two are not of one architecture, or a folded number is not finite.
-    """
-    pairs, _ = _plan(source)
-    _write(source, folded, pairs)
 
 
 def _plan(model: Any) -> tuple[list[_Pair], dict[str, str]]:
@@ -240,37 +223,21 @@ def _folded_weights(pair: _Pair) -> list[np.ndarray]:
 
 
 def _write(source: Any, target: Any, pairs: list[_Pair]) -> None:
-    """Set the weights of a folded model, after every one of them is known to fit."""
-    _graph(target)
+    """Set the weights of the copy of a model to its own, those of pairs folded."""
     by_layer = {id(pair.layer): pair for pair in pairs}
     norms = {id(pair.norm) for pair in pairs}
-    names, found = ([layer.name for layer in model.layers] for model in (source, target))
-    for name, other in zip_longest(names, found):
-        if name != other:
-            raise PrecisionError(
-                "refolding needs two models with the same layers in the same order, but the source has "
-                f"{name!r} where the folded model has {other!r}; make the folded model with fold(source)"
-            )
-    updates = []
-    for layer, copy in zip(source.layers, target.layers, strict=True):
-        copy = copy.layer if isinstance(copy, Quantized) else copy
-        wanted = "Activation" if id(layer) in norms else type(layer).__name__
-        if type(copy).__name__ != wanted:
-            raise PrecisionError(
-                f"refolding needs a model whose layer {layer.name!r} is of the class {wanted}, but got "
-                f"{type(copy).__name__}; make the folded model with fold(source)"
-            )
+    for layer in source.layers:
         if id(layer) in norms:
             continue
+        copy = target.get_layer(layer.name)
         weights = _folded_weights(by_layer[id(layer)]) if id(layer) in by_layer else layer.get_weights()
         shapes, room = [w.shape for w in weights], [tuple(w.shape) for w in copy.weights]
         if id(layer) in by_layer:  # leading axes of length 1, of a bias that was aligned to the output
             shapes[-1] = shapes[-1][len(shapes[-1]) - len(room[-1]) :]
         if shapes != room:
             raise PrecisionError(
-                f"refolding needs models of one architecture, but the weights of {layer.name!r} have the "
-                f"shapes {shapes} in the source and {room} in the folded model; make that with fold(source)"
+                f"layer {layer.name!r} ({type(layer).__name__}) cannot be copied (its weights have the "
+                f"shapes {shapes}, those of the copy {room}); its class needs a get_config() that returns "
+                "all arguments of __init__()"
             )
-        updates.append((copy, [w.reshape(shape) for w, shape in zip(weights, shapes, strict=True)]))
-    for copy, weights in updates:
-        copy.set_weights(weights)
+        copy.set_weights([w.reshape(shape) for w, shape in zip(weights, shapes, strict=True)])
