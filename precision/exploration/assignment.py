@@ -19,7 +19,8 @@ from precision.measure.counted.cost import LayerCost, layer_costs
 from precision.measure.counted.energy import layer_energy
 from precision.measure.counted.packed import weight_memory
 from precision.quantization import Policy
-from precision.quantization.layers.points import UNSUMMED
+from precision.quantization.layers.axes import UNSUMMED
+from precision.quantization.layers.graph import Graph
 from precision.quantization.layers.variables import variables
 from precision.quantization.policy.policy import COMPUTED
 from precision.quantization.sites import sites
@@ -40,14 +41,15 @@ def units(model: Any) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     before: list[str] = []
     unit: dict[str, int] = {}  # of each layer
+    graph = Graph(model)
     for layer in model.layers:
-        parents = [p.operation.name for node in layer._inbound_nodes for p in node.parent_nodes]
         if _has_kernel(layer):
             unit[layer.name] = len(found)
             found[layer.name] = [*before, layer.name]
             before = []
             continue
-        unit[layer.name] = max((unit.get(name, -1) for name in parents), default=-1)
+        sources = graph.producers(layer)
+        unit[layer.name] = max((unit.get(source.name, -1) for source in sources), default=-1)
         if unit[layer.name] >= 0:
             list(found.values())[unit[layer.name]].append(layer.name)
         elif not found:
@@ -62,14 +64,9 @@ def units(model: Any) -> dict[str, list[str]]:
 
 def _has_kernel(layer: Any) -> bool:
     return any(
-        slot == "weights" and len(variable.shape) > 1 and _summed(variable)
-        for variable, slot in variables(layer)
+        slot == "weights" and len(v.shape) > 1 and (v.name not in UNSUMMED or v.name == "embeddings")
+        for v, slot in variables(layer)
     )
-
-
-def _summed(variable: Any) -> bool:
-    name = variable.name.rsplit("/")[-1]
-    return name not in UNSUMMED or name == "embeddings"
 
 
 class Assignments:

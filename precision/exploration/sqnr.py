@@ -11,7 +11,8 @@ import keras
 import numpy as np
 
 from precision.exploration.evaluator import Batch
-from precision.quantization.layers.points import channel_axis, contraction_axis
+from precision.quantization.layers.axes import scale_axis
+from precision.quantization.layers.graph import Graph
 from precision.quantization.layers.variables import VARIABLES
 from precision.quantization.model import wrapped
 
@@ -54,7 +55,7 @@ def of_tensors(
     """
     found: dict[tuple[str, str], Power] = defaultdict(Power)
     tensors = {}  # of the network, by layer
-    readers = []
+    readers, graph = [], Graph(source)
     for layer in wrapped(model):
         for site, quantizer in layer.quantizers.items():
             slot = layer.slot_of(site)
@@ -62,11 +63,11 @@ def of_tensors(
                 continue
             if slot in VARIABLES:
                 variable = layer.variable_of(site)
-                along = channel_axis if quantizer.setting.per_channel else contraction_axis
-                rounded = quantizer(variable, along(layer.layer, variable))
+                axis = scale_axis(layer.layer, variable, quantizer.setting.per_channel)
+                rounded = quantizer(variable, axis)
                 found[layer.name, slot].add(variable.numpy(), keras.ops.convert_to_numpy(rounded))
             elif slot == "activations":
-                tensors[layer.name] = _returned(source.get_layer(layer.name))
+                tensors[layer.name] = graph.outputs(source.get_layer(layer.name))
             elif slot == "inputs":
                 readers.append(layer)
     network = keras.Model(source.inputs, tensors) if tensors else None
@@ -85,10 +86,6 @@ def of_tensors(
                     batch.meant,
                 )
     return {key: power.decibels for key, power in found.items()}
-
-
-def _returned(layer: Any) -> list[Any]:
-    return [tensor for node in layer._inbound_nodes for tensor in node.outputs]
 
 
 def _add(power: Power, quantizer: Any, values: np.ndarray, count: int) -> None:

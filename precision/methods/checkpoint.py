@@ -24,6 +24,7 @@ import tensorflow as tf
 
 from precision import files
 from precision.measure.machine.processor import processor
+from precision.quantization.layers.graph import has_shared_generator, shared_generator
 from precision.trial import NUMERICS_VERSION, Trial
 
 History = list[dict[str, float]]
@@ -93,7 +94,7 @@ class Checkpoint:
         """Write a checkpoint if the last one is long enough ago; a full disk costs the checkpoint only."""
         if time.monotonic() - self._written < self._every:
             return
-        draws = _global_draws() is not None
+        draws = has_shared_generator()
         variables = _variables(model, draws)
         header = {
             "origin": self._origin,
@@ -132,21 +133,8 @@ class Checkpoint:
 
 def _variables(model: Any, draws: bool) -> list[Any]:
     """Return all that training changes; ``draws`` adds the generator of layers without one of their own."""
-    generator = [_make_draws().state] if draws else []
+    generator = [shared_generator().state] if draws else []
     return [*model.variables, *model.optimizer.variables, *generator]
-
-
-def _global_draws() -> Any:
-    from keras.src.backend.common import global_state
-    from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR
-
-    return global_state.get_global_attribute(GLOBAL_SEED_GENERATOR)
-
-
-def _make_draws() -> Any:
-    from keras.src.random.seed_generator import global_seed_generator
-
-    return global_seed_generator()
 
 
 def _kind(variable: Any) -> str:

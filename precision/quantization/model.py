@@ -11,14 +11,16 @@ import numpy as np
 
 from precision.errors import PrecisionError
 from precision.quantization.calibration.observers import Statistics
-from precision.quantization.layers.points import channel_axis, rounds_output
+from precision.quantization.layers.axes import channel_axis
+from precision.quantization.layers.graph import Graph
+from precision.quantization.layers.points import rounds_output
 from precision.quantization.layers.variables import VARIABLES
 from precision.quantization.policy.policy import Policy
 from precision.quantization.policy.settings import Setting
 from precision.quantization.quantizer import PLAIN, Backward, Quantizer, kind
 from precision.quantization.scales.ranges import chosen_range, weight_range
 from precision.quantization.sites import sites
-from precision.quantization.wrapper import Quantized
+from precision.quantization.wrapper import Quantized, unwrapped
 
 Observed = Mapping[tuple[str, str], Statistics]
 
@@ -73,19 +75,19 @@ def apply(
     Raises:
         PrecisionError: when the policy does not fit the model, or needs a calibration that is not given.
     """
-    found = sites(model, policy)
+    found, graph = sites(model, policy), Graph(model)
 
     def wrap(layer: Any) -> Any:
         copy = _copied(layer)
         settings = {s: v.to_json() for s, v in found.get(layer.name, {}).items() if s != "optimizer_state"}
         if not settings:
             return copy
-        _check_arguments(layer)
+        _check_arguments(graph, layer)
         return Quantized(
             copy,
             settings,
             asdict(backward),
-            hands_on=rounds_output(model.get_layer(layer.name), policy.exempt),
+            hands_on=rounds_output(graph, layer, policy.exempt),
             switchable=switchable,
         )
 
@@ -109,12 +111,12 @@ def _copied(layer: Any) -> Any:
     return copy
 
 
-def _check_arguments(layer: Any) -> None:
+def _check_arguments(graph: Graph, layer: Any) -> None:
     """Refuse to wrap a layer that is called with several tensors, not with one or a list."""
-    for node in layer._inbound_nodes:
+    for call in graph.calls(layer):
         tensors = [
             argument
-            for argument in (*node.arguments.args[1:], *node.arguments.kwargs.values())
+            for argument in (*call.arguments[1:], *call.options.values())
             if any(keras.backend.is_keras_tensor(part) for part in keras.tree.flatten(argument))
         ]
         if tensors:
@@ -177,11 +179,7 @@ def _seed(quantised: Any, seed: int) -> None:
 def copy_weights(source: Any, target: Any) -> None:
     """Copy the weights between two models of one architecture, wrapped or not."""
     for a, b in zip(source.layers, target.layers, strict=True):
-        _inner(b).set_weights(_inner(a).get_weights())
-
-
-def _inner(layer: Any) -> Any:
-    return layer.layer if isinstance(layer, Quantized) else layer
+        unwrapped(b).set_weights(unwrapped(a).get_weights())
 
 
 def wrapped(model: Any) -> list[Quantized]:

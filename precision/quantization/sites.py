@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import keras
-
 from precision.arithmetic.accumulators.accumulator import Accumulator
 from precision.errors import PrecisionError
-from precision.quantization.layers.points import reads_input, unrounded
+from precision.quantization.layers.graph import Graph, is_functional
+from precision.quantization.layers.points import unrounded
 from precision.quantization.layers.variables import variables
 from precision.quantization.policy.policy import COMPUTED, SLOTS, LayerName, Policy
 from precision.quantization.policy.settings import Setting
 from precision.quantization.sums import refusal
+from precision.quantization.wrapper import unwrapped
 
 Sites = dict[str, dict[str, Any]]
 
@@ -38,19 +38,9 @@ def layer_names(model: Any) -> list[LayerName]:
     weighted = [layer.name for layer in model.layers if variables(layer)]
     ends = (weighted[0], weighted[-1]) if weighted else ("", "")
     return [
-        LayerName(layer.name, _kind(layer), layer.name == ends[0], layer.name == ends[1])
+        LayerName(layer.name, type(unwrapped(layer)).__name__, layer.name == ends[0], layer.name == ends[1])
         for layer in model.layers
     ]
-
-
-def _kind(layer: Any) -> str:
-    return type(_inner(layer)).__name__
-
-
-def _inner(layer: Any) -> Any:
-    from precision.quantization.wrapper import Quantized
-
-    return layer.layer if isinstance(layer, Quantized) else layer
 
 
 def resolve(model: Any, policy: Policy) -> list[Site]:
@@ -59,14 +49,14 @@ def resolve(model: Any, policy: Policy) -> list[Site]:
     Raises:
         PrecisionError: when the policy names a layer that the model lacks, or the model is not functional.
     """
-    if not isinstance(model, keras.Sequential | keras.src.models.Functional):
+    if not is_functional(model):
         raise PrecisionError(
             f"a policy applies to functional and sequential Keras models, but got {type(model).__name__}"
         )
     names = layer_names(model)
     policy.check_layers(names)
-    pairs = zip(model.layers, names, strict=True)
-    found = [site for layer, name in pairs for site in _of(layer, name, policy)]
+    graph, pairs = Graph(model), zip(model.layers, names, strict=True)
+    found = [site for layer, name in pairs for site in _of(graph, layer, name, policy)]
     _check_overrides(found, names, policy)
     return found
 
@@ -86,15 +76,15 @@ def _check_overrides(found: list[Site], names: list[LayerName], policy: Policy) 
                 )
 
 
-def _of(layer: Any, name: LayerName, policy: Policy) -> list[Site]:
+def _of(graph: Graph, layer: Any, name: LayerName, policy: Policy) -> list[Site]:
     slots = policy.for_layer(name)
     present = {slot for _, slot in variables(layer)}
-    out = unrounded(layer, policy.exempt)
+    out = unrounded(graph, layer, policy.exempt)
     missing = {
         "weights": "" if "weights" in present else "has none",
         "biases": "" if "biases" in present else "has none",
         "activations": out,
-        "inputs": "" if reads_input(layer) else "does not read the images",
+        "inputs": "" if graph.reads_images(layer) else "does not read the images",
         "gradients": "" if present or not out else "nothing to round",
         "optimizer_state": "" if present else "has no variables",
         "accumulators": _unsummed(layer),
@@ -116,7 +106,7 @@ def _unsummed(layer: Any) -> str:
     """Return why the sums of a layer are not formed in an accumulator; empty when they are."""
     if not any(len(variable.shape) > 1 for variable, _ in variables(layer)):
         return "no sum of products"
-    return refusal(_inner(layer)) or ""
+    return refusal(unwrapped(layer)) or ""
 
 
 def _exempt(name: LayerName, policy: Policy) -> str:

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from precision.formats import NumberFormat
-from precision.quantization.layers.points import channel_axis, contraction_axis
+from precision.quantization.layers.axes import scale_axis
 from precision.quantization.layers.variables import variables
 from precision.quantization.policy.policy import Policy
 from precision.quantization.policy.settings import Setting
 from precision.quantization.sites import sites
-from precision.quantization.wrapper import Quantized
+from precision.quantization.wrapper import unwrapped
 
 
 @dataclass(frozen=True)
@@ -98,12 +98,12 @@ def stored_variables(model: Any, policy: Policy) -> list[Stored]:
     stored = []
     for layer in model.layers:
         settings = found.get(layer.name, {})
-        inner = layer.layer if isinstance(layer, Quantized) else layer
+        inner = unwrapped(layer)
         slots = {id(variable): slot for variable, slot in variables(inner)}
         for variable in inner.weights:
             count = names[variable.path] = names.get(variable.path, 0) + 1
             name = variable.path if count == 1 else f"{variable.path}#{count}"
             setting = settings.get(slots.get(id(variable), ""))
-            along = channel_axis if setting and setting.per_channel else contraction_axis
-            stored.append(Stored(name, variable, setting, along(inner, variable)))
+            axis = scale_axis(inner, variable, setting is not None and setting.per_channel)
+            stored.append(Stored(name, variable, setting, axis))
     return stored

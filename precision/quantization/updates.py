@@ -16,14 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from precision.quantization.layers.points import channel_axis, contraction_axis
+from precision.quantization.layers.axes import contraction_axis, scale_axis
 from precision.quantization.layers.variables import VARIABLES, variables
 from precision.quantization.policy.policy import Policy
 from precision.quantization.policy.settings import Setting
 from precision.quantization.quantizer import Backward, Quantizer
 from precision.quantization.scales.kernel import numbers_for, program_of
 from precision.quantization.sites import sites
-from precision.quantization.wrapper import Quantized
+from precision.quantization.wrapper import unwrapped
 
 # The range of a variable is that of the variable at hand.
 _MOVING = Backward(follow=True)
@@ -60,15 +60,15 @@ def places(source: Any, model: Any, policy: Policy) -> list[Place]:
     return [
         _place(inner, variable, found.get(layer.name, {}).get(slot), found.get(layer.name, {}))
         for layer in model.layers
-        for inner in [layer.layer if isinstance(layer, Quantized) else layer]
+        for inner in [unwrapped(layer)]
         for variable, slot in variables(inner)
     ]
 
 
 def _place(layer: Any, variable: Any, setting: Setting | None, settings: dict[str, Any]) -> Place:
-    along = channel_axis if setting is not None and setting.per_channel else contraction_axis
+    axis = scale_axis(layer, variable, setting is not None and setting.per_channel)
     state = settings.get("optimizer_state")
-    return Place(variable, along(layer, variable), contraction_axis(layer, variable), setting, state)
+    return Place(variable, axis, contraction_axis(layer, variable), setting, state)
 
 
 def without_variables(policy: Policy) -> Policy:

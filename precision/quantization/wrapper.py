@@ -10,7 +10,8 @@ import keras
 
 from precision.arithmetic.accumulators.accumulator import Accumulator
 from precision.errors import PrecisionError
-from precision.quantization.layers.points import channel_axis, contraction_axis
+from precision.quantization.layers.axes import contraction_axis, scale_axis
+from precision.quantization.layers.graph import takes_training
 from precision.quantization.layers.variables import VARIABLES, variables
 from precision.quantization.policy.policy import parse_policy
 from precision.quantization.policy.settings import Setting
@@ -54,8 +55,7 @@ class Quantized(keras.layers.Wrapper):
         super().build(input_shape)
         for number, (variable, slot) in enumerate(self._with_slots()):
             setting = self._setting(slot)
-            along = channel_axis if setting is not None and setting.per_channel else contraction_axis
-            axis = along(self.layer, variable)
+            axis = scale_axis(self.layer, variable, setting is not None and setting.per_channel)
             site = slot if slot not in self.quantizers else f"{slot}_{number}"
             blocks = contraction_axis(self.layer, variable)  # of its gradient, whatever its own scales are
             channels = variable.shape[axis] if len(variable.shape) else 1
@@ -129,7 +129,7 @@ class Quantized(keras.layers.Wrapper):
                 from precision.quantization import sums
 
                 outputs = sums.call(layer, inputs, accumulator)
-            elif layer._call_has_training_arg:
+            elif takes_training(layer):
                 outputs = layer(inputs, training=training, **arguments)
             else:
                 outputs = layer(inputs, **arguments)
@@ -163,6 +163,11 @@ class Quantized(keras.layers.Wrapper):
             "hands_on": self.hands_on,
             "switchable": self.switchable,
         }
+
+
+def unwrapped(layer: Any) -> Any:
+    """Return the layer itself, whether or not it is wrapped."""
+    return layer.layer if isinstance(layer, Quantized) else layer
 
 
 def _channels(shape: Any) -> int:

@@ -10,7 +10,8 @@ from precision.errors import PrecisionError
 from precision.formats import parse
 from precision.formats.engine.program import in_graph
 from precision.quantization import apply, assign, parse_policy, structure
-from precision.quantization.layers.points import reads_input, rounds_output
+from precision.quantization.layers.graph import Graph
+from precision.quantization.layers.points import rounds_output
 from precision.quantization.wrapper import Quantized
 
 POLICY = {
@@ -124,12 +125,13 @@ def test_batch_normalisation_keeps_its_statistics_up_to_date():
 
 def test_one_step_is_one_point_of_rounding():
     model = architectures.build("resnet", depth=8)
-    rounded = {layer.name for layer in model.layers if rounds_output(layer)}
+    graph = Graph(model)
+    rounded = {layer.name for layer in model.layers if rounds_output(graph, layer)}
     kinds = {type(layer).__name__ for layer in model.layers if layer.name in rounded}
     # Convolutions hand on to batch normalisation, and that to an activation or an addition.
     assert "Conv2D" not in kinds
     assert {"Activation", "Dense", "GlobalAveragePooling2D"} <= kinds
-    assert [layer.name for layer in model.layers if reads_input(layer)] == [model.layers[1].name]
+    assert [layer.name for layer in model.layers if graph.reads_images(layer)] == [model.layers[1].name]
 
 
 def test_a_change_of_policy_is_no_new_trace(small):

@@ -13,8 +13,19 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
+from keras import layers
+
 from precision.errors import PrecisionError
-from precision.quantization.layers.points import MOVING, UNSUMMED, rounds_output
+from precision.quantization.layers.axes import (
+    CONVOLUTIONS,
+    DEPTHWISE,
+    SEPARABLE,
+    TRANSPOSED,
+    UNSUMMED,
+    equation,
+)
+from precision.quantization.layers.graph import Call, Graph, producer
+from precision.quantization.layers.points import MOVING, rounds_output
 from precision.quantization.layers.variables import variables
 
 IMAGES = ""  # stands for a layer where the images themselves are read
@@ -25,7 +36,7 @@ class LayerCost:
     """The counts of one layer for one image.
 
     What passes between a convolution or dense layer and the normalisation, activation function and
-    max-pooling after it stays within one compute step (see ``quantization.points``) and is not moved.
+    max-pooling after it stays within one compute step (see ``layers.points``) and is not moved.
 
     Attributes:
         name: of the layer.
@@ -69,20 +80,20 @@ def layer_costs(model: Any, exempt: Collection[str] = ()) -> list[LayerCost]:
     """
     if not model.built:
         raise PrecisionError(f"the costs of {model.name!r} need a built model; give it an input shape")
-    return [_cost(layer, exempt) for layer in model.layers if type(layer).__name__ != "InputLayer"]
+    graph = Graph(model)
+    return [_cost(graph, layer, exempt) for layer in model.layers if not isinstance(layer, layers.InputLayer)]
 
 
-def _cost(layer: Any, exempt: Collection[str]) -> LayerCost:
+def _cost(graph: Graph, layer: Any, exempt: Collection[str]) -> LayerCost:
     slots = {"weights": 0, "biases": 0}
     for variable, slot in variables(layer):
         slots[slot] += math.prod(variable.shape)
     stored = sum(math.prod(variable.shape) for variable in layer.weights)
-    macs = [_macs(layer, node) for node in layer._inbound_nodes]
-    results = sum(_size(layer, tensor) for node in layer._inbound_nodes for tensor in node.outputs)
+    macs = [_macs(layer, call) for call in graph.calls(layer)]
+    results = sum(_size(layer, tensor) for tensor in graph.outputs(layer))
     reads: list[tuple[str, int]] = []
     if type(layer).__name__ not in MOVING:
-        read = [tensor for node in layer._inbound_nodes for tensor in node.input_tensors]
-        reads = [source for tensor in read for source in _sources(tensor, exempt)]
+        reads = [source for tensor in graph.inputs(layer) for source in _sources(graph, tensor, exempt)]
     multiplies = any(count != 0 for count in macs)
     return LayerCost(
         name=layer.name,
@@ -92,38 +103,36 @@ def _cost(layer: Any, exempt: Collection[str]) -> LayerCost:
         statistics=stored - sum(slots.values()),
         biased=results if multiplies and slots["biases"] else 0,
         reads=tuple(reads),
-        outputs=results if rounds_output(layer, exempt) else 0,
+        outputs=results if rounds_output(graph, layer, exempt) else 0,
         counted=None not in macs,
     )
 
 
-def _macs(layer: Any, node: Any) -> int | None:
+def _macs(layer: Any, call: Call) -> int | None:
     """Return the MACs of one call of a layer; None when it is of an unknown kind and has kernels."""
-    kinds = {kind.__name__ for kind in type(layer).__mro__}
-    outputs = _size(layer, node.outputs[0])
-    if kinds & {"Dense", "BaseConv"}:  # kernel (..., inputs of one output, outputs)
+    outputs = _size(layer, call.outputs[0])
+    if isinstance(layer, (layers.Dense, *CONVOLUTIONS)):  # kernel (..., inputs of one output, outputs)
         return outputs * math.prod(layer.kernel.shape[:-1])
-    if "BaseConvTranspose" in kinds:  # kernel (window, outputs, inputs)
-        return _size(layer, node.input_tensors[0]) * math.prod(layer.kernel.shape[:-1])
-    if "BaseDepthwiseConv" in kinds:  # kernel (window, channels, multiplier)
+    if isinstance(layer, TRANSPOSED):  # kernel (window, outputs, inputs)
+        return _size(layer, call.inputs[0]) * math.prod(layer.kernel.shape[:-1])
+    if isinstance(layer, DEPTHWISE):  # kernel (window, channels, multiplier)
         return outputs * math.prod(layer.kernel.shape[:-2])
-    if "BaseSeparableConv" in kinds:
+    if isinstance(layer, SEPARABLE):
         between = outputs // layer.filters * math.prod(layer.depthwise_kernel.shape[-2:])
         window = math.prod(layer.depthwise_kernel.shape[:-2])
         return between * window + outputs * math.prod(layer.pointwise_kernel.shape[:-1])
-    if "EinsumDense" in kinds:
-        return _einsum(layer, node)
+    if isinstance(layer, layers.EinsumDense):
+        return _einsum(layer, call)
     kernels = [v for v in layer.trainable_variables if len(v.shape) > 1]
-    known = all(variable.name.rsplit("/")[-1] in UNSUMMED for variable in kernels)
+    known = all(variable.name in UNSUMMED for variable in kernels)
     return 0 if known else None
 
 
-def _einsum(layer: Any, node: Any) -> int:
+def _einsum(layer: Any, call: Call) -> int:
     """Return the product of the sizes of all letters of the equation, without the images'."""
-    read, rest = layer.equation.replace(" ", "").split(",")
-    kernel, _ = rest.split("->")
+    read, kernel, _ = equation(layer)
     sizes = dict(zip(kernel, layer.kernel.shape, strict=True))
-    shape = node.input_tensors[0].shape
+    shape = call.inputs[0].shape
     lead, _, trail = read.partition("...")
     sizes.update(zip(lead, shape, strict=False))
     sizes.update(zip(reversed(trail), reversed(shape), strict=False))
@@ -131,18 +140,16 @@ def _einsum(layer: Any, node: Any) -> int:
     return math.prod(size for size in (*sizes.values(), *free) if size is not None)
 
 
-def _sources(tensor: Any, exempt: Collection[str]) -> list[tuple[str, int]]:
+def _sources(graph: Graph, tensor: Any, exempt: Collection[str]) -> list[tuple[str, int]]:
     """Return from where the values of a tensor are read; nothing where they stay within a compute step."""
-    layer = tensor._keras_history.operation
-    size = _size(layer, tensor)
-    kind = type(layer).__name__
-    if kind == "InputLayer":
+    call = producer(tensor)
+    layer, size = call.layer, _size(call.layer, tensor)
+    if isinstance(layer, layers.InputLayer):
         return [(IMAGES, size)]
-    if kind not in MOVING:
-        return [(layer.name, size)] if rounds_output(layer, exempt) else []
+    if type(layer).__name__ not in MOVING:
+        return [(layer.name, size)] if rounds_output(graph, layer, exempt) else []
     # Values that a crop left out are not read, nor zeros that padding put in.
-    node = layer._inbound_nodes[tensor._keras_history.node_index]
-    found = [source for parent in node.input_tensors for source in _sources(parent, exempt)]
+    found = [source for parent in call.inputs for source in _sources(graph, parent, exempt)]
     return [(name, min(values, size)) for name, values in found]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from precision.quantization import Policy
+from precision.quantization.layers.graph import Graph
 from precision.quantization.layers.points import rounds_output
 from precision.quantization.sites import sites
 from precision.quantization.stored import stored_variables
@@ -72,12 +73,12 @@ def _dtype_bits(name: str) -> int:
 
 def activation_bits(model: Any, policy: Policy) -> float:
     """Return the bits of an activation between layers; NaN where layers differ."""
-    found = sites(model, policy)
+    found, graph = sites(model, policy), Graph(model)
     bits = {
         float(s.number_format.bits)
         if (s := found.get(layer.name, {}).get("activations"))
         else float(FLOAT32_BITS)
         for layer in model.layers
-        if rounds_output(layer, policy.exempt)
+        if rounds_output(graph, layer, policy.exempt)
     }
     return bits.pop() if len(bits) == 1 else float("nan")

@@ -20,6 +20,7 @@ from precision.quantization.calibration.statistics import (
     extremes,
     moving_average,
 )
+from precision.quantization.layers.graph import Graph
 
 BATCH = 64  # images; all observed tensors of one batch are in memory together
 _STREAM = 0xCA11  # sets the random numbers of calibration apart from those of training with the same seed
@@ -101,7 +102,8 @@ def observe(
         return {}
     if len(model.inputs) != 1:
         raise PrecisionError(f"calibration: a network must have one input, but it has {len(model.inputs)}")
-    tensors = {key: _tensors(model, key, channels) for key, channels in wanted.items()}
+    graph = Graph(model)
+    tensors = {key: _tensors(model, graph, key, channels) for key, channels in wanted.items()}
     # The same tensor may be wanted under several keys and is computed once.
     fetched = list({id(t): t for group in tensors.values() for t in group}.values())
     index = {id(t): i for i, t in enumerate(fetched)}
@@ -155,7 +157,7 @@ def _run(network: Any, images: np.ndarray, batch: int) -> Iterator[list[np.ndarr
         yield [v[: len(part)] for v in (values if isinstance(values, list) else [values])]
 
 
-def _tensors(model: Any, key: Key, channels: bool) -> list[Any]:
+def _tensors(model: Any, graph: Graph, key: Key, channels: bool) -> list[Any]:
     """Return the symbolic tensors that a layer of a model returns or reads."""
     name, slot = key
     layers = {layer.name: layer for layer in model.layers}
@@ -165,11 +167,7 @@ def _tensors(model: Any, key: Key, channels: bool) -> list[Any]:
         raise PrecisionError(
             f"calibration observes activations and inputs, but got {slot!r} of layer {name!r}"
         )
-    # A layer may be part of other models too.
-    depths = getattr(model, "_functional", model)._nodes_by_depth
-    graph = {id(node) for level in depths.values() for node in level}
-    nodes = [node for node in layers[name]._inbound_nodes if id(node) in graph]
-    found = [t for node in nodes for t in (node.outputs if slot == "activations" else node.input_tensors)]
+    found = graph.outputs(layers[name]) if slot == "activations" else graph.inputs(layers[name])
     if not found:
         verb = "returns" if slot == "activations" else "reads"
         raise PrecisionError(f"calibration: layer {name!r} {verb} no tensor, so that it has no {slot}")

@@ -1,25 +1,50 @@
-"""Where a linear layer keeps its output channels: the axis of its output, and its place in kernel and bias.
+"""Where a layer keeps its channels and what it sums over: axes of its kernel, its bias and its output.
 
-A layer here computes y = K * x + b, where * is a matrix product, a convolution or an einsum. A factor for
-each channel of y goes into the kernel and the bias, which is what folding a normalisation needs. Which axis
-of the kernel that is depends on the layer. Kernels end with the output channels, but for three kinds:
-transposed convolutions (height, width, outputs, inputs); depthwise convolutions (height, width, inputs,
-multiplier), which put the outputs of one input side by side; and einsums, whose equation says it.
+A layer here computes y = K * x + b, where * is a matrix product, a convolution or an einsum. Kernels end with
+the inputs and the output channels, but for three kinds: transposed convolutions (height, width, outputs,
+inputs); depthwise convolutions (height, width, channels, multiplier), which put the outputs of one input
+channel side by side; and einsums, whose equation says it.
+
+Three questions are answered: which axes of a kernel an axis of the output lies along, all of them, which
+folding a normalisation needs (:func:`channels`); which axis has a scale for each channel
+(:func:`channel_axis`), which for a depthwise kernel is one of those two; and along which axis a block of
+values shares a scale (:func:`contraction_axis`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from keras import layers
 
-# The exact names: a class derived from one of these may compute something else.
-CONVOLUTIONS = tuple(f"Conv{rank}D" for rank in (1, 2, 3))
-SEPARABLE = tuple(f"SeparableConv{rank}D" for rank in (1, 2))
-DEPTHWISE = tuple(f"DepthwiseConv{rank}D" for rank in (1, 2))
-TRANSPOSED = tuple(f"Conv{rank}DTranspose" for rank in (1, 2, 3))
-LINEAR = frozenset((*CONVOLUTIONS, *SEPARABLE, *DEPTHWISE, *TRANSPOSED, "Dense", "EinsumDense"))
+from precision.quantization.layers.graph import own_variables, parts
+
+CONVOLUTIONS = (layers.Conv1D, layers.Conv2D, layers.Conv3D)
+SEPARABLE = (layers.SeparableConv1D, layers.SeparableConv2D)
+DEPTHWISE = (layers.DepthwiseConv1D, layers.DepthwiseConv2D)
+TRANSPOSED = (layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose)
+# Exactly these: a class derived from one of them may compute something else.
+LINEAR = frozenset((*CONVOLUTIONS, *SEPARABLE, *DEPTHWISE, *TRANSPOSED, layers.Dense, layers.EinsumDense))
+
+# By the names that Keras gives its variables: what is added, looked up or multiplied element by element.
+UNSUMMED = ("bias", "beta", "gamma", "scale", "alpha", "embeddings")
+
+
+class Equation(NamedTuple):
+    """The letters of the axes of an einsum's input, kernel and output; ``...`` stands for any others."""
+
+    read: str
+    kernel: str
+    written: str
+
+
+def equation(layer: Any) -> Equation:
+    """Return the equation of an ``EinsumDense``."""
+    read, rest = layer.equation.replace(" ", "").split(",")
+    kernel, written = rest.split("->")
+    return Equation(read, kernel, written)
 
 
 @dataclass(frozen=True)
@@ -53,21 +78,19 @@ def channels(layer: Any, axis: int, rank: int) -> Channels | None:
     Returns:
         None when the kernel has no axis for that axis of the output, for example for the height of an image.
     """
-    name = type(layer).__name__
-    if name == "EinsumDense":
+    if isinstance(layer, layers.EinsumDense):
         return _of_einsum(layer, axis, rank)
     first = getattr(layer, "data_format", "channels_last") == "channels_first"
     if axis != (1 if first else rank - 1):
         return None
-    if name in TRANSPOSED:
+    if isinstance(layer, TRANSPOSED):
         return Channels((-1, 1))
-    return Channels(tuple(layer.kernel.shape[-2:]) if name in DEPTHWISE else (-1,))
+    return Channels(tuple(layer.kernel.shape[-2:]) if isinstance(layer, DEPTHWISE) else (-1,))
 
 
 def _of_einsum(layer: Any, axis: int, rank: int) -> Channels | None:
     """Return the place of an output axis by the equation; it may also be an axis of the input."""
-    _, rest = layer.equation.replace(" ", "").split(",")
-    kernel, written = rest.split("->")
+    _, kernel, written = equation(layer)
     letters = written.replace("...", "")
     place = axis - (rank - len(letters) if written.startswith("...") else 0)
     if axis == 0 or not 0 <= place < len(letters) or kernel.count(letters[place]) != 1:
@@ -78,3 +101,52 @@ def _of_einsum(layer: Any, axis: int, rank: int) -> Channels | None:
         tuple(-1 if a == axis else 1 for a in range(rank)),
         {"bias_axes": "".join(k for k in letters if k == letter or k in (layer.bias_axes or ""))},
     )
+
+
+def contraction_axis(layer: Any, variable: Any) -> int:
+    """Return the axis, counted from the end, of a layer's variable along which values that share a scale lie.
+
+    The hardware of shared scales multiplies two blocks and sums within them, so a block runs along the axis
+    that the layer sums over. Of dense kernels (inputs, outputs) and convolution kernels (height, width,
+    inputs, outputs) that is the last but one, of transposed convolutions (height, width, outputs, inputs) the
+    last, and the equation of an einsum names it. A depthwise kernel (height, width, channels, multiplier)
+    sums over its window alone, and a block is a row of the window. Biases, tables of embeddings and whatever
+    else is not summed over keep their rows together.
+    """
+    owner, rank = _owner(layer, variable), len(variable.shape)
+    if rank < 2 or variable.name in UNSUMMED or isinstance(owner, TRANSPOSED):
+        return -1
+    if isinstance(owner, layers.EinsumDense):
+        read, kernel, written = equation(owner)
+        summed = [i for i, letter in enumerate(kernel) if letter in read and letter not in written]
+        return summed[-1] - len(kernel) if summed else -1
+    return -3 if _is_depthwise(owner, variable) and rank > 2 else -2
+
+
+def channel_axis(layer: Any, variable: Any) -> int:
+    """Return the axis, counted from the end, of a layer's variable whose entries have a scale each.
+
+    It is that of the output channels: the last one of dense and convolution kernels, the last but one of
+    transposed convolutions (height, width, outputs, inputs). Of a depthwise kernel (height, width, channels,
+    multiplier) it is the last but one, that of the input channels: the outputs that are made of one input
+    channel share its scale.
+    """
+    if len(variable.shape) < 2:
+        return -1
+    owner = _owner(layer, variable)
+    return -2 if _is_depthwise(owner, variable) or isinstance(owner, TRANSPOSED) else -1
+
+
+def scale_axis(layer: Any, variable: Any, per_channel: bool) -> int:
+    """Return the axis of a layer's variable along which its channels lie, or the values of its blocks."""
+    return channel_axis(layer, variable) if per_channel else contraction_axis(layer, variable)
+
+
+def _is_depthwise(owner: Any, variable: Any) -> bool:
+    return isinstance(owner, DEPTHWISE) or bool(variable.name == "depthwise_kernel")
+
+
+def _owner(layer: Any, variable: Any) -> Any:
+    """Return the layer that made a variable: ``layer`` or one inside it, for example of an attention."""
+    made = (part for part in parts(layer) if any(own is variable for own in own_variables(part)))
+    return next(made, layer)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from precision.quantization.layers.graph import parts, trained_variables
+
 # By the names that Keras gives its variables; whatever else is trainable counts as a weight.
 BIASES = ("bias", "beta")
 VARIABLES = ("weights", "biases")
@@ -14,8 +16,8 @@ def variables(layer: Any) -> list[tuple[Any, str]]:
 
     Left out are statistics and the states of random generators, which stay as they are.
     """
-    found = []
-    for inner in layer._flatten_layers():
-        for variable in inner._trainable_variables:
-            found.append((variable, "biases" if variable.name.rsplit("/")[-1] in BIASES else "weights"))
-    return found
+    return [
+        (variable, "biases" if variable.name in BIASES else "weights")
+        for part in parts(layer)
+        for variable in trained_variables(part)
+    ]

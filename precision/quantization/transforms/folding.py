@@ -9,7 +9,7 @@ integer-arithmetic-only inference", CVPR 2018, section 3.2):
 computed in float64 and stored in float32, which is the only rounding: to half an ulp of each kernel' and
 bias' (of the largest term of a bias' whose terms cancel to nearly nothing, then in float64). Where the
 normalisation was, an ``Activation("linear")`` of its name stays: layers keep their names, and activations
-are rounded at the same places (see ``quantization.points``).
+are rounded at the same places (see ``layers.points``).
 
 A folded network has no batch statistics any more: training it trains kernel' and bias', and regularisers and
 constraints of the layer act on these.
@@ -17,7 +17,6 @@ constraints of the layer act on these.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +26,7 @@ import numpy as np
 
 from precision.errors import PrecisionError
 from precision.quantization.layers.axes import LINEAR, Channels, channels
+from precision.quantization.layers.graph import Graph, distinct, is_functional, parts, producer
 from precision.quantization.wrapper import Quantized
 
 
@@ -100,7 +100,7 @@ def _cloned(model: Any, clone: Callable[[Any], Any]) -> Any:
         return layer(*arguments, **options)
 
     def fresh(tensor: Any) -> Any:
-        layer = tensor._keras_history.operation
+        layer = producer(tensor).layer
         return type(layer).from_config(layer.get_config()).output
 
     inputs = keras.tree.map_structure(fresh, model.input)
@@ -110,14 +110,7 @@ def _cloned(model: Any, clone: Callable[[Any], Any]) -> Any:
 def _plan(model: Any) -> tuple[list[_Pair], dict[str, str]]:
     """Return which normalisations of a model fold, and why the others do not, in the order of its layers."""
     graph = _graph(model)
-    consumers: dict[int, dict[int, Any]] = defaultdict(dict)  # of each layer, by id: what reads its output
-    calls: dict[int, list[Any]] = defaultdict(list)  # within this model: other models may share a layer
-    for nodes in graph._nodes_by_depth.values():
-        for node in nodes:
-            calls[id(node.operation)].append(node)
-            for parent in node.parent_nodes:
-                consumers[id(parent.operation)][id(node.operation)] = node.operation
-    results = {id(tensor._keras_history.operation) for tensor in graph.outputs}
+    results = [producer(tensor).layer for tensor in model.outputs]
     pairs, kept = [], {}
     for layer in model.layers:
         if isinstance(layer, Quantized):
@@ -126,54 +119,50 @@ def _plan(model: Any) -> tuple[list[_Pair], dict[str, str]]:
                 "fold the float32 model, then apply the policy"
             )
         if isinstance(layer, keras.layers.BatchNormalization):
-            reads = [call.input_tensors[0] for call in calls[id(layer)]]  # a mask may come second
-            parents = list({id(op): op for t in reads if (op := t._keras_history.operation)}.values())
-            parent = id(parents[0])
-            found = _pair(
-                layer, parents, list(consumers[parent].values()), parent in results, calls[id(layer)]
-            )
+            found = _pair(graph, layer, results)
             if isinstance(found, str):
                 kept[layer.name] = found
             else:
                 pairs.append(found)
             continue
-        for inner in layer._flatten_layers(include_self=False):
+        for inner in parts(layer)[1:]:
             if isinstance(inner, keras.layers.BatchNormalization):
                 kept[f"{layer.name}/{inner.name}"] = f"it is inside {layer.name!r} ({type(layer).__name__})"
     return pairs, kept
 
 
-def _graph(model: Any) -> Any:
-    """Return the functional model that computes a model."""
-    if isinstance(model, keras.Sequential):
-        if model._functional is None:
-            raise PrecisionError(
-                f"a sequential model folds when it is built, but {model.name!r} has no input shape; "
-                "begin it with keras.Input(shape) or call build(shape)"
-            )
-        return model._functional
-    if isinstance(model, keras.src.models.Functional):
-        return model
-    raise PrecisionError(
-        f"folding needs a functional or sequential Keras model, but got {type(model).__name__}; "
-        "build the network with keras.Input and keras.Model(inputs, outputs)"
-    )
+def _graph(model: Any) -> Graph:
+    """Return the graph of a model that can be folded."""
+    if not is_functional(model):
+        raise PrecisionError(
+            f"folding needs a functional or sequential Keras model, but got {type(model).__name__}; "
+            "build the network with keras.Input and keras.Model(inputs, outputs)"
+        )
+    graph = Graph(model)
+    if not graph:
+        raise PrecisionError(
+            f"a sequential model folds when it is built, but {model.name!r} has no input shape; "
+            "begin it with keras.Input(shape) or call build(shape)"
+        )
+    return graph
 
 
-def _pair(
-    norm: Any, parents: list[Any], children: list[Any], is_result: bool, calls: list[Any]
-) -> _Pair | str:
+def _pair(graph: Graph, norm: Any, results: list[Any]) -> _Pair | str:
     """Return a normalisation with the layer that it folds into, or the reason why it does not."""
-    layer, kind = parents[0], type(parents[0]).__name__
-    axis, rank = norm.axis, len(calls[0].input_tensors[0].shape)
+    calls = graph.calls(norm)
+    parents = distinct(producer(call.inputs[0]).layer for call in calls)  # a mask may come second
+    layer, children = parents[0], graph.consumers(parents[0])
+    axis, rank = norm.axis, len(calls[0].inputs[0].shape)
     if type(norm) is not keras.layers.BatchNormalization:
         return f"its class {type(norm).__name__} may compute something else"
-    if any(call.arguments.kwargs.get("training") for call in calls):
+    if any(call.options.get("training") for call in calls):
         return "it is called with training=True, so it uses the statistics of each batch"
     if len(parents) > 1:
         return "it normalises the outputs of several layers: " + _names(parents)
-    if type(layer) is not getattr(keras.layers, kind, None) or kind not in LINEAR:
-        return f"the layer before it, {layer.name!r}, is no linear layer with weights but {kind}"
+    if type(layer) not in LINEAR:
+        return (
+            f"the layer before it, {layer.name!r}, is no linear layer with weights but {type(layer).__name__}"
+        )
     if layer.activation not in (None, keras.activations.linear):
         activation = getattr(layer.activation, "__name__", type(layer.activation).__name__)
         return f"the layer before it, {layer.name!r}, has the activation function {activation}"
@@ -181,7 +170,7 @@ def _pair(
         return (
             f"the layer before it, {layer.name!r}, also feeds {_names(c for c in children if c is not norm)}"
         )
-    if is_result:
+    if any(layer is result for result in results):
         return f"the layer before it, {layer.name!r}, is an output of the network as well"
     for one in (layer, norm):
         if one.dtype_policy.name != "float32":

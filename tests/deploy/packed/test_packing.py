@@ -19,7 +19,7 @@ from precision.errors import PrecisionError
 from precision.formats import parse
 from precision.measure.counted.packed import weight_memory
 from precision.quantization import parse_policy
-from precision.quantization.layers.points import contraction_axis
+from precision.quantization.layers.axes import contraction_axis
 from precision.quantization.stored import stored_variables
 
 FORMATS = [

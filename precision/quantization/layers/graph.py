@@ -1,0 +1,132 @@
+"""What is known of Keras beyond its public names; no other module names a private one.
+
+Keras does not say publicly which layers of a model read from which, what lies inside a layer, or which
+variables a layer made itself. When a release renames any of it, this module alone changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+
+def is_functional(model: Any) -> bool:
+    """Return whether a model is a graph of layers: a functional or a sequential one."""
+    return isinstance(model, keras.Sequential) or (
+        isinstance(model, keras.Model) and isinstance(model, keras.Function)
+    )
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a layer, or of an operation such as ``+``, on symbolic tensors.
+
+    Attributes:
+        layer: what is called.
+        inputs: the symbolic tensors among its arguments, in their order.
+        outputs: the symbolic tensors that it returns.
+        arguments: what it is called with by position.
+        options: what it is called with by name.
+    """
+
+    layer: Any
+    inputs: list[keras.KerasTensor]
+    outputs: list[keras.KerasTensor]
+    arguments: tuple[Any, ...]
+    options: dict[str, Any]
+
+
+def producer(tensor: keras.KerasTensor) -> Call:
+    """Return the call that returned a symbolic tensor; of an input of a model it is that of an InputLayer."""
+    history = tensor._keras_history
+    return _call(history.operation._inbound_nodes[history.node_index])
+
+
+class Graph:
+    """The calls of one model; what other models do with its layers is not among them.
+
+    Args:
+        model: a functional or sequential model. A sequential one that is not built has no calls.
+    """
+
+    def __init__(self, model: Any) -> None:
+        function = model._functional if isinstance(model, keras.Sequential) else model
+        levels = function._nodes_by_depth.values() if isinstance(function, keras.Function) else ()
+        self._nodes = {id(node) for level in levels for node in level}
+
+    def __bool__(self) -> bool:
+        """Whether there are any calls."""
+        return bool(self._nodes)
+
+    def calls(self, layer: Any) -> list[Call]:
+        """Return the calls of a layer, in the order in which they were made."""
+        return [_call(node) for node in layer._inbound_nodes if id(node) in self._nodes]
+
+    def inputs(self, layer: Any) -> list[keras.KerasTensor]:
+        """Return the tensors that a layer reads, call by call."""
+        return [tensor for call in self.calls(layer) for tensor in call.inputs]
+
+    def outputs(self, layer: Any) -> list[keras.KerasTensor]:
+        """Return the tensors that a layer returns, call by call."""
+        return [tensor for call in self.calls(layer) for tensor in call.outputs]
+
+    def producers(self, layer: Any) -> list[Any]:
+        """Return the layers that a layer reads from, each once."""
+        return distinct(producer(tensor).layer for tensor in self.inputs(layer))
+
+    def consumers(self, layer: Any) -> list[Any]:
+        """Return the layers that read what a layer returns, each once, in the order of their calls."""
+        return distinct(node.operation for node in layer._outbound_nodes if id(node) in self._nodes)
+
+    def reads_images(self, layer: Any) -> bool:
+        """Return whether a layer reads an input of the model."""
+        return any(isinstance(source, keras.layers.InputLayer) for source in self.producers(layer))
+
+
+def _call(node: Any) -> Call:
+    arguments = node.arguments
+    return Call(node.operation, node.input_tensors, node.outputs, arguments.args, arguments.kwargs)
+
+
+def distinct(layers: Iterable[Any]) -> list[Any]:
+    """Return layers without those that came before."""
+    return list({id(layer): layer for layer in layers}.values())
+
+
+def parts(layer: Any) -> list[Any]:
+    """Return a layer or model and all layers inside it, itself first."""
+    found: list[Any] = layer._flatten_layers()
+    return found
+
+
+def trained_variables(layer: Any) -> list[keras.Variable]:
+    """Return the variables that a layer made itself for training to change, frozen ones included."""
+    return list(layer._trainable_variables)
+
+
+def own_variables(layer: Any) -> list[keras.Variable]:
+    """Return all variables that a layer made itself, statistics included; not those of layers inside it."""
+    return [*layer._trainable_variables, *layer._non_trainable_variables]
+
+
+def takes_training(layer: Any) -> bool:
+    """Return whether a layer is to be told if it is called in training."""
+    return bool(layer._call_has_training_arg)
+
+
+def has_shared_generator() -> bool:
+    """Return whether a layer without a random generator of its own has drawn yet."""
+    from keras.src.backend.common import global_state
+    from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR
+
+    return global_state.get_global_attribute(GLOBAL_SEED_GENERATOR) is not None
+
+
+def shared_generator() -> keras.random.SeedGenerator:
+    """Return the random generator of all layers without one of their own, made now if there is none."""
+    from keras.src.random.seed_generator import global_seed_generator
+
+    return global_seed_generator()
