@@ -16,14 +16,7 @@ from typing import Any
 from keras import layers
 
 from precision.errors import PrecisionError
-from precision.quantization.layers.axes import (
-    CONVOLUTIONS,
-    DEPTHWISE,
-    SEPARABLE,
-    TRANSPOSED,
-    UNSUMMED,
-    equation,
-)
+from precision.quantization.layers import axes
 from precision.quantization.layers.graph import Call, Graph, producer
 from precision.quantization.layers.points import MOVING, rounds_output
 from precision.quantization.layers.variables import variables
@@ -111,26 +104,25 @@ def _cost(graph: Graph, layer: Any, exempt: Collection[str]) -> LayerCost:
 def _macs(layer: Any, call: Call) -> int | None:
     """Return the MACs of one call of a layer; None when it is of an unknown kind and has kernels."""
     outputs = _size(layer, call.outputs[0])
-    if isinstance(layer, (layers.Dense, *CONVOLUTIONS)):  # kernel (..., inputs of one output, outputs)
+    if isinstance(layer, (layers.Dense, *axes.CONVOLUTIONS)):  # kernel (..., inputs of one output, outputs)
         return outputs * math.prod(layer.kernel.shape[:-1])
-    if isinstance(layer, TRANSPOSED):  # kernel (window, outputs, inputs)
+    if isinstance(layer, axes.TRANSPOSED):  # kernel (window, outputs, inputs)
         return _size(layer, call.inputs[0]) * math.prod(layer.kernel.shape[:-1])
-    if isinstance(layer, DEPTHWISE):  # kernel (window, channels, multiplier)
+    if isinstance(layer, axes.DEPTHWISE):  # kernel (window, channels, multiplier)
         return outputs * math.prod(layer.kernel.shape[:-2])
-    if isinstance(layer, SEPARABLE):
+    if isinstance(layer, axes.SEPARABLE):
         between = outputs // layer.filters * math.prod(layer.depthwise_kernel.shape[-2:])
         window = math.prod(layer.depthwise_kernel.shape[:-2])
         return between * window + outputs * math.prod(layer.pointwise_kernel.shape[:-1])
     if isinstance(layer, layers.EinsumDense):
         return _einsum(layer, call)
-    kernels = [v for v in layer.trainable_variables if len(v.shape) > 1]
-    known = all(variable.name in UNSUMMED for variable in kernels)
-    return 0 if known else None
+    kernels = [variable for variable in layer.trainable_variables if len(variable.shape) > 1]
+    return 0 if all(kernel.name in axes.UNSUMMED for kernel in kernels) else None
 
 
 def _einsum(layer: Any, call: Call) -> int:
     """Return the product of the sizes of all letters of the equation, without the images'."""
-    read, kernel, _ = equation(layer)
+    read, kernel, _ = axes.equation(layer)
     sizes = dict(zip(kernel, layer.kernel.shape, strict=True))
     shape = call.inputs[0].shape
     lead, _, trail = read.partition("...")

@@ -14,7 +14,7 @@ values shares a scale (:func:`contraction_axis`).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from keras import layers
@@ -32,19 +32,11 @@ LINEAR = frozenset((*CONVOLUTIONS, *SEPARABLE, *DEPTHWISE, *TRANSPOSED, layers.D
 UNSUMMED = ("bias", "beta", "gamma", "scale", "alpha", "embeddings")
 
 
-class Equation(NamedTuple):
-    """The letters of the axes of an einsum's input, kernel and output; ``...`` stands for any others."""
-
-    read: str
-    kernel: str
-    written: str
-
-
-def equation(layer: Any) -> Equation:
-    """Return the equation of an ``EinsumDense``."""
+def equation(layer: Any) -> tuple[str, str, str]:
+    """Return the letters of the input, the kernel and the output in the equation of an ``EinsumDense``."""
     read, rest = layer.equation.replace(" ", "").split(",")
     kernel, written = rest.split("->")
-    return Equation(read, kernel, written)
+    return read, kernel, written
 
 
 @dataclass(frozen=True)
