@@ -41,7 +41,7 @@ def _ours() -> list[Row]:
     from precision.methods.training import STEPS_PER_CALL, prepare
     from precision.quantization import apply, calibrated, parse_policy
     from precision.quantization.calibration.calibrator import observe
-    from precision.quantization.quantizer import Backward
+    from precision.quantization.scales.base import Backward
     from precision.trial import Training
 
     rng = np.random.default_rng(0)

@@ -12,6 +12,10 @@ REAL, POW2 = {"scaling": "real"}, {"scaling": "pow2"}
 AFFINE = {"scaling": "real", "zero_point": True}
 
 
+X = np.float32([-9, -1.2, -1, -0.999, -0.3, 0, 0.3, 0.7, 1.3, 3, 40])
+UP = np.arange(1, 12).astype(np.float32)
+
+
 def setting(text, **options):
     return parse_setting({"format": text, **options}, ("activations",))
 
@@ -34,6 +38,24 @@ def extremes(s, x, axis=-1):
 
 class Holder(keras.layers.Layer):
     """Holds the variables of a quantizer."""
+
+
+def quantizer(s, low=None, high=None, *, gradient=None, seed=0, **options):
+    found = Quantizer(Holder(), "activations", s, gradient=gradient, **options)
+    ends = [None if end is None else np.atleast_1d(np.float32(end)) for end in (low, high)]
+    found.assign(s, gradient, *ends)
+    found.seed(seed)
+    return found
+
+
+def backward(q, x, upstream, **arguments):
+    """Return what is computed, and the gradient of ``x``."""
+    import tensorflow as tf
+
+    x = tf.Variable(np.float32(x))
+    with tf.GradientTape() as tape:
+        y = q(x, **arguments)
+    return y.numpy(), tape.gradient(y, x, output_gradients=tf.constant(np.float32(upstream))).numpy()
 
 
 def on_tensors(s, x, numbers, axis=-1, words=None):

@@ -59,11 +59,11 @@ def of_tensors(
     for layer in wrapped(model):
         for site, quantizer in layer.quantizers.items():
             slot = layer.slot_of(site)
-            if quantizer.setting is None or (layer.name, slot) not in wanted:
+            if quantizer.scale is None or (layer.name, slot) not in wanted:
                 continue
             if slot in VARIABLES:
                 variable = layer.variable_of(site)
-                axis = scale_axis(layer.layer, variable, quantizer.setting.per_channel)
+                axis = scale_axis(layer.layer, variable, quantizer.scale.setting.per_channel)
                 rounded = quantizer(variable, axis)
                 found[layer.name, slot].add(variable.numpy(), keras.ops.convert_to_numpy(rounded))
             elif slot == "activations":

@@ -91,7 +91,7 @@ def low_precision(
     """
     from precision.methods.training import train
     from precision.quantization import apply
-    from precision.quantization.quantizer import Backward
+    from precision.quantization.scales.base import Backward
     from precision.quantization.updates import keep, places, round_variables, without_variables
 
     policy = Policy.from_json(trial.policy)

@@ -79,13 +79,13 @@ def qat(
         epochs, learning_rate: instead of those of the grid's training.
         estimator: what becomes of a gradient where rounding clipped: ``clipped`` stops it, ``straight`` lets
             it pass.
-        learn_scales: train calibrated real scales (LSQ, see ``quantization.learned_scale``).
+        learn_scales: train calibrated real scales (LSQ, see ``quantization.scales.learned``).
         freeze_batch_norm: compute with the statistics of the baseline and train neither scale nor offset:
             from the start, or from the beginning of an epoch on.
     """
     from precision.methods.training import train
     from precision.quantization import apply
-    from precision.quantization.quantizer import Backward
+    from precision.quantization.scales.base import Backward
 
     policy = Policy.from_json(trial.policy)
     check(policy, {"start": start, "learn_scales": learn_scales, "freeze_batch_norm": freeze_batch_norm})
@@ -158,9 +158,10 @@ _CALIBRATED = ("weights", "biases", "activations", "inputs")
 
 def _check_learned(model: Any) -> None:
     from precision.quantization.model import wrapped
+    from precision.quantization.scales.learned import Learned
 
     quantizers = [q for layer in wrapped(model) for q in layer.quantizers.values()]
-    if not any(q.setting is not None and q.source == "learned" for q in quantizers):
+    if not any(isinstance(q.scale, Learned) for q in quantizers):
         raise PrecisionError(
             "learn_scales needs a scale to train: 'scaling: real' without 'zero_point' and 'dynamic'"
         )

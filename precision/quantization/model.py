@@ -17,7 +17,8 @@ from precision.quantization.layers.points import rounds_output
 from precision.quantization.layers.variables import VARIABLES
 from precision.quantization.policy.policy import Policy
 from precision.quantization.policy.settings import Setting
-from precision.quantization.quantizer import PLAIN, Backward, Quantizer, kind
+from precision.quantization.scales.base import PLAIN, Backward, Scale
+from precision.quantization.scales.choice import kind
 from precision.quantization.scales.ranges import chosen_range, weight_range
 from precision.quantization.sites import sites
 from precision.quantization.wrapper import Quantized, unwrapped
@@ -144,16 +145,17 @@ def assign(
             slot = layer.slot_of(site)
             setting = settings.get(slot)
             gradient = None if slot == "inputs" else settings.get("gradients")
-            quantizer.assign(setting, gradient, *_range(layer, site, quantizer, setting, observed or {}))
+            low, high = _range(layer, site, quantizer.scale, setting, observed or {})
+            quantizer.assign(setting, gradient, low, high)
         layer.settings = {slot: s for slot, s in settings.items() if slot != "optimizer_state"}
     _seed(quantised, seed)
 
 
 def _range(
-    layer: Quantized, site: str, quantizer: Quantizer, setting: Setting | None, observed: Observed
-) -> tuple[Any, Any]:
-    """Return the range of each channel that a scale is for; none for a format as it is or a dynamic range."""
-    if setting is None or not setting.scaled or quantizer.source == "dynamic":
+    layer: Quantized, site: str, scale: Scale | None, setting: Setting | None, observed: Observed
+) -> tuple[np.ndarray, np.ndarray] | tuple[None, None]:
+    """Return the range of each channel that a scale is for; none for a scale that takes none."""
+    if setting is None or not setting.scaled or scale is None or not scale.takes_range:
         return None, None
     slot = layer.slot_of(site)
     place = f"the {slot} of layer {layer.name!r}"
@@ -162,8 +164,8 @@ def _range(
         return weight_range(setting, variable.numpy(), channel_axis(layer.layer, variable), place)
     if (layer.name, slot) in observed:
         return chosen_range(setting, observed[layer.name, slot])
-    if quantizer.source == "average":
-        return (np.zeros(quantizer.channels, np.float32),) * 2  # the first batch of a training sets it
+    if not scale.needs_range:
+        return None, None
     raise PrecisionError(
         f"{place} have a scale that must be calibrated: pass observed=..., see quantization.calibration"
     )

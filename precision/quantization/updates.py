@@ -20,7 +20,8 @@ from precision.quantization.layers.axes import contraction_axis, scale_axis
 from precision.quantization.layers.variables import VARIABLES, variables
 from precision.quantization.policy.policy import Policy
 from precision.quantization.policy.settings import Setting
-from precision.quantization.quantizer import Backward, Quantizer
+from precision.quantization.quantizer import Quantizer
+from precision.quantization.scales.base import Backward
 from precision.quantization.scales.kernel import numbers_for, program_of
 from precision.quantization.sites import sites
 from precision.quantization.wrapper import unwrapped

@@ -15,7 +15,8 @@ from precision.quantization.layers.graph import takes_training
 from precision.quantization.layers.variables import VARIABLES, variables
 from precision.quantization.policy.policy import parse_policy
 from precision.quantization.policy.settings import Setting
-from precision.quantization.quantizer import PLAIN, Backward, Quantizer
+from precision.quantization.quantizer import Quantizer
+from precision.quantization.scales.base import PLAIN, Backward
 
 
 @keras.saving.register_keras_serializable("precision")

@@ -81,7 +81,7 @@ def numbers(bench, one):
     """Return the logits of a quantised network and the numbers of its quantizers."""
     model = METHODS["ptq"](one, bench).model
     images = bench.dataset(one.dataset).x_test[:20].astype(np.float32) / 255
-    found = {f"{layer.name} {site}": q.parameters.numpy()
+    found = {f"{layer.name} {site}": q.scale.parameters.numpy()
              for layer in model.layers for site, q in getattr(layer, "quantizers", {}).items()}  # fmt: skip
     return model, {"logits": model.predict_on_batch(images), **found}
 

@@ -12,6 +12,7 @@ from precision.methods.training import Batches
 from precision.methods.workbench import Workbench
 from precision.quantization import parse_policy
 from precision.quantization.scales.kernel import numbers_for
+from precision.quantization.scales.learned import Learned
 from precision.registry import METHODS
 from precision.trial import Choice, Training, Trial
 
@@ -101,8 +102,8 @@ def test_learned_scales_are_trained_and_kept(folder):
         (n, "activations") for n in ("relu", "logits")
     }
     for (name, site), quantizer in sources.items():
-        assert quantizer.source == "learned"
-        ratio = quantizer.ratio.numpy()
+        assert isinstance(quantizer.scale, Learned)
+        ratio = quantizer.scale.ratio.numpy()
         assert ratio.shape == (({"conv": 4, "logits": 10}[name],) if site == "weights" else (1,))
         assert (ratio != 1).all() and (np.abs(ratio - 1) < 0.5).all()
     with h5py.File(folder / f"{trial(policy, learn_scales=True).id}.weights.h5") as file:
@@ -111,7 +112,7 @@ def test_learned_scales_are_trained_and_kept(folder):
             lambda path, item: stored.append(item[()]) if isinstance(item, h5py.Dataset) else None
         )
     for quantizer in sources.values():
-        assert any(np.array_equal(item, quantizer.ratio.numpy()) for item in stored)
+        assert any(np.array_equal(item, quantizer.scale.ratio.numpy()) for item in stored)
 
 
 def test_normalisations_are_frozen_from_the_start_or_from_an_epoch_on(folder):
@@ -150,7 +151,7 @@ def test_a_training_from_scratch_finds_its_ranges(folder):
     # Weights are rounded under the range that they have now.
     conv = outcome.model.get_layer("conv")
     kernel = conv.layer.kernel.numpy()
-    setting = conv.quantizers["weights"].setting
+    setting = conv.quantizers["weights"].scale.setting
     f, highest = parse("int(4,symmetric=true)"), np.abs(kernel).max((0, 1, 2))
     scale = numbers_for(setting, -highest, highest)[-8:-4]
     rounded = f.quantize(kernel * (np.float32(1) / scale)) * scale

@@ -11,7 +11,7 @@ from kernels import AFFINE, REAL, assert_same_bits, dynamic, extremes, on_tensor
 from precision.formats import parse
 from precision.quantization import apply, calibrated, parse_policy
 from precision.quantization.calibration.calibrator import observe
-from precision.quantization.quantizer import Backward
+from precision.quantization.scales.base import Backward
 from precision.quantization.scales.kernel import numbers_for, program_of, scale_and_zero
 
 
@@ -201,14 +201,14 @@ def test_an_int8_network_is_that_of_pytorch():
     def of_channels(layer, kernel):
         """The kernel of PyTorch, under the scales of ours, which are compared with its range."""
         quantizer = quantised.get_layer(layer).quantizers["weights"]
-        scale, zero = scale_and_zero(quantizer.setting, quantizer.parameters.numpy())
+        scale, zero = scale_and_zero(quantizer.scale.setting, quantizer.scale.parameters.numpy())
         np.testing.assert_allclose(scale, kernel.abs().flatten(1).amax(1) / 127, rtol=3e-7)
         zero = torch.tensor(zero.astype(np.int32))
         return torch.fake_quantize_per_channel_affine(kernel, torch.tensor(scale), zero, 0, -127, 127)
 
     def of_tensor(layer, slot, floats, x):
         quantizer = quantised.get_layer(layer).quantizers[slot]
-        scale, zero = scale_and_zero(quantizer.setting, quantizer.parameters.numpy())
+        scale, zero = scale_and_zero(quantizer.scale.setting, quantizer.scale.parameters.numpy())
         low, high = min(float(floats[:32].min()), 0.0), max(float(floats[:32].max()), 0.0)
         assert scale[0] == pytest.approx((high - low) / 255, rel=1e-6)
         assert zero[0] == pytest.approx(-low / scale[0], abs=0.501)

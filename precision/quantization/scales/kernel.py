@@ -76,7 +76,7 @@ class ScaledProgram(Program):
     ) -> np.ndarray:
         """Round a float32 array whose channels lie along ``axis``."""
         if isinstance(self.element, Free):
-            reciprocal, scale, _ = self._placed(x, axis).factors(backend.ARRAYS, parameters)
+            reciprocal, scale, _ = self.placed(x, axis).factors(backend.ARRAYS, parameters)
             return np.asarray(self.element.array(x * reciprocal, parameters, words, axis) * scale)
         if not self.channels:
             return super().array(x, parameters, words, axis)
@@ -85,17 +85,18 @@ class ScaledProgram(Program):
             index = np.arange(x.size, dtype=np.int64).astype(np.int32)
             uniform = draws(backend.ARRAYS, index.reshape(x.shape), words, self.rounding.random_bits)
         with np.errstate(all="ignore"):
-            return np.asarray(self._placed(x, axis)(backend.ARRAYS, x, parameters, uniform))
+            return np.asarray(self.placed(x, axis)(backend.ARRAYS, x, parameters, uniform))
 
     def tensor(self, x: Any, parameters: Any, words: Any = None, axis: int = -1) -> Any:
         """Round a float32 tensor whose channels lie along ``axis``."""
-        placed = self._placed(x, axis)
+        placed = self.placed(x, axis)
         if isinstance(self.element, Free):  # cannot be compiled with the rest
             reciprocal, scale, _ = placed.factors(backend.tensors(), parameters)
             return self.element.tensor(x * reciprocal, parameters, words, axis) * scale
         return in_graph(placed)(x, parameters, *(() if words is None else (words,)))
 
-    def _placed(self, x: Any, axis: int) -> ScaledProgram:
+    def placed(self, x: Any, axis: int) -> ScaledProgram:
+        """Return the program for a tensor with its channels along ``axis``."""
         rank = len(x.shape)
         if not self.channels or rank == 0:  # a single number is a channel of its own
             return replace(self, channels=False)
@@ -106,7 +107,7 @@ def inside(program: Program, x: Any, upstream: Any, parameters: Any, axis: int) 
     """Return a gradient where ``x`` lies in the range of a rounding, and zero where it was clipped."""
     if not isinstance(program, ScaledProgram):
         return pass_inside(x, upstream, parameters)
-    return backend.compiled(_gradient(program._placed(x, axis)))(x, upstream, parameters)
+    return backend.compiled(_gradient(program.placed(x, axis)))(x, upstream, parameters)
 
 
 @functools.cache
@@ -156,18 +157,31 @@ class Range:
         zero = scale * np.float32(0)
         if self.zero_point:
             zero = xp.minimum(xp.maximum(least - xp.round(low * reciprocal), least), most)
-        return self.numbers(xp, constants[3:], reciprocal, scale, zero, least, most)
+        return joined(xp, constants[3:], reciprocal, scale, zero, least, most)
 
-    def numbers(
-        self, xp: Any, element: Any, reciprocal: Any, scale: Any, zero: Any, least: Any, most: Any
-    ) -> Any:
-        """Return the vector of numbers for given scales and zero points."""
-        join = np.concatenate if xp is backend.ARRAYS else _concatenate()
-        ends = [
-            xp.reshape(xp.max(-scale * (zero - least)), (1,)),
-            xp.reshape(xp.max(scale * (most - zero)), (1,)),
-        ]
-        return join([*ends, element, reciprocal, scale, zero], axis=0)
+
+def joined(xp: Any, element: Any, reciprocal: Any, scale: Any, zero: Any, least: Any, most: Any) -> Any:
+    """Return the numbers of a scaled program for given scales and zero points.
+
+    Args:
+        element: numbers of the element, whose values lie between ``least`` and ``most``.
+    """
+    join = np.concatenate if xp is backend.ARRAYS else _concatenate()
+    ends = [
+        xp.reshape(xp.max(-scale * (zero - least)), (1,)),
+        xp.reshape(xp.max(scale * (most - zero)), (1,)),
+    ]
+    return join([*ends, element, reciprocal, scale, zero], axis=0)
+
+
+@functools.cache
+def compiled_range(rule: Range) -> Callable[..., Any]:
+    """Return a rule compiled for tensors: maps (low, high, constants) to the numbers of the program."""
+
+    def kernel(low: Any, high: Any, parameters: Any) -> Any:
+        return rule(backend.tensors(), low, high, parameters)
+
+    return backend.compiled(kernel, same_shape=False)
 
 
 def _concatenate() -> Callable[..., Any]:

@@ -13,79 +13,96 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import keras
 import numpy as np
 
 from precision.formats.engine import backend
-from precision.quantization.scales.kernel import HEAD, Range, ScaledProgram, inside, range_of
+from precision.quantization.policy.settings import Setting
+from precision.quantization.scales.base import Onward, variable
+from precision.quantization.scales.fixed import Fixed
+from precision.quantization.scales.kernel import HEAD, ScaledProgram, inside, joined
 
 _LEAST = np.float32(2.0**-10)  # relative step: it stays positive
 
 
-def quantize(
-    quantizer: Any, x: Any, base: Any, words: Any, axis: int, onward: Callable[[Any, Any], Any]
-) -> Any:
-    """Return ``x`` rounded under the calibrated scales times the trained ratio of a quantizer.
+class Learned(Fixed):
+    """The calibrated scales in ``parameters`` times a trained ratio.
 
-    Args:
-        base: numbers of the scaled program with the calibrated scales.
-        onward: what is done with the gradient of ``x`` before it is handed on.
+    Attributes:
+        ratio: the trainable variable, one for each channel, shape (channels,).
     """
-    program: ScaledProgram = quantizer.kind[0]
-    rule = range_of(quantizer.setting)
-    weight = quantizer._weight
 
-    @keras.ops.custom_gradient
-    def rounded(x: Any, ratio: Any) -> Any:
-        numbers = _moved(rule)(base, ratio)
-        y = program.tensor(x, numbers, words, axis)
+    program: ScaledProgram
 
-        def gradient(*received: Any, upstream: Any = None) -> Any:
-            upstream = received[0] if upstream is None else upstream
-            onto_x = inside(program, x, upstream, numbers, axis) if quantizer.backward.clip else upstream
-            slope = step_gradient(program, x, y, upstream, numbers, axis)
-            scale = _scales(program, base)
-            sharing = math.prod(x.shape if weight else x.shape[1:]) / quantizer.channels
-            damping = 1 / math.sqrt(sharing * max(float(quantizer.setting.number_format.max), 1.0))
-            return onward(x, onto_x), slope * np.float32(damping) / scale
+    def __init__(self, layer: Any, site: str, setting: Setting, **options: Any) -> None:
+        super().__init__(layer, site, setting, **options)
+        self.ratio = variable(layer, f"{site}_scale", (self.channels,), initializer="ones", trainable=True)
 
-        return y, gradient
+    @classmethod
+    def kind_of(cls, setting: Setting) -> tuple[Hashable, ...]:
+        """Return what a traced scale is bound to, Qmax among it."""
+        return *super().kind_of(setting), setting.number_format.max
 
-    # As a tensor: TensorFlow asks of a function that reads a variable for the gradient by that variable.
-    return rounded(x, keras.ops.copy(quantizer.ratio))
+    def assign(self, setting: Setting, low: np.ndarray | None = None, high: np.ndarray | None = None) -> None:
+        """Change to another setting and calibrated range, from which the training begins anew."""
+        super().assign(setting, low, high)
+        self.ratio.assign(np.ones(self.channels, np.float32))
 
+    def round(self, x: Any, words: Any, axis: int, training: bool | None, onward: Onward) -> Any:
+        """Return ``x`` rounded, with a gradient by the ratio too; see :meth:`Scale.round`."""
+        base, words = self.read(), words if self.stochastic else None
 
-def step_gradient(program: ScaledProgram, x: Any, y: Any, upstream: Any, numbers: Any, axis: int) -> Any:
-    """Return the derivative of a loss by the step of each channel, shape (channels,).
+        @keras.ops.custom_gradient
+        def rounded(x: Any, ratio: Any) -> Any:
+            numbers = _moved(self.program.size)(base, ratio)
+            y = self.program.tensor(x, numbers, words, axis)
 
-    Args:
-        y: ``x`` rounded under ``numbers``.
-        upstream: derivative of the loss by ``y``.
-    """
-    ones = keras.ops.ones_like(x)
-    free = inside(program, x, ones, numbers, axis)
-    reciprocal = program._placed(x, axis).factors(backend.tensors(), numbers)[0]
-    slope = upstream * (y - free * x) * reciprocal
-    others = [i for i in range(len(x.shape)) if not program.channels or i != axis % len(x.shape)]
-    return keras.ops.reshape(keras.ops.sum(slope, axis=others), (-1,))
+            def gradient(*received: Any, upstream: Any = None) -> Any:
+                upstream = received[0] if upstream is None else upstream
+                onto_x = self.gradient(x, upstream, numbers, axis)
+                slope = self._slope(x, y, upstream, numbers, axis)
+                scale = keras.ops.reshape(base[HEAD + self.program.size :], (3, -1))[1]
+                return onward(onto_x), slope * self._damping(x.shape) / scale
 
+            return y, gradient
 
-def _scales(program: ScaledProgram, numbers: Any) -> Any:
-    return keras.ops.reshape(numbers[HEAD + program.size :], (3, -1))[1]
+        # As a tensor: TensorFlow asks of a function that reads a variable for the gradient by that variable.
+        return rounded(x, keras.ops.copy(self.ratio))
+
+    def _slope(self, x: Any, y: Any, upstream: Any, numbers: Any, axis: int) -> Any:
+        """Return the derivative of a loss by the step of each channel, shape (channels,).
+
+        Args:
+            y: ``x`` rounded under ``numbers``.
+            upstream: derivative of the loss by ``y``.
+        """
+        free = inside(self.program, x, keras.ops.ones_like(x), numbers, axis)
+        reciprocal = self.program.placed(x, axis).factors(backend.tensors(), numbers)[0]
+        slope = upstream * (y - free * x) * reciprocal
+        others = [i for i in range(len(x.shape)) if not self.program.channels or i != axis % len(x.shape)]
+        return keras.ops.reshape(keras.ops.sum(slope, axis=others), (-1,))
+
+    def _damping(self, shape: tuple[int, ...]) -> np.float32:
+        sharing = math.prod(shape if self.weight else shape[1:]) / self.channels
+        return np.float32(1 / math.sqrt(sharing * max(float(self.setting.number_format.max), 1.0)))
 
 
 @functools.cache
-def _moved(rule: Range) -> Callable[..., Any]:
-    """Return the kernel that multiplies the scales among the numbers of a scaled program."""
+def _moved(size: int) -> Callable[..., Any]:
+    """Return the kernel that multiplies the scales among the numbers of a scaled program.
+
+    Args:
+        size: how many numbers the element of the program has.
+    """
 
     def kernel(parameters: Any, ratio: Any) -> Any:
         xp = backend.tensors()
-        element = parameters[HEAD : HEAD + rule.size]
-        table = xp.reshape(parameters[HEAD + rule.size :], (3, -1))
+        element = parameters[HEAD : HEAD + size]
+        table = xp.reshape(parameters[HEAD + size :], (3, -1))
         scale = table[1] * xp.maximum(ratio, _LEAST)
-        return rule.numbers(xp, element, np.float32(1) / scale, scale, table[2], element[0], element[1])
+        return joined(xp, element, np.float32(1) / scale, scale, table[2], element[0], element[1])
 
     return backend.compiled(kernel, same_shape=False)

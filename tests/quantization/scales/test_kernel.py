@@ -12,8 +12,14 @@ from precision.formats import NumberFormat, parse
 from precision.formats.engine import noise
 from precision.quantization import Setting
 from precision.quantization.policy.settings import Scaling
-from precision.quantization.quantizer import _in_graph
-from precision.quantization.scales.kernel import constants, numbers_for, program_of, range_of, scale_and_zero
+from precision.quantization.scales.kernel import (
+    compiled_range,
+    constants,
+    numbers_for,
+    program_of,
+    range_of,
+    scale_and_zero,
+)
 
 
 def values(shape, seed=0, spread=1.0):
@@ -130,7 +136,7 @@ def test_the_range_is_computed_alike_on_arrays_and_tensors(kind):
         np.float32
     )
     tensors = keras.ops.convert_to_tensor
-    found = _in_graph(range_of(s))(tensors(ends[0]), tensors(ends[1]), tensors(constants(s)))
+    found = compiled_range(range_of(s))(tensors(ends[0]), tensors(ends[1]), tensors(constants(s)))
     assert_same_bits(found, numbers_for(s, *ends))
 
 

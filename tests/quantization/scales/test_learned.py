@@ -7,7 +7,8 @@ from kernels import REAL, Holder, setting
 
 from precision.formats import parse
 from precision.quantization import apply, parse_policy
-from precision.quantization.quantizer import Backward, Quantizer
+from precision.quantization.quantizer import Quantizer
+from precision.quantization.scales.base import Backward
 from precision.quantization.scales.kernel import scale_and_zero
 
 LEARN = Backward(learn=True, follow=True)
@@ -18,8 +19,8 @@ def learned(s, high, *, weight=True, ratio=1.0, backward=LEARN):
     high = np.atleast_1d(np.float32(high))
     q = Quantizer(Holder(), "weights", s, channels=len(high), weight=weight, backward=backward)
     q.assign(s, None, -high, high)
-    q.ratio.assign(np.full(len(high), ratio, np.float32))
-    return q, scale_and_zero(s, q.parameters.numpy())[0].astype(np.float64)
+    q.scale.ratio.assign(np.full(len(high), ratio, np.float32))
+    return q, scale_and_zero(s, q.scale.parameters.numpy())[0].astype(np.float64)
 
 
 def gradients(q, x, upstream, axis=-1):
@@ -30,7 +31,9 @@ def gradients(q, x, upstream, axis=-1):
         tape.watch(x)
         y = q(x, axis)
     upstream = tf.constant(np.float32(upstream))
-    return y.numpy(), *(g.numpy() for g in tape.gradient(y, [x, q.ratio.value], output_gradients=upstream))
+    return y.numpy(), *(
+        g.numpy() for g in tape.gradient(y, [x, q.scale.ratio.value], output_gradients=upstream)
+    )
 
 
 def surrogate(f, x, step, at):
@@ -111,25 +114,6 @@ def test_a_step_stays_positive():
     np.testing.assert_allclose(np.abs(y).max(), 8 * base * 2.0**-10, rtol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("options", "source"),
-    [
-        (REAL, "learned"),
-        ({**REAL, "observer": "mse"}, "learned"),
-        ({**REAL, "per": "channel"}, "learned"),
-        ({**REAL, "zero_point": True}, "fixed"),
-        ({**REAL, "dynamic": True}, "dynamic"),
-        ({"scaling": "pow2"}, "fixed"),
-        ({}, "fixed"),
-    ],
-)
-def test_which_scales_are_learned(options, source):
-    s = setting("int(4)", **options)
-    q = Quantizer(Holder(), "activations", s, channels=3, backward=LEARN)
-    assert q.source == source
-    assert hasattr(q, "ratio") == (source == "learned")
-
-
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 def test_sgd_takes_the_steps_of_the_paper(momentum):
     """Three steps of a dense layer, kernel and steps of its channels, written out in NumPy."""
@@ -146,7 +130,7 @@ def test_sgd_takes_the_steps_of_the_paper(momentum):
 
     wrapped = trained.get_layer("dense")
     quantizer = wrapped.quantizers["weights"]
-    base = scale_and_zero(quantizer.setting, quantizer.parameters.numpy())[0].astype(np.float64)
+    base = scale_and_zero(quantizer.scale.setting, quantizer.scale.parameters.numpy())[0].astype(np.float64)
     assert {v.path.split("/")[-1] for v in trained.trainable_variables} == {"kernel", "weights_scale"}
     w, step = model.get_weights()[0].astype(np.float64), base.copy()
     velocity_w, velocity_step = np.zeros_like(w), np.zeros_like(step)
@@ -162,7 +146,7 @@ def test_sgd_takes_the_steps_of_the_paper(momentum):
         velocity_step = momentum * velocity_step - rate * onto_step
         w, step = w + velocity_w, step + velocity_step
         np.testing.assert_allclose(wrapped.layer.kernel.numpy(), w, rtol=1e-4, atol=1e-6)
-        np.testing.assert_allclose(quantizer.ratio.numpy() * base, step, rtol=1e-4)
+        np.testing.assert_allclose(quantizer.scale.ratio.numpy() * base, step, rtol=1e-4)
     assert ((step / base > 0.5) & (np.abs(step / base - 1) > 1e-3)).all(), (
         "the steps hardly moved, or too far"
     )
@@ -184,11 +168,11 @@ def test_a_learned_step_finds_the_best_one():
     def descend(x):
         with tf.GradientTape() as tape:
             loss = tf.reduce_mean((q(x) - x) ** 2)
-        q.ratio.assign_sub(20.0 * tape.gradient(loss, q.ratio.value))
+        q.scale.ratio.assign_sub(20.0 * tape.gradient(loss, q.scale.ratio.value))
 
     for _ in range(150):
         descend(tf.constant(x))
-    found = error(base * float(q.ratio.numpy()[0]))
+    found = error(base * float(q.scale.ratio.numpy()[0]))
     best = min(error(step) for step in np.linspace(0.1, base, 400))
     assert error(base) > 2.5 * best
     assert found < 1.03 * best
