@@ -154,18 +154,18 @@ def assign(
 def _range(
     layer: Quantized, site: str, scale: Scale | None, setting: Setting | None, observed: Observed
 ) -> tuple[np.ndarray, np.ndarray] | tuple[None, None]:
-    """Return the range of each channel that a scale is for; none for a scale that takes none."""
-    if setting is None or not setting.scaled or scale is None or not scale.takes_range:
-        return None, None
+    """Return the range of each channel that a scale is for; none where it needs none."""
     slot = layer.slot_of(site)
-    place = f"the {slot} of layer {layer.name!r}"
-    if slot in VARIABLES:
-        variable = layer.variable_of(site)
-        return weight_range(setting, variable.numpy(), channel_axis(layer.layer, variable), place)
+    if setting is None or not setting.scaled or scale is None:
+        return None, None
     if (layer.name, slot) in observed:
         return chosen_range(setting, observed[layer.name, slot])
     if not scale.needs_range:
         return None, None
+    place = f"the {slot} of layer {layer.name!r}"
+    if slot in VARIABLES:
+        variable = layer.variable_of(site)
+        return weight_range(setting, variable.numpy(), channel_axis(layer.layer, variable), place)
     raise PrecisionError(
         f"{place} have a scale that must be calibrated: pass observed=..., see quantization.calibration"
     )

@@ -38,27 +38,18 @@ class Backward:
 PLAIN = Backward()
 
 
-def variable(
-    layer: Any,
-    name: str,
-    shape: tuple[int, ...],
-    dtype: str = "float32",
-    *,
-    initializer: str = "zeros",
-    trainable: bool = False,
-) -> Any:
-    """Return a new variable of a layer, of this type whatever dtype policy the layer has."""
-    return layer.add_weight(
-        shape=shape, dtype=dtype, name=name, initializer=initializer, trainable=trainable, autocast=False
-    )
+def variable(layer: Any, name: str, shape: tuple[int, ...], dtype: str = "float32", **options: Any) -> Any:
+    """Return a new variable of a layer: of this type whatever dtype policy it has, zero, and not trained."""
+    options = {"initializer": "zeros", "trainable": False, "autocast": False, **options}
+    return layer.add_weight(shape=shape, dtype=dtype, name=name, **options)
 
 
 class Scale(ABC):
     """Rounds a tensor with run-time numbers that follow from variables of a layer.
 
     Attributes:
-        takes_range: whether :meth:`assign` is given the range that the scale is for.
-        needs_range: whether it has to be.
+        needs_range: whether :meth:`assign` of a scaled setting has to be given the range.
+        kind: what another setting must share with this one, see :meth:`kind_of`.
         parameters: the variable with the numbers of the format.
 
     Args:
@@ -70,7 +61,6 @@ class Scale(ABC):
         weight: whether the tensor is a variable of the layer.
     """
 
-    takes_range: ClassVar[bool] = True
     needs_range: ClassVar[bool] = True
 
     def __init__(
@@ -86,6 +76,7 @@ class Scale(ABC):
         self.setting, self.backward, self.weight = setting, backward, weight
         self.channels = channels if setting.per_channel else 1
         self.program: Program = program_of(setting)[0]
+        self.kind = self.kind_of(setting)
         self.parameters = variable(layer, f"{site}_format", self._stored(setting, None, None).shape)
 
     @classmethod
@@ -93,11 +84,6 @@ class Scale(ABC):
         """Return what two settings must share so that a traced scale can change from one to the other."""
         program, numbers = program_of(setting)
         return cls, program, len(numbers)
-
-    @property
-    def kind(self) -> tuple[Hashable, ...]:
-        """The kind of its setting."""
-        return self.kind_of(self.setting)
 
     @property
     def stochastic(self) -> bool:

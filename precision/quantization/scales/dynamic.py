@@ -19,7 +19,7 @@ class Dynamic(Scale):
     The tensor's own largest value may lie a rounding error beyond the range.
     """
 
-    takes_range = needs_range = False
+    needs_range = False
 
     @classmethod
     def kind_of(cls, setting: Setting) -> tuple[Hashable, ...]:

@@ -65,7 +65,9 @@ class Learned(Fixed):
                 onto_x = self.gradient(x, upstream, numbers, axis)
                 slope = self._slope(x, y, upstream, numbers, axis)
                 scale = keras.ops.reshape(base[HEAD + self.program.size :], (3, -1))[1]
-                return onward(onto_x), slope * self._damping(x.shape) / scale
+                sharing = math.prod(x.shape if self.weight else x.shape[1:]) / self.channels
+                damping = 1 / math.sqrt(sharing * max(float(self.setting.number_format.max), 1.0))
+                return onward(onto_x), slope * np.float32(damping) / scale
 
             return y, gradient
 
@@ -84,10 +86,6 @@ class Learned(Fixed):
         slope = upstream * (y - free * x) * reciprocal
         others = [i for i in range(len(x.shape)) if not self.program.channels or i != axis % len(x.shape)]
         return keras.ops.reshape(keras.ops.sum(slope, axis=others), (-1,))
-
-    def _damping(self, shape: tuple[int, ...]) -> np.float32:
-        sharing = math.prod(shape if self.weight else shape[1:]) / self.channels
-        return np.float32(1 / math.sqrt(sharing * max(float(self.setting.number_format.max), 1.0)))
 
 
 @functools.cache

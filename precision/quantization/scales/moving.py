@@ -21,8 +21,6 @@ class Moving(Dynamic):
         low, high: variables with the ends of the range of each channel, shape (channels,).
     """
 
-    takes_range, needs_range = True, False
-
     def __init__(self, layer: Any, site: str, setting: Setting, **options: Any) -> None:
         super().__init__(layer, site, setting, **options)
         self.low, self.high = (variable(layer, f"{site}_{end}", (self.channels,)) for end in ("low", "high"))
