@@ -14,8 +14,8 @@ import numpy as np
 
 from precision.errors import PrecisionError
 from precision.methods.loss_scaling import LossScale, scale_loss
+from precision.methods.options import Epochs, Flag, Rate, Start, check_scratch
 from precision.methods.outcome import Outcome
-from precision.methods.qat import Epochs, Flag, Rate, Start, check_scratch
 from precision.methods.workbench import Workbench
 from precision.quantization import Policy, Setting
 from precision.registry import METHODS, checked_by

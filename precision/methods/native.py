@@ -12,8 +12,8 @@ from typing import Annotated, Any
 
 from precision.errors import PrecisionError
 from precision.methods.loss_scaling import scale_loss
+from precision.methods.options import Flag, Rate, Start
 from precision.methods.outcome import Outcome
-from precision.methods.qat import Flag, Rate, Start
 from precision.methods.workbench import Workbench
 from precision.quantization import Policy, parse_policy
 from precision.registry import METHODS, Rule, checked_by

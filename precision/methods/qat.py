@@ -7,34 +7,17 @@ straight through, updates on the unrounded float32 weights.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Any
 
 from precision.errors import PrecisionError
+from precision.methods.options import Epochs, Estimator, Flag, Freeze, Rate, Start, check_scratch
 from precision.methods.outcome import Outcome
 from precision.methods.workbench import Workbench
-from precision.quantization import Policy, Setting
-from precision.registry import METHODS, Rule, checked_by
+from precision.quantization import Policy
+from precision.registry import METHODS, checked_by
 from precision.trial import Trial
-
-Start = Annotated[str, Rule("baseline or scratch", lambda value: value in ("baseline", "scratch"))]
-Epochs = Annotated[int | None, Rule("a whole number above 0", lambda value: type(value) is int and value > 0)]
-Rate = Annotated[
-    float | None,
-    Rule("a finite number above 0", lambda value: type(value) in (int, float) and 0 < value < math.inf),
-]
-Estimator = Annotated[str, Rule("clipped or straight", lambda value: value in ("clipped", "straight"))]
-Flag = Annotated[bool, Rule("true or false", lambda value: isinstance(value, bool))]
-Freeze = Annotated[
-    bool | int,
-    Rule("true, false or the epoch (from 1) that it begins with", lambda v: type(v) is bool or _is_epoch(v)),
-]
-
-
-def _is_epoch(value: Any) -> bool:
-    return type(value) is int and value > 0
 
 
 def check(policy: Policy, options: dict[str, Any]) -> None:
@@ -117,43 +100,6 @@ def qat(
     )
     bench.save(trial, model)
     return Outcome(model, source, trained, timing="emulated")
-
-
-def check_scratch(policy: Policy, *, learn_scales: bool = False, freeze: bool = False) -> None:
-    """Refuse what needs a trained network when there is none.
-
-    Raises:
-        PrecisionError: saying what to write instead.
-    """
-    if policy.fold_batch_norm:
-        raise PrecisionError(
-            "fold_batch_norm needs trained statistics, but the network starts from scratch; "
-            "use start: baseline"
-        )
-    if freeze:
-        raise PrecisionError(
-            "freeze_batch_norm needs trained statistics, but the network starts from scratch; name a later "
-            "epoch, or use start: baseline"
-        )
-    if learn_scales:
-        raise PrecisionError(
-            "learned scales begin with calibrated ones, but the network starts from scratch; "
-            "use start: baseline"
-        )
-    for slot, setting in policy.settings():
-        if not isinstance(setting, Setting) or not setting.calibrated or slot not in _CALIBRATED:
-            continue
-        weight = slot in ("weights", "biases")
-        moving = "minmax" if weight else "moving_average"
-        still = weight and setting.scaling.dynamic is False  # the range of an initialisation
-        if setting.scaling.observer != moving or still:
-            raise PrecisionError(
-                f"the scale of {slot} is calibrated on a trained network, but this one starts from scratch; "
-                f"use 'observer: {moving}', which follows the training, or 'dynamic: true'"
-            )
-
-
-_CALIBRATED = ("weights", "biases", "activations", "inputs")
 
 
 def _check_learned(model: Any) -> None:
