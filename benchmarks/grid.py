@@ -53,6 +53,7 @@ import sys
 import architectures, precision.data
 from precision.startup import start_backend
 start_backend()
+from precision.deploy.predictor import KerasPredictor
 from precision.methods.evaluation import evaluate
 from precision.methods.training import prepare
 from precision.quantization import apply, parse_policy
@@ -61,7 +62,7 @@ network = architectures.build("lenet", input_shape=dataset.input_shape, classes=
 network.load_weights(sys.argv[1])
 rounded = apply(network, parse_policy(sys.argv[2]))
 prepare(rounded)
-print(evaluate(rounded, dataset.x_test, dataset.y_test).accuracy)
+print(evaluate(KerasPredictor(rounded), dataset.x_test, dataset.y_test).accuracy)
 """
 
 

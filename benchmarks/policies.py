@@ -21,6 +21,7 @@ def rows() -> list[Row]:
 
     import architectures
     from precision.data import Dataset
+    from precision.deploy.predictor import KerasPredictor
     from precision.methods.evaluation import evaluate
     from precision.methods.training import prepare
     from precision.methods.workbench import Workbench
@@ -40,10 +41,10 @@ def rows() -> list[Row]:
     policies = _policies()
     for policy in policies:  # the first of each structure traces, as in a grid
         began = time.perf_counter()
-        evaluate(bench.quantised(trial, policy), images, labels)
+        evaluate(KerasPredictor(bench.quantised(trial, policy)), images, labels)
         ours.append(time.perf_counter() - began)
         began = time.perf_counter()
-        evaluate(network, images, labels)
+        evaluate(KerasPredictor(network), images, labels)
         plain.append(time.perf_counter() - began)
     return [
         row(

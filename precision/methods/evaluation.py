@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy.special import logsumexp
 
-from precision.data import as_float
+from precision.deploy.predictor import Predictor
 
 BATCH = 500  # images; a fixed size keeps one trace and bounds the memory
 
@@ -33,13 +32,13 @@ class Evaluation:
     images_per_second: float
 
 
-def evaluate(model: Any, images: np.ndarray, labels: np.ndarray) -> Evaluation:
-    """Run a compiled Keras model that returns logits over images (N, H, W, C) with labels (N,)."""
+def evaluate(predictor: Predictor, images: np.ndarray, labels: np.ndarray) -> Evaluation:
+    """Return what a predictor says about images, uint8 or float32 (N, H, W, C), with labels (N,)."""
     starts = range(0, len(images), BATCH)
     for start in {starts[0], starts[-1]}:  # the last batch may have another size
-        model.predict_on_batch(as_float(images[start : start + BATCH]))
+        predictor.logits(images[start : start + BATCH])
     began = time.perf_counter()
-    parts = [model.predict_on_batch(as_float(images[start : start + BATCH])) for start in starts]
+    parts = [predictor.logits(images[start : start + BATCH]) for start in starts]
     seconds = time.perf_counter() - began
     return judge(np.concatenate(parts), labels, len(images) / seconds)
 

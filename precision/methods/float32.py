@@ -11,18 +11,9 @@ from precision.trial import Trial
 @METHODS.register("float32")
 def float32(trial: Trial, bench: Workbench) -> Outcome:
     """Train the network in float32 without any rounding; its times are native."""
-    from precision.methods.training import train
+    from precision.deploy.predictor import KerasPredictor
+    from precision.methods.fit import fit
 
     model = bench.network(trial)
-    dataset = bench.dataset(trial.dataset)
-    trained = train(
-        model,
-        dataset,
-        trial.training,
-        trial.seed,
-        bench.augmentation(trial.dataset),
-        bench.report,
-        checkpoint=bench.checkpoint(trial),
-    )
-    bench.save(trial, model)
-    return Outcome(model, model, trained, timing="native")
+    trained = fit(trial, bench, model)
+    return Outcome(KerasPredictor(model), trained, timing="native")

@@ -7,7 +7,6 @@ Framework", arXiv:1910.04540), with the master copy and the loss scale of P. Mic
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -89,19 +88,15 @@ def low_precision(
         master_copy: update weights in float32, and round them where they are used only.
         loss_scale: multiply the loss while gradients are computed: a number, or ``dynamic``.
     """
-    from precision.methods.training import train
+    from precision.deploy.predictor import KerasPredictor
+    from precision.methods.fit import fit
     from precision.quantization import apply
     from precision.quantization.scales.base import Backward
     from precision.quantization.updates import keep, places, round_variables, without_variables
 
     policy = Policy.from_json(trial.policy)
     check(policy, {"start": start, "master_copy": master_copy, "loss_scale": loss_scale})
-    if start == "baseline":
-        source = bench.source(trial, policy)
-        observed = bench.observed(trial, policy, source)
-    else:
-        source, observed = bench.network(trial), {}
-    bench.restart(trial)
+    source, observed = bench.start(trial, policy, start)
     forward = policy if master_copy else without_variables(policy)
     model = apply(source, forward, trial.seed, observed=observed, backward=Backward(follow=True))
     found = places(source, model, policy)
@@ -112,22 +107,5 @@ def low_precision(
         optimizer = keep(optimizer, model, found, trial.seed, master_copy=master_copy)
         return scale_loss(optimizer, loss_scale)
 
-    training = replace(
-        trial.training,
-        epochs=epochs or trial.training.epochs,
-        learning_rate=learning_rate or trial.training.learning_rate,
-    )
-    dataset = bench.dataset(trial.dataset)
-    augmentation = bench.augmentation(trial.dataset)
-    trained = train(
-        model,
-        dataset,
-        training,
-        trial.seed,
-        augmentation,
-        bench.report,
-        change=kept,
-        checkpoint=bench.checkpoint(trial),
-    )
-    bench.save(trial, model)
-    return Outcome(model, source, trained, timing="emulated")
+    trained = fit(trial, bench, model, epochs=epochs, learning_rate=learning_rate, change=kept)
+    return Outcome(KerasPredictor(model, policy, source), trained, timing="emulated")

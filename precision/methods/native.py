@@ -7,7 +7,6 @@ al. 2018, "Mixed Precision Training" (arXiv:1710.03740). Nothing is imitated: wh
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import Annotated, Any
 
 from precision.errors import PrecisionError
@@ -101,8 +100,10 @@ def native(
         loss_scale: multiply the loss while gradients are computed: a number, ``dynamic``, null for 1;
             ``auto`` is ``dynamic`` in float16 and null in bfloat16, whose range is that of float32.
     """
+    from precision.deploy.predictor import KerasPredictor
     from precision.methods import native_network
-    from precision.methods.training import prepare, train
+    from precision.methods.fit import fit
+    from precision.methods.training import prepare
 
     policy = Policy.from_json(trial.policy)
     check(
@@ -122,33 +123,24 @@ def native(
     model = native_network.build(trial, bench, source, f"mixed_{dtype}" if mixed else dtype)
     compiled = native_network.needs_compiling()
     facts = {"dtype": model.dtype_policy.name, "compiled": "yes" if compiled else "no"}
+
+    def change(optimizer: Any) -> Any:
+        facts["optimizer"] = native_network.fit_optimizer(optimizer, model.variable_dtype)
+        facts["loss_scale"] = str(loss_scale or 1)
+        return scale_loss(optimizer, loss_scale)
+
+    trained = None
     with native_network.compiling(compiled):
         if epochs == 0:
             prepare(model, compiled=compiled)
-            return Outcome(model, model, None, timing="native", facts=facts)
-        training = replace(
-            trial.training,
-            epochs=epochs or trial.training.epochs,
-            learning_rate=learning_rate or trial.training.learning_rate,
-        )
-
-        def change(optimizer: Any) -> Any:
-            facts["optimizer"] = native_network.fit_optimizer(optimizer, model.variable_dtype)
-            facts["loss_scale"] = str(loss_scale or 1)
-            return scale_loss(optimizer, loss_scale)
-
-        dataset = bench.dataset(trial.dataset)
-        augmentation = bench.augmentation(trial.dataset)
-        trained = train(
-            model,
-            dataset,
-            training,
-            trial.seed,
-            augmentation,
-            bench.report,
-            change=change,
-            compiled=compiled,
-            checkpoint=bench.checkpoint(trial),
-        )
-    bench.save(trial, model)
-    return Outcome(model, model, trained, timing="native", facts=facts)
+        else:
+            trained = fit(
+                trial,
+                bench,
+                model,
+                epochs=epochs,
+                learning_rate=learning_rate,
+                change=change,
+                compiled=compiled,
+            )
+    return Outcome(KerasPredictor(model, policy), trained, timing="native", facts=facts)

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # training.py imports Keras
+if TYPE_CHECKING:  # they import Keras
+    from precision.deploy.predictor import Predictor
     from precision.methods.training import Trained
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """A compiled network, its training if the method trained, and whether its times are those of hardware.
+    """A network ready to be evaluated, its training if the method trained, and what its times are.
 
     Attributes:
-        network: the same network without any rounding, on which its variables are counted.
         timing: ``native`` when the computer's own arithmetic ran, ``emulated`` when a format was imitated.
         facts: what the method decided by itself, by name, for the record of the trial.
     """
 
-    model: Any
-    network: Any
+    predictor: Predictor
     trained: Trained | None
     timing: str
     facts: dict[str, str] = field(default_factory=dict)

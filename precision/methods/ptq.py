@@ -29,5 +29,8 @@ def check(policy: Policy, options: dict[str, Any]) -> None:
 @checked_by(check)
 def ptq(trial: Trial, bench: Workbench) -> Outcome:
     """Post-training quantisation: the float32 baseline, calibrated and rounded as the policy says."""
+    from precision.deploy.predictor import KerasPredictor
+
     policy = Policy.from_json(trial.policy)
-    return Outcome(bench.quantised(trial, policy), bench.source(trial, policy), None, timing="emulated")
+    predictor = KerasPredictor(bench.quantised(trial, policy), policy, bench.source(trial, policy))
+    return Outcome(predictor, None, timing="emulated")

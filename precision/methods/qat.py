@@ -8,7 +8,6 @@ straight through, updates on the unrounded float32 weights.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from precision.errors import PrecisionError
@@ -66,40 +65,27 @@ def qat(
         freeze_batch_norm: compute with the statistics of the baseline and train neither scale nor offset:
             from the start, or from the beginning of an epoch on.
     """
-    from precision.methods.training import train
+    from precision.deploy.predictor import KerasPredictor
+    from precision.methods.fit import fit
     from precision.quantization import apply
     from precision.quantization.scales.base import Backward
 
     policy = Policy.from_json(trial.policy)
     check(policy, {"start": start, "learn_scales": learn_scales, "freeze_batch_norm": freeze_batch_norm})
     backward = Backward(clip=estimator == "clipped", learn=learn_scales, follow=True)
-    if start == "baseline":
-        source = bench.source(trial, policy)
-        observed = bench.observed(trial, policy, source)
-    else:
-        source, observed = bench.network(trial), {}
-    bench.restart(trial)
+    source, observed = bench.start(trial, policy, start)
     model = apply(source, policy, trial.seed, observed=observed, backward=backward)
     if learn_scales:
         _check_learned(model)
-    training = replace(
-        trial.training,
-        epochs=epochs or trial.training.epochs,
-        learning_rate=learning_rate or trial.training.learning_rate,
-    )
-    dataset = bench.dataset(trial.dataset)
-    trained = train(
+    trained = fit(
+        trial,
+        bench,
         model,
-        dataset,
-        training,
-        trial.seed,
-        bench.augmentation(trial.dataset),
-        bench.report,
+        epochs=epochs,
+        learning_rate=learning_rate,
         before_epoch=_freezing(model, int(freeze_batch_norm)),
-        checkpoint=bench.checkpoint(trial),
     )
-    bench.save(trial, model)
-    return Outcome(model, source, trained, timing="emulated")
+    return Outcome(KerasPredictor(model, policy, source), trained, timing="emulated")
 
 
 def _check_learned(model: Any) -> None:

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import statistics
-from typing import Any
+from typing import TYPE_CHECKING
 
 from precision.measure.machine.sampler import PeakMemory
 from precision.methods.outcome import Outcome
 from precision.methods.workbench import Workbench
-from precision.quantization import Policy
 from precision.registry import METHODS
 from precision.trial import Trial, TrialResult
+
+if TYPE_CHECKING:  # it imports Keras
+    from precision.deploy.predictor import Predictor
 
 
 def run_trial(trial: Trial, bench: Workbench) -> TrialResult:
     """Train and evaluate as the trial says; a training that diverged is a result, an error is raised.
 
-    The networks of a method return logits; see ``evaluation.evaluate`` for what is measured on them.
+    See ``deploy.predictor`` for what a method hands back to be evaluated.
     """
     from precision.methods.evaluation import evaluate
 
     with PeakMemory() as memory:
         outcome: Outcome = METHODS[trial.method.name](trial, bench, **trial.method.options)
         dataset = bench.dataset(trial.dataset)
-        tested = evaluate(outcome.model, dataset.x_test, dataset.y_test)
+        tested = evaluate(outcome.predictor, dataset.x_test, dataset.y_test)
     result = TrialResult(trial, "ok", predictions=tested.predictions)
     if outcome.trained is not None:
         result.history = outcome.trained.history
@@ -38,7 +39,7 @@ def run_trial(trial: Trial, bench: Workbench) -> TrialResult:
         "inference_images_per_second": tested.images_per_second,
         "peak_memory_bytes": memory.peak,
         **_training_times(outcome),
-        **_sizes(trial, outcome),
+        **_sizes(outcome.predictor),
         "train_images": len(dataset.x_train),
         "test_images": len(dataset.x_test),
     }
@@ -49,7 +50,7 @@ def run_trial(trial: Trial, bench: Workbench) -> TrialResult:
         **outcome.facts,
     }
     if outcome.trained is not None:
-        result.facts |= {"weights_digest": weights_digest(outcome.model), **outcome.trained.facts}
+        result.facts |= {"weights_digest": outcome.predictor.digest(), **outcome.trained.facts}
     return result
 
 
@@ -64,30 +65,12 @@ def _training_times(outcome: Outcome) -> dict[str, float]:
     }
 
 
-def _sizes(trial: Trial, outcome: Outcome) -> dict[str, Any]:
-    from precision.measure.counted.packed import activation_bits, variable_memory, weight_memory
-
-    policy = Policy.from_json(trial.policy)
-    native = outcome.timing == "native"
-    memory = variable_memory(outcome.network) if native else weight_memory(outcome.network, policy)
+def _sizes(predictor: Predictor) -> dict[str, float]:
+    memory = predictor.memory()
     return {
         "parameters": memory.parameters,
         "weight_bits": memory.bits,
         "weight_bytes": memory.bytes,
         "float32_weight_bytes": memory.float32_bytes,
-        "activation_bits": activation_bits(outcome.network, policy),
+        "activation_bits": predictor.activation_bits(),
     }
-
-
-def weights_digest(model: Any) -> str:
-    """Return a sha256 (64 hexadecimal digits) of the variables of a model: names, types, shapes and bytes.
-
-    The name of a variable is its own, ``kernel`` or ``bias``, without that of its layer: Keras numbers layers
-    that were given none through all networks of a process. Seeds are left out.
-    """
-    digest = hashlib.sha256()
-    for variable in model.weights:
-        value = variable.numpy()
-        digest.update(f"{variable.name}\0{value.dtype}{list(value.shape)}\0".encode())
-        digest.update(value.tobytes())
-    return digest.hexdigest()

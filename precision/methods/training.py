@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from precision.data import Augmentation, as_float
+from precision.deploy.predictor import KerasPredictor
 from precision.methods.checkpoint import Checkpoint
 from precision.methods.evaluation import evaluate
 from precision.trial import Training
@@ -133,13 +134,14 @@ def train(
     prepare(model, training, steps, change, compiled)
     history = checkpoint.resume(model, before_epoch) if checkpoint else []
     facts = checkpoint.facts if checkpoint else {}
+    predictor = KerasPredictor(model)
     for epoch in range(len(history) + 1, training.epochs + 1):
         before_epoch(epoch)
         batches = Batches(dataset.x_train, dataset.y_train, training.batch_size, seed, epoch, augmentation)
         began = time.perf_counter()
         logs = model.fit(batches, shuffle=False, verbose=0).history
         seconds = time.perf_counter() - began
-        tested = evaluate(model, dataset.x_test, dataset.y_test)
+        tested = evaluate(predictor, dataset.x_test, dataset.y_test)
         history.append(
             {
                 "epoch": epoch,

@@ -106,6 +106,23 @@ class Workbench:
             self._folded = {key: fold(baseline).model}
         return self._folded[key]
 
+    def start(self, trial: Trial, policy: Policy, start: str) -> tuple[Any, dict[Any, Any]]:
+        """Return the float32 network that a training under a policy begins with, and what calibration sees.
+
+        Every random stream begins from the seed. From ``scratch`` there is nothing to calibrate on.
+
+        Args:
+            start: ``baseline`` or ``scratch``.
+        """
+        observed: dict[Any, Any] = {}
+        if start == "scratch":
+            source = self.network(trial)
+        else:
+            source = self.source(trial, policy)
+            observed = self.observed(trial, policy, source)
+        self.restart(trial)
+        return source, observed
+
     def observed(self, trial: Trial, policy: Policy, network: Any) -> dict[Any, Any]:
         """Return what calibration sees of the tensors of a network whose range a policy wants to know.
 

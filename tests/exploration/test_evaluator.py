@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from precision.deploy.predictor import KerasPredictor
 from precision.exploration.baselines import networks
 from precision.exploration.evaluator import Evaluator
 from precision.grid import Store, expand, load_grid
@@ -31,7 +32,7 @@ def test_it_evaluates_what_ptq_evaluates(network):
     for spec in SPECS:
         policy = parse_policy(spec)
         for seed, trial in found.trials.items():
-            expected = evaluate(there.quantised(trial, policy), data.x_test, data.y_test)
+            expected = evaluate(KerasPredictor(there.quantised(trial, policy)), data.x_test, data.y_test)
             got = evaluator.judged(evaluator.logits(evaluator.model(seed, policy)))
             np.testing.assert_array_equal(got.predictions, expected.predictions, err_msg=f"{spec}")
             assert (got.accuracy, got.loss) == pytest.approx((expected.accuracy, expected.loss), rel=1e-6)

@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from precision.deploy.predictor import KerasPredictor
 from precision.errors import PrecisionError
 from precision.exploration import sensitivity as module
 from precision.exploration.sensitivity import sensitivity
@@ -44,7 +45,9 @@ def test_each_row_is_a_network_with_one_slot_rounded(folder):
             continue
         setting = grid.policies["int2"].slots[row.slot]
         alone = Policy(layers=((row.layer, {row.slot: setting}),), images=100)
-        expected = evaluate(bench.quantised(trials[row.seed], alone), data.x_test, data.y_test)
+        expected = evaluate(
+            KerasPredictor(bench.quantised(trials[row.seed], alone)), data.x_test, data.y_test
+        )
         assert (row.accuracy, row.loss) == pytest.approx((expected.accuracy, expected.loss), rel=1e-6), row
         baseline = store.load(trials[row.seed].id).metrics
         assert row.baseline_accuracy == baseline["accuracy"]

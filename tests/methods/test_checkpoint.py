@@ -11,8 +11,8 @@ import interrupted
 import numpy as np
 import pytest
 
+from precision.deploy.predictor import KerasPredictor
 from precision.methods import checkpoint as checkpoints
-from precision.methods.run import weights_digest
 
 HISTORY = [{"epoch": 1}, {"epoch": 2}]
 
@@ -202,7 +202,7 @@ def test_the_digest_tells_weights_apart():
     def network(name, value=1.0, dtype="float32"):
         model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, name=name, dtype=dtype)])
         model.set_weights([np.full((2, 1), value), np.zeros(1)])
-        return weights_digest(model)
+        return KerasPredictor(model).digest()
 
     assert network("a") == network("b")
     assert (

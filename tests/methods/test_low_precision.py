@@ -61,7 +61,7 @@ def in_format(variable, text):
 
 def test_everything_that_is_kept_lies_in_its_format_and_repeats_bit_for_bit(tmp_path):
     done, again = (outcome(trial(NOISY), tmp_path / name) for name in "ab")
-    model, optimizer = done.model, done.model.optimizer
+    model, optimizer = done.predictor.model, done.predictor.model.optimizer
     assert len(model.trainable_variables) == len(optimizer.keeper.states) > 2
     for variable, (reference, state) in zip(model.trainable_variables, optimizer.keeper.states, strict=True):
         assert reference is variable
@@ -71,15 +71,15 @@ def test_everything_that_is_kept_lies_in_its_format_and_repeats_bit_for_bit(tmp_
         assert np.unique(state.numpy()).size > 4
     for a, b in zip(
         [*model.variables, *optimizer.variables],
-        [*again.model.variables, *again.model.optimizer.variables],
+        [*again.predictor.model.variables, *again.predictor.model.optimizer.variables],
         strict=True,
     ):
         np.testing.assert_array_equal(a.numpy(), b.numpy())
     assert done.trained.history[0]["loss"] == again.trained.history[0]["loss"]
     assert done.timing == "emulated"
     # The network that variables are counted on is the plain one.
-    assert [layer.name for layer in done.network.layers] == [layer.name for layer in model.layers]
-    kernels = [v for v in done.network.trainable_variables if len(v.shape) == 2]
+    assert [layer.name for layer in done.predictor.network.layers] == [layer.name for layer in model.layers]
+    kernels = [v for v in done.predictor.network.trainable_variables if len(v.shape) == 2]
     assert kernels and not any(in_format(v, "fixed(9,7)") for v in kernels)
 
 

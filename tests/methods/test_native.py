@@ -132,7 +132,7 @@ def test_a_cast_network_computes_what_numpy_computes(folder, plain, dtype):
 
     hidden = rounded(np.maximum(rounded(images.reshape(60, -1)) @ w1 + b1, 0))
     logits = hidden @ w2 + b2
-    got = outcome.model.predict_on_batch(images)
+    got = outcome.predictor.model.predict_on_batch(images)
     assert got.dtype.name == dtype
     # A product may be rounded before its bias is added: half a unit in the last place each time.
     unit = float(ml_dtypes.finfo(NUMPY[dtype]).eps)
@@ -185,14 +185,14 @@ def test_gradient_descent_is_what_a_loop_with_every_cast_computes(folder, dtype,
     expected = by_hand(here.dataset(one.dataset), start, dtype, mixed, 256.0, 0.5)
     # Sums in another order, of which a single number may be the difference of two large ones.
     allowed = 8 * float(ml_dtypes.finfo(NUMPY[dtype]).eps)
-    for got, want, before in zip(outcome.model.get_weights(), expected, start, strict=True):
+    for got, want, before in zip(outcome.predictor.model.get_weights(), expected, start, strict=True):
         moved = np.linalg.norm(want - before)
         assert moved > 0.1
         assert np.linalg.norm(raw(got) - want) < allowed * moved
     if (dtype, mixed) == ("float16", True):  # a scale that follows the gradients does not change their size
         twin = run_native(trial(dtype, training=sgd, mixed=mixed), here)
         assert twin.facts["loss_scale"] == "dynamic"
-        for got, want, before in zip(twin.model.get_weights(), expected, start, strict=True):
+        for got, want, before in zip(twin.predictor.model.get_weights(), expected, start, strict=True):
             assert np.linalg.norm(got - want) < allowed * np.linalg.norm(want - before)
 
 

@@ -79,7 +79,7 @@ def folder(tmp_path_factory):
 
 def numbers(bench, one):
     """Return the logits of a quantised network and the numbers of its quantizers."""
-    model = METHODS["ptq"](one, bench).model
+    model = METHODS["ptq"](one, bench).predictor.model
     images = bench.dataset(one.dataset).x_test[:20].astype(np.float32) / 255
     found = {f"{layer.name} {site}": q.scale.parameters.numpy()
              for layer in model.layers for site, q in getattr(layer, "quantizers", {}).items()}  # fmt: skip
@@ -160,14 +160,14 @@ def test_a_policy_is_applied_to_what_the_baseline_is_and_leaves_it_alone(folder)
     one, bench = trial("channels"), Bench(folder)
     before = [v.numpy() for v in bench.baseline(one).variables]
     model, _ = numbers(bench, one)
-    assert METHODS["ptq"](one, bench).network is bench.baseline(one)
+    assert METHODS["ptq"](one, bench).predictor.network is bench.baseline(one)
     for a, b in zip(before, bench.baseline(one).variables, strict=True):
         np.testing.assert_array_equal(a, b.numpy())
     with pytest.raises(
         PrecisionError, match="the activations of layer 'relu' have a scale that must be calib"
     ):
         apply(bench.baseline(one), parse_policy(POLICIES["channels"]))
-    assert model is METHODS["ptq"](one, bench).model
+    assert model is METHODS["ptq"](one, bench).predictor.model
 
 
 def test_more_images_than_there_are(folder):

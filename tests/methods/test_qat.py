@@ -80,7 +80,7 @@ def test_the_estimator_decides_what_becomes_of_clipped_weights(folder):
     policy = {"weights": "fixed(4,7)", "layers": {"norm": {"weights": "float32"}}}
     baseline = values(bench(folder).baseline(trial(policy)))
     for estimator in ("clipped", "straight"):
-        after = values(run(folder, trial(policy, estimator=estimator)).model)
+        after = values(run(folder, trial(policy, estimator=estimator)).predictor.model)
         for name in ("conv/kernel", "logits/kernel"):
             outside = (baseline[name] < -(2**-4)) | (baseline[name] > 2**-4 - 2**-7)
             assert 0.05 < outside.mean() < 0.95
@@ -95,7 +95,7 @@ def test_learned_scales_are_trained_and_kept(folder):
     outcome = run(folder, trial(policy, learn_scales=True))
     sources = {
         (layer.name, site): quantizer
-        for layer in outcome.model.layers
+        for layer in outcome.predictor.model.layers
         for site, quantizer in getattr(layer, "quantizers", {}).items()
     }
     assert set(sources) == {(n, "weights") for n in ("conv", "logits")} | {
@@ -120,7 +120,7 @@ def test_normalisations_are_frozen_from_the_start_or_from_an_epoch_on(folder):
     baseline = values(bench(folder).baseline(trial(policy)))
 
     def after(epochs, **options):
-        return values(run(folder, trial(policy, epochs=epochs, **options)).model)
+        return values(run(folder, trial(policy, epochs=epochs, **options)).predictor.model)
 
     one = after(1)
     assert moved(baseline, one) == KERNELS | NORM | STATISTICS
@@ -142,21 +142,21 @@ def test_a_training_from_scratch_finds_its_ranges(folder):
             least, most = images.min(), images.max()
             low = least if low is None else least + (low - least) * np.float32(0.99)
             high = most if high is None else most + (high - most) * np.float32(0.99)
-    found = outcome.model.get_layer("conv").quantizers["inputs"]
+    found = outcome.predictor.model.get_layer("conv").quantizers["inputs"]
     np.testing.assert_allclose(
         [found.low.numpy()[0], found.high.numpy()[0]], [low, high], rtol=1e-6, atol=1e-7
     )
-    relu = outcome.model.get_layer("relu").quantizers["activations"]
+    relu = outcome.predictor.model.get_layer("relu").quantizers["activations"]
     assert relu.low.numpy()[0] == 0 < relu.high.numpy()[0]
     # Weights are rounded under the range that they have now.
-    conv = outcome.model.get_layer("conv")
+    conv = outcome.predictor.model.get_layer("conv")
     kernel = conv.layer.kernel.numpy()
     setting = conv.quantizers["weights"].scale.setting
     f, highest = parse("int(4,symmetric=true)"), np.abs(kernel).max((0, 1, 2))
     scale = numbers_for(setting, -highest, highest)[-8:-4]
     rounded = f.quantize(kernel * (np.float32(1) / scale)) * scale
     np.testing.assert_array_equal(conv.quantizers["weights"](conv.layer.kernel, -1), rounded)
-    assert moved(values(bench(folder).baseline(one)), values(outcome.model)) >= KERNELS
+    assert moved(values(bench(folder).baseline(one)), values(outcome.predictor.model)) >= KERNELS
 
 
 def test_a_trial_repeats_to_the_last_bit(folder):
@@ -174,7 +174,7 @@ def test_a_trial_repeats_to_the_last_bit(folder):
     )  # whatever ran before
     second = METHODS["qat"](one, other, learn_scales=True)
     assert first.trained.history[0]["loss"] == second.trained.history[0]["loss"]
-    for a, b in zip(first.model.variables, second.model.variables, strict=True):
+    for a, b in zip(first.predictor.model.variables, second.predictor.model.variables, strict=True):
         np.testing.assert_array_equal(a.numpy(), b.numpy(), err_msg=a.path)
 
 
@@ -185,7 +185,7 @@ def test_a_folded_network_is_trained_without_normalisation(folder):
     conv, norm = (plain.get_layer(name) for name in ("conv", "norm"))
     gamma, beta, mean, variance = norm.get_weights()
     factor = gamma / np.sqrt(variance + norm.epsilon)
-    trained = values(outcome.model)
+    trained = values(outcome.predictor.model)
     assert set(trained) == KERNELS | {"conv/bias"}
     np.testing.assert_allclose(trained["conv/kernel"], conv.get_weights()[0] * factor, rtol=1e-5)
     np.testing.assert_allclose(trained["conv/bias"], beta - mean * factor, rtol=1e-4, atol=1e-6)

@@ -12,14 +12,14 @@ from precision.trial import Training
 
 
 class Fixed:
-    """A stand-in for a model that returns given logits, batch by batch."""
+    """A stand-in for a predictor that returns given logits, batch by batch."""
 
     def __init__(self, logits):
-        self.logits = logits
+        self._logits = logits
 
-    def predict_on_batch(self, images):
+    def logits(self, images):
         rows = images[:, 0, 0, 0].astype(int)
-        return self.logits[rows]
+        return self._logits[rows]
 
 
 def numbered(n):

@@ -1,0 +1,126 @@
+"""A trial whose method hands back a predictor that is no Keras model."""
+
+import hashlib
+
+import numpy as np
+import pytest
+
+from precision.data import as_float
+from precision.measure.counted.packed import WeightMemory
+from precision.methods.evaluation import BATCH, evaluate
+from precision.methods.outcome import Outcome
+from precision.methods.run import run_trial
+from precision.methods.workbench import Workbench
+from precision.registry import METHODS
+from precision.trial import Choice, Training, Trial
+
+
+class Nearest:
+    """The class whose mean training image, stored in int8, is the nearest: plain NumPy."""
+
+    def __init__(self, dataset):
+        images = as_float(dataset.x_train).reshape(len(dataset.x_train), -1)
+        means = [images[dataset.y_train == label].mean(0) for label in range(dataset.classes)]
+        self.codes = np.rint(127 * np.array(means)).astype(np.int8)
+        self.batches = []
+
+    def logits(self, images):
+        self.batches.append((len(images), images.dtype))
+        means = self.codes.astype(np.float32) / 127
+        differences = as_float(images).reshape(len(images), 1, -1) - means
+        return -(differences**2).sum(2)
+
+    def memory(self):
+        return WeightMemory(self.codes.size, self.codes.nbytes, 4 * self.codes.size, 8.0)
+
+    def activation_bits(self):
+        return float("nan")
+
+    def digest(self):
+        return hashlib.sha256(self.codes.tobytes()).hexdigest()
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("weights")
+    return Workbench(None, lambda trial_id: folder / trial_id)
+
+
+TRIAL = Trial(
+    Choice("digits", {"train_size": 200, "test_size": 60}),
+    Choice("none"),  # no network is built
+    Choice("nearest", {"trained": False}),
+    {},
+    Training(),
+    seed=0,
+)
+
+
+@pytest.fixture
+def made():
+    """The predictors that the registered method has handed back."""
+    predictors = []
+
+    @METHODS.register("nearest")
+    def nearest(trial, bench, *, trained=False):
+        from precision.methods.training import Trained
+
+        predictors.append(Nearest(bench.dataset(trial.dataset)))
+        row = {"epoch": 1, "loss": 0.5, "accuracy": 0.5, "val_loss": 0.5, "val_accuracy": 0.5, "seconds": 2.0}
+        how = Trained([row], None) if trained else None
+        return Outcome(predictors[-1], how, timing="native", facts={"distance": "euclidean"})
+
+    yield predictors
+    METHODS.remove("nearest")
+
+
+def expected(dataset, predictor):
+    """Return predictions, accuracy and loss, one image at a time."""
+    predictions, losses = [], []
+    for image, label in zip(as_float(dataset.x_test), dataset.y_test, strict=True):
+        gaps = [((image.ravel() - mean) ** 2).sum() for mean in predictor.codes.astype(np.float32) / 127]
+        predictions.append(int(np.argmin(gaps)))
+        losses.append(np.log(np.exp(-np.float64(gaps)).sum()) + gaps[label])
+    return predictions, np.mean(predictions == dataset.y_test), np.mean(losses)
+
+
+def test_its_evaluation(bench):
+    dataset = bench.dataset(TRIAL.dataset)
+    predictor = Nearest(dataset)
+    tested = evaluate(predictor, dataset.x_test, dataset.y_test)
+    predictions, accuracy, loss = expected(dataset, predictor)
+    np.testing.assert_array_equal(tested.predictions, predictions)
+    assert tested.accuracy == accuracy > 0.6
+    assert tested.loss == pytest.approx(loss, rel=1e-5)
+    assert tested.images_per_second > 0
+    many = np.concatenate([dataset.x_test] * 10)
+    tested = evaluate(predictor, many, np.concatenate([dataset.y_test] * 10))
+    np.testing.assert_array_equal(tested.predictions, predictions * 10)
+    # Each size once before the clock runs; the images come as they are stored.
+    assert [size for size, _ in predictor.batches] == [60, 60] + 2 * [BATCH, 600 - BATCH]
+    assert {dtype for _, dtype in predictor.batches} == {dataset.x_test.dtype}
+
+
+def test_its_trial(bench, made):
+    result = run_trial(TRIAL, bench)
+    (predictor,) = made
+    predictions, accuracy, loss = expected(bench.dataset(TRIAL.dataset), predictor)
+    np.testing.assert_array_equal(result.predictions, predictions)
+    assert result.status == "ok"
+    assert result.metrics["accuracy"] == accuracy
+    assert result.metrics["loss"] == pytest.approx(loss, rel=1e-5)
+    sizes = ("parameters", "weight_bytes", "float32_weight_bytes", "weight_bits")
+    assert [result.metrics[name] for name in sizes] == [7840, 7840, 4 * 7840, 8]
+    assert np.isnan(result.metrics["activation_bits"])
+    assert result.metrics["epochs"] == 0 and result.history == []
+    assert result.facts["distance"] == "euclidean"
+    assert result.facts["timing"] == "native"
+    assert "weights_digest" not in result.facts
+
+
+def test_its_trial_after_a_training(bench, made):
+    trial = Trial.from_json({**TRIAL.to_json(), "method": {"name": "nearest", "options": {"trained": True}}})
+    result = run_trial(trial, bench)
+    assert result.facts["weights_digest"] == made[0].digest()
+    assert result.metrics["train_seconds"] == result.metrics["seconds_per_epoch"] == 2
+    assert [row["epoch"] for row in result.history] == [1]
