@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -10,10 +9,10 @@ import numpy as np
 
 from precision.data import as_float
 from precision.methods.evaluation import BATCH, Evaluation, judge
+from precision.methods.traced import Traced
 from precision.methods.training import prepare
 from precision.methods.workbench import Workbench
-from precision.quantization import Policy, apply, assign, calibrated, structure
-from precision.quantization.calibration.calibrator import Calibrator, calibration_images
+from precision.quantization import Policy
 from precision.trial import Trial
 
 TRACED = 12  # models kept at a time; one of LeNet's size takes some ten megabytes
@@ -53,15 +52,14 @@ class Evaluator:
         *,
         switchable: bool = False,
     ) -> None:
-        self._bench, self._trials, self._switchable = bench, trials, switchable
+        self._bench, self._trials = bench, trials
+        self._traced = Traced(bench.dataset, models=TRACED, revisits=True, switchable=switchable)
         self._batches = [
             _batch(images[start : start + BATCH], len(images)) for start in range(0, len(images), BATCH)
         ]
         self._labels = labels
         self._exact: dict[int, np.ndarray] = {}
         self._sources: dict[tuple[int, bool], Any] = {}
-        self._calibrators: dict[tuple[int, bool, int], Calibrator] = {}
-        self._models: OrderedDict[Any, Any] = OrderedDict()
 
     @property
     def batches(self) -> list[Batch]:
@@ -80,18 +78,7 @@ class Evaluator:
     def model(self, seed: int, policy: Policy) -> Any:
         """Return the network of a seed under a policy; it is valid until the next call."""
         source = self.source(seed, folded=policy.fold_batch_norm)
-        observed = self._observed(seed, policy, source)
-        key = (policy.fold_batch_norm, policy.exempt, structure(source, policy))
-        if key in self._models:
-            self._models.move_to_end(key)
-            assign(self._models[key], source, policy, seed, observed=observed)
-            return self._models[key]
-        while len(self._models) >= TRACED:
-            self._models.popitem(last=False)
-        model = apply(source, policy, seed, observed=observed, switchable=self._switchable)
-        prepare(model)
-        self._models[key] = model
-        return model
+        return self._traced.model(self._trials[seed], policy, source)
 
     def logits(self, model: Any) -> np.ndarray:
         """Return what a prepared model says about the images, float32 (N, classes)."""
@@ -108,15 +95,3 @@ class Evaluator:
     def judged(self, logits: np.ndarray) -> Evaluation:
         """Return accuracy and loss of logits of the images."""
         return judge(logits, self._labels)
-
-    def _observed(self, seed: int, policy: Policy, source: Any) -> dict[Any, Any]:
-        wanted = calibrated(source, policy)
-        if not wanted:
-            return {}
-        key = (seed, policy.fold_batch_norm, policy.images)
-        if key not in self._calibrators:
-            dataset = self._bench.dataset(self._trials[seed].dataset)
-            images = calibration_images(dataset, policy.images_of(len(dataset.x_train)), seed)
-            self._calibrators[key] = Calibrator(source, images)
-        found: dict[Any, Any] = self._calibrators[key].statistics(wanted)
-        return found

@@ -1,4 +1,4 @@
-"""What a worker keeps between trials: the data set, the trained baseline and one traced model."""
+"""What a worker keeps between trials: the data set, the trained baseline and its traced models."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import precision.data as data
 from precision import files
 from precision.data.shared import shared
-from precision.quantization import Policy, Setting
+from precision.quantization import Policy
 from precision.trial import Choice, Trial
 
 if TYPE_CHECKING:  # it imports Keras
@@ -39,6 +39,8 @@ class Workbench:
         every: float = 60.0,
         datasets: Mapping[str, Path] | None = None,
     ) -> None:
+        from precision.methods.traced import Traced
+
         self.weights = weights
         self.report = report
         self._data_dir, self._shared = data_dir, datasets or {}
@@ -46,9 +48,7 @@ class Workbench:
         self._datasets: dict[str, data.Dataset] = {}
         self._baselines: dict[str, Any] = {}
         self._folded: dict[str, Any] = {}
-        self._calibrators: dict[Any, Any] = {}
-        self._network: tuple[Any, ...] = ()
-        self._quantised: dict[tuple[Any, ...], Any] = {}  # the traced models of that network
+        self._traced = Traced(self.dataset)
 
     def dataset(self, choice: Choice) -> data.Dataset:
         """Return a data set; the last one is kept."""
@@ -119,53 +119,13 @@ class Workbench:
             source = self.network(trial)
         else:
             source = self.source(trial, policy)
-            observed = self.observed(trial, policy, source)
+            observed = self._traced.observed(trial, policy, source)
         self.restart(trial)
         return source, observed
 
-    def observed(self, trial: Trial, policy: Policy, network: Any) -> dict[Any, Any]:
-        """Return what calibration sees of the tensors of a network whose range a policy wants to know.
-
-        The images are training images, the same for every policy of a seed; what was observed of the last
-        network is kept.
-        """
-        from precision.quantization import calibrated
-        from precision.quantization.calibration.calibrator import Calibrator, calibration_images
-        from precision.quantization.calibration.observers import OF_VALUES
-
-        wanted = calibrated(network, policy)
-        if not wanted:
-            return {}
-        key = (id(network), repr(trial.dataset), policy.images, trial.seed)
-        if key not in self._calibrators:
-            dataset = self.dataset(trial.dataset)
-            images = calibration_images(dataset, policy.images_of(len(dataset.x_train)), trial.seed)
-            self._calibrators = {key: Calibrator(network, images)}
-        values = any(s.scaling.observer in OF_VALUES for _, s in policy.settings() if isinstance(s, Setting))
-        found: dict[Any, Any] = self._calibrators[key].statistics(wanted, values=values)
-        return found
-
     def quantised(self, trial: Trial, policy: Policy) -> Any:
-        """Return the baseline of a trial under a policy, calibrated and ready to evaluate.
-
-        A model that is already traced for the same architecture and structure only changes its weights and
-        its formats.
-        """
-        from precision.methods.training import prepare
-        from precision.quantization import apply, assign, structure
-
-        source = self.source(trial, policy)
-        observed = self.observed(trial, policy, source)
-        network = (repr(trial.architecture), source.input_shape, source.output_shape)
-        sites = (policy.fold_batch_norm, structure(source, policy))
-        if self._network != network:
-            self._network, self._quantised = network, {}
-        if sites in self._quantised:
-            assign(self._quantised[sites], source, policy, trial.seed, observed=observed)
-        else:
-            self._quantised[sites] = apply(source, policy, trial.seed, observed=observed)
-            prepare(self._quantised[sites])
-        return self._quantised[sites]
+        """Return the baseline of a trial under a policy, calibrated and ready to evaluate."""
+        return self._traced.model(trial, policy, self.source(trial, policy))
 
     def checkpoint(self, trial: Trial) -> Checkpoint | None:
         """Return what a training goes on from and leaves behind; None when nothing is to be kept."""

@@ -29,7 +29,8 @@ Observed = Mapping[tuple[str, str], Statistics]
 def structure(model: Any, policy: Policy) -> tuple[Any, ...]:
     """Return what two policies must share so that one traced model serves both.
 
-    These are the sites, and at each of them how its format is computed.
+    These are the sites, at each of them how its format is computed, and whether gradients are rounded on
+    their way back into a layer.
     """
 
     def shared(slot: str, setting: Any) -> Any:
@@ -38,7 +39,11 @@ def structure(model: Any, policy: Policy) -> tuple[Any, ...]:
         return setting
 
     return tuple(
-        (name, tuple((slot, shared(slot, setting)) for slot, setting in settings.items()))
+        (
+            name,
+            tuple((slot, shared(slot, setting)) for slot, setting in settings.items()),
+            "gradients" in settings and rounds_output(model.get_layer(name), policy.exempt),
+        )
         for name, settings in sites(model, policy).items()
     )
 

@@ -155,6 +155,27 @@ def test_a_change_of_policy_is_no_new_trace(small):
     np.testing.assert_array_equal(changed, fresh.predict_on_batch(images()))
 
 
+def test_where_gradients_are_rounded_is_part_of_the_structure():
+    inputs = keras.Input((8, 8, 1))
+    x = layers.Add(name="sum")([layers.Conv2D(1, 3, padding="same", name="conv")(inputs), inputs])
+    model = keras.Model(inputs, layers.Dense(3, name="logits")(layers.Flatten(name="flatten")(x)))
+    for slots, alike in (
+        ({"weights": "float16"}, True),
+        ({"weights": "float16", "gradients": "float16"}, False),
+    ):
+        plain, exempt = parse_policy(slots), parse_policy({**slots, "exempt": ["additions"]})
+        points = [
+            {
+                layer.name: set(layer.quantizers)
+                for layer in apply(model, policy).layers
+                if layer.name == "conv"
+            }
+            for policy in (plain, exempt)
+        ]
+        assert (points[0] == points[1]) is alike
+        assert (structure(model, plain) == structure(model, exempt)) is alike
+
+
 def test_stochastic_rounding_differs_by_step_and_site_and_repeats_by_seed():
     inputs = keras.Input((1000,))
     model = keras.Model(
