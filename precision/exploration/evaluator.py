@@ -36,6 +36,9 @@ class Evaluator:
 
     Everything is done as ``ptq`` does it: folded where the policy folds, calibrated on the same images.
 
+    Attributes:
+        batches: the images in the batches in which they are evaluated.
+
     Args:
         trials: the float32 trainings by seed.
         images: uint8 or float32 (N, H, W, C).
@@ -54,17 +57,12 @@ class Evaluator:
     ) -> None:
         self._bench, self._trials = bench, trials
         self._traced = Traced(bench.dataset, models=TRACED, revisits=True, switchable=switchable)
-        self._batches = [
+        self.batches = [
             _batch(images[start : start + BATCH], len(images)) for start in range(0, len(images), BATCH)
         ]
         self._labels = labels
         self._exact: dict[int, np.ndarray] = {}
         self._sources: dict[tuple[int, bool], Any] = {}
-
-    @property
-    def batches(self) -> list[Batch]:
-        """The images in the batches in which they are evaluated."""
-        return self._batches
 
     def source(self, seed: int, *, folded: bool) -> Any:
         """Return the trained float32 network of a seed, with its normalisations folded or not; it is kept."""
@@ -82,9 +80,7 @@ class Evaluator:
 
     def logits(self, model: Any) -> np.ndarray:
         """Return what a prepared model says about the images, float32 (N, classes)."""
-        return np.concatenate(
-            [model.predict_on_batch(batch.images)[: batch.meant] for batch in self._batches]
-        )
+        return np.concatenate([model.predict_on_batch(batch.images)[: batch.meant] for batch in self.batches])
 
     def reference(self, seed: int) -> np.ndarray:
         """Return the logits of the float32 network of a seed; they are kept."""
