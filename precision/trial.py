@@ -217,7 +217,7 @@ class TrialResult:
 
     Attributes:
         status: one of STATUSES; ``reason`` says in one sentence why it is not ``ok``.
-        metrics: numbers by name: accuracy (fraction), loss (nats), bytes, seconds, images per second.
+        metrics: numbers by name; ``precision.metrics`` says what each of them is.
         facts: texts by name: the dataset's title, the digest of its images, the timing mark.
         history: one mapping per epoch: epoch, loss, accuracy, val_loss, val_accuracy, seconds.
         provenance: versions, machine, threads, commit, time.

@@ -17,24 +17,9 @@ from precision.grid.file.source import Source
 from precision.grid.plan.expand import Cell
 from precision.grid.store import Store
 from precision.measure.machine.environment import together
+from precision.metrics import METRICS
 from precision.quantization import Policy
 from precision.trial import TrialResult
-
-TIMES = ("train_seconds", "seconds_per_epoch", "inference_images_per_second")
-METRICS = [
-    "accuracy",
-    "loss",
-    "train_images",
-    "test_images",
-    "epochs",
-    "parameters",
-    "weight_bits",
-    "activation_bits",
-    "weight_bytes",
-    "float32_weight_bytes",
-    "peak_memory_bytes",
-    *TIMES,
-]
 
 
 def collect(grid: Grid, source: Source, cells: list[Cell], store: Store) -> Results:
@@ -62,7 +47,7 @@ def collect(grid: Grid, source: Source, cells: list[Cell], store: Store) -> Resu
 
 def _row(cell: Cell, result: TrialResult | None, repeats: list[TrialResult], shared: bool) -> dict[str, Any]:
     metrics, runs = _metrics(cell, result, repeats)
-    row: dict[str, Any] = {
+    return {
         "trial": cell.trial.id,
         "dataset": cell.dataset,
         "dataset_title": result.facts.get("dataset_title", cell.dataset) if result else cell.dataset,
@@ -73,16 +58,13 @@ def _row(cell: Cell, result: TrialResult | None, repeats: list[TrialResult], sha
         "seed": cell.seed,
         "status": result.status if result else "pending",
         "reason": result.reason if result else "",
-        **{name: metrics.get(name, math.nan) for name in METRICS},
+        **METRICS.numbers(metrics),
         "repeats": runs,
         "timing": result.facts.get("timing", "") if result else "",
         "formats": str(Policy.from_json(cell.trial.policy)),
         "shared": shared,
         "machine": result.provenance.get("machine", "") if result else "",
     }
-    size = row["weight_bytes"]
-    row["compression"] = row["float32_weight_bytes"] / size if size else math.nan
-    return row
 
 
 def _metrics(
@@ -96,17 +78,18 @@ def _metrics(
     machine = result.provenance.get("machine")  # times of different machines are never compared
     runs = [result, *(run for run in repeats if run.provenance.get("machine") == machine)]
     times = {}
-    for name in TIMES:
-        known = [run.metrics[name] for run in runs if not math.isnan(run.metrics.get(name, math.nan))]
+    for metric in METRICS.of("timed"):
+        values = [run.metrics.get(metric.name, math.nan) for run in runs]
+        known = [value for value in values if not math.isnan(value)]
         if known:
-            times[name] = statistics.median(known)
+            times[metric.name] = statistics.median(known)
     return {**result.metrics, **times}, len(runs)
 
 
 def _check_same(cell: Cell, runs: list[TrialResult]) -> None:
     """Warn when runs of one experiment have different numbers: then something else decides them too."""
-    for name in ("accuracy", "loss"):
-        values = [run.metrics.get(name) for run in runs]
+    for name in (metric.name for metric in METRICS.of("quality")):
+        values = [run.metrics[name] for run in runs if name in run.metrics]  # older results may lack it
         if len({repr(value) for value in values}) > 1:
             words = " ".join(str(label) for label in cell.labels if label != "")
             warnings.warn(

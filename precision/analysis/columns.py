@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,6 +10,7 @@ import pandas as pd
 
 from precision import trial
 from precision.errors import PrecisionError, suggest
+from precision.metrics import METRICS, Kind
 
 Dtype = Literal["str", "Int64", "float64", "bool"]
 
@@ -37,77 +38,122 @@ _IDENTITY = {
     ),
 }
 
-COLUMNS: dict[str, Column] = {
-    "trial": Column("str", "identity of the trial: 12 hexadecimal digits of the hash of its content"),
-    "dataset": _IDENTITY["dataset"],
-    "dataset_title": Column("str", "name of the dataset in words"),
-    "architecture": _IDENTITY["architecture"],
-    "policy": _IDENTITY["policy"],
-    "method": _IDENTITY["method"],
-    "training": _IDENTITY["training"],
-    "seed": Column("Int64", "seed of initialisation and data order; the same seed is paired across policies"),
-    "status": Column("str", ", ".join(STATUSES)),
-    "reason": Column("str", "why the trial gave no result; empty when it did"),
-    "accuracy": Column("float64", "test images classified correctly", "fraction"),
-    "loss": Column("float64", "mean cross-entropy of the test images", "nat"),
+_OF_BASELINE = {
     "baseline_accuracy": Column(
         "float64",
         "accuracy of the baseline run of equal dataset, architecture, training and seed",
         "fraction",
     ),
     "accuracy_difference": Column("float64", "accuracy minus baseline_accuracy", "fraction"),
-    "train_images": Column("Int64", "images trained on", "images"),
-    "test_images": Column("Int64", "images tested on", "images"),
-    "epochs": Column("Int64", "passes over the training images", "epochs"),
-    "parameters": Column("Int64", "parameters of the network", "values"),
-    "weight_bits": Column("float64", "mean stored bits per parameter, shared scales included", "bit"),
-    "activation_bits": Column("float64", "bits of the activation format; empty when layers differ", "bit"),
-    "weight_bytes": Column("Int64", "size of the parameters, packed in their own formats", "byte"),
-    "float32_weight_bytes": Column("Int64", "size of the parameters in float32", "byte"),
-    "compression": Column("float64", "float32_weight_bytes / weight_bytes", "ratio"),
-    "peak_memory_bytes": Column("Int64", "peak resident memory of the worker process", "byte"),
-    "train_seconds": Column("float64", "the trial's own training; empty when it trained nothing", "s"),
-    "seconds_per_epoch": Column("float64", "median time of one epoch", "s"),
-    "inference_images_per_second": Column("float64", "test images evaluated per second", "images/s"),
+}
+DERIVED = tuple(_OF_BASELINE)
+"""Columns that the analysis computes: a frame given to it may lack them."""
+
+_TIMING = Column("str", "native, or emulated: then the times say nothing about hardware")
+_BEFORE = {
+    "trial": Column("str", "identity of the trial: 12 hexadecimal digits of the hash of its content"),
+    "dataset": _IDENTITY["dataset"],
+    "dataset_title": Column("str", "name of the dataset in words"),
+    **{name: _IDENTITY[name] for name in ("architecture", "policy", "method", "training")},
+    "seed": Column("Int64", "seed of initialisation and data order; the same seed is paired across policies"),
+    "status": Column("str", ", ".join(STATUSES)),
+    "reason": Column("str", "why the trial gave no result; empty when it did"),
+}
+_AFTER = {
     "repeats": Column("Int64", "runs of which each time is the median; 0 without a result", "runs"),
-    "timing": Column("str", "native, or emulated: then the times say nothing about hardware"),
+    "timing": _TIMING,
     "formats": Column("str", "the format of each part of the network, as text"),
     "shared": Column("bool", "another cell of the grid has the same trial"),
     "machine": Column("str", "machine the trial ran on; times of different machines are not compared"),
 }
 
-DERIVED = ("baseline_accuracy", "accuracy_difference")
-"""Columns that the analysis computes: a frame given to it may lack them."""
-
-SUMMARY_COLUMNS: dict[str, Column] = {
+_COUNTS = {
     **_IDENTITY,
     "n": Column("Int64", "seeds with a result", "runs"),
     "failed": Column("Int64", "seeds that ended without a result", "runs"),
     "pending": Column("Int64", "seeds not run yet", "runs"),
     "status": Column("str", "ok when a seed has a result, otherwise the most frequent way to fail"),
-    "accuracy_mean": Column("float64", "mean accuracy over seeds", "fraction"),
-    "accuracy_std": Column("float64", "sample standard deviation over seeds; empty below two", "fraction"),
-    "accuracy_ci95": Column("float64", "half width of the 95 % t-interval of the mean", "fraction"),
-    "loss_mean": Column("float64", "mean loss over seeds", "nat"),
+}
+_PAIRED = {
     "pairs": Column("Int64", "seeds with a result both here and of the baseline", "pairs"),
     "accuracy_difference_mean": Column("float64", "mean paired difference to the baseline", "fraction"),
     "accuracy_difference_ci95": Column(
         "float64", "half width of the 95 % t-interval of the paired difference", "fraction"
     ),
-    "weight_bits": COLUMNS["weight_bits"],
-    "activation_bits": COLUMNS["activation_bits"],
-    "weight_bytes": COLUMNS["weight_bytes"],
-    "compression": COLUMNS["compression"],
+}
+_PARETO = {
     "pareto": Column(
         "bool", "no format of this dataset, architecture, training and method is both smaller and as accurate"
     ),
-    "peak_memory_bytes": Column("Int64", "largest peak_memory_bytes over seeds", "byte"),
-    "train_seconds": Column("float64", "mean train_seconds; empty when seeds ran on several machines", "s"),
-    "seconds_per_epoch": Column("float64", "mean seconds_per_epoch, likewise", "s"),
-    "inference_images_per_second": Column("float64", "mean over seeds, likewise", "images/s"),
-    "timing": COLUMNS["timing"],
+}
+_PLACE = {
+    "timing": _TIMING,
     "machine": Column("str", "machine the seeds ran on; 'several' when they differ"),
 }
+
+
+class Columns(Mapping[str, Column]):
+    """Columns by name, in their order; those of metrics are of the ones that are registered when one looks.
+
+    Args:
+        make: returns groups of columns, in their order.
+    """
+
+    def __init__(self, make: Callable[[], Iterable[Mapping[str, Column]]]) -> None:
+        self._make = make
+
+    def _all(self) -> dict[str, Column]:
+        found: dict[str, Column] = {}
+        for group in self._make():
+            for name in group:
+                if name in found:
+                    raise PrecisionError(f"two columns have the name {name!r}; give the metric another one")
+            found |= group
+        return found
+
+    def __getitem__(self, name: str) -> Column:
+        return self._all()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+
+def _of_metrics(*kinds: Kind) -> dict[str, Column]:
+    """Return the columns of results.csv that hold the metrics of these kinds."""
+    return {m.name: Column(m.dtype, m.meaning, m.unit) for m in METRICS.of(*kinds)}
+
+
+def _of_seeds(*kinds: Kind) -> dict[str, Column]:
+    """Return the columns of summary.csv that hold statistics of the metrics of these kinds."""
+    return {
+        metric.column_of(statistic): Column(
+            metric.dtype if statistic in ("first", "largest") else "float64",
+            meaning or metric.meaning,
+            metric.unit,
+        )
+        for metric in METRICS.of(*kinds)
+        for statistic, meaning in metric.summary.items()
+    }
+
+
+COLUMNS = Columns(
+    lambda: (
+        _BEFORE,
+        _of_metrics("quality"),
+        _OF_BASELINE,
+        _of_metrics("counted", "measured", "timed"),
+        _AFTER,
+    )
+)
+SUMMARY_COLUMNS = Columns(
+    lambda: (
+        *(_COUNTS, _of_seeds("quality"), _PAIRED),
+        *(_of_seeds("counted"), _PARETO, _of_seeds("measured", "timed"), _PLACE),
+    )
+)
 
 
 def _converted(frame: pd.DataFrame, name: str, dtype: Dtype) -> pd.Series:

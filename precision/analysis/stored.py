@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import functools
 import json
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any
 
 import pandas as pd
 
-from precision.analysis.collect import METRICS
-from precision.analysis.columns import COLUMNS, Column, typed
+from precision.analysis.columns import COLUMNS, Column, Columns, typed
 from precision.errors import PrecisionError
 from precision.grid.store import Store
+from precision.metrics import METRICS
 from precision.quantization import Policy
 from precision.trial import Choice, Training, Trial, TrialResult
 
@@ -52,14 +51,16 @@ _WITHOUT_GRID = {
     "training": "the options of training that are not the default",
 }
 
-STORED_COLUMNS: dict[str, Column] = {
-    **{
-        name: Column("str", _WITHOUT_GRID[name]) if name in _WITHOUT_GRID else column
-        for name, column in COLUMNS.items()
-        if name not in _OF_A_GRID
-    },
-    **MORE,
-}
+STORED_COLUMNS = Columns(
+    lambda: (
+        {
+            name: Column("str", _WITHOUT_GRID[name]) if name in _WITHOUT_GRID else column
+            for name, column in COLUMNS.items()
+            if name not in _OF_A_GRID
+        },
+        MORE,
+    )
+)
 """Of results without a grid, which alone knows labels, baselines and what is not run yet."""
 
 
@@ -80,7 +81,6 @@ def more(trials: Iterable[Trial], results: Mapping[str, TrialResult]) -> pd.Data
 def _row(result: TrialResult) -> dict[str, Any]:
     trial = result.trial
     metrics = result.metrics if result.status == "ok" else {}
-    size = metrics.get("weight_bytes", 0)
     policy = policy_text(json.dumps(trial.policy))
     return {
         "trial": trial.id,
@@ -93,8 +93,7 @@ def _row(result: TrialResult) -> dict[str, Any]:
         "seed": trial.seed,
         "status": result.status,
         "reason": result.reason,
-        **{name: metrics.get(name, math.nan) for name in METRICS},
-        "compression": metrics.get("float32_weight_bytes", math.nan) / size if size else math.nan,
+        **METRICS.numbers(metrics),
         "timing": result.facts.get("timing", ""),
         "formats": policy,
         "machine": result.provenance.get("machine", ""),

@@ -9,9 +9,9 @@ import pandas as pd
 from precision.analysis.columns import SUMMARY_COLUMNS
 from precision.analysis.differences import Block, rows_of
 from precision.analysis.statistics import estimate
+from precision.metrics import METRICS, Statistic
 
 GROUP = ["dataset", "architecture", "policy", "method", "training"]
-TIMES = ["train_seconds", "seconds_per_epoch", "inference_images_per_second"]
 
 
 def outcome(statuses: pd.Series) -> str:
@@ -33,30 +33,42 @@ def _first(column: pd.Series) -> Any:
 def _summarised(cell: pd.DataFrame) -> dict[str, Any]:
     """Return the row of the summary for the runs of one cell, all its seeds."""
     ok = cell[cell["status"] == "ok"]
-    accuracy = estimate(ok["accuracy"])
     difference = estimate(ok["accuracy_difference"])
     machines = ok["machine"].unique()
     row = {
-        "n": accuracy.n,
+        "n": estimate(ok["accuracy"]).n,
         "failed": int((~cell["status"].isin(["ok", "pending"])).sum()),
         "pending": int((cell["status"] == "pending").sum()),
         "status": outcome(cell["status"]),
-        "accuracy_mean": accuracy.mean,
-        "accuracy_std": accuracy.std,
-        "accuracy_ci95": accuracy.ci95,
-        "loss_mean": estimate(ok["loss"]).mean,
         "pairs": difference.n,
         "accuracy_difference_mean": difference.mean,
         "accuracy_difference_ci95": difference.ci95,
-        "peak_memory_bytes": ok["peak_memory_bytes"].max() if len(ok) else None,
+        "timing": _first(cell["timing"]),
         "machine": "several" if len(machines) > 1 else "".join(machines),
         "pareto": False,
     }
-    for name in ("weight_bits", "activation_bits", "weight_bytes", "compression", "timing"):
-        row[name] = _first(cell[name])
-    for name in TIMES:
-        row[name] = estimate(ok[name]).mean if len(machines) == 1 else None
+    for metric in METRICS.values():
+        comparable = len(machines) == 1 or not metric.of_machine
+        for statistic in metric.summary:
+            row[metric.column_of(statistic)] = _statistic(cell, ok, metric.name, statistic, comparable)
     return row
+
+
+def _statistic(
+    cell: pd.DataFrame, ok: pd.DataFrame, name: str, statistic: Statistic, comparable: bool
+) -> float | None:
+    """Return a statistic of one column over the seeds; None where there is none.
+
+    Args:
+        cell: all runs.
+        ok: those with a result.
+        comparable: whether the values may be put together in a mean.
+    """
+    if statistic == "first":
+        return _first(cell[name])
+    if statistic == "largest":
+        return ok[name].max() if len(ok) else None
+    return getattr(estimate(ok[name]), statistic) if comparable else None
 
 
 def summary(frame: pd.DataFrame) -> pd.DataFrame:

@@ -76,7 +76,7 @@ def results(
             raise PrecisionError("--set, --seeds and --only change a grid, but none is given; use --where")
         if not found.root.is_dir():
             raise PrecisionError(f"{found.root}: there is no such store; give another --store")
-        frame, known = stored(found), STORED_COLUMNS
+        frame, known = stored(found), dict(STORED_COLUMNS)
     else:
         named = Changes(tuple(changes or ()), seeds)
         frame, known = _of_grid(grid, found, named, only or (), plugin or ())

@@ -94,3 +94,8 @@ def seconds(value: float) -> str:
 def count(value: float) -> str:
     """Return a whole number with separated thousands."""
     return NONE if missing(value) else f"{value:,.0f}"
+
+
+def number(value: float) -> str:
+    """Return a number with four digits."""
+    return NONE if missing(value) else f"{value:.4g}"

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from precision.metrics import METRICS
 from precision.trial import TrialResult
 
-# What a clock or the operating system says: it differs from run to run.
-MEASURED = ("train_seconds", "seconds_per_epoch", "inference_images_per_second", "peak_memory_bytes")
 # Facts about how a run went, not about what came of it.
 EVENTS = ("resumed_after_epoch", "checkpoint")
 # Of the provenance, what says nothing about where and with what a trial ran.
@@ -61,7 +61,9 @@ class Comparison:
 def compare(before: TrialResult, again: TrialResult) -> Comparison:
     """Compare two results of a trial, which hold their predictions."""
     numbers = [_row("status", _outcome(before), _outcome(again))]
-    numbers += _rows(before.metrics, again.metrics, MEASURED)
+    numbers += _rows(
+        before.metrics, again.metrics, [metric.name for metric in METRICS.values() if metric.of_machine]
+    )
     numbers += _rows(before.facts, again.facts, EVENTS)
     numbers += _history(before.history, again.history)
     numbers.append(_predictions(before.predictions, again.predictions))
@@ -73,7 +75,7 @@ def _outcome(result: TrialResult) -> str:
     return f"{result.status}: {result.reason}" if result.reason else result.status
 
 
-def _rows(before: dict[str, Any], again: dict[str, Any], without: tuple[str, ...]) -> list[Row]:
+def _rows(before: dict[str, Any], again: dict[str, Any], without: Collection[str]) -> list[Row]:
     names = [name for name in {**before, **again} if name not in without]
     return [_row(name, before.get(name), again.get(name)) for name in names]
 

@@ -5,46 +5,59 @@ from __future__ import annotations
 import pandas as pd
 
 from precision.analysis import blocks, rows_of, summary
+from precision.metrics import METRICS, Metric
 from precision.report.document import Table, table_text, title_of
-from precision.report.text import NONE, count, escape, ratio, seconds, size
+from precision.report.text import NONE, bits, count, escape, number, ratio, seconds, size
 
-_MEASURED = {
-    "Peak memory": ("peak_memory_bytes", size),
-    "Training s": ("train_seconds", seconds),
-    "s per epoch": ("seconds_per_epoch", seconds),
-    "Images per s": ("inference_images_per_second", count),
-}
+_BY_UNIT = {"byte": size, "s": seconds, "images/s": count, "ratio": ratio, "bit": bits}
 
 
-def _size_table(cells: pd.DataFrame) -> str:
-    """Return bytes of weights, and in brackets how many times fewer than in float32."""
+def _write(metric: Metric, value: float) -> str:
+    """Return a number in the way of its unit, or with four digits."""
+    return _BY_UNIT.get(metric.unit, number)(value)
+
+
+def _counted_table(cells: pd.DataFrame, metric: Metric) -> str:
+    """Return a counted cost by policy; of bytes of weights also how many times fewer than in float32."""
     policies = list(cells["policy"].unique())
     rows = []
     for name, of_network in cells.groupby("architecture", sort=False):
         row = [escape(name)]
         for policy in policies:
             # The size is known before a trial runs: one that failed may still tell it.
-            known = of_network[(of_network["policy"] == policy) & of_network["weight_bytes"].notna()]
+            known = of_network[(of_network["policy"] == policy) & of_network[metric.name].notna()]
             text = NONE
             if len(known):
-                text = f"{size(known['weight_bytes'].iloc[0])} ({ratio(known['compression'].iloc[0])})"
+                text = _write(metric, known[metric.name].iloc[0])
+                if metric.name == "weight_bytes":
+                    text += f" ({ratio(known['compression'].iloc[0])})"
             row.append(text)
         rows.append(row)
     return table_text(["Architecture", *map(escape, policies)], rows)
 
 
 def sizes(cells: pd.DataFrame, baseline: str) -> list[Table]:
-    """Return the size of the weights, architecture by policy, one table per dataset.
+    """Return the size of the weights and other counted costs, architecture by policy, one table per dataset.
 
     How a format enters does not change its size; should it do so, there is a table for each block.
     """
-    distinct = cells.groupby(["dataset", "architecture", "policy"])["weight_bytes"].nunique()
+    return [
+        Table(title, _counted_table(rows, metric))
+        for metric in METRICS.of("counted")
+        if metric.cost
+        for title, rows in _parts(cells, baseline, metric)
+    ]
+
+
+def _parts(cells: pd.DataFrame, baseline: str, metric: Metric) -> list[tuple[str, pd.DataFrame]]:
+    """Return title and rows of each table of a counted cost; bytes of weights need no name."""
+    more = [] if metric.name == "weight_bytes" else [metric.title]
+    distinct = cells.groupby(["dataset", "architecture", "policy"])[metric.name].nunique()
     if (distinct > 1).any():
         found = blocks(cells, baseline)
-        return [Table(title_of(block), _size_table(rows_of(cells, block, baseline))) for block in found]
-    return [
-        Table(escape(dataset), _size_table(rows)) for dataset, rows in cells.groupby("dataset", sort=False)
-    ]
+        return [(title_of(block, *more), rows_of(cells, block, baseline)) for block in found]
+    by_dataset = cells.groupby("dataset", sort=False)
+    return [(", ".join(map(escape, [dataset, *more])), rows) for dataset, rows in by_dataset]
 
 
 def measured(cells: pd.DataFrame, baseline: str, timing: str) -> list[Table]:
@@ -72,14 +85,16 @@ def measured(cells: pd.DataFrame, baseline: str, timing: str) -> list[Table]:
 def _measured_table(cells: pd.DataFrame, title: str) -> Table:
     """Return one row per architecture and format, means over seeds."""
     table = summary(cells)
+    shown = [metric for metric in METRICS.of("measured", "timed") if metric.cost]
     lines = [
-        [escape(row["architecture"]), escape(row["policy"])]
-        + [write(row[name]) for name, write in _MEASURED.values()]
+        [escape(row["architecture"]), escape(row["policy"])] + [_write(one, row[one.name]) for one in shown]
         for _, row in table.iterrows()
     ]
     usual = int(table["n"].mode().max())
-    notes = (f"Means over n = {usual} seeds; peak memory is the largest.",) if usual > 1 else ()
-    return Table(title, table_text(["Architecture", "Format", *_MEASURED], lines, left=2), notes)
+    largest = [f"{one.title.lower()} is the largest" for one in shown if "largest" in one.summary]
+    notes = ("; ".join([f"Means over n = {usual} seeds", *largest]) + ".",) if usual > 1 else ()
+    header = ["Architecture", "Format", *(escape(one.title) for one in shown)]
+    return Table(title, table_text(header, lines, left=2), notes)
 
 
 def machines_note(cells: pd.DataFrame) -> str:

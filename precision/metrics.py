@@ -1,0 +1,270 @@
+"""Every number of a trial is one entry: what it is called, what it means, and how it may be compared.
+
+Columns and their order, medians over repeats, statistics over seeds, what a rerun compares and the report's
+tables of costs derive from the entries. A new metric is one entry, and the place that measures it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from precision.errors import PrecisionError
+
+Kind = Literal["quality", "counted", "measured", "timed"]
+Statistic = Literal["mean", "std", "ci95", "largest", "first"]
+KINDS: tuple[Kind, ...] = ("quality", "counted", "measured", "timed")
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One number of a trial.
+
+    Attributes:
+        name: in results, and of the column.
+        kind: ``quality`` says how well the network does; ``counted`` follows from the trial by arithmetic;
+            ``measured`` is what the operating system or an instrument says, ``timed`` what a clock says.
+            These two differ from run to run: a rerun does not compare them. Where a trial is repeated, its
+            times are the medians over the repeats.
+        meaning: one line of explanation.
+        unit: of its values.
+        title: for tables and axes.
+        better: which way is better.
+        dtype: of the column; either may have missing values.
+        summary: the statistics over seeds that summary.csv has, each with the meaning of its column; an empty
+            one is that of the metric. ``first`` is for what every seed has alike; ``ci95`` is half the width
+            of the 95 % interval of the mean. What is measured or timed has a mean of one machine only.
+        cost: whether the report's tables of costs show it.
+        computed: returns it from the other numbers of the trial, which are NaN where unknown; None where the
+            trial itself tells it.
+    """
+
+    name: str
+    kind: Kind
+    meaning: str
+    unit: str
+    title: str
+    better: Literal["higher", "lower", "neither"] = "neither"
+    dtype: Literal["float64", "Int64"] = "float64"
+    summary: Mapping[Statistic, str] = field(default_factory=lambda: {"mean": "mean over seeds"})
+    cost: bool = False
+    computed: Callable[[Mapping[str, float]], float] | None = None
+
+    @property
+    def of_machine(self) -> bool:
+        """Whether the number is of the run and its machine, rather than of the trial."""
+        return self.kind in ("measured", "timed")
+
+    def column_of(self, statistic: Statistic) -> str:
+        """Return the column of summary.csv for a statistic; the first of a cost has the metric's own name."""
+        plain = self.kind != "quality" and statistic == next(iter(self.summary))
+        return self.name if plain else f"{self.name}_{statistic}"
+
+
+class Metrics(Mapping[str, Metric]):
+    """Metrics by name, ordered by kind and within a kind as they were added."""
+
+    def __init__(self, metrics: Iterable[Metric] = ()) -> None:
+        self._metrics: dict[str, Metric] = {}
+        for metric in metrics:
+            self.add(metric)
+
+    def add(self, metric: Metric) -> None:
+        """Take up a metric.
+
+        Raises:
+            PrecisionError: when its name is in use already or cannot be that of a column, and for a cost
+                without a statistic, of which the tables would have nothing to show.
+        """
+        name = metric.name
+        if not name.isidentifier():
+            raise PrecisionError(f"the name of a metric is letters, digits and '_', but got {name!r}")
+        if name in self._metrics:
+            known = self._metrics[name].meaning
+            raise PrecisionError(f"metric {name!r} is already registered ({known}); choose another name")
+        if metric.cost and not metric.summary:
+            raise PrecisionError(f"metric {name!r} is a cost and needs a summary, such as {{'mean': '...'}}")
+        ordered = sorted([*self.values(), metric], key=lambda one: KINDS.index(one.kind))
+        self._metrics = {one.name: one for one in ordered}
+
+    def remove(self, name: str) -> None:
+        """Forget a metric."""
+        del self._metrics[name]
+
+    def of(self, *kinds: Kind) -> list[Metric]:
+        """Return the metrics of these kinds."""
+        return [metric for metric in self.values() if metric.kind in kinds]
+
+    def numbers(self, found: Mapping[str, float]) -> dict[str, float]:
+        """Return every metric of a trial, NaN where unknown; numbers that are no metric are left out."""
+        known = {name: found.get(name, math.nan) for name in self}
+        return known | {m.name: m.computed(known) for m in self.values() if m.computed is not None}
+
+    def __getitem__(self, name: str) -> Metric:
+        return self._metrics[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._metrics)
+
+    def __len__(self) -> int:
+        return len(self._metrics)
+
+
+def _compression(found: Mapping[str, float]) -> float:
+    size = found["weight_bytes"]
+    return found["float32_weight_bytes"] / size if size else math.nan
+
+
+METRICS = Metrics(
+    [
+        Metric(
+            name="accuracy",
+            kind="quality",
+            meaning="test images classified correctly",
+            unit="fraction",
+            title="Accuracy",
+            better="higher",
+            summary={
+                "mean": "mean accuracy over seeds",
+                "std": "sample standard deviation over seeds; empty below two",
+                "ci95": "half width of the 95 % t-interval of the mean",
+            },
+        ),
+        Metric(
+            name="loss",
+            kind="quality",
+            meaning="mean cross-entropy of the test images",
+            unit="nat",
+            title="Loss",
+            better="lower",
+            summary={"mean": "mean loss over seeds"},
+        ),
+        Metric(
+            name="train_images",
+            kind="counted",
+            meaning="images trained on",
+            unit="images",
+            title="Training images",
+            dtype="Int64",
+            summary={},
+        ),
+        Metric(
+            name="test_images",
+            kind="counted",
+            meaning="images tested on",
+            unit="images",
+            title="Test images",
+            dtype="Int64",
+            summary={},
+        ),
+        Metric(
+            name="epochs",
+            kind="counted",
+            meaning="passes over the training images",
+            unit="epochs",
+            title="Epochs",
+            dtype="Int64",
+            summary={},
+        ),
+        Metric(
+            name="parameters",
+            kind="counted",
+            meaning="parameters of the network",
+            unit="values",
+            title="Parameters",
+            dtype="Int64",
+            summary={},
+        ),
+        Metric(
+            name="weight_bits",
+            kind="counted",
+            meaning="mean stored bits per parameter, shared scales included",
+            unit="bit",
+            title="Weight bits",
+            better="lower",
+            summary={"first": ""},
+        ),
+        Metric(
+            name="activation_bits",
+            kind="counted",
+            meaning="bits of the activation format; empty when layers differ",
+            unit="bit",
+            title="Activation bits",
+            better="lower",
+            summary={"first": ""},
+        ),
+        Metric(
+            name="weight_bytes",
+            kind="counted",
+            meaning="size of the parameters, packed in their own formats",
+            unit="byte",
+            title="Weights",
+            better="lower",
+            dtype="Int64",
+            summary={"first": ""},
+            cost=True,
+        ),
+        Metric(
+            name="float32_weight_bytes",
+            kind="counted",
+            meaning="size of the parameters in float32",
+            unit="byte",
+            title="Weights in float32",
+            dtype="Int64",
+            summary={},
+        ),
+        Metric(
+            name="compression",
+            kind="counted",
+            meaning="float32_weight_bytes / weight_bytes",
+            unit="ratio",
+            title="Times smaller",
+            better="higher",
+            summary={"first": ""},
+            computed=_compression,
+        ),
+        Metric(
+            name="peak_memory_bytes",
+            kind="measured",
+            meaning="peak resident memory of the worker process",
+            unit="byte",
+            title="Peak memory",
+            better="lower",
+            dtype="Int64",
+            summary={"largest": "largest peak_memory_bytes over seeds"},
+            cost=True,
+        ),
+        Metric(
+            name="train_seconds",
+            kind="timed",
+            meaning="the trial's own training; empty when it trained nothing",
+            unit="s",
+            title="Training s",
+            better="lower",
+            summary={"mean": "mean train_seconds; empty when seeds ran on several machines"},
+            cost=True,
+        ),
+        Metric(
+            name="seconds_per_epoch",
+            kind="timed",
+            meaning="median time of one epoch",
+            unit="s",
+            title="s per epoch",
+            better="lower",
+            summary={"mean": "mean seconds_per_epoch, likewise"},
+            cost=True,
+        ),
+        Metric(
+            name="inference_images_per_second",
+            kind="timed",
+            meaning="test images evaluated per second",
+            unit="images/s",
+            title="Images per s",
+            better="higher",
+            summary={"mean": "mean over seeds, likewise"},
+            cost=True,
+        ),
+    ]
+)
