@@ -13,6 +13,7 @@ import pytest
 
 import precision
 from precision.grid import Store, expand, load_grid, schedule
+from precision.metrics import METRICS
 
 TINY = """\
 name: tiny
@@ -92,6 +93,7 @@ def test_every_trial_has_its_whole_record(finished):
         metrics = result.metrics
         assert 0 <= metrics["accuracy"] <= 1
         assert metrics["parameters"] == 784 * 32 + 32 + 32 * 10 + 10
+        assert set(metrics) == {metric.name for metric in METRICS.values() if metric.computed is None}
         assert metrics["peak_memory_bytes"] > 50 * 2**20
         assert metrics["inference_images_per_second"] > 0
         assert result.provenance["machine"] and result.provenance["tensorflow"]
