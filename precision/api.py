@@ -70,7 +70,7 @@ def run(
     from precision.grid.execution.options import RunOptions
     from precision.grid.execution.scheduler import run_trials, setup
     from precision.grid.execution.watcher import Watchers
-    from precision.grid.plan.forecast import forecast
+    from precision.grid.plan.forecast import Estimator
     from precision.grid.progress import ConsoleWatcher
     from precision.measure.machine.environment import machine
     from precision.quantization import Policy
@@ -90,14 +90,13 @@ def run(
     left = [trial for trial in trials if trial.id not in done]
     preflight.check_plugins(Policy.from_json(trial.policy) for trial in left)
     console = Console(stderr=True, quiet=quiet)
-    forecasted = forecast(left, results_store.summaries() if left else [], machine())
-    expected = None if forecasted.unknown else forecasted.elapsed(options.jobs)
+    estimator = Estimator(left, results_store.summaries() if left else [], machine())
     with contextlib.ExitStack() as stack:
         images = stack.enter_context(tempfile.TemporaryDirectory(prefix="precision-"))
         datasets = preflight.share_data(left, trials, results_store, folder, Path(images))
         ids = [trial.id for trial in everything]
         results_store.register(Path(grid), parsed.name, ids, " ".join(changes.words()))
-        watchers = [ConsoleWatcher(left, cells, console, options.jobs, expected), *trackers]
+        watchers = [ConsoleWatcher(left, cells, console, options.jobs, estimator), *trackers]
         watcher = Watchers([stack.enter_context(watcher) for watcher in watchers])
         run_trials(left, results_store, setup(results_store, folder, datasets), watcher, options)
     results = collect(parsed, source, cells, results_store)

@@ -149,11 +149,11 @@ def _listed(values: Sequence[str]) -> str:
 
 def _forecast(left: Sequence[Trial], store: Store, jobs: int) -> str:
     """Return how long the trials will take, and how that is known."""
-    from precision.grid.plan.forecast import forecast
-    from precision.grid.progress.estimate import duration
+    from precision.grid.plan.forecast import Estimator
+    from precision.grid.progress.duration import duration
     from precision.measure.machine.environment import machine
 
-    found = forecast(left, store.summaries(), machine())
+    found = Estimator(left, store.summaries(), machine()).forecast()
     if found.unknown == len(left):
         return "time: unknown, because nothing like these trials has a result yet"
     least = "at least " if found.unknown else "about "

@@ -1,6 +1,6 @@
 """What a run shows while it goes on."""
 
 from precision.grid.progress.console import ConsoleWatcher
-from precision.grid.progress.estimate import Estimate, duration
+from precision.grid.progress.duration import duration
 
-__all__ = ["ConsoleWatcher", "Estimate", "duration"]
+__all__ = ["ConsoleWatcher", "duration"]

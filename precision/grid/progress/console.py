@@ -10,7 +10,8 @@ from rich.live import Live
 
 from precision.grid.execution.watcher import Watcher
 from precision.grid.plan.cell import Cell
-from precision.grid.progress.estimate import Estimate, duration
+from precision.grid.plan.forecast import Estimator
+from precision.grid.progress.duration import duration
 from precision.grid.progress.live import Running, View, percent
 from precision.trial import Trial, TrialResult
 
@@ -22,7 +23,7 @@ class ConsoleWatcher(Watcher):
         trials: that are to be run.
         cells: whose labels name the trials.
         jobs: trials that run beside each other.
-        expected: seconds that all of it should take, as far as is known before anything is done.
+        estimator: says how long it takes, and learns from what is done; None begins with nothing.
     """
 
     QUIET = 15.0  # seconds without a line after which an epoch is worth one
@@ -33,14 +34,15 @@ class ConsoleWatcher(Watcher):
         cells: Sequence[Cell],
         console: Console,
         jobs: int = 1,
-        expected: float | None = None,
+        estimator: Estimator | None = None,
     ) -> None:
         self._console = console
         self._names = names(cells)
-        self._estimate = Estimate(trials, jobs)
+        self._jobs = jobs
+        self._estimator = estimator or Estimator(trials)
         self._spoke = time.monotonic()
         self._awaited: set[str] = set()
-        self._view = View(len(trials), left=expected)
+        self._view = View(len(trials), left=self._seconds_left())
         self._live = Live(self._view, console=console, transient=True, refresh_per_second=4)
 
     def __enter__(self) -> ConsoleWatcher:
@@ -83,8 +85,8 @@ class ConsoleWatcher(Watcher):
         view.running.pop(trial.id, None)
         view.done += 1
         view.failed += result.status != "ok"
-        self._estimate.add(trial, seconds)
-        view.left = self._estimate.seconds_left()
+        self._estimator.add(result, seconds)
+        view.left = self._seconds_left()
         rest = f", about {duration(view.left)} left" if view.left else ""
         outcome = (
             f"{percent(result.metrics['accuracy'])} ({duration(seconds)})"
@@ -108,6 +110,11 @@ class ConsoleWatcher(Watcher):
             self._names.get(trial.id)
             or f"{trial.dataset.name} {trial.architecture.name} float32 seed {trial.seed}"
         )
+
+    def _seconds_left(self) -> float | None:
+        """Return how long the rest will take; None while there is a trial of which nothing is known."""
+        found = self._estimator.forecast()
+        return None if found.unknown else found.elapsed(self._jobs)
 
     def _say(self, text: str) -> None:
         self._spoke = time.monotonic()

@@ -10,7 +10,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from precision.grid.progress.estimate import duration
+from precision.grid.progress.duration import duration
 
 
 @dataclass

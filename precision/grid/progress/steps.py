@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from precision.grid.progress.estimate import duration
+from precision.grid.progress.duration import duration
 
 
 class Steps:

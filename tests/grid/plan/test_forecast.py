@@ -2,10 +2,14 @@
 
 import pytest
 
-from precision.grid.plan.forecast import LEVELS, forecast
-from precision.trial import Choice, Runtime, Training, Trial
+from precision.grid.plan.forecast import LEVELS, Estimator
+from precision.trial import Choice, Runtime, Training, Trial, TrialResult
 
 HERE = "a processor, 2 cores"
+
+
+def forecast(trials, summaries, machine):
+    return Estimator(trials, summaries, machine).forecast()
 
 
 def trained(**changes):
@@ -110,3 +114,36 @@ def test_trials_beside_each_other_wait_for_their_baselines():
     assert found.elapsed(1) == 35.0 + 10 * 4.0
     assert found.elapsed(2) == 75.0 / 2 + 1.5  # the first baseline and a trial after it: 39 s
     assert found.elapsed(100) == 39.0
+
+
+def test_it_learns_from_the_run():
+    """What is known of a store gives way to results of the run that are as much alike."""
+    trials = [trial(seed=seed) for seed in range(4)] + [trial("ptq", {"w": 1}, seed) for seed in range(4)]
+    estimator = Estimator(trials, [trained()], HERE)
+    assert (estimator.forecast().seconds, estimator.forecast().unknown) == (4 * 35.0, 4)
+    metrics = {"train_images": 1000, "train_seconds": 60.0, "seconds_per_epoch": 20.0}
+    estimator.add(TrialResult(trials[0], "ok", metrics=metrics), 65.0)
+    found = (
+        estimator.forecast()
+    )  # of ptq nothing is known but how long any trial takes, with its three epochs
+    assert (found.seconds, found.longest, found.unknown) == (3 * 65.0 + 4 * 65.0, 130.0, 0)
+    estimator.add(TrialResult(trials[4], "ok"), 4.0)
+    found = estimator.forecast()
+    assert (found.seconds, found.longest) == (3 * 65.0 + 3 * 4.0, 69.0)
+    assert found.bases == {LEVELS[0]: 6}
+
+
+def test_trials_of_a_run_that_are_less_alike_than_those_of_a_store_do_not_count():
+    other = trial(architecture=Choice("lenet", {"width": 2}))
+    estimator = Estimator([trial(), other], [trained()], HERE)
+    estimator.add(TrialResult(other, "failed", reason="no"), 1.0)
+    assert estimator.forecast().seconds == 35.0
+
+
+def test_the_last_results_of_a_run_count(monkeypatch):
+    trials = [trial(seed=seed) for seed in range(5)]
+    monkeypatch.setattr("precision.grid.plan.forecast.RECENT", 2)
+    estimator = Estimator(trials)
+    for one, seconds in zip(trials, (90.0, 80.0, 10.0, 12.0), strict=False):
+        estimator.add(TrialResult(one, "ok"), seconds)
+    assert estimator.forecast().seconds == 11.0

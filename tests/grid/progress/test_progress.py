@@ -4,8 +4,10 @@ import pytest
 from rich.console import Console
 
 from precision.grid import expand, load_grid, schedule
-from precision.grid.progress import ConsoleWatcher, Estimate, duration
-from precision.trial import TrialResult
+from precision.grid.plan.forecast import Estimator
+from precision.grid.progress import ConsoleWatcher, duration
+from precision.grid.store.reading import summary
+from precision.trial import Choice, Training, Trial, TrialResult
 
 GRID = """\
 name: t
@@ -14,6 +16,17 @@ architectures: [lenet, vgg]
 policies: {a: float16, b: "fixed(8,4)"}
 report: {baseline: a}
 """
+
+
+TIMES = {"float32": 80.0, "ptq": 10.0}
+HERE = "a processor, 2 cores"
+
+
+def known(architecture, method, seconds):
+    """What a store tells of a result on digits."""
+    trial = Trial(Choice("digits"), Choice(architecture), Choice(method), {}, Training(), 0)
+    found = {**vars(TrialResult(trial, "ok", provenance={"machine": HERE})), "trial": trial.to_json()}
+    return summary(trial.id, {**found, "seconds": seconds})
 
 
 @pytest.fixture
@@ -32,15 +45,17 @@ def test_durations(seconds, text):
 
 def test_the_estimate_prefers_what_is_alike(cells):
     trials = schedule(cells)  # per network: float32, a, b
-    estimate = Estimate(trials)
-    assert estimate.seconds_left() is None
-    estimate.add(trials[0], 100)
-    assert estimate.seconds_left() == 5 * 100
-    estimate.add(trials[1], 2)
-    assert estimate.seconds_left() == 2 + 100 + 2 + 2
-    estimate.add(trials[3], 300)
-    estimate.add(trials[4], 6)
-    assert estimate.seconds_left() == 2 + 6
+    estimator = Estimator(trials)
+
+    def add(number, seconds):
+        estimator.add(TrialResult(trials[number], "ok"), seconds)
+        return estimator.forecast().seconds
+
+    assert estimator.forecast().unknown == 6
+    assert add(0, 100) == 5 * 100
+    assert add(1, 2) == 2 + 100 + 2 + 2
+    add(3, 300)
+    assert add(4, 6) == 2 + 6
 
 
 def test_a_line_per_trial_without_a_terminal(cells):
@@ -64,7 +79,8 @@ def test_a_line_per_trial_without_a_terminal(cells):
 def test_the_view_of_a_terminal(cells):
     trials, out = schedule(cells), io.StringIO()
     console = Console(file=out, width=100, force_terminal=True, color_system=None)
-    with ConsoleWatcher(trials, cells, console, jobs=2, expected=100.0) as watcher:
+    stored = [known(name, method, seconds) for name in ("lenet", "vgg") for method, seconds in TIMES.items()]
+    with ConsoleWatcher(trials, cells, console, jobs=2, estimator=Estimator(trials, stored, HERE)) as watcher:
         first = shown(watcher)
         assert "0/6 done, about 1 min 40 s left" in first and "running" not in first
         for trial in (trials[0], trials[3]):
