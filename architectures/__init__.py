@@ -28,7 +28,6 @@ from architectures import (
     two_conv,
     vgg,
 )
-from architectures._options import is_integer
 from precision.errors import PrecisionError
 from precision.registry import ARCHITECTURES
 
@@ -102,7 +101,7 @@ def build(
     if not (
         isinstance(input_shape, tuple | list)
         and len(input_shape) == 3
-        and all(map(is_integer, input_shape))
+        and all(map(_is_integer, input_shape))
         and min(input_shape[:2]) >= SMALLEST_IMAGE
         and input_shape[2] >= 1
     ):
@@ -110,9 +109,13 @@ def build(
             f"architecture {name!r} needs an input shape of three integers (height, width, channels), "
             f"at least ({SMALLEST_IMAGE}, {SMALLEST_IMAGE}, 1), but got {input_shape!r}"
         )
-    if not is_integer(classes) or classes < 2:
+    if not _is_integer(classes) or classes < 2:
         raise PrecisionError(f"architecture {name!r} needs at least 2 classes, but got {classes!r}")
     return ARCHITECTURES[name](tuple(input_shape), classes, **options)
+
+
+def _is_integer(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def custom_objects() -> dict[str, type]:

@@ -14,18 +14,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-from architectures._options import Width, is_integer, scaled
-from precision.registry import ARCHITECTURES, Rule
+from annotated_types import Predicate
+from pydantic import Field
+
+from architectures._options import Width, scaled
+from precision.options import Rule
+from precision.registry import ARCHITECTURES
 
 if TYPE_CHECKING:
     import keras
 
 Depth = Annotated[
     int,
-    Rule(
-        "6n+2 for an n of at least 1 (8, 14, 20, 32, 44, 56, 110)",
-        lambda value: is_integer(value) and value >= 8 and value % 6 == 2,
-    ),
+    Field(ge=8),
+    Predicate(lambda value: value % 6 == 2),
+    Rule("6n+2 for an n of at least 1 (8, 14, 20, 32, 44, 56, 110)"),
 ]
 
 

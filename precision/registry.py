@@ -14,22 +14,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from precision.errors import PlacedError, PrecisionError, suggest, unknown
+from precision.errors import PrecisionError, unknown
 
 Factory = TypeVar("Factory", bound=Callable[..., Any])
-
-
-@dataclass(frozen=True)
-class Rule:
-    """What the value of an option must satisfy; a factory names it in the annotation of the option.
-
-    Width = Annotated[float, Rule("a number above 0", lambda value: is_number(value) and value > 0)]
-
-    def network(input_shape, classes, *, width: Width = 1.0): ...
-    """
-
-    text: str
-    holds: Callable[[Any], bool]
 
 
 def checked_by(check: Callable[[Any, dict[str, Any]], None]) -> Callable[[Factory], Factory]:
@@ -145,26 +132,9 @@ class Registry:
             PrecisionError: for an unknown name, or a missing option without a default.
             PlacedError: with the option, for an unknown one or a value against its rule.
         """
-        options = self.options(name)
-        for key, value in received.items():
-            if key not in options:
-                raise PlacedError(
-                    (key,), f"{self.kind} {name!r} has no option {key!r}; {suggest(key, options)}"
-                )
-            self._check_value(name, key, value)
-        for key, parameter in options.items():
-            if parameter.default is parameter.empty and key not in received:
-                raise PrecisionError(f"{self.kind} {name!r} needs the option {key!r}")
+        from precision.options import options_of, read
 
-    def _check_value(self, name: str, key: str, value: Any) -> None:
-        annotation = self.options(name)[key].annotation
-        if isinstance(annotation, str):  # postponed; the rest of the signature may need what is not imported
-            annotation = getattr(self[name], "__globals__", {}).get(annotation)
-        for rule in getattr(annotation, "__metadata__", ()):
-            if isinstance(rule, Rule) and not rule.holds(value):
-                raise PlacedError(
-                    (key,), f"{self.kind} {name!r} needs {key!r} to be {rule.text}, but got {value!r}"
-                )
+        read(options_of(self[name]), received, f"{self.kind} {name!r}")
 
 
 ARCHITECTURES = Registry("architecture")

@@ -27,6 +27,7 @@ LAYERS = [
     ["precision.measure.machine"],
     ["precision.trial"],
     ["precision.registry"],
+    ["precision.options"],
     ["precision.metrics"],
     ["precision.files"],
     ["precision.startup"],

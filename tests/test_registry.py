@@ -1,11 +1,13 @@
 from typing import Annotated
 
 import pytest
+from pydantic import Field
 
 from precision.errors import PrecisionError, suggest
-from precision.registry import Registry, Rule
+from precision.options import Rule
+from precision.registry import Registry
 
-Even = Annotated[int, Rule("an even number", lambda value: value % 2 == 0)]
+Even = Annotated[int, Field(multiple_of=2), Rule("an even number")]
 
 
 @pytest.fixture

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import BeforeValidator, Field, ValidationInfo
 
 from precision.errors import PrecisionError, suggest
-
-# The largest amount of each movement; above, hardly anything of an image would be left.
-LIMITS = {"rotation": 180.0, "shift": 0.5, "zoom": 0.9}
+from precision.options import Options, Rule, options_of, place_of, read
 
 
 @dataclass(frozen=True)
 class Augmentation:
     """How far images are moved at random; 0 switches a movement off.
+
+    Above the largest amounts hardly anything of an image would be left.
 
     Attributes:
         rotation: the largest angle to either side, degrees in 0..180.
@@ -27,13 +28,14 @@ class Augmentation:
         PrecisionError: for a value that is not a number in its range.
     """
 
-    rotation: float = 0.0
-    shift: float = 0.0
-    zoom: float = 0.0
+    __pydantic_config__ = Options.model_config
+
+    rotation: Annotated[float, Field(ge=0, le=180), Rule("a number in 0..180")] = 0.0
+    shift: Annotated[float, Field(ge=0, le=0.5), Rule("a number in 0..0.5")] = 0.0
+    zoom: Annotated[float, Field(ge=0, le=0.9), Rule("a number in 0..0.9")] = 0.0
 
     def __post_init__(self) -> None:
-        for key, value in asdict(self).items():
-            _check_amount(f"augment: {key}", key, value)
+        _amounts(asdict(self), "augment")
 
     @classmethod
     def parse(cls, mapping: object, place: str = "augment") -> Augmentation | None:
@@ -49,12 +51,7 @@ class Augmentation:
             return None
         if not isinstance(mapping, Mapping):
             raise PrecisionError(f"{place} must map rotation, shift or zoom to numbers, but got {mapping!r}")
-        amounts: dict[str, float] = {}
-        for key, value in mapping.items():
-            if key not in LIMITS:
-                raise PrecisionError(f"{place} has no key {key!r}; {suggest(key, LIMITS)}")
-            _check_amount(f"{place}: {key}", key, value)
-            amounts[key] = float(value)
+        amounts = _amounts(mapping, place)
         return cls(**amounts) if any(amounts.values()) else None
 
     def apply(self, images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -101,7 +98,16 @@ class Augmentation:
         return moved
 
 
-def _check_amount(place: str, key: str, value: Any) -> None:
-    limit = LIMITS[key]
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= limit:
-        raise PrecisionError(f"{place} must be a number in 0..{limit:g}, but got {value!r}")
+def _amounts(given: Mapping[str, Any], place: str) -> dict[str, float]:
+    model = options_of(Augmentation)
+    for key in given:
+        if key not in model.model_fields:
+            raise PrecisionError(f"{place} has no key {key!r}; {suggest(key, model.model_fields)}")
+    return read(model, given, place, "{owner}: {key} must be")
+
+
+def _parse(value: object, info: ValidationInfo) -> Augmentation | None:
+    return Augmentation.parse(value, place_of(info))
+
+
+Augment = Annotated[Augmentation | None, BeforeValidator(_parse)]

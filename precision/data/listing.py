@@ -6,8 +6,7 @@ from pathlib import Path
 
 from precision.data.files.catalogue import ENTRIES
 from precision.data.files.locate import data_directory
-from precision.data.options import own_rules
-from precision.data.rules import path as path_rule
+from precision.data.options import path_options
 from precision.data.sources import cifar, mnist
 from precision.registry import DATASETS
 
@@ -27,7 +26,7 @@ def describe(data_dir: str | Path | None = None) -> list[dict[str, str]]:
 
 def _row(name: str, data_dir: Path | None) -> dict[str, str]:
     entry = ENTRIES.get(name)
-    unknown = "as in the files" if path_rule in own_rules(name).values() else "?"
+    unknown = "as in the files" if path_options(name) else "?"
     return {
         "name": name,
         "summary": DATASETS.summary(name),

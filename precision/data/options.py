@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, get_args, get_type_hints
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
 
-from precision.data import rules
-from precision.data.augment import Augmentation
+from precision.data.augment import Augment
 from precision.data.files.catalogue import ENTRIES
 from precision.data.labels import resolve_classes
-from precision.errors import PlacedError, PrecisionError, suggest
+from precision.data.rules import Classes, Count, Size
+from precision.errors import PrecisionError
+from precision.options import Flag, Options, options_of, read
 from precision.registry import DATASETS
 
 
@@ -18,22 +20,15 @@ from precision.registry import DATASETS
 class CommonOptions:
     """The options that every dataset has; None leaves the dataset as it is."""
 
-    train_size: int | None = None
-    test_size: int | None = None
-    stratified: bool = True
-    classes: tuple[int | str, ...] | None = None
-    resize: tuple[int, int] | None = None
-    augment: Augmentation | None = None
+    train_size: Count | None = None
+    test_size: Count | None = None
+    stratified: Flag = True
+    classes: Classes | None = None
+    resize: Size | None = None
+    augment: Augment | None = None
 
 
-COMMON_RULES: dict[str, rules.Rule] = {
-    "train_size": rules.count,
-    "test_size": rules.count,
-    "stratified": rules.flag,
-    "classes": rules.classes,
-    "resize": rules.size,
-    "augment": lambda place, value: Augmentation.parse(value, place),
-}
+COMMON = tuple(field.name for field in fields(CommonOptions))
 
 
 def place_of(name: str, option: str) -> str:
@@ -41,26 +36,20 @@ def place_of(name: str, option: str) -> str:
     return f"option {option!r} of dataset {name!r}"
 
 
-def own_rules(name: str) -> dict[str, rules.Rule]:
-    """Return the rules that a dataset's factory states in the annotations of its options."""
-    try:
-        hints = get_type_hints(DATASETS[name], include_extras=True)
-    except NameError:  # a plugin's annotation that only a type checker can resolve states no rule
-        return {}
-    found = {}
-    for option in DATASETS.options(name):
-        hint = hints.get(option)
-        for part in (hint, *get_args(hint)):  # ``FilePath | None`` has the rule of ``FilePath``
-            for rule in getattr(part, "__metadata__", ()):
-                found[option] = rule
-    return found
+def model_of(name: str) -> type[Options]:
+    """Return what the options of a dataset may be: the common ones, and its own.
+
+    Raises:
+        PrecisionError: for an unknown dataset.
+    """
+    return options_of(CommonOptions, DATASETS[name])
 
 
 def path_options(name: str) -> set[str]:
     """Return the options of a dataset that are paths of the user's files; none for an unknown dataset."""
     if name not in DATASETS:
         return set()
-    return {option for option, rule in own_rules(name).items() if rule is rules.path}
+    return {option for option, field in model_of(name).model_fields.items() if field.annotation is Path}
 
 
 def parse(name: str, options: Mapping[str, Any]) -> tuple[dict[str, Any], CommonOptions]:
@@ -71,29 +60,13 @@ def parse(name: str, options: Mapping[str, Any]) -> tuple[dict[str, Any], Common
     Raises:
         PrecisionError: for an unknown dataset or option, a missing option, or a value against its rule.
     """
-    own = DATASETS.options(name)
-    for option in options:
-        if option not in own and option not in COMMON_RULES:
-            known = {*own, *COMMON_RULES}
-            raise PlacedError(
-                (option,), f"dataset {name!r} has no option {option!r}; {suggest(option, known)}"
-            )
-    DATASETS.check_options(name, {option: options[option] for option in options if option in own})
-
-    all_rules = COMMON_RULES | own_rules(name)
-    parsed: dict[str, Any] = {}
-    for option, value in options.items():
-        default = own[option].default if option in own else getattr(CommonOptions, option)
-        if value is None and default is None:
-            continue
-        try:
-            parsed[option] = (
-                all_rules[option](place_of(name, option), value) if option in all_rules else value
-            )
-        except PrecisionError as error:
-            raise PlacedError((option,), str(error)) from None
-    common = CommonOptions(**{option: parsed[option] for option in parsed if option in COMMON_RULES})
+    model = model_of(name)
+    null = {option for option, field in model.model_fields.items() if field.default is None}
+    given = {option: value for option, value in options.items() if value is not None or option not in null}
+    parsed = read(model, given, f"dataset {name!r}", "option {key!r} of {owner} must be")
+    common = CommonOptions(**{option: parsed[option] for option in COMMON if option in parsed})
     _check_against_catalogue(name, common)
+    own = DATASETS.options(name)
     return {option: parsed[option] for option in parsed if option in own}, common
 
 

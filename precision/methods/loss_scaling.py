@@ -6,18 +6,15 @@ gradients are what a format holds; before the step they are divided by the scale
 
 from __future__ import annotations
 
-import math
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from precision.registry import Rule
+from pydantic import Field
 
-
-def _is_scale(value: Any) -> bool:
-    return value in (None, "dynamic") or (type(value) in (int, float) and 0 < value < math.inf)
-
+from precision.options import Rule
 
 LossScale = Annotated[
-    float | str | None, Rule("null, a finite number above 0 or the word dynamic", _is_scale)
+    Annotated[float, Field(gt=0)] | Literal["dynamic"] | None,
+    Rule("null, a finite number above 0 or the word dynamic"),
 ]
 
 

@@ -6,31 +6,28 @@ al. 2018, "Mixed Precision Training" (arXiv:1710.03740). Nothing is imitated: wh
 
 from __future__ import annotations
 
-import math
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from precision.errors import PrecisionError
 from precision.methods.loss_scaling import scale_loss
-from precision.methods.options import Flag, Rate, Start
+from precision.methods.options import Rate, Start
 from precision.methods.outcome import Outcome
 from precision.methods.workbench import Workbench
+from precision.options import Flag, Rule
 from precision.quantization import Policy, parse_policy
-from precision.registry import METHODS, Rule, checked_by
+from precision.registry import METHODS, checked_by
 from precision.trial import Trial
 
 DTYPES = ("float16", "bfloat16")
 LARGEST = 65504.0  # of float16, in which the gradients of a scaled loss begin
 
 
-def _is_loss_scale(value: Any) -> bool:
-    return value in (None, "auto", "dynamic") or (type(value) in (int, float) and 0 < value < math.inf)
-
-
-Epochs = Annotated[
-    int | None, Rule("a whole number of at least 0", lambda value: type(value) is int and value >= 0)
-]
+Epochs = Annotated[int, Field(ge=0), Rule("a whole number of at least 0")] | None
 LossScale = Annotated[
-    float | str | None, Rule("auto, dynamic, null or a finite number above 0", _is_loss_scale)
+    Annotated[float, Field(gt=0)] | Literal["auto", "dynamic"] | None,
+    Rule("auto, dynamic, null or a finite number above 0"),
 ]
 
 

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import math
-from typing import Annotated, Any
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from precision.errors import PrecisionError
+from precision.options import Rule
 from precision.quantization import Policy, Setting
-from precision.registry import Rule
 
-Start = Annotated[str, Rule("baseline or scratch", lambda value: value in ("baseline", "scratch"))]
-Epochs = Annotated[int | None, Rule("a whole number above 0", lambda value: type(value) is int and value > 0)]
-Rate = Annotated[
-    float | None,
-    Rule("a finite number above 0", lambda value: type(value) in (int, float) and 0 < value < math.inf),
-]
-Estimator = Annotated[str, Rule("clipped or straight", lambda value: value in ("clipped", "straight"))]
-Flag = Annotated[bool, Rule("true or false", lambda value: isinstance(value, bool))]
+Start = Annotated[Literal["baseline", "scratch"], Rule("baseline or scratch")]
+Epochs = Annotated[int, Field(ge=1), Rule("a whole number above 0")] | None
+Rate = Annotated[float, Field(gt=0), Rule("a finite number above 0")] | None
+Estimator = Annotated[Literal["clipped", "straight"], Rule("clipped or straight")]
 Freeze = Annotated[
-    bool | int,
-    Rule("true, false or the epoch (from 1) that it begins with", lambda v: type(v) is bool or _is_epoch(v)),
+    bool | Annotated[int, Field(ge=1)], Rule("true, false or the epoch (from 1) that it begins with")
 ]
-
-
-def _is_epoch(value: Any) -> bool:
-    return type(value) is int and value > 0
 
 
 def check_scratch(policy: Policy, *, learn_scales: bool = False, freeze: bool = False) -> None:

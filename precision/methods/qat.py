@@ -11,9 +11,10 @@ from collections.abc import Callable
 from typing import Any
 
 from precision.errors import PrecisionError
-from precision.methods.options import Epochs, Estimator, Flag, Freeze, Rate, Start, check_scratch
+from precision.methods.options import Epochs, Estimator, Freeze, Rate, Start, check_scratch
 from precision.methods.outcome import Outcome
 from precision.methods.workbench import Workbench
+from precision.options import Flag
 from precision.quantization import Policy
 from precision.registry import METHODS, checked_by
 from precision.trial import Trial

@@ -7,8 +7,8 @@ import pytest
 
 from precision.data import check
 from precision.data.options import parse
-from precision.data.rules import Flag
 from precision.errors import PrecisionError
+from precision.options import Flag
 from precision.registry import DATASETS
 
 if TYPE_CHECKING:

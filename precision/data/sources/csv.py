@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from precision.data.dataset import Dataset
-from precision.data.rules import Column, FilePath, Flag, Fraction, Shape
+from precision.data.rules import Column, FilePath, Fraction, Shape
 from precision.data.sources.assembly import Part, assemble, check_finite
 from precision.errors import PrecisionError, suggest
+from precision.options import Flag
 from precision.registry import DATASETS
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ from typing import Any
 
 Schema = dict[str, Any]
 EACH = "each"
+NULL: Schema = {"type": "null"}
 
 
 def cases(*branches: tuple[Schema, Schema], otherwise: Schema) -> Schema:
@@ -44,20 +45,22 @@ def swept(value: Schema) -> Schema:
     What is swept is checked where that takes a reference; otherwise the schema would be three times as long,
     and reading the grid checks all.
     """
-    return cases((has(EACH), each(value) if "$ref" in value else ref("sweep")), otherwise=value)
+    values = each({"$ref": value["$ref"]}) if "$ref" in value else ref("sweep")
+    return cases((has(EACH), values), otherwise=value)
+
+
+def sweepable(schema: Schema) -> Schema:
+    """Return the schema of a mapping each of whose values may be swept."""
+    return {**schema, "properties": {key: swept(value) for key, value in schema["properties"].items()}}
 
 
 def sweep() -> Schema:
     """Return a sweep over values of any kind."""
-    return words(
-        "The option is an axis: each value makes an entry of its own, whose label names the value.",
+    return {
+        "description": "The option is an axis: each value makes an entry of its own, whose label names the "
+        "value.",
         **each({}),
-    )
-
-
-def listed(value: Schema) -> Schema:
-    """Return a schema for a value or a list of values."""
-    return cases(({"type": "array"}, {"items": value}), otherwise=value)
+    }
 
 
 def mapping(properties: dict[str, Schema], required: tuple[str, ...] = ()) -> Schema:
@@ -68,9 +71,4 @@ def mapping(properties: dict[str, Schema], required: tuple[str, ...] = ()) -> Sc
 
 def nullable(value: Schema) -> Schema:
     """Return a schema for a value, or null: of an empty section, or of what an extending file removes."""
-    return {"anyOf": [{"type": "null"}, value]}
-
-
-def words(text: str, **more: Any) -> Schema:
-    """Return a schema with a description."""
-    return {"description": text, **more}
+    return {"anyOf": [NULL, value]}

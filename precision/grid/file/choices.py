@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
+from typing_extensions import TypeAliasType
 
 import architectures
 import precision.data
@@ -23,8 +24,11 @@ class Labelled(BaseModel):
     choice: Choice
 
 
-def _choice(check: Callable[[str, dict[str, Any]], None]) -> Callable[[Any], Any]:
-    """Return a reader of ``lenet`` or ``{name: vgg, width: 0.5, label: small vgg}``."""
+def _choice(kind: str, check: Callable[[str, dict[str, Any]], None]) -> BeforeValidator:
+    """Return a reader of ``lenet`` or ``{name: vgg, width: 0.5, label: small vgg}``.
+
+    The JSON schema calls what it reads by its kind.
+    """
 
     def read_choice(entry: Any) -> Any:
         if isinstance(entry, Labelled):
@@ -40,7 +44,7 @@ def _choice(check: Callable[[str, dict[str, Any]], None]) -> Callable[[Any], Any
         check(name, options)
         return Labelled(label=str(label), choice=Choice(name, options))
 
-    return read_choice
+    return BeforeValidator(read_choice, json_schema_input_type=TypeAliasType(kind, Any))
 
 
 def check_label(label: Any, place: tuple[str | int, ...]) -> None:
@@ -56,6 +60,6 @@ def _method(name: str, options: dict[str, Any]) -> None:
         raise PrecisionError("the float32 baseline is trained wherever it is needed; name ptq or qat")
 
 
-DatasetChoice = Annotated[Labelled, BeforeValidator(_choice(precision.data.check))]
-ArchitectureChoice = Annotated[Labelled, BeforeValidator(_choice(architectures.check))]
-MethodChoice = Annotated[Labelled, BeforeValidator(_choice(_method))]
+DatasetChoice = Annotated[Labelled, _choice("dataset", precision.data.check)]
+ArchitectureChoice = Annotated[Labelled, _choice("architecture", architectures.check)]
+MethodChoice = Annotated[Labelled, _choice("method", _method)]

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import CoreSchema
+from pydantic_core.core_schema import no_info_before_validator_function
+from typing_extensions import TypeAliasType
 
 from precision.errors import PlacedError, PrecisionError
 from precision.grid.file.choices import (
@@ -16,28 +25,39 @@ from precision.grid.file.choices import (
     MethodChoice,
     check_label,
 )
+from precision.options import Options
 from precision.quantization import Policy, parse_policy
+from precision.quantization.policy.options import Format, PolicyEntry
 from precision.trial import Choice
 
 OPTIMIZERS = Literal["adadelta", "adagrad", "adam", "adamw", "nadam", "rmsprop", "sgd"]
 MAX_THREADS = 1024
 
 
-def as_list(entry: Any) -> Any:
-    """Return a list; a single value becomes a list of itself."""
+T = TypeVar("T")
+
+
+class _Listed:
+    """Takes a single value for a list of itself."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return no_info_before_validator_function(_as_list, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        several = handler(schema)
+        return {"anyOf": [several["items"], several]}
+
+
+def _as_list(entry: Any) -> Any:
     return entry if isinstance(entry, list) else [entry]
 
 
-Listed = BeforeValidator(as_list)
+Listed = Annotated[list[T], _Listed()]
 
 
-class Strict(BaseModel):
-    """A part of the file: unknown keys are errors, and a text is never taken for a number."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, arbitrary_types_allowed=True, allow_inf_nan=False)
-
-
-class Axes(Strict):
+class Axes(Options):
     """Options that may list several values, and each value is a trial of its own."""
 
     @field_validator("*")
@@ -61,34 +81,54 @@ class Axes(Strict):
 class TrainingAxes(Axes):
     """Options of ``trial.Training``."""
 
-    epochs: Annotated[list[Annotated[int, Field(ge=1)]], Listed] = [5]
-    batch_size: Annotated[list[Annotated[int, Field(ge=1)]], Listed] = [128]
-    optimizer: Annotated[list[OPTIMIZERS], Listed] = ["adam"]
-    learning_rate: Annotated[list[Annotated[float, Field(gt=0)] | None], Listed] = [None]
-    schedule: Annotated[list[Literal["constant", "cosine"]], Listed] = ["constant"]
-    momentum: Annotated[list[Annotated[float, Field(ge=0, lt=1)]], Listed] = [0.0]
-    weight_decay: Annotated[list[Annotated[float, Field(ge=0)]], Listed] = [0.0]
+    epochs: Listed[Annotated[int, Field(ge=1)]] = Field(
+        default=[5], description="Passes over the training images."
+    )
+    batch_size: Listed[Annotated[int, Field(ge=1)]] = Field(default=[128], description="Images per step.")
+    optimizer: Listed[OPTIMIZERS] = Field(
+        default=["adam"], description="The optimizer, by its name in Keras."
+    )
+    learning_rate: Listed[Annotated[float, Field(gt=0)] | None] = Field(
+        default=[None], description="Initial rate; null takes the default of the optimizer in Keras."
+    )
+    schedule: Listed[Literal["constant", "cosine"]] = Field(
+        default=["constant"], description="Of the learning rate: constant, or cosine to fall to zero."
+    )
+    momentum: Listed[Annotated[float, Field(ge=0, lt=1)]] = Field(
+        default=[0.0], description="Of sgd and rmsprop."
+    )
+    weight_decay: Listed[Annotated[float, Field(ge=0)]] = Field(
+        default=[0.0], description="Of every optimizer."
+    )
 
 
 class RuntimeAxes(Axes):
     """Options of ``trial.Runtime``; null leaves one to the run."""
 
-    device: Annotated[list[Literal["cpu", "gpu"] | None], Listed] = [None]
-    threads: Annotated[list[Annotated[int, Field(ge=1, le=MAX_THREADS)] | None], Listed] = [None]
+    device: Listed[Literal["cpu", "gpu"] | None] = Field(
+        default=[None], description="cpu or gpu; null leaves it to the run."
+    )
+    threads: Listed[Annotated[int, Field(ge=1, le=MAX_THREADS)] | None] = Field(
+        default=[None],
+        description="Of one operation; null leaves it to the run. Other threads give other bits.",
+    )
 
 
-Words = Annotated[list[str], Listed]
+Words = Annotated[Listed[str], Field(description="Labels or wildcards; all if absent.")]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 MAX_REPEATS = 1000
+NAME = "[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+Axis = TypeAliasType("Axis", str)
+Group = Annotated[list[Axis], Field(min_length=2)]
 
 
-class Selection(Strict):
+class Selection(Options):
     """Cells of the grid, by the labels of its axes; a label may be a wildcard, no key means all."""
 
-    dataset: Words = ["*"]
-    architecture: Words = ["*"]
-    policy: Words = ["*"]
-    seed: Annotated[list[Seed], Listed] | None = None
+    dataset: Words = Field(default=["*"])
+    architecture: Words = Field(default=["*"])
+    policy: Words = Field(default=["*"])
+    seed: Listed[Seed] | None = Field(default=None, description="All if absent.")
     training: TrainingAxes = Field(default_factory=TrainingAxes)
     runtime: RuntimeAxes = Field(default_factory=RuntimeAxes)
 
@@ -96,7 +136,7 @@ class Selection(Strict):
 class Exclusion(Selection):
     """Cells to leave out; options of training and runtime are those that a cell has."""
 
-    method: Words = ["*"]
+    method: Words = Field(default=["*"])
 
 
 class Inclusion(Selection):
@@ -105,10 +145,12 @@ class Inclusion(Selection):
     Options of training and runtime take the place of the grid's.
     """
 
-    method: MethodChoice | None = None
+    method: MethodChoice | None = Field(
+        default=None, description="An entry of its own; those of the grid if absent."
+    )
 
 
-class PublishedFigures(Strict):
+class PublishedFigures(Options):
     """Figures of another work, shown beside ours: test accuracy in percent by architecture and policy."""
 
     source: str
@@ -116,7 +158,7 @@ class PublishedFigures(Strict):
     accuracy: dict[str, dict[str, Annotated[float, Field(ge=0, le=100)]]]
 
 
-class ReportOptions(Strict):
+class ReportOptions(Options):
     """What the report shows: ``tolerance`` is in percentage points of accuracy."""
 
     baseline: str = "float32"
@@ -125,33 +167,46 @@ class ReportOptions(Strict):
     notes: str = ""
 
 
-class Grid(Strict):
+class Grid(Options):
     """A grid file: axes whose product is the trials, less ``exclude``, plus ``include``."""
 
-    name: str
-    description: str = ""
-    plugins: list[str] = []  # loaded before the rest is read
-    datasets: Annotated[list[DatasetChoice], Listed]
-    architectures: Annotated[list[ArchitectureChoice], Listed]
-    policies: dict[str, Policy]
-    methods: Annotated[list[MethodChoice], Listed] = Field(
-        default_factory=lambda: [Labelled(label="ptq", choice=Choice("ptq"))]
+    name: str = Field(
+        description="Names the folder of the report.", json_schema_extra={"pattern": f"^{NAME}$"}
     )
-    training: TrainingAxes = Field(default_factory=TrainingAxes)
-    runtime: RuntimeAxes = Field(default_factory=RuntimeAxes)
-    seeds: Annotated[list[Seed], Listed] = [0]
-    repeats: Annotated[int, Field(ge=1, le=MAX_REPEATS)] = 1
-    zip: list[list[str]] = []  # axes that are walked together
-    exclude: list[Exclusion] = []
-    include: list[Inclusion] = []
-    report: ReportOptions = Field(default_factory=ReportOptions)
+    description: str = Field(default="", description="Markdown at the top of the report.")
+    plugins: list[str] = Field(  # loaded before the rest is read
+        [],
+        description="Python files with number formats, seen from the folder of this file; they are run.",
+    )
+    datasets: Listed[DatasetChoice] = Field(description="What networks are trained and tested on.")
+    architectures: Listed[ArchitectureChoice] = Field(description="The networks.")
+    policies: dict[str, Policy] = Field(description="Which format each part of a network has, by name.")
+    methods: Listed[MethodChoice] = Field(
+        default_factory=lambda: [Labelled(label="ptq", choice=Choice("ptq"))],
+        description="How a format enters; ptq if absent.",
+    )
+    training: TrainingAxes = Field(
+        default_factory=TrainingAxes, description="How networks are trained; each option may be a list."
+    )
+    runtime: RuntimeAxes = Field(
+        default_factory=RuntimeAxes, description="On what trials run; each option may be a list."
+    )
+    seeds: Listed[Seed] = Field(default=[0], description="Of initialisation and data order; 0 if absent.")
+    repeats: int = Field(default=1, ge=1, le=MAX_REPEATS, description="Runs of each trial, for its times.")
+    zip: list[list[str]] = Field(
+        default=[],
+        description="Groups of axes that are walked together, such as [[architectures, training.epochs]].",
+    )
+    exclude: list[Exclusion] = Field(default=[], description="Cells to leave out.")
+    include: list[Inclusion] = Field(default=[], description="Cells to add.")
+    report: ReportOptions = Field(default_factory=ReportOptions, description="What the report shows.")
 
     @model_validator(mode="before")
     @classmethod
     def _empty_sections_are_absent(cls, data: Any) -> Any:
         return {key: v for key, v in data.items() if v is not None} if isinstance(data, dict) else data
 
-    @field_validator("zip", mode="before")
+    @field_validator("zip", mode="before", json_schema_input_type=list[Group] | Group)
     @classmethod
     def _one_group_needs_no_list_of_groups(cls, value: Any) -> Any:
         flat = isinstance(value, list) and value and all(isinstance(axis, str) for axis in value)
@@ -160,14 +215,18 @@ class Grid(Strict):
     @field_validator("name")
     @classmethod
     def _name_of_a_folder(cls, name: str) -> str:
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
+        if not re.fullmatch(NAME, name):
             raise PrecisionError(
                 "a grid's name is also that of a folder: up to 64 letters, digits, '.', '_' and '-', "
                 f"but got {name!r}"
             )
         return name
 
-    @field_validator("policies", mode="before")
+    @field_validator(
+        "policies",
+        mode="before",
+        json_schema_input_type=dict[str, PolicyEntry] | Annotated[list[Format], Field(min_length=1)],
+    )
     @classmethod
     def _policies(cls, value: Any) -> Any:
         entries: list[tuple[str | int, str, Any]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -11,9 +12,10 @@ from precision.errors import PrecisionError, unknown
 from precision.quantization.calibration.range_search import Rounds, Search, divergence, squared_error
 from precision.quantization.calibration.statistics import BINS, Histogram, Statistics, statistics_of
 
-__all__ = ["OBSERVERS", "OF_VALUES", "Rounds", "Statistics", "choose_range", "statistics_of"]
+__all__ = ["OBSERVERS", "OF_VALUES", "Observer", "Rounds", "Statistics", "choose_range", "statistics_of"]
 
-OBSERVERS = ("minmax", "moving_average", "percentile", "mse", "entropy")
+Observer = Literal["minmax", "moving_average", "percentile", "mse", "entropy"]
+OBSERVERS: tuple[str, ...] = get_args(Observer)
 OF_VALUES = ("percentile", "mse", "entropy")  # the others read the extremes alone
 
 _KEPT = 4096  # values per channel that mse works on as they are; of more it takes a histogram

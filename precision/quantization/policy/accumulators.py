@@ -11,9 +11,8 @@ from typing import Any
 
 from precision.arithmetic.accumulators.accumulator import Accumulator
 from precision.errors import PlacedError, suggest
+from precision.quantization.policy.options import AccumulatorOptions, option
 from precision.quantization.policy.settings import parse_setting
-
-KEYS = ("format", "every", "products", "rounding")
 
 
 def parse_accumulator(spec: Any, place: tuple[str, ...]) -> Accumulator | None:
@@ -24,15 +23,10 @@ def parse_accumulator(spec: Any, place: tuple[str, ...]) -> Accumulator | None:
     """
     options = dict(spec) if isinstance(spec, Mapping) else {"format": spec}
     for key in options:
-        if key not in KEYS:
-            raise PlacedError(
-                (*place, str(key)), f"unknown key {key!r} of accumulators; {suggest(key, KEYS)}"
-            )
-    every = options.get("every", 1)
-    if isinstance(every, bool) or not isinstance(every, int) or every < 1:
-        raise PlacedError(
-            (*place, "every"), f"every must be a whole number of steps above 0, but got {every!r}"
-        )
+        if key not in AccumulatorOptions.model_fields:
+            hint = suggest(key, AccumulatorOptions.model_fields)
+            raise PlacedError((*place, str(key)), f"unknown key {key!r} of accumulators; {hint}")
+    every = option(AccumulatorOptions, options, "every", place)
     entry = {key: options[key] for key in ("format", "rounding") if key in options}
     plain = not options.keys() & {"every", "products"}
     setting = parse_setting(entry, place) if plain else _named(entry, place)

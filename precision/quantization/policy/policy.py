@@ -19,26 +19,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from precision.arithmetic.accumulators.accumulator import Accumulator
 from precision.errors import PlacedError, PrecisionError, suggest
-from precision.formats import NumberFormat, parse_rounding
-from precision.quantization.calibration.observers import OBSERVERS
+from precision.formats import NumberFormat
 from precision.quantization.policy.accumulators import parse_accumulator
-from precision.quantization.policy.settings import (
-    PERCENTILE,
-    QUOTES,
-    Defaults,
-    Setting,
-    checked_percentile,
-    parse_setting,
+from precision.quantization.policy.options import (
+    IMAGES,
+    CalibrationOptions,
+    Exemption,
+    PolicyOptions,
+    SlotOptions,
+    option,
 )
+from precision.quantization.policy.settings import QUOTES, Defaults, Setting, parse_setting
 
 COMPUTED = ("weights", "biases", "activations", "inputs")  # what a format text alone stands for
-SLOTS = (*COMPUTED, "gradients", "optimizer_state", "accumulators")
-EXEMPTIONS = ("first", "last", "additions", "pooling")
-IMAGES = 512
+SLOTS = tuple(SlotOptions.model_fields)
+EXEMPTIONS = get_args(Exemption)
 Slots = Mapping[str, Setting | Accumulator | None]
 
 
@@ -174,9 +173,6 @@ def _override_text(override: Slots) -> str:
     return " ".join(f"{slot} {text}" for slot, text in texts.items())
 
 
-_POLICY_KEYS = ("rounding", "layers", "exempt", "calibration", "fold_batch_norm")
-
-
 def parse_policy(spec: Any) -> Policy:
     """Return the policy that a format text or a mapping (from YAML) describes.
 
@@ -186,17 +182,15 @@ def parse_policy(spec: Any) -> Policy:
     if not isinstance(spec, Mapping):
         return Policy(_slots(spec, (), Defaults()))
     rest = dict(spec)
-    options = {key: rest.pop(key) for key in _POLICY_KEYS if key in rest}
-    rounding = _rounding(options.get("rounding", "nearest"))
+    options = {key: rest.pop(key) for key in PolicyOptions.model_fields if key not in SLOTS and key in rest}
+    rounding = option(PolicyOptions, options, "rounding", ())
     images, defaults = _calibration(options.get("calibration", {}), rounding)
     layers = options.get("layers", {})
     if not isinstance(layers, Mapping):
         raise PlacedError(
             ("layers",), f"layers must map a pattern such as 'conv*' to formats, but got {layers!r}"
         )
-    fold = options.get("fold_batch_norm", False)
-    if not isinstance(fold, bool):
-        raise PlacedError(("fold_batch_norm",), f"fold_batch_norm must be true or false, but got {fold!r}")
+    fold = option(PolicyOptions, options, "fold_batch_norm", ())
     return Policy(
         slots=_slots(rest, (), defaults),
         layers=tuple((str(p), _slots(override, ("layers", p), defaults)) for p, override in layers.items()),
@@ -205,13 +199,6 @@ def parse_policy(spec: Any) -> Policy:
         images=images,
         fold_batch_norm=fold,
     )
-
-
-def _rounding(text: Any) -> str:
-    try:
-        return str(parse_rounding(text))
-    except PrecisionError as error:
-        raise PlacedError(("rounding",), str(error)) from None
 
 
 def _exempt(entry: Any) -> tuple[str, ...]:
@@ -231,21 +218,15 @@ def _calibration(entry: Any, rounding: str) -> tuple[int, Defaults]:
     if not isinstance(entry, Mapping):
         raise PlacedError(place, f"calibration is a mapping such as {{images: {IMAGES}}}, but got {entry!r}")
     for key in entry:
-        if key not in ("images", "observer", "percentile"):
-            raise PlacedError(
-                (*place, str(key)),
-                f"unknown key {key!r}; {suggest(key, ('images', 'observer', 'percentile'))}",
-            )
-    images = entry.get("images", IMAGES)
-    if isinstance(images, bool) or not isinstance(images, int) or images < 1:
-        raise PlacedError((*place, "images"), f"images must be a whole number above 0, but got {images!r}")
-    observer = entry.get("observer", "percentile" if "percentile" in entry else "minmax")
-    if observer not in OBSERVERS:
-        hint = suggest(observer, OBSERVERS)
-        raise PlacedError((*place, "observer"), f"unknown observer {observer!r}; {hint}")
+        if key not in CalibrationOptions.model_fields:
+            hint = suggest(key, CalibrationOptions.model_fields)
+            raise PlacedError((*place, str(key)), f"unknown key {key!r}; {hint}")
+    images = option(CalibrationOptions, entry, "images", place)
+    usual = "percentile" if "percentile" in entry else "minmax"
+    observer = option(CalibrationOptions, entry, "observer", place, usual)
     if "percentile" in entry and observer != "percentile":
         raise PlacedError((*place, "percentile"), "'percentile' needs 'observer: percentile'")
-    percentile = checked_percentile(entry.get("percentile", PERCENTILE), (*place, "percentile"))
+    percentile = option(CalibrationOptions, entry, "percentile", place)
     return images, Defaults(rounding, observer, percentile)
 
 
@@ -259,7 +240,8 @@ def _slots(spec: Any, place: tuple[str, ...], defaults: Defaults) -> Slots:
     slots: dict[str, Setting | Accumulator | None] = {}
     for slot, entry in spec.items():
         if slot not in SLOTS:
-            hint = QUOTES if ")" in str(slot) else suggest(slot, [*SLOTS, *(() if place else _POLICY_KEYS)])
+            known = SlotOptions.model_fields if place else PolicyOptions.model_fields
+            hint = QUOTES if ")" in str(slot) else suggest(slot, known)
             raise PlacedError((*place, str(slot)), f"unknown slot {slot!r}; {hint}")
         if slot == "accumulators":
             slots[slot] = parse_accumulator(entry, (*place, slot))

@@ -21,12 +21,7 @@ from typing import Any
 from precision.errors import PlacedError, PrecisionError, suggest
 from precision.formats import Lattice, NumberFormat, parse, parse_rounding
 from precision.formats.kernels.callback import ArrayFormat
-from precision.quantization.calibration.observers import OBSERVERS
-
-KINDS = ("none", "pow2", "real")
-PER = ("tensor", "channel", "block")
-BLOCK = 32  # values that share a scale where the policy does not say how many
-PERCENTILE = 99.9
+from precision.quantization.policy.options import PERCENTILE, SettingOptions, option
 
 
 @dataclass(frozen=True)
@@ -122,8 +117,6 @@ class Defaults:
     percentile: float = PERCENTILE
 
 
-KEYS = ("format", "rounding", "scaling", "per", "block", "zero_point", "dynamic", "observer", "percentile")
-
 # YAML reads {weights: fixed(8,6)} as two entries.
 QUOTES = 'inside { } and [ ] write a format in quotes, such as "fixed(8,6)"'
 _AUTO = re.compile(r"\s*(fixed|ufixed)\(\s*(\d+)\s*,\s*auto\s*(,.*)?\)\s*", re.DOTALL)
@@ -140,8 +133,8 @@ def parse_setting(spec: Any, place: tuple[str, ...], defaults: Defaults = Defaul
     """
     options = dict(spec) if isinstance(spec, Mapping) else {"format": spec}
     for key in options:
-        if key not in KEYS:
-            hint = QUOTES if ")" in str(key) else suggest(key, KEYS)
+        if key not in SettingOptions.model_fields:
+            hint = QUOTES if ")" in str(key) else suggest(key, SettingOptions.model_fields)
             raise PlacedError((*place, str(key)), f"unknown key {key!r} of a slot; {hint}")
     if "format" not in options:
         raise PlacedError(place, "a slot needs a 'format:', such as {format: int(8), scaling: real}")
@@ -152,7 +145,7 @@ def parse_setting(spec: Any, place: tuple[str, ...], defaults: Defaults = Defaul
         raise PlacedError(
             (*place, "scaling"), f"{options['format']} has a power of two as scale; leave 'scaling' out"
         )
-    kind = "pow2" if automatic else _choice(options, "scaling", "none", KINDS, place)
+    kind = "pow2" if automatic else option(SettingOptions, options, "scaling", place)
     if kind == "none":
         for key in options:
             if key not in ("format", "rounding", "scaling"):
@@ -161,7 +154,7 @@ def parse_setting(spec: Any, place: tuple[str, ...], defaults: Defaults = Defaul
                 )
         # In every rounding mode: tensors are float32 already.
         return None if number_format.name == "float32" else Setting(number_format, rounding)
-    per = _choice(options, "per", "tensor", PER, place)
+    per = option(SettingOptions, options, "per", place)
     _check_scalable(number_format, kind, place)
     number_format = _saturating(number_format, (*place, "format"))
     if per == "block":
@@ -194,15 +187,6 @@ def _rounding(
         raise PlacedError(
             (*place, "rounding") if "rounding" in options else ("rounding",), str(error)
         ) from None
-
-
-def _choice(
-    options: Mapping[str, Any], key: str, default: str, known: tuple[str, ...], place: tuple[str, ...]
-) -> str:
-    value = options.get(key, default)
-    if value not in known or not isinstance(value, str):
-        raise PlacedError((*place, key), f"unknown {key} {value!r}; {suggest(value, known)}")
-    return value
 
 
 def _check_scalable(number_format: NumberFormat, kind: str, place: tuple[str, ...]) -> None:
@@ -258,11 +242,7 @@ def _blocks(
                 f"the scale of a block comes from its largest magnitude, so {key!r} has no effect; leave it "
                 "out",
             )
-    size = options.get("block", BLOCK)
-    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-        raise PlacedError(
-            (*place, "block"), f"block must be a whole number of values above 0, but got {size!r}"
-        )
+    size = option(SettingOptions, options, "block", place)
     scale = ",scale=float32" if kind == "real" else ""
     try:
         return Setting(parse(f"block({number_format.name},{size}{scale})"), rounding)
@@ -278,17 +258,16 @@ def _scaling(
     place: tuple[str, ...],
     defaults: Defaults,
 ) -> Scaling:
-    for key in ("zero_point", "dynamic"):
-        if not isinstance(options.get(key, False), bool | None):
-            raise PlacedError((*place, key), f"{key} must be true or false, but got {options[key]!r}")
-    zero_point, dynamic = bool(options.get("zero_point")), options.get("dynamic")
+    zero_point = bool(option(SettingOptions, options, "zero_point", place))
+    dynamic = option(SettingOptions, options, "dynamic", place)
     if zero_point and (kind != "real" or not is_integer(number_format)):
         raise PlacedError(
             (*place, "zero_point"),
             f"a zero point is a code: it needs 'scaling: real' and int(n) or uint(n), but got {kind} and "
             f"{number_format.name}",
         )
-    observer = _choice(options, "observer", "minmax" if dynamic else defaults.observer, OBSERVERS, place)
+    usual = "minmax" if dynamic else defaults.observer
+    observer = option(SettingOptions, options, "observer", place, usual)
     for key in ("observer", "percentile"):
         if dynamic and options.get(key) not in (None, "minmax"):
             raise PlacedError(
@@ -298,22 +277,9 @@ def _scaling(
             )
     if "percentile" in options and observer != "percentile":
         raise PlacedError((*place, "percentile"), "'percentile' needs 'observer: percentile'")
-    percentile = checked_percentile(options.get("percentile", defaults.percentile), (*place, "percentile"))
+    percentile = option(SettingOptions, options, "percentile", place, defaults.percentile)
     scaling = Scaling(kind, per, zero_point, dynamic, observer)
     return replace(scaling, percentile=percentile) if observer == "percentile" else scaling
-
-
-def checked_percentile(value: Any, place: tuple[str, ...]) -> float:
-    """Return a percentile from a policy.
-
-    Raises:
-        PlacedError: when it is no number with 50 < percentile <= 100.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 50 < value <= 100:
-        raise PlacedError(
-            place, f"percentile must be a number with 50 < percentile <= 100, but got {value!r}"
-        )
-    return float(value)
 
 
 def is_integer(number_format: NumberFormat) -> bool:

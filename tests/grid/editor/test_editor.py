@@ -6,7 +6,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from precision.data.options import COMMON_RULES
+from precision.data.options import COMMON
 from precision.errors import PrecisionError
 from precision.grid import expand, load_grid
 from precision.grid.editor import json_schema
@@ -133,6 +133,9 @@ WRONG = [
     "policies: {float32: float32, p: {weights: {format: int(8), scale: real}}}",
     "policies: {float32: float32, p: {weights: {format: int(8), scaling: reel}}}",
     "policies: {float32: float32, p: {weights: {format: int(8), scaling: real, percentile: 101}}}",
+    "policies: {float32: float32, p: {weights: {format: int(8), scaling: real, observer: percentile,"
+    " percentile: 30}}}",
+    "policies: {float32: float32, p: {calibration: {percentile: 50}}}",
     "policies: {float32: float32, p: {weights: {scaling: real}}}",
     "policies: {float32: float32, p: {rounding: nearst}}",
     "policies: {float32: float32, p: {exempt: [frist]}}",
@@ -201,5 +204,5 @@ def test_every_name_and_option_is_there(registry):
     for name in names:
         known = json.loads(text)["else"]["then"]["allOf"][0]["then"]["allOf"][names.index(name)]
         assert known["if"] == {"properties": {"name": {"const": name}}}
-        common = COMMON_RULES if registry is DATASETS else {}
+        common = COMMON if registry is DATASETS else {}
         assert set(known["then"]["properties"]) == {"name", "label", *common, *registry.options(name)}
