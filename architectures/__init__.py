@@ -55,12 +55,22 @@ SMALLEST_IMAGE = 28
 
 
 def names() -> list[str]:
-    """Return the names of all architectures in alphabetical order."""
+    """Return the names of all architectures in alphabetical order.
+
+    >>> import architectures
+    >>> architectures.names()[:3]
+    ['alexnet', 'basic_cnn', 'binary_cnn']
+    """
     return list(ARCHITECTURES)
 
 
 def describe() -> list[dict[str, Any]]:
-    """Return name, summary and options (with their defaults; None if required) of every architecture."""
+    """Return name, summary and options (with their defaults; None if required) of every architecture.
+
+    >>> import architectures
+    >>> next(row for row in architectures.describe() if row["name"] == "mlp")
+    {'name': 'mlp', 'summary': 'A perceptron with one hidden layer.', 'options': {'width': 1.0}}
+    """
     return [
         {
             "name": name,
@@ -79,6 +89,12 @@ def check(name: str, options: Mapping[str, Any] | None = None) -> None:
 
     Raises:
         PrecisionError: with the rule and the received value.
+
+    >>> import architectures
+    >>> architectures.check("mlp", {"width": 0.5})  # all is well
+    >>> architectures.check("mlp", {"widht": 0.5})
+    Traceback (most recent call last):
+    precision.errors.PlacedError: architecture 'mlp' has no option 'widht'; did you mean 'width'?
     """
     ARCHITECTURES.check_options(name, dict(options or {}))
 
@@ -96,6 +112,11 @@ def build(
 
     Raises:
         PrecisionError: for any argument outside its rule.
+
+    >>> import architectures
+    >>> model = architectures.build("mlp", input_shape=(28, 28, 1), classes=10, width=0.5)
+    >>> model.output_shape, model.count_params()
+    ((None, 10), 50890)
     """
     check(name, options)
     if not (
@@ -122,6 +143,10 @@ def custom_objects() -> dict[str, type]:
     """Return the layer classes of this package, which Keras must know to load a saved model (imports Keras).
 
     keras.models.load_model(path, custom_objects=architectures.custom_objects())
+
+    >>> import architectures
+    >>> sorted(architectures.custom_objects())
+    ['LocalResponseNormalization', 'SubsamplingShortcut']
     """
     from architectures._normalisation import LocalResponseNormalization
     from architectures._shortcut import SubsamplingShortcut

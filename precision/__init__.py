@@ -3,6 +3,8 @@
 precision.run("grid.yaml")            run a grid and write its report; options=precision.RunOptions(jobs=2)
 precision.load_results("grid.yaml")   the stored results as a DataFrame
 precision.formats.parse("fixed(8,4)") a number format
+
+The examples in the docstrings of this project run in a folder with a small ``grid.yaml`` and its results.
 """
 
 from __future__ import annotations

@@ -59,6 +59,12 @@ def run(
         PrecisionError: when the grid file, a plugin, a path or an option is wrong.
         KeyboardInterrupt: on Ctrl-C, when the trials in flight have ended, or on the second one at once;
             finished trials are kept.
+
+    >>> import precision
+    >>> two = precision.RunOptions(jobs=2)
+    >>> results = precision.run("grid.yaml", output="report", options=two, quiet=True)
+    >>> sorted(results.cells()["policy"].unique())
+    ['fixed4', 'fixed8', 'float32']
     """
     from rich.console import Console
 
@@ -124,7 +130,13 @@ def report_folder(output: str | Path | None, name: str) -> Path:
 def load_results(
     grid: str | Path, *, store: str | Path = DEFAULT_STORE, plugins: Sequence[str | Path] = ()
 ) -> pd.DataFrame:
-    """Return the stored results of a grid file as a DataFrame with one row per trial, without running any."""
+    """Return the stored results of a grid file as a DataFrame with one row per trial, without running any.
+
+    >>> import precision
+    >>> frame = precision.load_results("grid.yaml")
+    >>> frame.groupby("policy", sort=False)["accuracy"].mean().round(2).to_dict()
+    {'float32': 0.97, 'fixed8': 0.96, 'fixed4': 0.55}
+    """
     from precision.analysis.collect import collect
     from precision.grid import Store, expand, load_grid
 

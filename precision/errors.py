@@ -11,6 +11,13 @@ class PrecisionError(ValueError):
 
     Its text is one sentence: the place, the rule, the received value and a suggestion. The command
     line prints it without a traceback and exits with code 2.
+
+    >>> from precision import PrecisionError, formats
+    >>> try:
+    ...     formats.parse("float61")
+    ... except PrecisionError as error:
+    ...     print(error)
+    unknown format 'float61'; did you mean 'float16'?
     """
 
 

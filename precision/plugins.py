@@ -83,6 +83,19 @@ def load(plugins: Iterable[str | Path | Plugin]) -> None:
 
     Raises:
         PrecisionError: when a file cannot be read or run, registers no format or one whose name is taken.
+
+    >>> import numpy as np
+    >>> from pathlib import Path
+    >>> from precision import formats, plugins
+    >>> _ = Path("signs.py").write_text('''
+    ... from precision.formats import Codebook, register_format
+    ... @register_format("signs")
+    ... def signs(): return Codebook("signs", bits=1, values=[-1.0, 1.0])
+    ... ''')
+    >>> plugins.load(["signs.py"])
+    >>> formats.parse("signs").quantize(np.array([0.3, -7.0]))
+    array([ 1., -1.], dtype=float32)
+    >>> plugins.load([])
     """
     wanted: dict[Path, Plugin] = {}
     for entry in plugins:

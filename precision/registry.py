@@ -63,7 +63,16 @@ class Registry:
         self._owners: dict[str, Owner] = {}
 
     def register(self, name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-        """Return a decorator that files a factory under ``name``; a name already in use is an error."""
+        """Return a decorator that files a factory under ``name``; a name already in use is an error.
+
+        >>> import numpy as np
+        >>> from precision.formats import Codebook, parse, register_format
+        >>> @register_format("signs")
+        ... def signs():
+        ...     return Codebook("signs", bits=1, values=[-1.0, 1.0])
+        >>> parse("signs").quantize(np.array([0.3, -7.0]))
+        array([ 1., -1.], dtype=float32)
+        """
         self._check_name(name)
         caller = sys._getframe(1)
         owner = Owner(caller.f_globals.get("__name__", ""), caller.f_code.co_filename, caller.f_lineno)

@@ -108,6 +108,12 @@ def smallest_within_tolerance(summary: pd.DataFrame, baseline: str, tolerance: f
     difference of at most ``tolerance`` percentage points. A format with a failed run is never chosen, nor
     one that is as large as the baseline. ``verdict`` is ``found``, ``none`` (no format is near enough),
     ``no baseline`` or ``no result``; ``sentence`` says it in words.
+
+    >>> import precision
+    >>> from precision.analysis import smallest_within_tolerance, summary
+    >>> table = summary(precision.load_results("grid.yaml"))
+    >>> smallest_within_tolerance(table, "float32", tolerance=2)["policy"].tolist()
+    ['fixed8']
     """
     rows = []
     for block in blocks(summary, baseline):

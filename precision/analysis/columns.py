@@ -17,7 +17,12 @@ Dtype = Literal["str", "Int64", "float64", "bool"]
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its pandas dtype, what it means and the unit of its values."""
+    """One column: its pandas dtype, what it means and the unit of its values.
+
+    >>> from precision.analysis import COLUMNS
+    >>> COLUMNS["weight_bytes"].unit
+    'byte'
+    """
 
     dtype: Dtype
     meaning: str
@@ -187,6 +192,11 @@ def checked(frame: pd.DataFrame) -> pd.DataFrame:
     Raises:
         PrecisionError: for a missing or unknown column, a value of the wrong type, an unknown status
             or timing, or two rows for one cell, which would count one run twice.
+
+    >>> import precision
+    >>> from precision.analysis import COLUMNS, checked
+    >>> list(checked(precision.load_results("grid.yaml"))) == list(COLUMNS)
+    True
     """
     for name in COLUMNS:
         if name not in frame and name not in DERIVED:

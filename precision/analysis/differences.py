@@ -10,7 +10,12 @@ PAIR = ["dataset", "architecture", "training", "seed"]
 
 
 class Block(NamedTuple):
-    """What one table is about. Methods never share a table: they answer different questions."""
+    """What one table is about. Methods never share a table: they answer different questions.
+
+    >>> from precision.analysis import Block
+    >>> Block(dataset="digits", training="", method="ptq").method
+    'ptq'
+    """
 
     dataset: str
     training: str
@@ -23,6 +28,12 @@ def with_differences(frame: pd.DataFrame, baseline: str) -> pd.DataFrame:
     A run is paired with the baseline run of its dataset, architecture, training and seed: that of its
     own method if there is one, otherwise that of any method. Without such a run, or when either of the
     two has no result, the difference is NaN.
+
+    >>> import precision
+    >>> from precision.analysis import with_differences
+    >>> frame = with_differences(precision.load_results("grid.yaml"), "float32")
+    >>> frame.groupby("policy", sort=False)["accuracy_difference"].mean().round(2).to_dict()
+    {'float32': 0.0, 'fixed8': -0.01, 'fixed4': -0.42}
     """
     usable = frame[(frame["policy"] == baseline) & (frame["status"] == "ok") & frame["accuracy"].notna()]
     own, any_method = (
@@ -42,6 +53,11 @@ def blocks(frame: pd.DataFrame, baseline: str) -> list[Block]:
 
     A method that has the baseline policy alone is no block: its runs are the baseline of the others.
     When there is nothing but the baseline, its methods are the blocks.
+
+    >>> import precision
+    >>> from precision.analysis import blocks
+    >>> blocks(precision.load_results("grid.yaml"), "float32")
+    [Block(dataset='digits', training='', method='ptq')]
     """
     compared = frame[frame["policy"] != baseline]
     if compared.empty:
@@ -61,6 +77,12 @@ def rows_of(frame: pd.DataFrame, block: Block, baseline: str) -> pd.DataFrame:
 
     A baseline run recorded under another method only (the same trial serves all methods) joins the
     block; nothing else of another method does.
+
+    >>> import precision
+    >>> from precision.analysis import Block, rows_of
+    >>> frame = precision.load_results("grid.yaml")
+    >>> len(rows_of(frame, Block("digits", "", "ptq"), "float32"))
+    6
     """
     here = frame[(frame["dataset"] == block.dataset) & (frame["training"] == block.training)]
     own = here[here["method"] == block.method]

@@ -18,6 +18,10 @@ class Published:
     """Figures of another work, printed beside ours.
 
     ``accuracy`` maps an architecture to a policy to the published test accuracy in percent.
+
+    >>> from precision.analysis import Published
+    >>> Published("a paper", "other training", {"lenet": {"fixed8": 98.5}}).accuracy["lenet"]
+    {'fixed8': 98.5}
     """
 
     source: str
@@ -27,7 +31,12 @@ class Published:
 
 @dataclass(frozen=True)
 class ReportSettings:
-    """What the grid file asks of the report; ``tolerance`` is in percentage points of accuracy."""
+    """What the grid file asks of the report; ``tolerance`` is in percentage points of accuracy.
+
+    >>> from precision.analysis import ReportSettings
+    >>> ReportSettings(tolerance=0.5).baseline
+    'float32'
+    """
 
     baseline: str = "float32"
     tolerance: float = 1.0
@@ -53,6 +62,11 @@ class Results:
             ``{"training": "epochs 3, optimizer adam"}``.
         environment: where the trials ran, for example ``{"cpu": "...", "commit": "..."}``.
         predictions: trial to the predicted classes of the test images (uint8).
+
+    >>> import precision
+    >>> results = precision.run("grid.yaml", output="report", quiet=True)
+    >>> results.name, len(results.cells()), results.settings.baseline
+    ('grid', 6, 'float32')
     """
 
     name: str

@@ -16,6 +16,10 @@ class Estimate(NamedTuple):
     """Mean of ``n`` values, their sample standard deviation and the half width of its 95 % interval.
 
     ``mean`` is NaN without a value; ``std`` and ``ci95`` are NaN below two values.
+
+    >>> from precision.analysis import estimate
+    >>> estimate([0.5, 0.7]).n
+    2
     """
 
     mean: float
@@ -25,7 +29,13 @@ class Estimate(NamedTuple):
 
 
 def estimate(values: Iterable[float]) -> Estimate:
-    """Return the mean with its two-sided 95 % Student t-interval; values that are not finite are left out."""
+    """Return the mean with its two-sided 95 % Student t-interval; values that are not finite are left out.
+
+    >>> from precision.analysis import estimate
+    >>> found = estimate([0.96, 0.97, 0.98])
+    >>> print(f"{found.mean:.3f} ± {found.ci95:.3f}, n = {found.n}")
+    0.970 ± 0.025, n = 3
+    """
     known = np.asarray(list(values), dtype=np.float64)
     known = known[np.isfinite(known)]
     n = len(known)

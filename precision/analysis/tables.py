@@ -76,6 +76,11 @@ def summary(frame: pd.DataFrame) -> pd.DataFrame:
 
     Takes a frame from ``with_differences``. Means are over the runs that are ok; the number of others
     stands in ``failed`` and ``pending``. Rows keep the order of the grid.
+
+    >>> import precision
+    >>> from precision.analysis import summary
+    >>> summary(precision.load_results("grid.yaml"))[["policy", "n"]].values.tolist()
+    [['float32', 2], ['fixed8', 2], ['fixed4', 2]]
     """
     rows = []
     for key, cell in frame.groupby(GROUP, sort=False):
@@ -113,6 +118,13 @@ def pivot(
         method: which method; the baseline run under another method is included.
         training: which training.
         baseline: the policy that the others are compared with.
+
+    >>> import precision
+    >>> from precision.analysis import pivot
+    >>> frame = precision.load_results("grid.yaml")
+    >>> table = pivot(frame, "accuracy", dataset="digits", method="ptq")
+    >>> table["fixed8"].loc["mlp", "mean"].round(2).item()
+    0.96
     """
     rows = rows_of(frame, Block(dataset, training, method), baseline)
     architectures = [name for name in frame["architecture"].unique() if (rows["architecture"] == name).any()]
@@ -135,6 +147,12 @@ def pareto_front(frame: pd.DataFrame, cost: str, gain: str) -> pd.Series:
     """Mark the rows that no other row beats: none costs as little and gains as much, and more in one.
 
     Rows that lack either value are not on the front.
+
+    >>> import pandas as pd
+    >>> from precision.analysis import pareto_front
+    >>> frame = pd.DataFrame({"bits": [4, 8, 16], "accuracy": [0.5, 0.9, 0.9]})
+    >>> pareto_front(frame, "bits", "accuracy").tolist()
+    [True, True, False]
     """
     costs, gains = frame[cost].astype("float64"), frame[gain].astype("float64")
     front = []

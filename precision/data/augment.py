@@ -26,6 +26,10 @@ class Augmentation:
 
     Raises:
         PrecisionError: for a value that is not a number in its range.
+
+    >>> from precision.data import Augmentation
+    >>> Augmentation(rotation=10, shift=0.1).zoom
+    0.0
     """
 
     __pydantic_config__ = Options.model_config

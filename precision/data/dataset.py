@@ -26,6 +26,11 @@ class Dataset:
 
     Raises:
         PrecisionError: if the arrays break one of these rules.
+
+    >>> from precision.data import load
+    >>> dataset = load("digits")
+    >>> dataset.x_train.shape, dataset.classes, dataset.input_shape
+    ((1437, 28, 28, 1), 10, (28, 28, 1))
     """
 
     name: str
@@ -95,6 +100,11 @@ def as_float(images: np.ndarray) -> np.ndarray:
 
     Raises:
         PrecisionError: for any other type.
+
+    >>> import numpy as np
+    >>> from precision.data import as_float
+    >>> as_float(np.array([0, 255], dtype="uint8")).tolist()
+    [0.0, 1.0]
     """
     if images.dtype == np.float32:
         return images

@@ -22,6 +22,12 @@ def fingerprint(name: str, options: Mapping[str, Any]) -> str | None:
 
     Raises:
         PrecisionError: for wrong options, or a file that is not there or cannot be read.
+
+    >>> import numpy as np
+    >>> from precision.data import fingerprint
+    >>> np.savez("mine.npz", x=np.zeros((4, 28, 28)), y=[0, 1, 0, 1])
+    >>> len(fingerprint("npz", {"path": "mine.npz"}))
+    64
     """
     own, _ = parse(name, options)
     paths = path_options(name)

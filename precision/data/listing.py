@@ -19,6 +19,10 @@ def describe(data_dir: str | Path | None = None) -> list[dict[str, str]]:
 
     Raises:
         PrecisionError: if the data directory is not a folder.
+
+    >>> from precision.data import describe
+    >>> [row["name"] for row in describe() if row["found"] == "bundled"]
+    ['digits']
     """
     directory = data_directory(data_dir)
     return [_row(name, directory) for name in DATASETS]

@@ -24,6 +24,13 @@ def check(name: str, options: Mapping[str, Any]) -> None:
 
     Raises:
         PrecisionError: for an unknown name or option, a missing option, or a value against its rule.
+
+    >>> from precision.data import check
+    >>> check("digits", {"train_size": 100})  # all is well
+    >>> check("digits", {"train_size": -1})
+    Traceback (most recent call last):
+    precision.errors.PlacedError: option 'train_size' of dataset 'digits' must be a positive integer,
+    but got -1
     """
     parse(name, options)
 
@@ -45,6 +52,11 @@ def load(name: str, *, data_dir: str | Path | None = None, **options: Any) -> Da
     Raises:
         PrecisionError: for a wrong name or option, a data directory or file that is not there, a file
             whose content is wrong, or a failed download.
+
+    >>> from precision.data import load
+    >>> dataset = load("digits", train_size=100, classes=[3, 7])
+    >>> dataset.x_train.shape, dataset.x_train.dtype, dataset.class_names
+    ((100, 28, 28, 1), dtype('uint8'), ('3', '7'))
     """
     own, common = parse(name, options)
     dataset: Dataset = DATASETS[name](data_directory(data_dir), **own)

@@ -46,7 +46,12 @@ def model_of(name: str) -> type[Options]:
 
 
 def path_options(name: str) -> set[str]:
-    """Return the options of a dataset that are paths of the user's files; none for an unknown dataset."""
+    """Return the options of a dataset that are paths of the user's files; none for an unknown dataset.
+
+    >>> from precision.data import path_options
+    >>> path_options("image_folder")
+    {'path'}
+    """
     if name not in DATASETS:
         return set()
     return {option for option, field in model_of(name).model_fields.items() if field.annotation is Path}

@@ -52,6 +52,12 @@ def search(
     Raises:
         PrecisionError: when the grid, a name or a path is wrong, or the policies cannot be mixed.
         KeyboardInterrupt: on Ctrl-C; finished evaluations are kept.
+
+    >>> from precision.exploration.search import search
+    >>> from precision.exploration.settings import Settings
+    >>> found = search("grid.yaml", Settings(tolerance=100, images=50), only=["seed=0"], quiet=True)
+    >>> [(unit.name, unit.policy) for unit in found[0].units]
+    [('dense1', 'fixed4'), ('logits', 'fixed4')]
     """
     parsed, source = load_grid(grid, plugins, changes)
     cells = select(expand(parsed, source), only)

@@ -95,6 +95,11 @@ def sensitivity(
     Raises:
         PrecisionError: when the grid, a name or a path is wrong.
         KeyboardInterrupt: on Ctrl-C; finished rows are kept.
+
+    >>> from precision.exploration.sensitivity import sensitivity
+    >>> found = sensitivity("grid.yaml", slots=["weights"], policies=["fixed4"], only=["seed=0"], quiet=True)
+    >>> found.frame[["layer", "slot", "setting"]].values.tolist()
+    [['dense1', 'weights', 'fixed(4,3)'], ['logits', 'weights', 'fixed(4,3)']]
     """
     for slot in slots:
         if slot not in SLOTS:

@@ -23,6 +23,10 @@ class Settings:
         images: training images that decide, and as many others that check; fewer if there are fewer.
         trials: evaluations at most; None for as many as greedy takes, and ``NSGA2_TRIALS``.
         seed: of NSGA-II.
+
+    >>> from precision.exploration.settings import Settings
+    >>> Settings(tolerance=0.5, objective="energy").method
+    'greedy'
     """
 
     tolerance: float = 1.0

@@ -34,6 +34,14 @@ class NumberFormat(ABC):
         symmetric: whether -x rounds to the negative of what x rounds to.
         idempotent: whether a rounded tensor is left as it is when it is rounded again.
         block: how many neighbours share a scale; None where every value stands alone.
+
+    >>> import numpy as np
+    >>> from precision import formats
+    >>> fixed = formats.parse("fixed(4,2)")
+    >>> fixed.bits, fixed.lowest, fixed.max, fixed.eps
+    (4, -2.0, 1.75, 0.25)
+    >>> fixed.quantize(np.array([0.3, 5.0]))
+    array([0.25, 1.75], dtype=float32)
     """
 
     name: str

@@ -49,7 +49,12 @@ MOST_RANDOM_BITS = 24  # as many as a float32 significand has
 
 @dataclass(frozen=True)
 class Rounding:
-    """A rounding mode; ``random_bits`` counts the random bits of a stochastic draw."""
+    """A rounding mode; ``random_bits`` counts the random bits of a stochastic draw.
+
+    >>> from precision.formats import Rounding
+    >>> Rounding("stochastic", random_bits=8).stochastic
+    True
+    """
 
     mode: str = "nearest"
     random_bits: int = MOST_RANDOM_BITS
@@ -74,6 +79,10 @@ def parse_rounding(text: str | Rounding, modes: Iterable[str] = ROUNDINGS, owner
 
     Raises:
         PrecisionError: when the text is malformed, or the mode unknown or not among ``modes``.
+
+    >>> from precision.formats import parse_rounding
+    >>> parse_rounding("stochastic(8)")
+    Rounding(mode='stochastic', random_bits=8)
     """
     rounding = text if isinstance(text, Rounding) else _read(text)
     modes = tuple(modes)

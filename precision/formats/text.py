@@ -20,6 +20,13 @@ def parse(text: str | NumberFormat) -> NumberFormat:
     Raises:
         PrecisionError: when the text is malformed, the name unknown, or an argument missing or out of range;
             when the format is a plugin's and the plugin broken.
+
+    >>> import numpy as np
+    >>> from precision.formats import parse
+    >>> parse("fixed(8,4)").quantize(np.array([0.1, 3.14159, 100.0]))
+    array([0.125 , 3.125 , 7.9375], dtype=float32)
+    >>> parse("float8_e4m3fn").max
+    448.0
     """
     if isinstance(text, NumberFormat):
         return text
@@ -69,7 +76,12 @@ def _foreign(text: str, name: str, make: Callable[[], Any]) -> NumberFormat:
 
 
 def usage(name: str) -> str:
-    """Return how a format is written, with its defaults: ``float(e, m, overflow=infinity)``."""
+    """Return how a format is written, with its defaults: ``float(e, m, overflow=infinity)``.
+
+    >>> from precision.formats import usage
+    >>> usage("fixed")
+    'fixed(wl, fl, symmetric=False, overflow=saturate)'
+    """
     parameters = inspect.signature(FORMATS[name]).parameters.values()
     words = [p.name if p.default is p.empty else f"{p.name}={p.default}" for p in parameters]
     return f"{name}({', '.join(words)})" if words else name

@@ -31,6 +31,13 @@ def structure(model: Any, policy: Policy) -> tuple[Any, ...]:
 
     These are the sites, at each of them how its format is computed, and whether gradients are rounded on
     their way back into a layer.
+
+    >>> import architectures
+    >>> from precision.quantization import parse_policy, structure
+    >>> model = architectures.build("mlp", width=0.25)
+    >>> eight, four = parse_policy("fixed(8,6)"), parse_policy("fixed(4,3)")
+    >>> structure(model, eight) == structure(model, four)
+    True
     """
 
     def shared(slot: str, setting: Any) -> Any:
@@ -49,7 +56,14 @@ def structure(model: Any, policy: Policy) -> tuple[Any, ...]:
 
 
 def calibrated(model: Any, policy: Policy) -> dict[tuple[str, str], bool]:
-    """Return the layers and slots whose range is calibrated on images, and whether it is one per channel."""
+    """Return the layers and slots whose range is calibrated on images, and whether it is one per channel.
+
+    >>> import architectures
+    >>> from precision.quantization import calibrated, parse_policy
+    >>> policy = parse_policy({"activations": {"format": "int(8)", "scaling": "real"}})
+    >>> calibrated(architectures.build("mlp", width=0.25), policy)
+    {('dense1', 'activations'): False, ('logits', 'activations'): False}
+    """
     return {
         (name, slot): setting.per_channel
         for name, settings in sites(model, policy).items()
@@ -80,6 +94,14 @@ def apply(
 
     Raises:
         PrecisionError: when the policy does not fit the model, or needs a calibration that is not given.
+
+    >>> import architectures, numpy as np
+    >>> from precision.quantization import apply, parse_policy
+    >>> model = architectures.build("mlp", width=0.25)
+    >>> quantised = apply(model, parse_policy({"activations": "fixed(8,3)"}))
+    >>> logits = quantised.predict_on_batch(np.ones((1, 28, 28, 1)))
+    >>> bool((logits * 8 == np.round(logits * 8)).all())  # every one is a multiple of 2^-3
+    True
     """
     found, graph = sites(model, policy), Graph(model)
 
@@ -141,6 +163,12 @@ def assign(
         quantised: the model to change.
         source: the unquantised model with the weights to take over.
         observed: as of :func:`apply`.
+
+    >>> import architectures
+    >>> from precision.quantization import apply, assign, parse_policy
+    >>> model = architectures.build("mlp", width=0.25)
+    >>> quantised = apply(model, parse_policy("fixed(8,6)"))
+    >>> assign(quantised, model, parse_policy("fixed(4,3)"))  # no new trace, no new compilation
     """
     found = sites(source, policy)
     copy_weights(source, quantised)

@@ -59,6 +59,12 @@ def make(
 
     Raises:
         PrecisionError: for a name that is not known, and for a package that is not installed.
+
+    >>> from precision.tracking import make
+    >>> for tracker in make(["tensorboard"], "runs", "grid"):
+    ...     with tracker:
+    ...         print(tracker.name)
+    tensorboard
     """
     root = store if isinstance(store, Store) else Store(store)
     describer = Describer(root, cells, weights)

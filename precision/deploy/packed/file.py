@@ -62,6 +62,13 @@ def pack_model(model: Any, policy: Policy) -> Packed:
     Raises:
         PrecisionError: for a policy that does not round to nearest or does not fit the model, scaled values
             that are not finite, or a format whose codes do not give its values back.
+
+    >>> import architectures
+    >>> from precision.deploy.packed.file import pack_model
+    >>> from precision.quantization import parse_policy
+    >>> model = architectures.build("mlp", width=0.25)
+    >>> pack_model(model, parse_policy("int(4)")).payload_bytes, model.count_params()
+    (12725, 25450)
     """
     if policy.fold_batch_norm:
         model = _folded(model)
@@ -82,7 +89,17 @@ def _folded(model: Any) -> Any:
 
 
 def to_bytes(packed: Packed, policy: Policy) -> bytes:
-    """Return the content of the file."""
+    """Return the content of the file.
+
+    >>> import architectures
+    >>> from pathlib import Path
+    >>> from precision.deploy.packed.file import pack_model, to_bytes
+    >>> from precision.quantization import parse_policy
+    >>> policy = parse_policy("int(4)")
+    >>> packed = pack_model(architectures.build("mlp", width=0.25), policy)
+    >>> Path("mlp.safetensors").write_bytes(to_bytes(packed, policy)) > packed.payload_bytes
+    True
+    """
     from safetensors.numpy import save
 
     described = {name: entry.to_json() for name, entry in packed.entries.items()}
@@ -102,6 +119,16 @@ def read(path: str | Path) -> Packed:
 
     Raises:
         PrecisionError: when it is missing, no safetensors file, damaged, or from elsewhere.
+
+    >>> import architectures
+    >>> from pathlib import Path
+    >>> from precision.deploy.packed.file import pack_model, read, to_bytes
+    >>> from precision.quantization import parse_policy
+    >>> policy = parse_policy("int(4)")
+    >>> packed = pack_model(architectures.build("mlp", width=0.25), policy)
+    >>> _ = Path("mlp.safetensors").write_bytes(to_bytes(packed, policy))
+    >>> sorted(read("mlp.safetensors").entries)
+    ['dense1/bias', 'dense1/kernel', 'logits/bias', 'logits/kernel']
     """
     from safetensors import SafetensorError, safe_open
 
@@ -141,6 +168,15 @@ def unpack_model(model: Any, packed: Packed, source: str | Path) -> Any:
 
     Raises:
         PrecisionError: as :func:`load_into`.
+
+    >>> import architectures, numpy as np
+    >>> from precision.deploy.packed.file import pack_model, unpack_model
+    >>> from precision.quantization import parse_policy
+    >>> model = architectures.build("mlp", width=0.25)
+    >>> unpacked = unpack_model(model, pack_model(model, parse_policy("fixed(4,3)")), "memory")
+    >>> kernel = np.asarray(unpacked.get_layer("logits").kernel)
+    >>> bool((kernel * 8 == np.round(kernel * 8)).all())  # every one is a multiple of 2^-3
+    True
     """
     if packed.folded:
         model = _folded(model)

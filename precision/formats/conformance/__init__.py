@@ -66,6 +66,10 @@ def check(number_format: str | NumberFormat, *, tensors: bool = True) -> list[Re
 
     Raises:
         PrecisionError: when the text names no format.
+
+    >>> from precision.formats.conformance import check
+    >>> [str(result) for result in check("int(4)", tensors=False) if result.broken]
+    []
     """
     subject = Subject(parse(number_format))
     results: dict[str, Result] = {}
@@ -86,6 +90,9 @@ def assert_conforms(number_format: str | NumberFormat, *, tensors: bool = True) 
     Raises:
         AssertionError: when a check is broken.
         PrecisionError: when the text names no format.
+
+    >>> from precision.formats.conformance import assert_conforms
+    >>> assert_conforms("int(4)", tensors=False)
     """
     findings = [result for result in check(number_format, tensors=tensors) if result.broken]
     if findings:

@@ -20,6 +20,10 @@ class Result:
         check: its name, for example ``"idempotent"``.
         state: ``"ok"``, ``"BROKEN"`` or ``"not applicable"``.
         text: what broke and on which value, or why the check does not apply; empty when all is well.
+
+    >>> from precision.formats.conformance import check
+    >>> str(check("int(4)", tensors=False)[0])
+    'declares what it is: ok'
     """
 
     check: str

@@ -29,6 +29,12 @@ class BlockCodes(NamedTuple):
         elements: codes in the shape of the tensor.
         scales: codes, in that shape but for the axis, where one stands for each block.
         tensor_scale: scale of the whole tensor; 1 where the format has none.
+
+    >>> import numpy as np
+    >>> from precision.formats import parse
+    >>> codes = parse("mxfp4_e2m1").encode(np.array([1.0, 2.0, 6.0]))
+    >>> codes.elements.tolist(), codes.scales.tolist()
+    ([2, 4, 7], [127])
     """
 
     elements: np.ndarray
@@ -50,6 +56,12 @@ class Block(Programmed):
 
     Raises:
         PrecisionError: when the element cannot stand in a block.
+
+    >>> import numpy as np
+    >>> from precision.formats import Block, parse
+    >>> mine = Block("mine", parse("int(4)"), size=16)
+    >>> mine.bits, mine.quantize(np.array([1, 2.2, 7]))
+    (4.5, array([1., 2., 7.], dtype=float32))
     """
 
     def __init__(

@@ -87,6 +87,11 @@ class Codebook(Programmed):
 
     Raises:
         PrecisionError: when the values are not ascending, finite float32 numbers, or too many for the bits.
+
+    >>> import numpy as np
+    >>> from precision.formats import Codebook
+    >>> Codebook("mine", bits=2, values=[-0.5, 0.0, 0.5, 2.0]).quantize(np.array([0.2, 0.3, 9]))
+    array([0. , 0.5, 2. ], dtype=float32)
     """
 
     def __init__(

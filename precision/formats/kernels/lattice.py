@@ -134,6 +134,12 @@ class Lattice(Programmed):
         has_nan, has_zero_sign: whether the format has a NaN and a negative zero; without, they become 0.
         subnormals: whether there are values between 0 and 2^emin.
         nan_code: the code of NaN where it is not that of IEEE 754.
+
+    >>> import numpy as np
+    >>> from precision.formats import Lattice
+    >>> halves = Lattice("halves", bits=4, man=0, exponent=-1, low=-4.0, high=3.5, floating=False)
+    >>> halves.quantize(np.array([0.7, 10.0]))
+    array([0.5, 3.5], dtype=float32)
     """
 
     name: str

@@ -15,7 +15,12 @@ _AXES = {"training": TrainingAxes.__name__, "runtime": RuntimeAxes.__name__}
 
 
 def json_schema() -> Schema:
-    """Return the JSON schema (draft 2020-12) of grid files."""
+    """Return the JSON schema (draft 2020-12) of grid files.
+
+    >>> from precision.grid.editor import json_schema
+    >>> json_schema()["$schema"]
+    'https://json-schema.org/draft/2020-12/schema'
+    """
     grid, inner = derived(Grid)
     sections = grid["properties"]
     axes = {part: _axes(inner[name]) for part, name in _AXES.items()}

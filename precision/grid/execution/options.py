@@ -27,6 +27,10 @@ class RunOptions:
         executor: where the trials run.
         ray_address: of a Ray cluster; None starts one on this machine.
         cpus, gpus: that one trial reserves on the cluster; cpus None means as many as its threads.
+
+    >>> import precision
+    >>> precision.RunOptions(jobs=2, timeout=3600, retries=1).executor
+    'local'
     """
 
     jobs: int = 1

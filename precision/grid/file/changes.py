@@ -21,6 +21,11 @@ class Changes:
         set: texts such as ``training.epochs=3`` or ``architectures.0.width=0.5``; the value is YAML, and null
             removes an entry.
         seeds: a count, ``5`` for the seeds 0 to 4, or a list such as ``3,5``.
+
+    >>> from precision.grid import Changes, load_grid
+    >>> grid, _ = load_grid("grid.yaml", changes=Changes(set=("training.epochs=1",), seeds="3"))
+    >>> grid.training.epochs, grid.seeds
+    ([1], [0, 1, 2])
     """
 
     set: tuple[str, ...] = ()

@@ -36,6 +36,11 @@ def load_grid(
 
     Raises:
         PrecisionError: one sentence with file, line, rule, received value and a suggestion.
+
+    >>> from precision.grid import load_grid
+    >>> grid, source = load_grid("grid.yaml")
+    >>> grid.name, grid.seeds, source.path.name
+    ('grid', [0, 1], 'grid.yaml')
     """
     source = read(path, changes)
     plugins.load([*map(plugins.read, named), *_plugins(source)])

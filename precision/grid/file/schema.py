@@ -168,7 +168,13 @@ class ReportOptions(Options):
 
 
 class Grid(Options):
-    """A grid file: axes whose product is the trials, less ``exclude``, plus ``include``."""
+    """A grid file: axes whose product is the trials, less ``exclude``, plus ``include``.
+
+    >>> from precision.grid import load_grid
+    >>> grid, _ = load_grid("grid.yaml")
+    >>> grid.name, list(grid.policies)
+    ('grid', ['float32', 'fixed8', 'fixed4'])
+    """
 
     name: str = Field(
         description="Names the folder of the report.", json_schema_extra={"pattern": f"^{NAME}$"}

@@ -18,6 +18,11 @@ class Cell:
     Attributes:
         training: the options of training and runtime that vary in the grid, as text.
         repeats: the same experiment again, for its times.
+
+    >>> from precision.grid import expand, load_grid
+    >>> cell = expand(*load_grid("grid.yaml"))[2]
+    >>> cell.architecture, cell.policy, cell.seed
+    ('mlp', 'fixed8', 0)
     """
 
     dataset: str

@@ -35,6 +35,11 @@ def expand(grid: Grid, source: Source) -> list[Cell]:
 
     Raises:
         PrecisionError: for a selection that names nothing in the grid, and for a grid without any cell.
+
+    >>> from precision.grid import expand, load_grid
+    >>> cells = expand(*load_grid("grid.yaml"))
+    >>> [(cell.policy, cell.seed) for cell in cells][:3]
+    [('float32', 0), ('float32', 1), ('fixed8', 0)]
     """
     for axis in ("datasets", "architectures", "policies", "methods", "seeds"):
         if not getattr(grid, axis):

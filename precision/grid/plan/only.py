@@ -32,6 +32,11 @@ def select(cells: Iterable[Cell], only: Sequence[str]) -> list[Cell]:
 
     Raises:
         PrecisionError: for an unknown axis, a value that no cell has, and conditions that no cell meets.
+
+    >>> from precision.grid import expand, load_grid, select
+    >>> cells = expand(*load_grid("grid.yaml"))
+    >>> [cell.policy for cell in select(cells, ["policy=fixed*", "seed=0"])]
+    ['fixed8', 'fixed4']
     """
     if isinstance(only, str):
         raise PrecisionError(f"only takes a list of texts such as policy=fixed*, but got {only!r}")

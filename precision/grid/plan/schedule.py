@@ -31,6 +31,10 @@ def schedule(cells: Iterable[Cell]) -> list[Trial]:
     """Return the trials behind cells, each once and each after the baseline that it starts from.
 
     Trials of one data set and architecture stand together, so that a worker meets them warm.
+
+    >>> from precision.grid import expand, load_grid, schedule
+    >>> [trial.method.name for trial in schedule(expand(*load_grid("grid.yaml")))]
+    ['float32', 'ptq', 'ptq', 'float32', 'ptq', 'ptq']
     """
     groups: dict[tuple[str, str], dict[str, Trial]] = {}
     for trial in (trial for cell in cells for trial in cell.trials()):

@@ -28,7 +28,14 @@ from precision.trial import Trial, TrialResult
 
 
 class Store:
-    """The results below one folder; several processes may use it at once."""
+    """The results below one folder; several processes may use it at once.
+
+    >>> from precision.grid import Store, expand, load_grid
+    >>> store = Store("runs")
+    >>> cell = expand(*load_grid("grid.yaml"))[0]
+    >>> store.load(cell.trial.id).metrics["accuracy"]
+    0.98
+    """
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)

@@ -70,6 +70,11 @@ def layer_costs(model: Any, exempt: Collection[str] = ()) -> list[LayerCost]:
 
     Raises:
         PrecisionError: when the model is not built or an image has no fixed size.
+
+    >>> import architectures
+    >>> from precision.measure.counted.cost import layer_costs
+    >>> [(cost.name, cost.macs) for cost in layer_costs(architectures.build("mlp"))]
+    [('flatten', 0), ('dense1', 100352), ('logits', 1280)]
     """
     if not model.built:
         raise PrecisionError(f"the costs of {model.name!r} need a built model; give it an input shape")

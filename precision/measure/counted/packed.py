@@ -39,6 +39,13 @@ def weight_memory(model: Any, policy: Policy) -> WeightMemory:
     """Count the stored values of an unquantised model under a policy; statistics stay float32.
 
     The bytes are those of the tensors in the file that ``precision pack`` writes.
+
+    >>> import architectures
+    >>> from precision.measure.counted.packed import weight_memory
+    >>> from precision.quantization import parse_policy
+    >>> memory = weight_memory(architectures.build("mlp"), parse_policy("int(4)"))
+    >>> memory.parameters, memory.bytes, memory.bits
+    (101770, 50885, 4.0)
     """
     stored = stored_variables(model, policy)
     parameters = sum(item.size for item in stored)
@@ -72,7 +79,14 @@ def _dtype_bits(name: str) -> int:
 
 
 def activation_bits(model: Any, policy: Policy) -> float:
-    """Return the bits of an activation between layers; NaN where layers differ."""
+    """Return the bits of an activation between layers; NaN where layers differ.
+
+    >>> import architectures
+    >>> from precision.measure.counted.packed import activation_bits
+    >>> from precision.quantization import parse_policy
+    >>> activation_bits(architectures.build("mlp"), parse_policy({"activations": "fixed(8,3)"}))
+    8.0
+    """
     found, graph = sites(model, policy), Graph(model)
     bits = {
         float(s.number_format.bits)

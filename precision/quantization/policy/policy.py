@@ -72,6 +72,11 @@ class Policy:
         exempt: ``first`` and ``last`` layer with weights, outputs of ``additions`` and of ``pooling``.
         images: training images that calibration looks at.
         fold_batch_norm: whether normalisations are folded into the layers before them first.
+
+    >>> from precision.quantization import parse_policy
+    >>> policy = parse_policy({"weights": "int(8)", "layers": {"logits": "float16"}})
+    >>> str(policy.for_layer("logits")["weights"])
+    'float16'
     """
 
     slots: Slots = field(default_factory=dict)
@@ -178,6 +183,11 @@ def parse_policy(spec: Any) -> Policy:
 
     Raises:
         PrecisionError: for an unknown slot, format, rounding or option, and for options that contradict.
+
+    >>> from precision.quantization import parse_policy
+    >>> policy = parse_policy({"weights": "fixed(8,6)", "activations": "float8_e5m2"})
+    >>> [str(number_format) for number_format in policy.formats()]
+    ['fixed(8,6)', 'float8_e5m2']
     """
     if not isinstance(spec, Mapping):
         return Policy(_slots(spec, (), Defaults()))

@@ -37,6 +37,10 @@ class Scaling:
             is trained, as it moves; otherwise the range is calibrated once.
         observer: how a calibrated range is chosen, see ``quantization.observers``.
         percentile: share of the values, in percent, that the observer ``percentile`` keeps in range.
+
+    >>> from precision.quantization import Scaling
+    >>> Scaling("real", per="channel").zero_point
+    False
     """
 
     kind: str = "none"
@@ -52,7 +56,13 @@ NO_SCALING = Scaling()
 
 @dataclass(frozen=True)
 class Setting:
-    """How one slot of one layer is rounded; immutable, and equal where the numbers are."""
+    """How one slot of one layer is rounded; immutable, and equal where the numbers are.
+
+    >>> from precision.formats import parse
+    >>> from precision.quantization import Scaling, Setting
+    >>> str(Setting(parse("int(8)"), scaling=Scaling("real")))
+    'int(8) scale per tensor minmax'
+    """
 
     number_format: NumberFormat
     rounding: str = "nearest"

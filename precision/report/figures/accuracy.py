@@ -45,6 +45,10 @@ def accuracy_vs_bits(frame: pd.DataFrame, baseline: str = "float32") -> Figure:
     in the error, so that 98.5 % and 99 % are told apart although another format sits at 10 %. Formats
     have places of their own along the axis, in bands of equal bits; architectures stand side by side
     within a place. A cross at the bottom is a format without a result.
+
+    >>> import precision
+    >>> from precision.report.figures import accuracy_vs_bits
+    >>> accuracy_vs_bits(precision.load_results("grid.yaml")).savefig("accuracy.png")
     """
     panels = blocks(frame, baseline)
     where = slots(frame)

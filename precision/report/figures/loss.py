@@ -36,6 +36,11 @@ def loss_curves(frame: pd.DataFrame, histories: Mapping[str, History], baseline:
 
     Only trials with a history appear: the baseline (black) and formats that are present while training.
     Several seeds are drawn as their mean. The vertical axis is logarithmic.
+
+    >>> import precision
+    >>> from precision.report.figures import loss_curves
+    >>> results = precision.run("grid.yaml", output="report", quiet=True)
+    >>> loss_curves(results.cells(), results.histories).savefig("loss.png")
     """
     trained = frame[frame["trial"].isin(list(histories))]
     # The baseline serves several methods with one trial: it is one curve.

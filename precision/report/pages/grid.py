@@ -19,6 +19,13 @@ def write(results: Results, output: Path) -> Path:
 
     Raises:
         PrecisionError: when the frame of the results breaks the rules of ``COLUMNS``.
+
+    >>> import precision
+    >>> from pathlib import Path
+    >>> from precision.report import write
+    >>> results = precision.run("grid.yaml", output="report", quiet=True)
+    >>> write(results, Path("again")).as_posix()
+    'again/report.md'
     """
     # Here, not at the top: matplotlib takes most of a second to import.
     from precision.report import figures

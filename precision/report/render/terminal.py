@@ -35,6 +35,12 @@ def pivot_text(results: Results, width: int = 100) -> str:
 
     A cell without a result shows its status; one that the grid does not have shows a dash. ``width``
     is that of the terminal in characters.
+
+    >>> import precision
+    >>> from precision.report import pivot_text
+    >>> results = precision.run("grid.yaml", output="report", quiet=True)
+    >>> print(pivot_text(results).splitlines()[0])
+    digits, ptq: test accuracy in percent, mean of 2 seeds ± half the 95 % interval
     """
     cells = results.cells()
     baseline = results.settings.baseline
@@ -56,7 +62,14 @@ def pivot_text(results: Results, width: int = 100) -> str:
 
 
 def answer_text(results: Results) -> str:
-    """Return one sentence per architecture and method: the smallest format within the tolerance."""
+    """Return one sentence per architecture and method: the smallest format within the tolerance.
+
+    >>> import precision
+    >>> from precision.report import answer_text
+    >>> results = precision.run("grid.yaml", output="report", quiet=True)
+    >>> answer_text(results).split(" within")[0]
+    'digits, ptq: mlp: fixed8 is the smallest format'
+    """
     settings = results.settings
     choices = smallest_within_tolerance(summary(results.cells()), settings.baseline, settings.tolerance)
     lines = [_sentence(row) for _, row in choices.iterrows()]
