@@ -49,10 +49,10 @@ def run(
         output: folder of the report; None means reports/<name of the grid>.
         plugins: Python files with number formats, besides those that the grid names.
         set: other values for entries of the file, such as ``training.epochs=3``.
-        seeds: in the place of the file's: ``5`` for 0 to 4, or a list such as ``3,5``.
+        seeds: instead of the file's: ``5`` for 0 to 4, or a list such as ``3,5``.
         only: run these cells alone, such as ``policy=fixed*``; the results are of the whole grid.
         options: jobs, time and memory limits, retries, where to run: ``precision.RunOptions(jobs=2)``.
-        track: tools that are told of every trial: tensorboard, wandb, mlflow.
+        track: tools that record every trial: tensorboard, wandb, mlflow.
         quiet: show no progress.
 
     Raises:

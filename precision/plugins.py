@@ -26,7 +26,7 @@ from precision.startup import start_backend
 
 @dataclass(frozen=True)
 class Plugin:
-    """A plugin file as it was read: its workers run these bytes, whatever becomes of the file.
+    """A plugin file as it was read: its workers run these bytes, even when the file is changed.
 
     Attributes:
         path: as the user named it, for messages.
@@ -78,8 +78,8 @@ def load(plugins: Iterable[str | Path | Plugin]) -> None:
     """Make these files, and no others, the plugins of this process.
 
     What an earlier call loaded and this one does not name is forgotten, so that a grid means the same
-    whatever this process did before. A file that is named twice, or that is loaded already and has not
-    changed, is not run again.
+    regardless of what this process did before. A file that is named twice, or that is loaded already and
+    has not changed, is not run again.
 
     Raises:
         PrecisionError: when a file cannot be read or run, registers no format or one whose name is taken.
@@ -246,7 +246,7 @@ def _execute(plugin: Plugin, module: ModuleType) -> None:
             f"{plugin.path}:{error.lineno or 1}: the plugin is not Python: {error.msg}; correct this line"
         ) from error
     except (Exception, SystemExit) as error:
-        hint = "install what it imports" if isinstance(error, ImportError) else "mend this line"
+        hint = "install what it imports" if isinstance(error, ImportError) else "correct this line"
         raise PrecisionError(
             f"{_place(plugin, error)}: a plugin must load without an error, but it raised {trouble(error)}; "
             f"{hint} or leave the plugin out"

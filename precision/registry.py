@@ -63,7 +63,7 @@ class Registry:
         self._owners: dict[str, Owner] = {}
 
     def register(self, name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-        """Return a decorator that files a factory under ``name``; a name already in use is an error.
+        """Return a decorator that registers a factory under ``name``; a name already in use is an error.
 
         >>> import numpy as np
         >>> from precision.formats import Codebook, parse, register_format
@@ -84,7 +84,7 @@ class Registry:
         return decorate
 
     def add(self, name: str, factory: Callable[..., Any], owner: Owner) -> None:
-        """File a factory under ``name``.
+        """Register a factory under ``name``.
 
         Raises:
             PrecisionError: when the name is already in use or cannot be one.

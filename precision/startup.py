@@ -1,4 +1,4 @@
-"""Start TensorFlow without its remarks on standard error, which heed no setting."""
+"""Start TensorFlow without its messages on standard error, which no setting switches off."""
 
 from __future__ import annotations
 

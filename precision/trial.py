@@ -1,7 +1,7 @@
 """What one experiment is, and what comes of it: plain data that every part may hold.
 
 A trial's identity is the hash of its scientific content alone, so that two grids which ask for the same
-experiment share its result, whatever they call it and wherever they run it.
+experiment share its result, under any name and on any machine.
 """
 
 from __future__ import annotations

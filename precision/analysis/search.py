@@ -54,8 +54,8 @@ class Found:
         policy: the policy as plain data; None when nothing is within the tolerance.
         units: the units of the found assignment.
         uniform: label of the cheapest single policy within the tolerance; empty when none is.
-        checks: accuracy on training images that had no say: of ``float32``, and where there are such policies
-            of ``found`` and ``uniform``. Empty when there are no other images.
+        checks: accuracy on training images that were not used for the choice: of ``float32``, and
+            where there are such policies of ``found`` and ``uniform``. Empty when there are no other images.
         check_images: how many those are.
         missing: seeds without a trained float32 network, and why.
         environment: where and with what it was evaluated.

@@ -1,4 +1,4 @@
-"""The results of a store as a table, whatever grid they are of: the trials themselves tell all of it."""
+"""The results of a store as a table, independent of grids: every column comes from the trials themselves."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ GROUP = ["dataset", "architecture", "policy", "method", "training"]
 
 
 def outcome(statuses: pd.Series) -> str:
-    """Return ``ok`` if any run is, otherwise the most frequent status; ``pending`` gives way to the rest."""
+    """Return ``ok`` if any run is, otherwise the most frequent status, ``pending`` only if all are."""
     if (statuses == "ok").any():
         return "ok"
     ended = statuses[statuses != "pending"]

@@ -65,7 +65,7 @@ def _print_warning(message: Warning | str, *_: object, **__: object) -> None:
 
 
 def main() -> None:
-    """Run a command; what the user can mend ends with one sentence and exit code 2."""
+    """Run a command; what the user can correct ends with one sentence and exit code 2."""
     warnings.showwarning = _print_warning
     try:
         app()

@@ -3,7 +3,7 @@
     dataset = load("mnist", train_size=6000, test_size=1000)
     dataset.x_train        # (6000, 28, 28, 1) uint8
 
-A new dataset is one function that returns a ``Dataset``, filed with ``@DATASETS.register("name")``.
+A new dataset is one function that returns a ``Dataset``, registered with ``@DATASETS.register("name")``.
 It takes the data directory first and its own options as keywords; an option whose annotation is
 ``Annotated``, such as the types of ``precision.data.rules``, is checked before anything is loaded.
 """

@@ -40,7 +40,7 @@ def _path(value: Any, info: ValidationInfo) -> Any:
         return Path(value).expanduser()
     except RuntimeError:  # ~name of nobody
         raise PrecisionError(
-            f"{place_of(info)} begins with the home of nobody here, but got {value!r}"
+            f"{place_of(info)} begins with the home of an unknown user, but got {value!r}"
         ) from None
 
 

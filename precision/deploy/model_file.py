@@ -34,7 +34,7 @@ def load_model(path: str | Path) -> Any:
 
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # whatever the parts of a foreign file lead to
+    except Exception as error:  # a file from elsewhere can raise anything
         reason = " ".join(str(error).split())[:300]
         raise PrecisionError(f"{path}: Keras cannot load this model ({reason})") from None
 

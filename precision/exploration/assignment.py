@@ -1,8 +1,8 @@
 """From an assignment of policies to units of a network to one policy for the whole network.
 
 A unit is what a format is chosen for: a layer with a kernel, and everything behind it up to the next kernels
-(its normalisation, activation function, pooling, an addition). A policy gives a unit whatever it gives its
-layers: weights, biases, activations, inputs and accumulators.
+(its normalisation, activation function, pooling, an addition). A policy gives a unit all the settings that it
+gives its layers: weights, biases, activations, inputs and accumulators.
 """
 
 from __future__ import annotations

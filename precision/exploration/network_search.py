@@ -121,7 +121,7 @@ class Search:
         return watch
 
     def _checks(self, chosen: Point | None, uniform: Point | None) -> dict[str, float]:
-        """Return accuracies on the images that had no say."""
+        """Return accuracies on the images that were not used for the choice."""
         if not self._counts["checking"]:
             return {}
         points = {"float32": None, "found": chosen, "uniform": uniform}

@@ -2,10 +2,10 @@
 
 Only training images decide. A network is more accurate on the images that it was trained on than on new ones,
 often nearly without error, and that accuracy falls later: the tolerance is a bound on what is lost on images
-that the network knows. Of assignments of equal cost the more accurate wins, and of equally accurate ones that
-with the smaller cross-entropy, which still moves where the accuracy does not; it also ranks the steps of the
-greedy search. What is found is evaluated on as many other training images, which had no say, and reported
-beside it; what it is worth on test images only a grid tells that runs it.
+that the network was trained on. Of assignments of equal cost the more accurate wins, and of equally accurate
+ones that with the smaller cross-entropy, which still changes where the accuracy does not; it also ranks the
+steps of the greedy search. What is found is evaluated on as many other training images, which were not used
+for the choice, and reported beside it; its accuracy on test images is known when a grid has run it.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 When in doubt a trial is kept. A grid keeps what it listed when it was last run and what its file says now;
 only for a grid that is named does the file alone count. A registered file that is gone or no longer valid
-keeps what it listed, and is told.
+keeps what it listed, and a note says so.
 """
 
 from __future__ import annotations

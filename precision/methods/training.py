@@ -119,8 +119,8 @@ def train(
 ) -> Trained:
     """Train a model in place and evaluate it on the test images after every epoch; stop if the loss diverges.
 
-    The test images steer nothing: no epoch and no setting is chosen by them. The seconds of an epoch leave
-    the evaluation out.
+    The test images have no influence: no epoch and no setting is chosen by them. The seconds of an epoch
+    leave the evaluation out.
 
     Args:
         report: called after every epoch with its row of the history; not again for those that a checkpoint

@@ -67,7 +67,7 @@ class Workbench:
         return data.Augmentation.parse(choice.options.get("augment"))
 
     def restart(self, trial: Trial) -> None:
-        """Start every random stream from the trial's seed, whatever ran in this process before."""
+        """Start every random stream from the trial's seed, independent of what ran in this process before."""
         import keras
         import tensorflow as tf
 

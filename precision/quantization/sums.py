@@ -56,7 +56,7 @@ def refusal(layer: Any) -> str | None:
     if getattr(layer, "quantization_mode", None) is not None:
         return (
             f"{name} was quantised by Keras ({layer.quantization_mode}) and does not compute in float32; "
-            "build it anew without quantize()"
+            "build it again without quantize()"
         )
     if layer.compute_dtype != "float32":
         return (

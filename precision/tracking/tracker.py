@@ -145,7 +145,7 @@ class Tracker(Watcher):
 
 
 class _Writer:
-    """The thread's side: opens records, fills them, and survives whatever a tool does."""
+    """The thread's side: opens records, fills them, and survives every error of a tool."""
 
     def __init__(
         self,
@@ -161,7 +161,7 @@ class _Writer:
         self._tool: Tool | None = None
         self._open: dict[str, Record] = {}
         self._epochs: dict[str, set[int]] = {}
-        self._dropped: set[str] = set()  # attempts whose record failed: half a record is not gone on with
+        self._dropped: set[str] = set()  # attempts whose record failed: half a record is not continued
 
     def run(self) -> None:
         """Work off notes until the end of the run."""

@@ -43,7 +43,11 @@ def test_accepts(name: str, options: dict[str, object]) -> None:
         ("npz", {"path": None}, "option 'path' of dataset 'npz' must be a path, but got None"),
         ("npz", {"path": 3}, "must be a path, but got 3"),
         ("npz", {"path": ""}, "must be a path, but got ''"),
-        ("npz", {"path": "~nobody-here/x"}, "begins with the home of nobody here, but got '~nobody-here/x'"),
+        (
+            "npz",
+            {"path": "~nobody-here/x"},
+            "begins with the home of an unknown user, but got '~nobody-here/x'",
+        ),
         (
             "npz",
             {"path": "x", "test_fraction": 1.0},

@@ -128,7 +128,7 @@ def test_one_step_is_one_point_of_rounding():
     graph = Graph(model)
     rounded = {layer.name for layer in model.layers if rounds_output(graph, layer)}
     kinds = {type(layer).__name__ for layer in model.layers if layer.name in rounded}
-    # Convolutions hand on to batch normalisation, and that to an activation or an addition.
+    # Convolutions pass on to batch normalisation, and that to an activation or an addition.
     assert "Conv2D" not in kinds
     assert {"Activation", "Dense", "GlobalAveragePooling2D"} <= kinds
     assert [layer.name for layer in model.layers if graph.reads_images(layer)] == [model.layers[1].name]

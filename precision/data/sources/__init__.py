@@ -1,4 +1,4 @@
-"""Data sets, one source a file; importing this package files them all."""
+"""Data sets, one family per file; importing this package registers them all."""
 
 from precision.data.sources import cifar as cifar
 from precision.data.sources import csv as csv

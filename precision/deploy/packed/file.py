@@ -14,7 +14,7 @@ say how to read it, all as texts:
                      stored as it is, dtype is that of the network's variable
 
 A safetensors file (https://github.com/huggingface/safetensors) holds numbers and texts only; to read one runs
-no code. Only weights and biases are stored: what else a policy rounds is no affair of the file.
+no code. Only weights and biases are stored: the file says nothing of what else a policy rounds.
 """
 
 from __future__ import annotations

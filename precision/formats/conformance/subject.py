@@ -1,4 +1,4 @@
-"""The format under test: every call of it is guarded, so that whatever it does becomes a finding in words."""
+"""The format under test: every call of it is guarded, so that each fault becomes a finding in words."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Subject:
 
     @property
     def modes(self) -> tuple[str, ...]:
-        """The roundings of the format that are no draw of lots."""
+        """The roundings of the format that are not random."""
         return tuple(mode for mode in self.format.roundings if mode != "stochastic")
 
     @property
@@ -110,7 +110,7 @@ class Subject:
         return np.asarray(y)
 
     def unchecked(self, x: Any, mode: str = "nearest", key: Any = None, axis: int = -1) -> Any:
-        """Return whatever the format makes of an array; an exception is a finding."""
+        """Return what the format makes of an array; an exception is a finding."""
         key = KEY if mode == "stochastic" and key is None else key
         return self.guarded(
             x, lambda part: self.format.quantize(part, mode, key, axis=axis), f"quantize{_in(mode)}"

@@ -1,4 +1,4 @@
-"""Code of a plugin, called so that whatever goes wrong in it is one sentence with the line to mend."""
+"""Code of a plugin, called so that every error in it becomes one sentence with the line to correct."""
 
 from __future__ import annotations
 

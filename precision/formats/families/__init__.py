@@ -1,4 +1,4 @@
-"""Families of number formats, one a file; importing this package files them all."""
+"""Families of number formats, one per file; importing this package registers them all."""
 
 from precision.formats.families import fixed as fixed
 from precision.formats.families import floating as floating

@@ -39,7 +39,7 @@ def quant() -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of torch, about compilers that it has not been tried with
             return importlib.import_module("qtorch.quant")
-    except Exception as error:  # whatever a compilation comes to
+    except Exception as error:  # a compilation can raise anything
         raise PrecisionError(_lacking(error)) from None
     finally:
         os.environ["PATH"] = path

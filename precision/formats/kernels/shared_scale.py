@@ -1,7 +1,7 @@
 """The block kernel: neighbours share a scale, around elements of any other format.
 
-Blocks run along one axis and never straddle rows; a row whose length is no multiple of the block ends with a
-shorter one. The scale is found from the largest magnitude of a block:
+Blocks run along one axis and never cross from one row into the next; a row whose length is no multiple of the
+block ends with a shorter one. The scale is found from the largest magnitude of a block:
 
 - a power of two (E8M0), as in the OCP Microscaling Formats (MX) Specification 1.0,
   X = 2^clamp(floor(log2 amax) - emax, -127, 127) with emax = floor(log2(largest element)).

@@ -37,7 +37,7 @@ class Heard:
 
 
 class Executor(Protocol):
-    """Runs trials, several at a time, and stores a result for each, whatever comes of it.
+    """Runs trials, several at a time, and stores a result for each, a failure too.
 
     Used as a context: what is left running at its end is stopped at once.
     """

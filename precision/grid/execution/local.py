@@ -129,7 +129,7 @@ class _Place:
         self.group = group(trial)
 
     def close(self) -> None:
-        """Stop the worker, whatever it does."""
+        """Stop the worker at once, even in the middle of a trial."""
         if self._pool is not None:
             self._pool.stop()
             self._pool.join()
@@ -186,7 +186,7 @@ class _Place:
             status, reason = "timeout", f"it was not done after {self._options.timeout:g} s"
         elif isinstance(error, ProcessExpired):
             status, reason = "killed", lost_trials.death(error.exitcode)
-        else:  # whatever else happened costs one trial, never all
+        else:  # any other error costs one trial, never all
             status, reason = "failed", lost_trials.sentence(error)
         try:
             return lost_trials.record(self._store, trial, status, reason, self._attempt)

@@ -33,7 +33,7 @@ def death(code: int | None) -> str:
 
 
 def sentence(error: BaseException) -> str:
-    """Return an error as one line; what the user can mend speaks for itself.
+    """Return an error as one line; a mistake of the user is a sentence already.
 
     Keras replaces an error that passes through a layer by one of the same type with the layer's arguments in
     its text; the first one says it better.

@@ -62,7 +62,7 @@ def rerun(
 ) -> Comparison:
     """Run a trial again in a new process and compare everything with its stored result, which stays as it is.
 
-    It runs with as many threads as before, whatever the machine has.
+    It runs with as many threads as before, not as many as the machine has.
 
     Args:
         watching: given the trials that are to be run, returns the context of who is told about them.

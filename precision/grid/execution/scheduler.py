@@ -45,7 +45,7 @@ def run_trials(
     """Run every trial that the store does not have yet, baselines before what starts from them.
 
     A trial that raises, hangs or kills its worker is stored with its reason and the others go on. A trial
-    that another run has in hand is left to it, and its result is awaited.
+    that another run is executing is left to it, and this run waits for its result.
 
     Args:
         setup: what the workers start with, see :func:`setup`.

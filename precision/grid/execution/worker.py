@@ -69,7 +69,7 @@ def start(setup: Setup, report: Report) -> None:
         Path("/proc/self/oom_score_adj").write_text("500")
     if setup.cores and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, setup.cores)
-    commit()  # of the code that is loaded now, whatever is edited while it runs
+    commit()  # of the code that is loaded now, not of files edited while it runs
     module, _, function = setup.runner.partition(":")
     _state.update(store=Store(setup.store), setup=setup, report=report)
     try:
@@ -86,7 +86,7 @@ def _unable(error: Exception) -> Run:
 
 
 def work(description: dict[str, Any], attempt: int = 1) -> tuple[str, int]:
-    """Run one trial and store its result, whatever comes of it.
+    """Run one trial and store its result, a failure too.
 
     Args:
         description: a trial as ``Trial.to_json`` gives it.

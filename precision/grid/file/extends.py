@@ -32,7 +32,7 @@ class _Reader:
 
     def read(self, path: Path, chain: tuple[str, ...]) -> Entry:
         """Return a file with what it extends; ``chain`` are the files on the way to it."""
-        real = os.path.realpath(path)  # unlike Path.resolve, it bears a link to itself
+        real = os.path.realpath(path)  # unlike Path.resolve, it accepts a link to itself
         if real not in self._done:
             tree = read_file(path)
             own = {key: entry for key, entry in tree.value.items() if not key.startswith(FREE)}

@@ -81,7 +81,7 @@ def find(store: Store, kept: Collection[str], unreadable: bool = False) -> Found
         if files.is_draft(name):
             found.items.append(_item("draft", path, "what was left of a trial", name.split(".")[1]))
         elif path.is_symlink() or not path.is_dir() or not reading.ID.fullmatch(name):
-            found.left.append(f"{path}: this is none of ours and stays")
+            found.left.append(f"{path}: precision did not write this, and it stays")
         elif not _is_free(store, name):
             found.left.append(f"{path}: another process is at this trial, which stays")
         else:

@@ -4,7 +4,7 @@ An entry holds the record of a result, already checked, and the stamp of the fil
 times, size and inode. A file is replaced, never changed, so that another stamp means another file; stamps are
 only compared for equality. A checksum covers each entry, because SQLite has none of its own.
 
-Whatever is wrong with the file, its user gets the results all the same, from the files themselves.
+When something is wrong with the file, its user still gets the results, from the files themselves.
 """
 
 from __future__ import annotations

@@ -119,7 +119,7 @@ def _known(value: float | None) -> float | None:
 
 
 def _read(path: Path) -> tuple[str, bytes]:
-    """Return the stamp and the content of one and the same file, whatever is renamed meanwhile."""
+    """Return the stamp and the content of one and the same file, even when it is replaced meanwhile."""
     with path.open("rb") as stream:
         return stamp(os.fstat(stream.fileno())), stream.read()
 

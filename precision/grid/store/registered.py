@@ -44,7 +44,7 @@ class Registration:
 
 
 def register(root: Path, path: Path, name: str, ids: Iterable[str], options: str) -> None:
-    """Write the entry of a grid in the place of its former one."""
+    """Write the entry of a grid instead of its former one."""
     where = str(path.resolve())
     digest = hashlib.sha256(json.dumps([where, options]).encode()).hexdigest()[:12]
     entry = root / "grids" / f"{digest}.json"

@@ -102,7 +102,7 @@ def contraction_axis(layer: Any, variable: Any) -> int:
     that the layer sums over. Of dense kernels (inputs, outputs) and convolution kernels (height, width,
     inputs, outputs) that is the last but one, of transposed convolutions (height, width, outputs, inputs) the
     last, and the equation of an einsum names it. A depthwise kernel (height, width, channels, multiplier)
-    sums over its window alone, and a block is a row of the window. Biases, tables of embeddings and whatever
+    sums over its window alone, and a block is a row of the window. Biases, tables of embeddings and all
     else is not summed over keep their rows together.
     """
     owner, rank = _owner(layer, variable), len(variable.shape)

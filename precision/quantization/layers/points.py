@@ -5,7 +5,7 @@ normalisation, activation function and max-pooling that follow it are one step, 
 passes between them is as wide as the accumulator. So a convolution whose result goes only to such layers
 is not rounded, and the last of the chain is. (Rounding to nearest and taking a maximum commute, so rounding
 after the pooling gives the same numbers as before it, with a quarter of the work.) Layers that merely move
-or select values (flatten, dropout, padding) hand on what was rounded before. Everything else that computes
+or select values (flatten, dropout, padding) pass on what was rounded before. Everything else that computes
 (additions, averages, response normalisation) is rounded at its output.
 """
 

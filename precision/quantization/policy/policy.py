@@ -1,7 +1,7 @@
 """A policy: how each kind of tensor is rounded, and where a layer differs.
 
 In YAML a policy is a format text for weights, biases, activations and inputs, or a mapping. Slots that are
-not named stay float32, and a later layer pattern wins over an earlier one:
+not named stay float32, and a later layer pattern overrides an earlier one:
 
     fixed8:
       weights: fixed(8,6)

@@ -77,7 +77,7 @@ def fold(model: Any) -> Folded:
         changes = by_layer[id(layer)].channels.config if id(layer) in by_layer else {}
         try:
             return type(layer).from_config({**layer.get_config(), **changes})
-        except Exception as error:  # whatever a user's own layer does there
+        except Exception as error:  # a user's own layer can raise anything
             reason = " ".join(str(error).split())[:300]
             raise PrecisionError(
                 f"layer {layer.name!r} ({type(layer).__name__}) cannot be copied ({reason}); "

@@ -133,7 +133,7 @@ def test_what_goes_wrong_costs_its_own_trial(store, do, status, reason):
 
 
 def test_a_trial_that_sleeps_for_ever_is_stopped(store):
-    good, bad = quick.trial(0), quick.trial(1, do="deaf")  # which does not heed SIGTERM either
+    good, bad = quick.trial(0), quick.trial(1, do="deaf")  # which ignores SIGTERM too
     run([bad, good], store, timeout=1.0)
     check([good], store)
     assert store.load(bad.id).status == "timeout"

@@ -281,7 +281,7 @@ def test_what_is_none_of_ours_stays(filled, tmp_path):
     (filled.root / "tracking").mkdir()
     (filled.root / "tracking" / "mlflow.db").touch()
     done = call("--store", filled.root, "--yes")
-    assert done.stderr.count("is none of ours and stays") == 3
+    assert done.stderr.count("precision did not write this, and it stays") == 3
     assert (elsewhere / "result.json").exists() and (trials / "notes").exists()
     assert (filled.root / "tracking" / "mlflow.db").exists()
 

@@ -202,7 +202,7 @@ def test_masks_pass_through():
     x[:, 5:] = 0
     [masked], [result] = outputs(model, [x]), outputs(folded.model, [x])
     np.testing.assert_allclose(result, masked, atol=1e-6)
-    assert abs(outputs(folded.model, [x[:, :5]])[0] - result).max() < 1e-6  # the mask was heeded
+    assert abs(outputs(folded.model, [x[:, :5]])[0] - result).max() < 1e-6  # the mask was used
 
 
 @pytest.mark.parametrize("named", [True, False])

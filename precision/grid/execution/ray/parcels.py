@@ -1,4 +1,4 @@
-"""What goes to the nodes of a cluster and what comes home: data sets, weights and results, as bytes."""
+"""What goes to the nodes of a cluster and what comes back: data sets, weights and results, as bytes."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Parcels:
         return self._weights[path.parent.name]
 
     def unpack(self, trial: Trial, parcel: Files) -> str:
-        """Store what came home of a trial, as its worker would have; return its status.
+        """Store what came back of a trial, as its worker would have; return its status.
 
         Raises:
             ValueError: when it is not the result of this trial.

@@ -65,7 +65,7 @@ class Place:
         self._outcome = self.actor.work.remote(trial, attempt, self._parcels.weights(trial))
 
     def close(self) -> None:
-        """End the process, whatever it does."""
+        """End the process at once, even in the middle of a trial."""
         if self.actor is not None:
             self._cluster.ray.kill(self.actor, no_restart=True)
         if self._lock is not None:

@@ -1,7 +1,7 @@
 """The process on a node of a cluster that runs trials: the worker of one machine, with a store of its own.
 
 Nothing of the parent's files is needed on the node: what a trial starts from arrives as bytes, and what it
-leaves goes home as bytes. Importable without Ray, which is met only in a process that Ray has started.
+leaves is sent back as bytes. Importable without Ray, which is met only in a process that Ray has started.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What comes home of a trial that ran to its end, whatever its status.
+    """What is sent back of a trial that ran to its end, with any status.
 
     Attributes:
         size: resident bytes of the process.

@@ -1,4 +1,4 @@
-"""Run trials on the nodes of a Ray cluster, and bring their results home to the one store."""
+"""Run trials on the nodes of a Ray cluster, and copy their results back to the one store."""
 
 from __future__ import annotations
 
