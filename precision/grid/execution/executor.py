@@ -46,7 +46,7 @@ class Executor(Protocol):
         """Return an entry per trial that could start now: the group that it would find warm, or None."""
 
     def submit(self, trial: Trial, group: str | None, attempt: int) -> None:
-        """Start a trial for the ``attempt``-th time in a free place, one with ``group`` warm."""
+        """Start a trial for the ``attempt``-th time on a free worker, one with ``group`` warm."""
 
     def poll(self, seconds: float) -> list[Ended | Heard]:
         """Return what happened since the last call, after waiting for something at most ``seconds``."""

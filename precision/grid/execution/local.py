@@ -20,11 +20,11 @@ from typing import Any
 import psutil
 from pebble import ProcessExpired, ProcessPool
 
-from precision.grid.execution import lost_trials, worker
+from precision.grid.execution import lost_trials
 from precision.grid.execution.executor import Ended, Heard, group, outgrown
 from precision.grid.execution.interrupt import end_with_parent
 from precision.grid.execution.options import RunOptions, default_threads, share_of_cores
-from precision.grid.execution.worker import Setup
+from precision.grid.execution.worker import Setup, start, work
 from precision.grid.store import Store
 from precision.trial import Trial
 
@@ -35,8 +35,8 @@ class LocalWorkers:
     """Worker processes, each with its share of the cores. An ``Executor``."""
 
     def __init__(self, setup: Setup, options: RunOptions, store: Store) -> None:
-        self._places = [
-            _Place(replace(setup, checkpoint_seconds=options.checkpoint_seconds), options, store, index)
+        self._workers = [
+            _Worker(replace(setup, checkpoint_seconds=options.checkpoint_seconds), options, store, index)
             for index in range(options.jobs)
         ]
 
@@ -46,36 +46,36 @@ class LocalWorkers:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for place in self._places:
-            place.close()
+        for worker in self._workers:
+            worker.close()
 
     def free(self) -> list[str | None]:
         """Return what each idle worker has warm."""
-        return [place.group for place in self._places if place.trial is None]
+        return [worker.group for worker in self._workers if worker.trial is None]
 
     def submit(self, trial: Trial, group: str | None, attempt: int) -> None:
         """Start a trial in an idle worker."""
-        next(p for p in self._places if p.trial is None and p.group == group).begin(trial, attempt)
+        next(p for p in self._workers if p.trial is None and p.group == group).begin(trial, attempt)
 
     def poll(self, seconds: float) -> list[Ended | Heard]:
         """Return what happened since the last call."""
         events: list[Ended | Heard] = []
         deadline = time.monotonic() + seconds
         while not events:
-            busy = [place.future for place in self._places if place.future is not None]
+            busy = [worker.future for worker in self._workers if worker.future is not None]
             pause = max(0.0, min(LOOK, deadline - time.monotonic()))
             if busy:
                 concurrent.futures.wait(busy, pause, concurrent.futures.FIRST_COMPLETED)
             else:
                 time.sleep(pause)
-            for place in self._places:
-                events += place.happened()
+            for worker in self._workers:
+                events += worker.happened()
             if time.monotonic() >= deadline:
                 break
         return events
 
 
-class _Place:
+class _Worker:
     """A worker process and the trial that it runs.
 
     It goes on warm within one group. For another one it is made anew, because a process keeps much of the
@@ -113,7 +113,7 @@ class _Place:
     def _schedule(self) -> None:
         assert self.trial is not None
         self.future = self._pool.schedule(
-            worker.work, args=(self.trial.to_json(), self._attempt), timeout=self._options.timeout
+            work, args=(self.trial.to_json(), self._attempt), timeout=self._options.timeout
         )
 
     def _open(self, trial: Trial) -> None:
@@ -215,7 +215,7 @@ def _start(setup: Setup, writer: Connection) -> None:
 
     end_with_parent()
     report("process", "", {"pid": os.getpid()})
-    worker.start(setup, report)
+    start(setup, report)
 
 
 _spawning = threading.Lock()

@@ -68,12 +68,12 @@ class Remote:
         setup: as on one machine; its store and its data sets are replaced by folders of the node.
         run_id: of the run, which names its folder on every node.
         post: the actor that takes news home.
-        place: from which the parent knows where news come from.
+        number: of this worker, by which the parent knows where news come from.
         memory_limit: resident bytes above which this process ends itself; None for no limit but Ray's.
     """
 
-    def __init__(self, setup: Setup, run_id: str, post: Any, place: int, memory_limit: int | None) -> None:
-        self._setup, self._post, self._place = setup, post, place
+    def __init__(self, setup: Setup, run_id: str, post: Any, number: int, memory_limit: int | None) -> None:
+        self._setup, self._post, self._number = setup, post, number
         self._limit = memory_limit
         self._folder = scratch(run_id)
         self._store = Store(self._folder / f"store-{uuid.uuid4().hex}")
@@ -135,7 +135,7 @@ class Remote:
     def _report(self, kind: str, trial_id: str, row: dict[str, float]) -> None:
         # The call returns at once; should the parent's side be gone, then so is soon this process.
         with contextlib.suppress(Exception):
-            self._last = self._post.put.remote((self._place, kind, trial_id, row))
+            self._last = self._post.put.remote((self._number, kind, trial_id, row))
 
     def _weigh(self) -> None:
         process = psutil.Process()

@@ -16,7 +16,7 @@ from precision.grid.execution.options import RunOptions
 from precision.grid.execution.ray import remote
 from precision.grid.execution.ray.cluster import Cluster
 from precision.grid.execution.ray.parcels import Parcels
-from precision.grid.execution.ray.place import Place
+from precision.grid.execution.ray.worker import RemoteWorker
 from precision.grid.execution.worker import Setup
 from precision.grid.store import Store
 from precision.trial import Trial
@@ -37,7 +37,7 @@ class RayTasks:
         self._setup = replace(setup, checkpoint_seconds=float("inf"))
         self._cluster = Cluster(options)
         self._run_id = uuid.uuid4().hex[:12]
-        self._places: list[Place] = []
+        self._workers: list[RemoteWorker] = []
         self._number = 0
         self._events: list[Ended | Heard] = []
         self._same: dict[str, str] = {}
@@ -57,8 +57,8 @@ class RayTasks:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            for place in self._places:
-                place.close()
+            for worker in self._workers:
+                worker.close()
             self._sweep()
         finally:
             if self._parcels is not None:
@@ -68,8 +68,8 @@ class RayTasks:
     def free(self) -> list[str | None]:
         """Return what each idle process has warm, and the room for further ones."""
         limit = self._options.jobs if self._options.jobs > 1 else self._cluster.room()
-        idle: list[str | None] = [place.group for place in self._places if place.trial is None]
-        return [*idle, *[None] * max(0, limit - len(self._places))]
+        idle: list[str | None] = [worker.group for worker in self._workers if worker.trial is None]
+        return [*idle, *[None] * max(0, limit - len(self._workers))]
 
     def submit(self, trial: Trial, group: str | None, attempt: int) -> None:
         """Start a trial in an idle process, or in a new one."""
@@ -84,12 +84,12 @@ class RayTasks:
             lock.release()
             self._events.append(Ended(trial, done.status, 0.0))
             return
-        self._place(trial, group).begin(trial, attempt, lock)
+        self._worker(trial, group).begin(trial, attempt, lock)
 
     def poll(self, seconds: float) -> list[Ended | Heard]:
         """Return what happened since the last call."""
         ray = self._cluster.ray
-        waiting = [ref for place in self._places for ref in place.waiting()]
+        waiting = [ref for worker in self._workers for ref in worker.waiting()]
         ready: set[Any] = set()
         if not waiting:
             time.sleep(0.0 if self._events else seconds)
@@ -97,31 +97,31 @@ class RayTasks:
             ray.wait(waiting, num_returns=1, timeout=0.0 if self._events else seconds)
             ready = set(ray.wait(waiting, num_returns=len(waiting), timeout=0)[0])
         self._hear(everything=bool(ready))  # news are sent before what they lead to
-        for place in self._places:
-            self._events += place.happened(ready, self._same)
+        for worker in self._workers:
+            self._events += worker.happened(ready, self._same)
         if any(
-            place.stuck() for place in self._places
+            worker.stuck() for worker in self._workers
         ):  # idle processes take the room that another waits for
-            for place in self._places:
-                if place.trial is None:
-                    place.close()
-        self._places = [place for place in self._places if place.actor is not None]
+            for worker in self._workers:
+                if worker.trial is None:
+                    worker.close()
+        self._workers = [worker for worker in self._workers if worker.actor is not None]
         events, self._events = self._events, []
         return events
 
-    def _place(self, trial: Trial, warm: str | None) -> Place:
+    def _worker(self, trial: Trial, warm: str | None) -> RemoteWorker:
         assert self._parcels is not None
         if warm is not None:
-            found = next(p for p in self._places if p.trial is None and p.group == warm)
+            found = next(p for p in self._workers if p.trial is None and p.group == warm)
             if warm == group(trial):
                 return found
             found.close()
-            self._places.remove(found)
+            self._workers.remove(found)
         self._number += 1
-        place = Place(self._cluster, self._options, self._store, self._parcels)
-        place.open(self._setup, self._run_id, self._post, self._number, trial)
-        self._places.append(place)
-        return place
+        worker = RemoteWorker(self._cluster, self._options, self._store, self._parcels)
+        worker.open(self._setup, self._run_id, self._post, self._number, trial)
+        self._workers.append(worker)
+        return worker
 
     def _hear(self, everything: bool) -> None:
         """Take in news: what has arrived, or everything that there is by now."""
@@ -140,10 +140,10 @@ class RayTasks:
             self._news = None
 
     def _tell(self, news: list[tuple[int, str, str, dict[str, float]]]) -> None:
-        places = {place.number: place for place in self._places}
+        workers = {worker.number: worker for worker in self._workers}
         for number, kind, trial_id, row in news:
-            if number in places:
-                self._events += places[number].heard(kind, trial_id, row)
+            if number in workers:
+                self._events += workers[number].heard(kind, trial_id, row)
 
     def _sweep(self) -> None:
         """Remove what this run has left on the nodes, as far as they can be reached."""

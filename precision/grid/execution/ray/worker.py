@@ -24,7 +24,7 @@ GRACE = 5.0  # seconds after which the cluster knows whether a process died alon
 HOPE = 60.0  # seconds after which a process that cannot be reached is given up
 
 
-class Place:
+class RemoteWorker:
     """Room for one trial at a time on the cluster, and the process that has it, while it lives.
 
     The process goes on warm within one group. With anything that goes wrong in it, it ends.
