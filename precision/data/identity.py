@@ -14,7 +14,7 @@ from precision.errors import PrecisionError
 def fingerprint(name: str, options: Mapping[str, Any]) -> str | None:
     """Return a sha256 (64 hexadecimal digits) over the content of the files that the options name.
 
-    It changes when a file's content, or a file's place below a folder, changes; not when all is moved
+    It changes when a file's content, or a file's path below a folder, changes; not when all is moved
     elsewhere. Hidden files do not count. Every call reads every file.
 
     Returns:
@@ -35,9 +35,9 @@ def fingerprint(name: str, options: Mapping[str, Any]) -> str | None:
         return None
     digest = hashlib.sha256()
     for option in sorted(paths & own.keys()):
-        for place, content in _contents(own[option]):
+        for relative, content in _contents(own[option]):
             # Lengths keep the boundaries: "ab" + "c" is not "a" + "bc".
-            text = f"{option}\0{len(place)}\0{place}\0{content}\0"
+            text = f"{option}\0{len(relative)}\0{relative}\0{content}\0"
             digest.update(text.encode(errors="surrogateescape"))
     return digest.hexdigest()
 

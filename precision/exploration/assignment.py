@@ -163,7 +163,7 @@ class Assignments:
         return all(cost.counted for cost in self._costs)
 
     def energy(self, assignment: Assignment) -> float:
-        """Return the modelled picojoules of one inference, as ``measure.energy`` sums them up."""
+        """Return the modelled picojoules of one inference, as ``measure.counted.energy`` sums them up."""
         return sum(self._energy(cost, assignment) for cost in self._costs)
 
     def _energy(self, cost: LayerCost, assignment: Assignment) -> float:

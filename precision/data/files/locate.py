@@ -40,10 +40,10 @@ def folders(name: str, data_dir: Path | None) -> list[Path]:
     return [root / name for root in (data_dir, user_cache()) if root is not None]
 
 
-def first_file(places: Iterable[Path], names: Iterable[str]) -> Path | None:
+def first_file(roots: Iterable[Path], names: Iterable[str]) -> Path | None:
     """Return the first file of any of these names in the first folder that has one."""
     names = list(names)
-    return next((place / name for place in places for name in names if (place / name).is_file()), None)
+    return next((folder / name for folder in roots for name in names if (folder / name).is_file()), None)
 
 
 def advice(name: str, files: Sequence[str], data_dir: Path | None) -> str:
@@ -69,7 +69,7 @@ def locked(target: Path) -> Iterator[None]:
         lock.acquire()
     except OSError as error:
         raise PrecisionError(
-            f"{target.parent}: cannot be written ({error.strerror}); choose another place"
+            f"{target.parent}: cannot be written ({error.strerror}); choose another folder"
         ) from None
     try:
         yield

@@ -55,8 +55,8 @@ def cifar10(data_dir: Path | None) -> Dataset:
 
 def find(data_dir: Path | None) -> Batches | None:
     """Return the batches in the first folder that has both train and test images."""
-    for place in locate.folders(_ENTRY.folder, data_dir):
-        for folder in (place, place / _INNER):
+    for root in locate.folders(_ENTRY.folder, data_dir):
+        for folder in (root, root / _INNER):
             *train, test = (locate.first_file([folder], (name, f"{name}.gz")) for name in _NAMES)
             batches = tuple(path for path in train if path) or _first_records(folder, "train")
             tests = (test,) if test else _first_records(folder, "test")

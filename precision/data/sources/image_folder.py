@@ -57,12 +57,12 @@ def _read(folder: Path, color: str, size: tuple[int, int] | None) -> Part:
         raise PrecisionError(f"{folder}: needs one folder per class, but it is empty")
     images: list[np.ndarray] = []
     labels: list[str] = []
-    for place in classes:
-        if not place.is_dir():
-            raise PrecisionError(f"{place}: only folders, one per class, belong here; move the file away")
-        files = _visible(place)
+    for of_class in classes:
+        if not of_class.is_dir():
+            raise PrecisionError(f"{of_class}: only folders, one per class, belong here; move the file away")
+        files = _visible(of_class)
         if not files:
-            raise PrecisionError(f"{place}: the class has no image; add images or remove the folder")
+            raise PrecisionError(f"{of_class}: the class has no image; add images or remove the folder")
         for file in files:
             image = _read_image(file, color, size)
             if images and image.shape != images[0].shape:
@@ -71,7 +71,7 @@ def _read(folder: Path, color: str, size: tuple[int, int] | None) -> Part:
                     f"after {_extent(images[0])}; set the option 'resize'"
                 )
             images.append(image)
-            labels.append(place.name)
+            labels.append(of_class.name)
     return np.stack(images), np.array(labels)
 
 

@@ -35,8 +35,8 @@ def fashion_mnist(data_dir: Path | None) -> Dataset:
 def find(name: str, data_dir: Path | None) -> dict[str, Path]:
     """Return where those of the four files lie that are there, by their name in the catalogue."""
     entry = ENTRIES[name]
-    places = locate.folders(entry.folder, data_dir)
-    found = {file.name: locate.first_file(places, _spellings(file)) for file in entry.files}
+    folders = locate.folders(entry.folder, data_dir)
+    found = {file.name: locate.first_file(folders, _spellings(file)) for file in entry.files}
     return {key: path for key, path in found.items() if path is not None}
 
 

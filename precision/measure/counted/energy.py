@@ -1,6 +1,6 @@
 """Modelled energy of one inference under a policy. It is a model: no energy is measured here.
 
-What is in it: every multiply-accumulate of the network (``measure.cost``) at the energy that
+What is in it: every multiply-accumulate of the network (``measure.counted.cost``) at the energy that
 ``measure.operations`` gives its operands' formats, one addition for each bias, each stored variable read once
 and each activation written once and read once by whoever needs it, in the bits of their formats (of a format
 with shared scales its mean bits), all in one on-chip memory of 1 MiB.

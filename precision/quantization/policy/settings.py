@@ -35,7 +35,7 @@ class Scaling:
         zero_point: affine: s and an offset z map [low, high] onto all codes, y = s * (code - z).
         dynamic: whether the range is that of the tensor at hand. None: of a weight under ``minmax`` while it
             is trained, as it moves; otherwise the range is calibrated once.
-        observer: how a calibrated range is chosen, see ``quantization.observers``.
+        observer: how a calibrated range is chosen, see ``quantization.calibration.observers``.
         percentile: share of the values, in percent, that the observer ``percentile`` keeps in range.
 
     >>> from precision.quantization import Scaling
