@@ -45,7 +45,7 @@ def search(
         data_dir: folder of the data sets, an existing one.
         store: folder of the results.
         plugins: Python files with number formats, besides those that the grid names.
-        changes: entries of the grid that are given anew, as by --set and --seeds.
+        changes: other values for entries of the grid, as by --set and --seeds.
         only: cells of the grid to look at, as by --only.
         quiet: show no progress.
 

@@ -88,7 +88,7 @@ def sensitivity(
         data_dir: folder of the data sets, an existing one.
         store: folder of the results.
         plugins: Python files with number formats, besides those that the grid names.
-        changes: entries of the grid that are given anew, as by --set and --seeds.
+        changes: other values for entries of the grid, as by --set and --seeds.
         only: cells of the grid to look at, as by --only.
         quiet: show no progress.
 
@@ -219,7 +219,7 @@ def _alone(evaluator: Evaluator, policy: Policy, seed: int, sites: list[_Site]) 
 
 
 def _switch(model: Any, seed: int, site: _Site | None) -> None:
-    """Switch on the quantizers of a site alone, or of all without one, with noise that starts anew."""
+    """Switch on the quantizers of a site alone, or of all without one, with noise from its start."""
     for index, layer in enumerate(wrapped(model)):
         for number, (name, quantizer) in enumerate(layer.quantizers.items()):
             enabled: Any = quantizer.enabled

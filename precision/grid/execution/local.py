@@ -78,7 +78,7 @@ class LocalWorkers:
 class _Worker:
     """A worker process and the trial that it runs.
 
-    It goes on warm within one group. For another one it is made anew, because a process keeps much of the
+    It goes on warm within one group. For another one it is replaced, because a process keeps much of the
     memory that it once had, and the next network's peak would be this one's.
     """
 

@@ -1,4 +1,4 @@
-"""What is stored of a trial whose worker could not say itself what became of it."""
+"""What is stored of a trial whose worker could not store a result itself."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ MAX_SEEDS = 10_000
 
 @dataclass(frozen=True)
 class Changes:
-    """Entries of a grid file that are given anew, as on the command line.
+    """Other values for entries of a grid file, as on the command line.
 
     Attributes:
         set: texts such as ``training.epochs=3`` or ``architectures.0.width=0.5``; the value is YAML, and null

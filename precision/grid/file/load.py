@@ -32,7 +32,7 @@ def load_grid(
 
     Args:
         named: plugin files, from the working directory; those in a grid count from the folder of its file.
-        changes: entries that are given anew for this once.
+        changes: other values for entries, for this call.
 
     Raises:
         PrecisionError: one sentence with file, line, rule, received value and a suggestion.

@@ -1,4 +1,4 @@
-"""What an entry of ``exclude`` or ``include`` means: which cells it is about."""
+"""What an entry of ``exclude`` or ``include`` means: which cells it selects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The grids that were run with a store, so that what one of them refers to is told from what none does.
+"""The grids that were run with a store: what none of them refers to may be removed.
 
     <root>/grids/<hash>.json    path, name and options of a run, and the ids of its trials
 

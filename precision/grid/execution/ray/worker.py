@@ -1,4 +1,4 @@
-"""A process on a node of a cluster as its parent sees it: the trial that it runs, and what became of it."""
+"""A worker on a node of a cluster, as the process of the command sees it: its trial, and how that ended."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ HOPE = 60.0  # seconds after which a process that cannot be reached is given up
 
 
 class RemoteWorker:
-    """Room for one trial at a time on the cluster, and the process that has it, while it lives.
+    """A worker process on the cluster, which runs one trial at a time.
 
     The process goes on warm within one group. With anything that goes wrong in it, it ends.
     """
