@@ -9,7 +9,7 @@ import yaml
 from precision.formats import parse
 from precision.grid import expand, load_grid
 from precision.registry import FORMATS
-from precision.report.render.markdown import columns_document
+from precision.report.pages.columns import columns_document
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

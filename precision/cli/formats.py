@@ -140,19 +140,14 @@ def compare(
 
 
 def _list(markdown: bool) -> None:
-    from tabulate import tabulate
-
-    from precision.formats import installed, usage
-    from precision.registry import FORMATS
+    from precision.formats import installed
+    from precision.report.formats.description import formats_document, summaries_text
 
     if markdown:
-        from precision.report.formats.description import formats_document
-
         typer.echo(formats_document())
         return
     installed.load_all()
-    rows = [(usage(name), FORMATS.summary(name)) for name in FORMATS]
-    typer.echo(tabulate(rows, headers=("format", "summary"), disable_numparse=True))
+    typer.echo(summaries_text(), nl=False)
 
 
 def _load(plugin: list[Path] | None) -> None:

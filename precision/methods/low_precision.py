@@ -81,7 +81,7 @@ def low_precision(
     master_copy: Flag = False,
     loss_scale: LossScale = None,
 ) -> Outcome:
-    """Training with weights, gradients and optimizer state in low precision.
+    """Training in low precision: of weights, gradients and optimizer state.
 
     Args:
         start: ``scratch`` for a new initialisation, ``baseline`` for the trained float32 weights.

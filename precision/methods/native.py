@@ -86,7 +86,7 @@ def native(
     learning_rate: Rate = None,
     loss_scale: LossScale = "auto",
 ) -> Outcome:
-    """Training and evaluation in the computer's own float16 or bfloat16.
+    """The framework's own number type: training and evaluation in float16 or bfloat16.
 
     Args:
         mixed: keep the variables in float32 and compute in 16 bits.

@@ -55,7 +55,7 @@ def qat(
     learn_scales: Flag = False,
     freeze_batch_norm: Freeze = False,
 ) -> Outcome:
-    """Quantisation-aware training, from the float32 baseline or from scratch.
+    """Quantisation-aware training: from the float32 baseline or from scratch.
 
     Args:
         start: ``baseline`` to fine-tune the trained float32 weights, ``scratch`` for a new initialisation.

@@ -3,7 +3,6 @@
 Works from stored results alone. Importing this package does not import matplotlib.
 """
 
-from precision.report.pages.grid import write
-from precision.report.render.terminal import answer_text, pivot_text
+from precision.report.pages.grid import answer_text, pivot_text, write
 
 __all__ = ["answer_text", "pivot_text", "write"]

@@ -1,35 +1,17 @@
-"""How a number, a cell or a user's text is written."""
+"""How a number is written, and a text that must not steer a terminal."""
 
 from __future__ import annotations
 
 import math
-import re
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import pandas as pd
 
+from precision.report.document import Unit
+
 NONE = "—"
 """What stands in a cell that has no value."""
-
-
-def escape(text: object) -> str:
-    """Return a user's text as one line of Markdown that means only itself, in a table cell too.
-
-    HTML, links, images, emphasis and cell borders lose their meaning; a line break becomes a space.
-    """
-    line = " ".join(str(text).split())
-    line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    line = re.sub(r"([\\`*\[\]|~])", r"\\\1", line)
-    # An underscore within a word is literal in Markdown; elsewhere it would start emphasis.
-    return re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\_", line)
-
-
-def document(text: str) -> str:
-    """Return a user's Markdown document with HTML made harmless and an open code fence closed."""
-    lines = text.strip().replace("&", "&amp;").replace("<", "&lt;").splitlines()
-    fences = [line.strip()[:3] for line in lines if line.strip().startswith(("```", "~~~"))]
-    if len(fences) % 2:
-        lines.append(fences[-1])
-    return "\n".join(lines)
 
 
 def printable(text: object) -> str:
@@ -54,11 +36,6 @@ def signed(fraction: float) -> str:
         return NONE
     text = f"{100 * fraction:+.2f}"
     return "0.00" if text in ("+0.00", "-0.00") else text
-
-
-def with_interval(text: str, half_width: float) -> str:
-    """Return a value with half the width of its interval, a fraction, in percentage points."""
-    return text if missing(half_width) else f"{text} ± {100 * half_width:.2f}"
 
 
 def bits(value: float) -> str:
@@ -96,6 +73,75 @@ def count(value: float) -> str:
     return NONE if missing(value) else f"{value:,.0f}"
 
 
-def number(value: float) -> str:
-    """Return a number with four digits."""
-    return NONE if missing(value) else f"{value:.4g}"
+def picojoules(value: float) -> str:
+    """Return an energy in nJ or µJ."""
+    if missing(value):
+        return NONE
+    return f"{value / 1e6:.3g} µJ" if value >= 1e6 else f"{value / 1e3:.3g} nJ"
+
+
+def points(value: float) -> str:
+    """Return percent or percentage points as they are, two decimals; zero has no sign."""
+    text = NONE if missing(value) else f"{value:.2f}"
+    return "0.00" if text == "-0.00" else text
+
+
+def share(fraction: float) -> str:
+    """Return a fraction in percent with its sign; a small one with two digits."""
+    if missing(fraction) or fraction == 0:
+        return NONE if missing(fraction) else "0"
+    return f"{100 * fraction:{'.1f' if fraction >= 0.1 else '.2g'}} %"
+
+
+def decibels(value: float) -> str:
+    """Return a ratio in decibels with one decimal; it is infinite where nothing changed."""
+    if missing(value):
+        return NONE
+    return f"{value:.1f}" if math.isfinite(value) else ("∞" if value > 0 else "-∞")
+
+
+def value_text(value: float) -> str:
+    """Return a value of a number format, exactly where that is short; a power of two far from 1 as such."""
+    if math.isnan(value):
+        return NONE
+    if math.isinf(value):
+        return "infinity" if value > 0 else "-infinity"
+    significand, exponent = math.frexp(abs(value))
+    if significand == 0.5 and not -4 <= exponent - 1 <= 16:
+        return f"{'-' if value < 0 else ''}2^{exponent - 1}"
+    short = f"{value:.10g}"
+    if len(short) <= 9 and "e" not in short:
+        return short
+    text = f"{value:.4g}"
+    if "e" in text:
+        digits, _, power = text.partition("e")
+        return f"{digits}e{int(power)}"
+    return text
+
+
+def number(value: Any, unit: Unit, decimals: int | None = None) -> str:
+    """Return a raw number as its unit asks, with so many decimals where given; a dash without a value."""
+    if missing(value):
+        return NONE
+    return _WRITTEN[unit](value) if decimals is None else f"{value:.{decimals}f}"
+
+
+_WRITTEN: Mapping[Unit, Callable[[Any], str]] = {
+    Unit.ACCURACY: percent,
+    Unit.DIFFERENCE: signed,
+    Unit.PERCENT: points,
+    Unit.SHARE: share,
+    Unit.BITS: bits,
+    Unit.BYTES: size,
+    Unit.RATIO: ratio,
+    Unit.SECONDS: seconds,
+    Unit.COUNT: count,
+    Unit.NATS: "{:.4g}".format,
+    Unit.DECIBELS: decibels,
+    Unit.PICOJOULES: picojoules,
+    Unit.DECADES: "{:.1f}".format,
+    Unit.ERROR: "{:.3g}".format,
+    Unit.VALUE: value_text,
+    Unit.FLAG: lambda value: "yes" if value else "no",
+    Unit.NUMBER: "{:.4g}".format,
+}

@@ -14,7 +14,7 @@ from precision.formats import NumberFormat, parse
 from precision.formats.comparison import DISTRIBUTIONS, compare, samples
 from precision.formats.properties import binades, properties
 from precision.report.formats.description import formats_document, show_text
-from precision.report.formats.values import value_text
+from precision.report.text import value_text
 
 from .test_app import precision, refused
 

@@ -17,7 +17,7 @@ from precision.analysis.stored import MORE, STORED_COLUMNS
 from precision.cli.app import app
 from precision.errors import PrecisionError
 from precision.grid import Store, expand, load_grid, schedule
-from precision.report.render.markdown import columns_text
+from precision.report.pages.columns import columns_text
 
 GRID = """\
 name: made

@@ -1,6 +1,7 @@
 import pytest
 
-from precision.report.text import NONE, bits, count, document, escape, printable, seconds, signed, size
+from precision.report.render.markdown import document, escape
+from precision.report.text import NONE, bits, count, printable, seconds, signed, size
 
 
 @pytest.mark.parametrize(

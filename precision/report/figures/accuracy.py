@@ -9,11 +9,11 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 
-from precision.analysis import Block, blocks, rows_of
-from precision.report.document import METHODS
+from precision.analysis import Block, Results, blocks, rows_of
+from precision.report.document import FIGURES, Figure, note, order
 from precision.report.figures.style import (
     COLOURS,
     INK,
@@ -27,6 +27,28 @@ from precision.report.figures.style import (
     set_log_ticks,
     slots,
 )
+from precision.report.titles import method_in_words
+
+_NOTE = """\
+The vertical axis is logarithmic in the error (100 % minus accuracy), so that differences near the top stay
+visible beside formats that fail altogether. With several seeds the bar spans all of them. Weights in formats
+of equal size stand side by side within one band."""
+
+
+@FIGURES.register("accuracy_vs_bits")
+@order(60)
+def accuracy_vs_bits(results: Results) -> Figure:
+    """Return the figure of test accuracy against the bits stored per weight."""
+    cells = results.cells()
+    some = cells["accuracy"].notna().any()
+    return Figure(
+        name="accuracy_vs_bits",
+        title="Accuracy against bits",
+        caption="Test accuracy of every architecture and format, in order of the bits stored per weight",
+        draw=draw_accuracy if some else None,
+        data={"frame": cells, "baseline": results.settings.baseline},
+        notes=(note(_NOTE if some else "There is no accuracy to show."),),
+    )
 
 
 class _Look(NamedTuple):
@@ -37,7 +59,7 @@ class _Look(NamedTuple):
     shift: float
 
 
-def accuracy_vs_bits(frame: pd.DataFrame, baseline: str = "float32") -> Figure:
+def draw_accuracy(frame: pd.DataFrame, baseline: str = "float32") -> Drawing:
     """Draw test accuracy of every architecture and format, formats in order of bits per weight.
 
     One panel per dataset, training and method; one colour and marker per architecture, filled and solid
@@ -47,8 +69,8 @@ def accuracy_vs_bits(frame: pd.DataFrame, baseline: str = "float32") -> Figure:
     within a place. A cross at the bottom is a format without a result.
 
     >>> import precision
-    >>> from precision.report.figures import accuracy_vs_bits
-    >>> accuracy_vs_bits(precision.load_results("grid.yaml")).savefig("accuracy.png")
+    >>> from precision.report.figures.accuracy import draw_accuracy
+    >>> draw_accuracy(precision.load_results("grid.yaml")).savefig("accuracy.png")
     """
     panels = blocks(frame, baseline)
     where = slots(frame)
@@ -133,9 +155,7 @@ def _accuracy_ticks(low: float, high: float, faultless: float) -> tuple[list[flo
 
 
 def _title(block: Block, several_datasets: bool) -> str:
-    words = METHODS.get(block.method)
-    method = f"{block.method} ({words})" if words else block.method
-    parts = [block.dataset if several_datasets else "", method, block.training]
+    parts = [block.dataset if several_datasets else "", method_in_words(block.method), block.training]
     return label(", ".join(part for part in parts if part))
 
 

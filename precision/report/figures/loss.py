@@ -10,10 +10,12 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, MaxNLocator
 
+from precision.analysis import Results
+from precision.report.document import FIGURES, Figure, note, order
 from precision.report.figures.style import (
     INK,
     STYLE,
@@ -30,17 +32,37 @@ History = Sequence[Mapping[str, Any]]
 DOTS = 12
 """Epochs up to which every epoch has a dot; a single epoch would have nothing else."""
 
+_NOTE = """\
+Only trials that train have a curve: the baseline, and formats that are present while training. With
+several seeds a curve is their mean."""
 
-def loss_curves(frame: pd.DataFrame, histories: Mapping[str, History], baseline: str = "float32") -> Figure:
+
+@FIGURES.register("loss_curves")
+@order(70)
+def loss_curves(results: Results) -> Figure:
+    """Return the figure of the loss per epoch of every trial that trained."""
+    cells = results.cells()
+    some = cells["trial"].isin(list(results.histories)).any()
+    return Figure(
+        name="loss_curves",
+        title="Loss curves",
+        caption="Loss per epoch on training and test images, one panel per architecture",
+        draw=draw_loss if some else None,
+        data={"frame": cells, "histories": results.histories, "baseline": results.settings.baseline},
+        notes=(note(_NOTE if some else "No trial of this grid trained."),),
+    )
+
+
+def draw_loss(frame: pd.DataFrame, histories: Mapping[str, History], baseline: str = "float32") -> Drawing:
     """Draw loss per epoch, training solid and test dashed, one panel per architecture.
 
     Only trials with a history appear: the baseline (black) and formats that are present while training.
     Several seeds are drawn as their mean. The vertical axis is logarithmic.
 
     >>> import precision
-    >>> from precision.report.figures import loss_curves
+    >>> from precision.report.figures.loss import draw_loss
     >>> results = precision.run("grid.yaml", output="report", quiet=True)
-    >>> loss_curves(results.cells(), results.histories).savefig("loss.png")
+    >>> draw_loss(results.cells(), results.histories).savefig("loss.png")
     """
     trained = frame[frame["trial"].isin(list(histories))]
     # The baseline serves several methods with one trial: it is one curve.

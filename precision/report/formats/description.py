@@ -7,92 +7,108 @@ import math
 import textwrap
 from collections.abc import Sequence
 
-from tabulate import tabulate
-
 from precision.errors import PrecisionError
-from precision.formats import NumberFormat, parse
+from precision.formats import NumberFormat, parse, usage
 from precision.formats.comparison import Comparison
 from precision.formats.properties import Properties, properties
 from precision.registry import FORMATS
-from precision.report.document import table_text
+from precision.report.document import (
+    Cell,
+    Code,
+    Column,
+    Listing,
+    Note,
+    Quantity,
+    Table,
+    Unit,
+    Words,
+    inline,
+    note,
+)
 from precision.report.formats import number_line
-from precision.report.formats.values import value_text
-from precision.report.text import NONE, bits, count
+from precision.report.render import terminal
+from precision.report.render.markdown import table_text
 
 
 def show_text(number_format: NumberFormat) -> str:
     """Return the table of properties of a format and its number lines, 80 columns wide at most."""
     p = properties(number_format)
-    parts = [tabulate(_rows(p), tablefmt="plain", disable_numparse=True)]
+    parts: list[terminal.Shown] = [Table((Column(""), Column("")), tuple(_rows(p)))]
     of = "elements" if p.block else "values"
     line = number_line.linear(number_format)
     if line:
-        parts.append(f"the {of} from the least to the largest; height: how many, logarithmic\n\n{line}")
+        about = note(f"the {of} from the least to the largest; height: how many, logarithmic")
+        parts += [about, Listing(line)]
     bars = number_line.logarithmic(number_format)
     if bars:
-        parts.append(f"positive {of} in each power of two; height: how many, logarithmic\n\n{bars}")
-    return "\n\n".join(parts) + "\n"
+        about = note(f"positive {of} in each power of two; height: how many, logarithmic")
+        parts += [about, Listing(bars)]
+    return terminal.render(parts) + "\n"
 
 
-def _rows(p: Properties) -> list[tuple[str, str]]:
-    rows = [("format", p.text), ("bits", bits(p.bits))]
+def _value(value: float) -> Quantity:
+    return Quantity(value, Unit.VALUE)
+
+
+def _rows(p: Properties) -> list[tuple[str, Cell]]:
+    rows: list[tuple[str, Cell]] = [("format", p.text), ("bits", Quantity(p.bits, Unit.BITS))]
     if p.block:
         rows += [
             ("block", f"{p.block} neighbours share a scale"),
             ("scale", p.scale),
-            ("largest element", value_text(p.element_max)),
-            ("largest with its scale", value_text(p.max)),
+            ("largest element", _value(p.element_max)),
+            ("largest with its scale", _value(p.max)),
         ]
     else:
-        rows += [("largest value", value_text(p.max)), ("least value", value_text(p.lowest))]
+        rows += [("largest value", _value(p.max)), ("least value", _value(p.lowest))]
+    decades = inline("{number} decades", number=Quantity(p.decades, Unit.DECADES))
     rows += [
-        ("smallest normal", value_text(p.min_normal)),
-        ("smallest subnormal", value_text(p.min_subnormal)),
-        ("epsilon", value_text(p.eps)),
-        ("dynamic range", NONE if math.isnan(p.decades) else f"{p.decades:.1f} decades"),
-        ("finite values", "too many to list" if p.count is None else count(p.count)),
-        ("NaN", _becomes(p.nan, math.isnan)),
-        ("infinity", _becomes(p.infinity, math.isinf)),
-        ("negative zero", "yes" if p.negative_zero else "no"),
+        ("smallest normal", _value(p.min_normal)),
+        ("smallest subnormal", _value(p.min_subnormal)),
+        ("epsilon", _value(p.eps)),
+        ("dynamic range", None if math.isnan(p.decades) else decades),
+        ("finite values", "too many to list" if p.count is None else Quantity(p.count, Unit.COUNT)),
+        ("NaN", "yes" if math.isnan(p.nan) else _becomes(p.nan)),
+        ("infinity", "yes" if math.isinf(p.infinity) else _becomes(p.infinity)),
+        ("negative zero", Quantity(p.negative_zero, Unit.FLAG)),
         ("beyond the range", p.beyond),
-        ("roundings", textwrap.fill(", ".join(p.roundings), 56)),
+        ("roundings", Words(textwrap.fill(", ".join(p.roundings), 56))),
     ]
     return rows
 
 
-def _becomes(value: float, kept: object) -> str:
-    assert callable(kept)
-    return "yes" if kept(value) else f"no, becomes {'NaN' if math.isnan(value) else value_text(value)}"
+def _becomes(value: float) -> Cell:
+    return inline("no, becomes {value}", value="NaN" if math.isnan(value) else _value(value))
 
 
 def compare_text(rows: Sequence[Comparison], source: str, fit: str) -> str:
     """Return the table of formats compared on the same samples; ``source`` says what these are."""
-    header = ["format", "bits", "SQNR dB", "mean err", "max err", "rel. err", "clipped", "to zero"]
-    lost = any(row.lost for row in rows)
-    cells = [
-        [
-            row.name,
-            bits(row.bits),
-            _decibels(row.sqnr),
-            _error(row.mean_error),
-            _error(row.max_error),
-            _error(row.relative_error),
-            _share(row.clipped),
-            _share(row.flushed),
-            *([_share(row.lost)] if lost else []),
-        ]
-        for row in rows
-    ]
-    table = tabulate(
-        cells,
-        headers=header + (["lost"] if lost else []),
-        disable_numparse=True,
-        colalign=["left"] + ["right"] * (len(cells[0]) - 1),
+    columns = (
+        Column("format"),
+        Column("bits", Unit.BITS),
+        Column("SQNR dB", Unit.DECIBELS, decimals=2),
+        Column("mean err", Unit.ERROR),
+        Column("max err", Unit.ERROR),
+        Column("rel. err", Unit.ERROR),
+        Column("clipped", Unit.SHARE),
+        Column("to zero", Unit.SHARE),
+        Column("lost", Unit.SHARE),
     )
-    notes = [source, _FITS[fit]]
+    lost = any(row.lost for row in rows)
+    shown = columns if lost else columns[:-1]
+    cells = tuple(_compared(row)[: len(shown)] for row in rows)
+    parts: list[terminal.Shown] = [Note(source), note(_FITS[fit])]
     if lost:
-        notes.append("lost: became NaN or infinity; the errors are those of the others")
-    return "\n".join(notes) + f"\n\n{table}\n"
+        parts.append(note("lost: became NaN or infinity; the errors are those of the others"))
+    return terminal.render([*parts, Table(shown, cells)]) + "\n"
+
+
+def _compared(row: Comparison) -> tuple[Cell, ...]:
+    sqnr: Cell = row.sqnr
+    if math.isinf(row.sqnr):
+        sqnr = "exact" if row.sqnr > 0 else "-infinity"
+    errors = (row.mean_error, row.max_error, row.relative_error)
+    return (row.name, row.bits, sqnr, *errors, row.clipped, row.flushed, row.lost)
 
 
 _FITS = {
@@ -102,45 +118,31 @@ _FITS = {
 }
 
 
-def _decibels(value: float) -> str:
-    if math.isnan(value):
-        return NONE
-    return ("exact" if value > 0 else "-infinity") if math.isinf(value) else f"{value:.2f}"
-
-
-def _error(value: float) -> str:
-    return NONE if math.isnan(value) else f"{value:.3g}"
-
-
-def _share(value: float) -> str:
-    return (
-        NONE
-        if math.isnan(value)
-        else "0"
-        if value == 0
-        else f"{100 * value:{'.1f' if value >= 0.1 else '.2g'}} %"
-    )
-
-
 COLUMNS = (
-    "Format",
-    "Bits",
-    "Largest",
-    "Smallest normal",
-    "Smallest",
-    "Epsilon",
-    "Decades",
-    "Values",
-    "NaN",
-    "Infinity",
-    "-0",
-    "Beyond the range",
+    Column("Format"),
+    Column("Bits", Unit.BITS),
+    Column("Largest", Unit.VALUE),
+    Column("Smallest normal", Unit.VALUE),
+    Column("Smallest", Unit.VALUE),
+    Column("Epsilon", Unit.VALUE),
+    Column("Decades", Unit.DECADES),
+    Column("Values", Unit.VALUE),
+    Column("NaN", Unit.VALUE),
+    Column("Infinity", Unit.VALUE),
+    Column("-0", Unit.FLAG),
+    Column("Beyond the range", Unit.VALUE),
 )
 
 
 def formats_document() -> str:
     """Return the table of every format whose name is its text, for the documentation."""
-    return table_text(COLUMNS, [_document_row(properties(f)) for f in named_formats()], left=1)
+    return table_text(Table(COLUMNS, tuple(_document_row(properties(f)) for f in named_formats())))
+
+
+def summaries_text() -> str:
+    """Return the table of every registered format: how it is written, and what it is."""
+    rows = tuple((usage(name), FORMATS.summary(name)) for name in FORMATS)
+    return terminal.render([Table((Column("format"), Column("summary")), rows)]) + "\n"
 
 
 def named_formats() -> list[NumberFormat]:
@@ -156,18 +158,18 @@ def named_formats() -> list[NumberFormat]:
     return found
 
 
-def _document_row(p: Properties) -> Sequence[str]:
-    return [
-        f"`{p.text}`",
-        bits(p.bits),
-        value_text(p.element_max),
-        value_text(p.min_normal),
-        value_text(p.min_subnormal),
-        value_text(p.eps),
-        NONE if math.isnan(p.decades) else f"{p.decades:.1f}",
-        NONE if p.count is None else str(p.count),
-        "yes" if math.isnan(p.nan) else value_text(p.nan),
-        "yes" if math.isinf(p.infinity) else "NaN" if math.isnan(p.infinity) else value_text(p.infinity),
-        "yes" if p.negative_zero else "no",
+def _document_row(p: Properties) -> tuple[Cell, ...]:
+    return (
+        Code(p.text),
+        p.bits,
+        p.element_max,
+        p.min_normal,
+        p.min_subnormal,
+        p.eps,
+        p.decades,
+        p.count,
+        "yes" if math.isnan(p.nan) else p.nan,
+        "yes" if math.isinf(p.infinity) else "NaN" if math.isnan(p.infinity) else p.infinity,
+        p.negative_zero,
         p.beyond,
-    ]
+    )

@@ -9,7 +9,7 @@ import numpy as np
 
 from precision.formats import NumberFormat
 from precision.formats.properties import binades, listed
-from precision.report.formats.values import value_text
+from precision.report.text import value_text
 
 WIDTH = 72  # columns of a drawing, inside a terminal of 80
 ROWS = 6

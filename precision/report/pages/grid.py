@@ -1,14 +1,29 @@
-"""Put a report into a folder."""
+"""The report of a grid: every registered section and figure that applies, and what a terminal shows of it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from precision import files
-from precision.analysis import COLUMNS, SUMMARY_COLUMNS, Results, summary
-from precision.report.figures.style import png
+from precision.analysis import COLUMNS, SUMMARY_COLUMNS, Results, smallest_within_tolerance, summary
+from precision.report import sections as sections  # files the sections
+from precision.report.document import (
+    FIGURES,
+    LAST,
+    SECTIONS,
+    Column,
+    Document,
+    Figure,
+    Markdown,
+    Note,
+    Part,
+    Section,
+)
+from precision.report.pages.folder import file_stem, write_report
+from precision.report.render import terminal
 from precision.report.render.csv import to_csv
-from precision.report.render.markdown import Picture, pictures, render, shown
+from precision.report.sections.comparison import accuracy_tables
 
 
 def write(results: Results, output: Path) -> Path:
@@ -27,36 +42,118 @@ def write(results: Results, output: Path) -> Path:
     >>> write(results, Path("again")).as_posix()
     'again/report.md'
     """
-    # Here, not at the top: matplotlib takes most of a second to import.
-    from precision.report import figures
-
     cells = results.cells()
     output.mkdir(parents=True, exist_ok=True)
-    accuracy = pictures(cells, "accuracy_vs_bits")
-    losses = pictures(cells, "loss_curves")
-    drawn: dict[Picture, bytes] = {}
-    for picture in accuracy:
-        rows = cells if picture.dataset is None else cells[cells["dataset"] == picture.dataset]
-        if rows["accuracy"].notna().any():
-            drawn[picture] = png(figures.accuracy_vs_bits(rows, results.settings.baseline))
-    for picture in losses:
-        rows = cells if picture.dataset is None else cells[cells["dataset"] == picture.dataset]
-        if rows["trial"].isin(list(results.histories)).any():
-            drawn[picture] = png(figures.loss_curves(rows, results.histories, results.settings.baseline))
+    files = {
+        "results.csv": to_csv(cells, COLUMNS),
+        "summary.csv": to_csv(summary(cells), SUMMARY_COLUMNS),
+    }
+    return write_report(document(results), output / "report.md", files)
 
-    report = render(
-        results,
-        [picture for picture in shown(accuracy) if picture in drawn],
-        [picture for picture in shown(losses) if picture in drawn],
-    )
-    files.write(output / "results.csv", to_csv(cells, COLUMNS).encode())
-    files.write(output / "summary.csv", to_csv(summary(cells), SUMMARY_COLUMNS).encode())
-    for picture in (*accuracy, *losses):
-        if picture in drawn:
-            files.write(output / picture.file, drawn[picture])
-        else:
-            # A figure of an earlier report in this folder would contradict this one.
-            (output / picture.file).unlink(missing_ok=True)
-    path = output / "report.md"
-    files.write(path, report.encode())
-    return path
+
+def document(results: Results) -> Document:
+    """Return the report of a grid: the registered sections and figures that apply, in their order."""
+    from precision.report import figures as figures  # files the figures; needs matplotlib
+
+    placed: list[tuple[float, str, Section]] = []
+    more: list[Figure] = []
+    for name in SECTIONS:
+        section = SECTIONS[name](results)
+        if section is not None:
+            placed.append((_order(SECTIONS[name]), name, section))
+    for name in FIGURES:
+        found = _figures(FIGURES[name], results)
+        if found:
+            section, hidden = _section(found)
+            placed.append((_order(FIGURES[name]), name, section))
+            more += hidden
+    placed.sort(key=lambda item: item[:2])
+    about = Markdown(results.description)
+    return Document(results.name, (about, *(section for _, _, section in placed)), tuple(more))
+
+
+def _order(function: Callable[..., object]) -> float:
+    return float(getattr(function, "order", LAST))
+
+
+def _figures(make: Callable[[Results], Figure | None], results: Results) -> list[Figure]:
+    """Return the figure over all datasets and, when there are several, one for each."""
+    whole = make(results)
+    if whole is None:
+        return []
+    cells = results.cells()
+    datasets = [str(name) for name in cells["dataset"].unique()]
+    each = []
+    for dataset, name in (
+        zip(datasets, names_of(datasets, whole.name), strict=True) if len(datasets) > 1 else ()
+    ):
+        own = make(replace(results, frame=cells[cells["dataset"] == dataset]))
+        if own is not None:
+            each.append(replace(own, name=name, title=dataset))
+    return [whole, *each]
+
+
+def names_of(datasets: Sequence[str], stem: str) -> list[str]:
+    """Return a name for the figure of each dataset that no other one has, whatever the labels are."""
+    used = [stem]
+    for number, dataset in enumerate(datasets, 1):
+        part = file_stem(dataset) or str(number)
+        name = f"{stem}_{part}"
+        used.append(f"{name}_{number}" if name.lower() in map(str.lower, used) else name)
+    return used[1:]
+
+
+def _section(found: Sequence[Figure]) -> tuple[Section, list[Figure]]:
+    """Return the section of a figure, and the figures that it does not show.
+
+    Those are the one of all datasets, where each has its own, and what has no drawing.
+    """
+    whole, *each = found
+    shown = [figure for figure in each or [replace(whole, title="")] if figure.draw]
+    parts: tuple[Part, ...] = (*(replace(figure, notes=()) for figure in shown), *whole.notes)
+    names = {figure.name for figure in shown}
+    return Section(whole.title, parts), [figure for figure in found if figure.name not in names]
+
+
+def pivot_text(results: Results, width: int = 100) -> str:
+    """Return test accuracy in percent, architecture by policy, one aligned block per method.
+
+    A cell without a result shows its status; one that the grid does not have shows a dash. ``width``
+    is that of the terminal in characters.
+
+    >>> import precision
+    >>> from precision.report import pivot_text
+    >>> results = precision.run("grid.yaml", output="report", quiet=True)
+    >>> print(pivot_text(results).splitlines()[0])
+    digits, ptq: test accuracy in percent, mean of 2 seeds ± half the 95 % interval
+    """
+    tables = []
+    for block, table in accuracy_tables(results):
+        seeds = f", mean of {table.seeds} seeds ± half the 95 % interval" if table.seeds > 1 else ""
+        title = ", ".join(part for part in (block.dataset, block.method, block.training) if part)
+        columns = (Column("architecture"), *table.columns[1:])
+        title += f": test accuracy in percent{seeds}"
+        tables.append(replace(table, title=title, columns=columns, notes=()))
+    return terminal.render(tables or [_nothing(results)], width) + "\n"
+
+
+def answer_text(results: Results) -> str:
+    """Return one sentence per architecture and method: the smallest format within the tolerance.
+
+    >>> import precision
+    >>> from precision.report import answer_text
+    >>> results = precision.run("grid.yaml", output="report", quiet=True)
+    >>> answer_text(results).split(" within")[0]
+    'digits, ptq: mlp: fixed8 is the smallest format'
+    """
+    settings = results.settings
+    choices = smallest_within_tolerance(summary(results.cells()), settings.baseline, settings.tolerance)
+    lines = []
+    for _, row in choices.iterrows():
+        where = ", ".join(part for part in (row["dataset"], row["method"], row["training"]) if part)
+        lines.append(Note(f"{where}: {row['sentence']}"))
+    return terminal.render(lines or [_nothing(results)]) + "\n"
+
+
+def _nothing(results: Results) -> Note:
+    return Note(f"{results.name}: no trial")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import re
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,27 +10,53 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from precision import files
 from precision.analysis.choice import points
 from precision.analysis.search import SEARCH_COLUMNS, Found
-from precision.report.document import facts, table_text
-from precision.report.figures.style import png
+from precision.report.document import (
+    Cell,
+    Code,
+    Column,
+    Document,
+    Figure,
+    Inline,
+    Link,
+    List,
+    Listing,
+    Note,
+    Part,
+    Quantity,
+    Section,
+    Strong,
+    Table,
+    Unit,
+    Words,
+    facts,
+    inline,
+    joined,
+    note,
+)
+from precision.report.pages.folder import file_stem, write_report
+from precision.report.render import terminal
 from precision.report.render.csv import to_csv
-from precision.report.text import NONE, count, escape, percent, printable, signed, size
 
 COSTS = {"memory": "weight memory", "energy": "modelled energy"}
-COLUMNS = {"memory": "weight_bytes", "energy": "energy_pj"}
-_ABOUT = """\
+_SPENT = {
+    "memory": ("weight_bytes", Unit.BYTES, "of weights"),
+    "energy": ("energy_pj", Unit.PICOJOULES, "of modelled energy"),
+}
+_ABOUT = (
+    """\
 For each layer with a kernel, and what follows it up to the next kernel, one of the policies was chosen such
-that the network loses at most {tolerance} of accuracy against float32, at least {cost}. Method: {method}.
-
+that the network loses at most {tolerance} of accuracy against float32, at least {cost}. Method: {method}.""",
+    """\
 Only training images decide: {images} of them, with the float32 networks of {seeds}. Accuracy on images that a
 network was trained on is higher than on new ones, up to 1, and falls later, so the tolerance bounds what is
 lost on known images. Test images were not looked at: run the policy in a grid to learn what it is worth on
-them.
-
+them.""",
+    """\
 The energy is a model (45 nm, one memory of 1 MiB, each value fetched once), not a measurement: see
-`precision.measure.counted.energy` for what is in it and what is not."""
+{model} for what is in it and what is not.""",
+)
 
 
 def write_search(
@@ -57,30 +81,43 @@ def write_search(
         output: an existing folder.
         environment: where and with what it was evaluated.
     """
+    frame = pd.concat([one.frame for one in found], ignore_index=True)
+    seeds = [f"{n} seed{'s' if n > 1 else ''}" for n in frame["seeds"].unique()]
+    told: dict[str, Inline] = {
+        "tolerance": points(tolerance),
+        "cost": COSTS[objective],
+        "method": method,
+        "images": joined((Quantity(value, Unit.COUNT) for value in frame["images"].unique()), " or "),
+        "seeds": " or ".join(seeds),
+        "model": Code("precision.measure.counted.energy"),
+    }
+    parts: list[Part] = [note(text, **told) for text in _ABOUT]
+    for number, one in enumerate(found, 1):
+        figure = Figure(
+            name=f"search_{number}_{file_stem(one.title)}" if len(found) > 1 else "search",
+            title="",
+            caption="Cost and accuracy of every evaluated assignment",
+            draw=_draw,
+            data={"rows": one.frame, "objective": objective, "tolerance": tolerance, "title": one.title},
+        )
+        parts.append(Section(one.title, (*_found(one, objective, tolerance), figure, *_evaluated(one.frame))))
+    files = note(
+        "The policies are in {policies}, all evaluations in {evaluations}.",
+        policies=Link("policy.yaml", "policy.yaml"),
+        evaluations=Link("search.csv", "search.csv"),
+    )
+    parts.append(Section("How to reproduce", (Listing(shlex.join(command)), facts(environment), files)))
+    return write_report(
+        Document(f"{name}: search", tuple(parts)),
+        output / "search.md",
+        {"search.csv": to_csv(frame, SEARCH_COLUMNS), "policy.yaml": policy_yaml(found)},
+    )
+
+
+def _draw(rows: pd.DataFrame, objective: str, tolerance: float, title: str) -> object:
     from precision.report.figures.search import search_figure  # matplotlib takes most of a second to import
 
-    frame = pd.concat([one.frame for one in found], ignore_index=True)
-    about = _ABOUT.format(
-        tolerance=points(tolerance),
-        cost=COSTS[objective],
-        method=method,
-        images=" or ".join(count(value) for value in frame["images"].unique()),
-        seeds=" or ".join(f"{n} seed{'s' if n > 1 else ''}" for n in frame["seeds"].unique()),
-    )
-    parts = [f"# {escape(name)}: search", about]
-    for number, one in enumerate(found, 1):
-        stem = re.sub(r"[^A-Za-z0-9.-]+", "_", one.title).strip("_.")
-        file = f"search_{number}_{stem}.png" if len(found) > 1 else "search.png"
-        files.write(output / file, png(search_figure(one.frame, objective, tolerance, one.title)))
-        parts += [f"## {escape(one.title)}", *_found(one, objective, tolerance)]
-        parts += [f"![Cost and accuracy of every evaluated assignment]({file})", _table(one.frame)]
-    parts += ["## How to reproduce", f"```\n{shlex.join(command)}\n```", facts(environment)]
-    parts += ["The policies are in [policy.yaml](policy.yaml), all evaluations in [search.csv](search.csv)."]
-    files.write(output / "search.csv", to_csv(frame, SEARCH_COLUMNS).encode())
-    files.write(output / "policy.yaml", policy_yaml(found).encode())
-    path = output / "search.md"
-    files.write(path, ("\n\n".join(filter(None, parts)) + "\n").encode())
-    return path
+    return search_figure(rows, objective, tolerance, title)
 
 
 def policy_yaml(found: Sequence[Found]) -> str:
@@ -104,105 +141,140 @@ def _flow(value: Any) -> str:
     return text.removesuffix("\n").removesuffix("\n...")
 
 
-def _found(found: Found, objective: str, tolerance: float) -> list[str]:
-    """Return the paragraphs on what was found."""
+def _found(found: Found, objective: str, tolerance: float) -> list[Part]:
+    """Return what was found, in words and as a table of the policy of each unit."""
     rows = found.frame
     baseline = float(rows["baseline_accuracy"].iloc[0])
-    paragraphs = [
-        f"Seed {seed} has no float32 network: {escape(why)}." for seed, why in found.missing.items()
+    parts: list[Part] = [
+        note("Seed {seed} has no float32 network: {why}.", seed=str(seed), why=why)
+        for seed, why in found.missing.items()
     ]
     if found.policy is None:
         best = rows.sort_values("accuracy", ascending=False, kind="stable").iloc[0]
+        text = (
+            "No evaluated assignment loses at most {tolerance}. The most accurate one ({best}) classifies "
+            "{accuracy} % of the training images correctly, float32 {baseline} %."
+        )
         return [
-            *paragraphs,
-            f"No evaluated assignment loses at most {points(tolerance)}. The most accurate one "
-            f"({escape(best['assignment'])}) classifies {percent(best['accuracy'])} % of the training images "
-            f"correctly, float32 {percent(baseline)} %.",
+            *parts,
+            note(
+                text,
+                tolerance=points(tolerance),
+                best=best["assignment"],
+                accuracy=Quantity(best["accuracy"], Unit.ACCURACY),
+                baseline=Quantity(baseline, Unit.ACCURACY),
+            ),
         ]
     chosen = rows[rows["chosen"]].iloc[0]
-    text = (
-        f"Found: {_cost(chosen, objective)} at {percent(chosen['accuracy'])} % of the deciding images, "
-        f"{signed(chosen['accuracy'] - baseline)} points against float32. "
+    parts.append(
+        note(
+            "Found: {cost} at {accuracy} % of the deciding images, {change} points against float32. "
+            "{uniform}",
+            cost=_cost(chosen, objective),
+            accuracy=Quantity(chosen["accuracy"], Unit.ACCURACY),
+            change=Quantity(chosen["accuracy"] - baseline, Unit.DIFFERENCE),
+            uniform=_uniform(found, chosen, objective),
+        )
     )
-    if found.uniform:
-        same = rows[rows["policy"] == found.uniform].iloc[0]
-        saved = 100 * (1 - chosen[COLUMNS[objective]] / same[COLUMNS[objective]])
-        text += f"The cheapest single policy within the tolerance, {escape(found.uniform)}, takes "
-        text += f"{_cost(same, objective)}; "
-        text += f"{saved:.0f} % is saved." if saved >= 0.5 else "mixing saves nothing."
-    else:
-        text += "No single policy is within the tolerance."
-    paragraphs.append(text)
-    if found.checks:
-        paragraphs.append(_check(found))
-    header = ["Layers from", "Policy", "Weights", "MACs", "Modelled energy"]
-    units = [
-        [escape(u.name), escape(u.policy), count(u.weights), count(u.macs), picojoules(u.energy)]
-        for u in found.units
-    ]
-    return [*paragraphs, f"The policy `{escape(found.label)}`:\n\n{table_text(header, units, left=2)}"]
+    parts += [_check(found)] if found.checks else []
+    columns = (
+        Column("Layers from"),
+        Column("Policy"),
+        Column("Weights", Unit.COUNT),
+        Column("MACs", Unit.COUNT),
+        Column("Modelled energy", Unit.PICOJOULES),
+    )
+    return [*parts, note("The policy {name}:", name=Code(found.label)), Table(columns, found.units)]
 
 
-def _check(found: Found) -> str:
+def _uniform(found: Found, chosen: pd.Series, objective: str) -> Inline:
+    """Return what the cheapest single policy takes, and how much of it mixing saves."""
+    if not found.uniform:
+        return Words("No single policy is within the tolerance.")
+    same = found.frame[found.frame["policy"] == found.uniform].iloc[0]
+    column, _, _ = _SPENT[objective]
+    saved = 100 * (1 - chosen[column] / same[column])
+    return inline(
+        "The cheapest single policy within the tolerance, {policy}, takes {cost}; "
+        + ("{saved} % is saved." if saved >= 0.5 else "mixing saves nothing."),
+        policy=found.uniform,
+        cost=_cost(same, objective),
+        saved=Quantity(saved, Unit.PERCENT, decimals=0),
+    )
+
+
+def _check(found: Found) -> Note:
     exact = found.checks["float32"]
+    policies: dict[str, Inline] = {"found": Words("the found policy"), "uniform": found.uniform}
     texts = [
-        f"{what} {signed(found.checks[key] - exact)} points"
-        for key, what in (("found", "the found policy"), ("uniform", escape(found.uniform)))
+        inline(
+            "{what} {change} points", what=what, change=Quantity(found.checks[key] - exact, Unit.DIFFERENCE)
+        )
+        for key, what in policies.items()
         if key in found.checks
     ]
-    return (
-        f"On {count(found.check_images)} other training images, which had no say: {', '.join(texts)} against "
-        f"float32 ({percent(exact)} %)."
+    return note(
+        "On {images} other training images, which had no say: {texts} against float32 ({exact} %).",
+        images=Quantity(found.check_images, Unit.COUNT),
+        texts=joined(texts, ", "),
+        exact=Quantity(exact, Unit.ACCURACY),
     )
 
 
-def _cost(row: pd.Series, objective: str) -> str:
-    if objective == "memory":
-        return f"{size(row['weight_bytes'])} of weights"
-    return f"{picojoules(row['energy_pj'])} of modelled energy"
+def _cost(row: pd.Series, objective: str) -> Inline:
+    column, unit, what = _SPENT[objective]
+    return (Quantity(row[column], unit), Words(f" {what}"))
 
 
-def picojoules(value: float) -> str:
-    """Return an energy in nJ or µJ."""
-    if math.isnan(value):
-        return NONE
-    return f"{value / 1e6:.3g} µJ" if value >= 1e6 else f"{value / 1e3:.3g} nJ"
-
-
-def _table(frame: pd.DataFrame) -> str:
+def _evaluated(frame: pd.DataFrame) -> tuple[Note, Table]:
     """Return the single policies and the front, cheapest first."""
     shown = frame[frame["front"] | (frame["policy"] != "") | frame["chosen"]]
-    header = ["Policy", "Weights", "Modelled energy", "Accuracy", "Change", "Loss", "Within", "Front"]
-    rows = []
+    columns = (
+        Column("Policy"),
+        Column("Weights", Unit.BYTES),
+        Column("Modelled energy", Unit.PICOJOULES),
+        Column("Accuracy", Unit.ACCURACY),
+        Column("Change", Unit.DIFFERENCE),
+        Column("Loss", Unit.NATS, decimals=4),
+        Column("Within", Unit.FLAG),
+        Column("Front", Unit.FLAG),
+    )
+    rows: list[tuple[Cell, ...]] = []
     for row in shown.to_dict("records"):
-        name = escape(row["policy"]) if row["policy"] else "mixed"
+        name = row["policy"] or "mixed"
         rows.append(
-            [
-                f"**{name}, found**" if row["chosen"] else name,
-                size(row["weight_bytes"]),
-                picojoules(row["energy_pj"]),
-                percent(row["accuracy"]),
-                signed(-row["accuracy_loss"] / 100),
-                f"{row['loss']:.4f}",
-                "yes" if row["feasible"] else "no",
-                "yes" if row["front"] else "no",
-            ]
+            (
+                Strong(f"{name}, found") if row["chosen"] else name,
+                row["weight_bytes"],
+                row["energy_pj"],
+                row["accuracy"],
+                -row["accuracy_loss"] / 100,
+                row["loss"],
+                row["feasible"],
+                row["front"],
+            )
         )
-    note = "Single policies, and the mixed ones that no other evaluated one beats in both cost and accuracy:"
-    return f"{note}\n\n{table_text(header, rows)}"
+    about = "Single policies, and the mixed ones that no other evaluated one beats in both cost and accuracy:"
+    return note(about), Table(columns, tuple(rows))
 
 
 def found_text(found: Sequence[Found], objective: str) -> str:
     """Return what was found as lines for a terminal."""
-    lines = []
+    parts: list[terminal.Shown] = []
     for one in found:
         if one.policy is None:
-            lines.append(f"{one.title}: no evaluated assignment is within the tolerance")
+            parts.append(note("{title}: no evaluated assignment is within the tolerance", title=one.title))
             continue
         chosen = one.frame[one.frame["chosen"]].iloc[0]
-        lines.append(f"{one.title}: {_cost(chosen, objective)}, {-chosen['accuracy_loss']:+.2f} points")
-        lines += [f"  {unit.name}: {unit.policy}" for unit in one.units]
+        items: list[Inline] = [inline("{name}: {policy}", name=u.name, policy=u.policy) for u in one.units]
         if one.uniform:
             same = one.frame[one.frame["policy"] == one.uniform].iloc[0]
-            lines.append(f"  for comparison, {one.uniform} alone: {_cost(same, objective)}")
-    return "".join(f"{printable(line)}\n" for line in lines)
+            cost = _cost(same, objective)
+            items.append(inline("for comparison, {name} alone: {cost}", name=one.uniform, cost=cost))
+        lost = Quantity(-chosen["accuracy_loss"] / 100, Unit.DIFFERENCE)
+        cost = _cost(chosen, objective)
+        parts += [
+            note("{title}: {cost}, {lost} points", title=one.title, cost=cost, lost=lost),
+            List(tuple(items)),
+        ]
+    return terminal.render(parts) + "\n"

@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
-import math
-import re
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import pandas as pd
 
-from precision import files
 from precision.analysis.sensitivity import NETWORK, SENSITIVITY_COLUMNS, by_layer, pivot_layers, worst
-from precision.report.document import facts, table_text
-from precision.report.figures.style import png
+from precision.report.document import (
+    Cell,
+    Code,
+    Column,
+    Document,
+    Figure,
+    Link,
+    List,
+    Listing,
+    Note,
+    Part,
+    Quantity,
+    Section,
+    Table,
+    Unit,
+    Words,
+    facts,
+    joined,
+    note,
+)
+from precision.report.pages.folder import file_stem, write_report
+from precision.report.render import terminal
 from precision.report.render.csv import to_csv
-from precision.report.text import NONE, count, escape, percent, printable
 
 SLOTS = ("weights", "biases", "activations", "inputs")
 _ABOUT = """\
@@ -25,10 +40,10 @@ One slot of one layer of a trained float32 network is rounded at a time, and not
 percentage points of accuracy on the test images: {images} images, {seeds}. A negative loss is a gain, as a
 rule noise. SQNR, the signal-to-quantisation-noise ratio, is 10 log10(sum y^2 / sum (y - y')^2) in
 decibels: of the rounded tensor itself, and behind the slash of the network's logits, where y are those of the
-float32 network. 6 dB are one bit; infinite means without any change.
-
+float32 network. 6 dB are one bit; infinite means without any change."""
+_WARNING = """\
 The test images are looked at here. A format that is chosen by these tables is not tested by the same images;
-`precision search` chooses on training images."""
+{search} chooses on training images."""
 
 
 def write_sensitivity(
@@ -49,125 +64,134 @@ def write_sensitivity(
         left_out: sentences on what could not be measured.
         environment: where and with what it was measured.
     """
-    from precision.report.figures.heat_map import heat_map  # matplotlib takes most of a second to import
-
-    table = by_layer(frame)
-    parts = [f"# {escape(name)}: sensitivity", _about(frame), _formats(frame)]
+    parts: list[Part] = [*_about(frame), _formats(frame)]
     if left_out:
-        parts += ["Left out:", "\n".join(f"- {escape(text)}" for text in left_out)]
+        parts += [note("Left out:"), List(tuple(left_out))]
     used: set[str] = set()
-    for labels, own in table.groupby(NETWORK, sort=False):
-        network = [str(part) for part in labels if part]
+    for labels, own in by_layer(frame).groupby(NETWORK, sort=False):
         rows = frame[(frame[NETWORK] == list(labels)).all(axis=1)]
-        parts += [f"## {escape(', '.join(network))}", _baseline(rows), _worst(own)]
-        for slot in (slot for slot in SLOTS if (own["slot"] == slot).any()):
-            losses = pivot_layers(own, slot, "accuracy_loss")
-            file = _file([*network, slot], used)
-            files.write(output / file, png(heat_map(losses, f"{', '.join(network)}: {slot}")))
-            parts += [f"### {slot.capitalize()}", f"![{_caption(slot)}]({file})"]
-            parts += [f"Accuracy lost, percentage points:\n\n{_table(losses, _points)}"]
-            ratios = _ratios(own, slot)
-            parts += [f"SQNR of the tensor / of the logits, dB:\n\n{_table(ratios, str)}"]
-    parts += [
-        "## How to reproduce",
-        f"```\n{shlex.join(command)}\n```",
-        facts(environment),
-    ]
-    parts += ["The numbers of every seed are in [sensitivity.csv](sensitivity.csv)."]
-    files.write(output / "sensitivity.csv", to_csv(frame, SENSITIVITY_COLUMNS).encode())
-    path = output / "sensitivity.md"
-    files.write(path, ("\n\n".join(filter(None, parts)) + "\n").encode())
-    return path
+        parts.append(_network([str(part) for part in labels if part], rows, own, used))
+    numbers = note(
+        "The numbers of every seed are in {file}.", file=Link("sensitivity.csv", "sensitivity.csv")
+    )
+    repeat = (Listing(shlex.join(command)), facts(environment), numbers)
+    parts.append(Section("How to reproduce", repeat))
+    files = {"sensitivity.csv": to_csv(frame, SENSITIVITY_COLUMNS)}
+    return write_report(Document(f"{name}: sensitivity", tuple(parts)), output / "sensitivity.md", files)
 
 
 def worst_text(frame: pd.DataFrame) -> str:
     """Return the layers that lose most as lines for a terminal."""
-    lines = []
+    parts: list[terminal.Shown] = [
+        note("points of accuracy that the worst layers lose when they alone are rounded")
+    ]
     for labels, own in by_layer(frame).groupby(NETWORK, sort=False):
-        lines.append(", ".join(str(part) for part in labels if part))
-        bad = worst(own)
-        for policy in own["policy"].unique():
-            rows = bad[bad["policy"] == policy]
-            texts = [f"{row.slot} of {row.layer} {_points(row.accuracy_loss)}" for row in rows.itertuples()]
-            lines.append(f"  {policy}: {', '.join(texts) or 'no layer loses anything alone'}")
-    head = "points of accuracy that the worst layers lose when they alone are rounded\n"
-    return head + "".join(f"{printable(line)}\n" for line in lines)
+        network = ", ".join(str(part) for part in labels if part)
+        parts.append(Section(network, (_worst(own, "no layer loses anything alone"),)))
+    return terminal.render(parts) + "\n"
 
 
-def _about(frame: pd.DataFrame) -> str:
+def _about(frame: pd.DataFrame) -> list[Note]:
     seeds = frame["seed"].nunique()
-    images = " or ".join(count(value) for value in frame["images"].unique())
-    return _ABOUT.format(images=images, seeds=f"mean of {seeds} seeds" if seeds > 1 else "one seed")
+    counts = joined((Quantity(value, Unit.COUNT) for value in frame["images"].unique()), " or ")
+    return [
+        note(_ABOUT, images=counts, seeds=f"mean of {seeds} seeds" if seeds > 1 else "one seed"),
+        note(_WARNING, search=Code("precision search")),
+    ]
 
 
-def _formats(frame: pd.DataFrame) -> str:
+def _formats(frame: pd.DataFrame) -> Table:
     """Return what each policy does to each slot, where it is the same in all layers."""
     rows = []
     for policy, own in frame.groupby("policy", sort=False):
-        cells = [escape(policy)]
+        cells: list[Cell] = [str(policy)]
         for slot in SLOTS:
             settings = own.loc[own["slot"] == slot, "setting"].unique()
-            cells.append("differs by layer" if len(settings) > 1 else escape("".join(settings)) or NONE)
-        rows.append(cells)
-    return table_text(["Policy", *(slot.capitalize() for slot in SLOTS)], rows, left=5)
+            cells.append("differs by layer" if len(settings) > 1 else "".join(settings) or None)
+        rows.append(tuple(cells))
+    return Table((Column("Policy"), *(Column(slot.capitalize()) for slot in SLOTS)), tuple(rows))
 
 
-def _baseline(rows: pd.DataFrame) -> str:
-    seeds = rows.drop_duplicates("seed")["baseline_accuracy"]
-    each = " (" + ", ".join(percent(value) for value in seeds) + ")" if len(seeds) > 1 else ""
-    return f"The float32 network classifies {percent(float(seeds.mean()))} % of the images correctly{each}."
+def _network(network: Sequence[str], rows: pd.DataFrame, own: pd.DataFrame, used: set[str]) -> Section:
+    """Return the section of one network: its worst layers, and a heat map and tables per slot."""
+    parts: list[Part] = [
+        _baseline(rows),
+        note("The layers that lose most when they are rounded alone, in percentage points:"),
+        _worst(own, "no layer loses anything"),
+    ]
+    for slot in (slot for slot in SLOTS if (own["slot"] == slot).any()):
+        losses = pivot_layers(own, slot, "accuracy_loss")
+        figure = Figure(
+            name=_name([*network, slot], used),
+            title="",
+            caption=f"Percentage points of accuracy lost when the {slot} of one layer alone are rounded",
+            draw=_heat_map,
+            data={"losses": losses, "title": f"{', '.join(network)}: {slot}"},
+        )
+        lost = (note("Accuracy lost, percentage points:"), _losses(losses))
+        ratios = (note("SQNR of the tensor / of the logits, dB:"), _ratios(own, slot))
+        parts.append(Section(slot.capitalize(), (figure, *lost, *ratios)))
+    return Section(", ".join(network), tuple(parts))
 
 
-def _worst(own: pd.DataFrame) -> str:
-    """Return a list of the layers that lose most, one line per policy."""
-    bad = worst(own)
-    lines = []
-    for policy in own["policy"].unique():
-        rows = bad[bad["policy"] == policy]
-        texts = [
-            f"{row.slot} of {escape(row.layer)} {_points(row.accuracy_loss)}" for row in rows.itertuples()
-        ]
-        lines.append(f"- {escape(policy)}: {', '.join(texts) or 'no layer loses anything'}")
-    return "The layers that lose most when they are rounded alone, in percentage points:\n\n" + "\n".join(
-        lines
+def _heat_map(losses: pd.DataFrame, title: str) -> object:
+    from precision.report.figures.heat_map import heat_map  # matplotlib takes most of a second to import
+
+    return heat_map(losses, title)
+
+
+def _baseline(rows: pd.DataFrame) -> Note:
+    accuracy = rows.drop_duplicates("seed")["baseline_accuracy"]
+    each = joined((Quantity(value, Unit.ACCURACY) for value in accuracy), ", ")
+    return note(
+        "The float32 network classifies {mean} % of the images correctly{each}.",
+        mean=Quantity(float(accuracy.mean()), Unit.ACCURACY),
+        each=(Words(" ("), *each, Words(")")) if len(accuracy) > 1 else (),
     )
 
 
-def _ratios(own: pd.DataFrame, slot: str) -> pd.DataFrame:
-    tensor = pivot_layers(own, slot, "tensor_sqnr").map(_decibels)
-    return tensor + " / " + pivot_layers(own, slot, "logits_sqnr").map(_decibels)
+def _worst(own: pd.DataFrame, none: str) -> List:
+    """Return a list of the layers that lose most, one item per policy."""
+    bad = worst(own)
+    items = []
+    for policy in own["policy"].unique():
+        texts = [
+            (row.slot, Words(" of "), row.layer, Words(" "), Quantity(row.accuracy_loss, Unit.PERCENT))
+            for row in bad[bad["policy"] == policy].itertuples()
+        ]
+        items.append((policy, Words(": "), *(joined(texts, ", ") or (Words(none),))))
+    return List(tuple(items))
 
 
-def _table(values: pd.DataFrame, text: Callable[[Any], str]) -> str:
-    header = ["Layer", *(escape(name) for name in values.columns)]
+def _losses(losses: pd.DataFrame) -> Table:
+    return _table(losses, losses.to_numpy().tolist(), Unit.PERCENT)
+
+
+def _ratios(own: pd.DataFrame, slot: str) -> Table:
+    """Return the ratio of the tensor and that of the logits in each cell."""
+    tensor, logits = (pivot_layers(own, slot, name) for name in ("tensor_sqnr", "logits_sqnr"))
     rows = [
-        [escape(layer), *(text(v) for v in row)]
-        for layer, row in zip(values.index, values.to_numpy(), strict=True)
+        [
+            joined((Quantity(a, Unit.DECIBELS), Quantity(b, Unit.DECIBELS)), " / ")
+            for a, b in zip(*pair, strict=True)
+        ]
+        for pair in zip(tensor.to_numpy(), logits.to_numpy(), strict=True)
     ]
-    return table_text(header, rows)
+    return _table(tensor, rows, Unit.DECIBELS)
 
 
-def _points(loss: float) -> str:
-    text = NONE if math.isnan(loss) else f"{loss:.2f}"
-    return "0.00" if text == "-0.00" else text
+def _table(labels: pd.DataFrame, rows: Sequence[Sequence[Cell]], unit: Unit) -> Table:
+    """Return rows under the names of the columns of a table and beside those of its layers."""
+    columns = (Column("Layer"), *(Column(policy, unit) for policy in labels.columns))
+    return Table(columns, tuple((layer, *row) for layer, row in zip(labels.index, rows, strict=True)))
 
 
-def _decibels(value: float) -> str:
-    if math.isnan(value):
-        return NONE
-    return f"{value:.1f}" if math.isfinite(value) else ("∞" if value > 0 else "-∞")
-
-
-def _caption(slot: str) -> str:
-    return f"Percentage points of accuracy lost when the {slot} of one layer alone are rounded"
-
-
-def _file(words: Sequence[str], used: set[str]) -> str:
+def _name(words: Sequence[str], used: set[str]) -> str:
     """Return a name for a figure that no other one has, whatever the labels are."""
-    stem = re.sub(r"[^A-Za-z0-9.-]+", "_", "_".join(words)).strip("_.")
-    name, number = f"{stem}.png", 1
+    stem = file_stem("_".join(words))
+    name, number = stem, 1
     while name.lower() in used:
         number += 1
-        name = f"{stem}_{number}.png"
+        name = f"{stem}_{number}"
     used.add(name.lower())
     return name

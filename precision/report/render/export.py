@@ -16,9 +16,9 @@ import pandas as pd
 from precision import files
 from precision.analysis import Column
 from precision.errors import PrecisionError, suggest
-from precision.report.document import table_text
 from precision.report.render.csv import to_csv
-from precision.report.text import escape, missing
+from precision.report.render.markdown import escape, pipes
+from precision.report.text import missing
 
 APPLICATION = 0x70726574  # marks an SQLite file as one that we wrote
 _SQL = {"str": "TEXT", "Int64": "INTEGER", "float64": "REAL", "bool": "INTEGER"}
@@ -68,7 +68,8 @@ def _json(frame: pd.DataFrame, columns: Columns) -> bytes:
 def _markdown(frame: pd.DataFrame, columns: Columns) -> bytes:
     left = next((i for i, column in enumerate(columns.values()) if column.dtype != "str"), len(columns))
     rows = [[escape(cell_text(value)) for value in row] for row in _rows(frame)]
-    return (table_text([escape(name) for name in columns], rows, left=left) + "\n").encode()
+    flush = [i < left for i in range(len(columns))]
+    return (pipes([escape(name) for name in columns], rows, flush) + "\n").encode()
 
 
 def _parquet(frame: pd.DataFrame, columns: Columns) -> bytes:

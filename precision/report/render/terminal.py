@@ -1,17 +1,87 @@
-"""The pivot as plain text, for the end of a run in a terminal."""
+"""Parts of a report as plain text for a terminal, whatever control characters its labels have."""
 
 from __future__ import annotations
 
-import pandas as pd
+from collections.abc import Sequence
 
-from precision.analysis import Results, blocks, pivot, smallest_within_tolerance, summary
-from precision.report.sections.cells import accuracy_cell, common_n
+from tabulate import tabulate
+
+from precision.report.document import Inline, List, Listing, Note, Section, Table
+from precision.report.render.cells import inline_text, rows_text
 from precision.report.text import printable
 
 GAP = "  "
+Shown = Note | List | Listing | Table | Section
+"""The parts that a terminal can show."""
 
 
-def _wrapped(header: list[str], rows: list[list[str]], width: int) -> str:
+class _Form:
+    """How a terminal writes what is not a number."""
+
+    def text(self, text: str) -> str:
+        return printable(text)
+
+    def words(self, text: str) -> str:
+        return text
+
+    def code(self, text: str) -> str:
+        return text
+
+    def link(self, text: str, file: str) -> str:
+        return printable(text)
+
+    def strong(self, text: str) -> str:
+        return text
+
+
+FORM = _Form()
+
+
+def render(parts: Sequence[Shown], width: int | None = None) -> str:
+    """Return parts as lines.
+
+    Tables and listings have an empty line around them, all else follows line by line. The columns of a table
+    that do not fit into ``width`` characters continue below, where a width is given.
+    """
+    text, apart = "", True
+    for part in parts:
+        wide = isinstance(part, Table | Listing)
+        text += ("\n" * (1 + (wide or apart)) if text else "") + _block(part, width)
+        apart = wide
+    return text
+
+
+def _block(part: Shown, width: int | None) -> str:
+    match part:
+        case Section(title, within):
+            return render((Note(title), *within), width)  # type: ignore[arg-type]
+        case Note(text):
+            return _inline(text)
+        case List(items):
+            return "\n".join(f"{GAP}{_inline(item)}" for item in items)
+        case Listing(text):
+            return text
+        case Table():
+            above = (Note(part.title),) if part.title else ()
+            return render((*above, Listing(_table(part, width)), *part.notes))
+
+
+def _inline(text: Inline) -> str:
+    return inline_text(text, FORM)
+
+
+def _table(table: Table, width: int | None) -> str:
+    header = [printable(column.title) for column in table.columns]
+    rows = rows_text(table, FORM)
+    if width is not None:
+        return _continued(header, rows, width)
+    align = ["left" if column.unit is None else "right" for column in table.columns]
+    if any(header):
+        return tabulate(rows, headers=header, disable_numparse=True, colalign=align)
+    return tabulate(rows, tablefmt="plain", disable_numparse=True, colalign=align)
+
+
+def _continued(header: list[str], rows: list[list[str]], width: int) -> str:
     """Return an aligned table; columns that do not fit in ``width`` continue below, as pandas prints them."""
     widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
     parts, part = [], [0]
@@ -28,58 +98,3 @@ def _wrapped(header: list[str], rows: list[list[str]], width: int) -> str:
 def _line(row: list[str], part: list[int], widths: list[int]) -> str:
     """Return some columns of one row: the first flush left, the others flush right."""
     return GAP.join([row[0].ljust(widths[0]), *(row[i].rjust(widths[i]) for i in part[1:])])
-
-
-def pivot_text(results: Results, width: int = 100) -> str:
-    """Return test accuracy in percent, architecture by policy, one aligned block per method.
-
-    A cell without a result shows its status; one that the grid does not have shows a dash. ``width``
-    is that of the terminal in characters.
-
-    >>> import precision
-    >>> from precision.report import pivot_text
-    >>> results = precision.run("grid.yaml", output="report", quiet=True)
-    >>> print(pivot_text(results).splitlines()[0])
-    digits, ptq: test accuracy in percent, mean of 2 seeds ± half the 95 % interval
-    """
-    cells = results.cells()
-    baseline = results.settings.baseline
-    texts = []
-    for block in blocks(cells, baseline):
-        table = pivot(cells, "accuracy", **block._asdict(), baseline=baseline)
-        policies = list(dict.fromkeys(table.columns.get_level_values("policy")))
-        usual = common_n(table)
-        seeds = f", mean of {usual} seeds ± half the 95 % interval" if usual > 1 else ""
-        title = ", ".join(part for part in (block.dataset, block.method, block.training) if part)
-        header = ["architecture", *policies]
-        rows = [
-            [str(name), *(accuracy_cell(table[policy].loc[name], usual) for policy in policies)]
-            for name in table.index
-        ]
-        text = _wrapped(_printable(header), [_printable(row) for row in rows], width)
-        texts.append(f"{printable(title)}: test accuracy in percent{seeds}\n\n{text}")
-    return "\n\n".join(texts) + "\n" if texts else f"{printable(results.name)}: no trial\n"
-
-
-def answer_text(results: Results) -> str:
-    """Return one sentence per architecture and method: the smallest format within the tolerance.
-
-    >>> import precision
-    >>> from precision.report import answer_text
-    >>> results = precision.run("grid.yaml", output="report", quiet=True)
-    >>> answer_text(results).split(" within")[0]
-    'digits, ptq: mlp: fixed8 is the smallest format'
-    """
-    settings = results.settings
-    choices = smallest_within_tolerance(summary(results.cells()), settings.baseline, settings.tolerance)
-    lines = [_sentence(row) for _, row in choices.iterrows()]
-    return "\n".join(lines) + "\n" if lines else f"{printable(results.name)}: no trial\n"
-
-
-def _sentence(row: pd.Series) -> str:
-    where = ", ".join(part for part in (row["dataset"], row["method"], row["training"]) if part)
-    return printable(f"{where}: {row['sentence']}")
-
-
-def _printable(cells: list[str]) -> list[str]:
-    return [printable(cell) for cell in cells]

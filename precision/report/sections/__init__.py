@@ -1,1 +1,6 @@
-"""The parts of a report, one a file: from tables of results to notes, tables and figures."""
+"""The sections of the report of a grid, one function each; importing this package files them all."""
+
+from precision.report.sections import answer as answer
+from precision.report.sections import comparison as comparison
+from precision.report.sections import cost as cost
+from precision.report.sections import experiment as experiment

@@ -4,45 +4,86 @@ from __future__ import annotations
 
 import pandas as pd
 
-from precision.analysis import blocks, rows_of, summary
+from precision.analysis import Results, blocks, rows_of, summary
 from precision.metrics import METRICS, Metric
-from precision.report.document import Table, table_text, title_of
-from precision.report.text import NONE, bits, count, escape, number, ratio, seconds, size
+from precision.report.document import (
+    SECTIONS,
+    Cell,
+    Column,
+    Note,
+    Quantity,
+    Section,
+    Table,
+    Unit,
+    Words,
+    note,
+    order,
+)
+from precision.report.titles import title_of
 
-_BY_UNIT = {"byte": size, "s": seconds, "images/s": count, "ratio": ratio, "bit": bits}
-
-
-def _write(metric: Metric, value: float) -> str:
-    """Return a number in the way of its unit, or with four digits."""
-    return _BY_UNIT.get(metric.unit, number)(value)
-
-
-def _counted_table(cells: pd.DataFrame, metric: Metric) -> str:
-    """Return a counted cost by policy; of bytes of weights also how many times fewer than in float32."""
-    policies = list(cells["policy"].unique())
-    rows = []
-    for name, of_network in cells.groupby("architecture", sort=False):
-        row = [escape(name)]
-        for policy in policies:
-            # The size is known before a trial runs: one that failed may still tell it.
-            known = of_network[(of_network["policy"] == policy) & of_network[metric.name].notna()]
-            text = NONE
-            if len(known):
-                text = _write(metric, known[metric.name].iloc[0])
-                if metric.name == "weight_bytes":
-                    text += f" ({ratio(known['compression'].iloc[0])})"
-            row.append(text)
-        rows.append(row)
-    return table_text(["Architecture", *map(escape, policies)], rows)
+_UNITS = {
+    "byte": Unit.BYTES,
+    "s": Unit.SECONDS,
+    "images/s": Unit.COUNT,
+    "ratio": Unit.RATIO,
+    "bit": Unit.BITS,
+}
 
 
-def sizes(cells: pd.DataFrame, baseline: str) -> list[Table]:
+def _unit(metric: Metric) -> Unit:
+    """Return how a metric is written: in the way of its unit, or with four digits."""
+    return _UNITS.get(metric.unit, Unit.NUMBER)
+
+
+_SIZES = "Packed in the bits of their own formats; in brackets, how many times smaller than in float32."
+_NATIVE = """\
+The network as the framework runs it. Peak memory is the resident memory of the whole worker process, the
+framework and the images included. A worker runs the trials of one network, one after another, and keeps \
+memory
+that it once had: the first trial of a network, which trains it, sets the mark for those that follow."""
+_EMULATED = """\
+These formats are emulated in float32: the times are those of the emulation and say nothing about hardware
+that has the format. The memory is that of the emulation too."""
+
+
+@SECTIONS.register("cost")
+@order(80)
+def cost(results: Results) -> Section:
+    """Return the size of the weights, and what was measured natively and in emulation."""
+    cells, baseline = results.cells(), results.settings.baseline
+    native, emulated = (_measured(cells, baseline, timing) for timing in ("native", "emulated"))
+    return Section(
+        "Memory and time",
+        (
+            *_machines(cells),
+            Section("Size of the weights", (note(_SIZES), *_sizes(cells, baseline))),
+            Section(
+                "Measured, native",
+                (note(_NATIVE if native else "No trial ran in a native number type."), *native),
+            ),
+            Section(
+                "Measured, emulated",
+                (note(_EMULATED if emulated else "No trial ran in an emulated format."), *emulated),
+            ),
+        ),
+    )
+
+
+def _machines(cells: pd.DataFrame) -> list[Note]:
+    """Return a warning when the trials ran on several machines."""
+    machines = [name for name in cells.loc[cells["status"] == "ok", "machine"].unique() if name]
+    if len(machines) < 2:
+        return []
+    return [note(f"The trials ran on {len(machines)} machines; times are comparable within one table only.")]
+
+
+def _sizes(cells: pd.DataFrame, baseline: str) -> list[Table]:
     """Return the size of the weights and other counted costs, architecture by policy, one table per dataset.
 
     How a format enters does not change its size; should it do so, there is a table for each block.
     """
     return [
-        Table(title, _counted_table(rows, metric))
+        _counted_table(rows, metric, title)
         for metric in METRICS.of("counted")
         if metric.cost
         for title, rows in _parts(cells, baseline, metric)
@@ -56,11 +97,32 @@ def _parts(cells: pd.DataFrame, baseline: str, metric: Metric) -> list[tuple[str
     if (distinct > 1).any():
         found = blocks(cells, baseline)
         return [(title_of(block, *more), rows_of(cells, block, baseline)) for block in found]
-    by_dataset = cells.groupby("dataset", sort=False)
-    return [(", ".join(map(escape, [dataset, *more])), rows) for dataset, rows in by_dataset]
+    return [(", ".join([str(name), *more]), rows) for name, rows in cells.groupby("dataset", sort=False)]
 
 
-def measured(cells: pd.DataFrame, baseline: str, timing: str) -> list[Table]:
+def _counted_table(cells: pd.DataFrame, metric: Metric, title: str) -> Table:
+    """Return a counted cost by policy; of bytes of weights also how many times fewer than in float32."""
+    policies = list(cells["policy"].unique())
+    rows = []
+    for name, of_network in cells.groupby("architecture", sort=False):
+        row: list[Cell] = [str(name)]
+        for policy in policies:
+            # The size is known before a trial runs: one that failed may still tell it.
+            known = of_network[(of_network["policy"] == policy) & of_network[metric.name].notna()]
+            row.append(_counted(known.iloc[0], metric) if len(known) else None)
+        rows.append(tuple(row))
+    columns = (Column("Architecture"), *(Column(policy, _unit(metric)) for policy in policies))
+    return Table(columns, tuple(rows), title)
+
+
+def _counted(row: pd.Series, metric: Metric) -> Cell:
+    value = Quantity(row[metric.name], _unit(metric))
+    if metric.name != "weight_bytes":
+        return value
+    return (value, Words(" ("), Quantity(row["compression"], Unit.RATIO), Words(")"))
+
+
+def _measured(cells: pd.DataFrame, baseline: str, timing: str) -> list[Table]:
     """Return memory and times of the cells with this timing, per block and machine.
 
     Native tables hold the baseline beside the native formats of the same block; where there is no other
@@ -68,7 +130,7 @@ def measured(cells: pd.DataFrame, baseline: str, timing: str) -> list[Table]:
     """
     here = cells[(cells["timing"] == timing) & (cells["status"] == "ok")]
     several = here["machine"].nunique() > 1
-    tables: dict[Table, None] = {}
+    tables: dict[str, Table] = {}
     for (machine, _, _), rows in here.groupby(["machine", "dataset", "training"], sort=False):
         for block in blocks(rows, baseline):
             own = rows_of(rows, block, baseline)
@@ -78,28 +140,19 @@ def measured(cells: pd.DataFrame, baseline: str, timing: str) -> list[Table]:
             # The baseline alone is not of a method: equal tables under several methods become one.
             title = title_of(block._replace(method="") if alone else block, f"machine {machine}" * several)
             if len(own):
-                tables[_measured_table(own, title)] = None
-    return list(tables)
+                table = _measured_table(own, title)
+                tables[repr(table)] = table
+    return list(tables.values())
 
 
 def _measured_table(cells: pd.DataFrame, title: str) -> Table:
     """Return one row per architecture and format, means over seeds."""
     table = summary(cells)
     shown = [metric for metric in METRICS.of("measured", "timed") if metric.cost]
-    lines = [
-        [escape(row["architecture"]), escape(row["policy"])] + [_write(one, row[one.name]) for one in shown]
-        for _, row in table.iterrows()
-    ]
+    names = ["architecture", "policy", *(metric.name for metric in shown)]
+    rows = tuple(tuple(row) for row in table[names].itertuples(index=False))
     usual = int(table["n"].mode().max())
-    largest = [f"{one.title.lower()} is the largest" for one in shown if "largest" in one.summary]
-    notes = ("; ".join([f"Means over n = {usual} seeds", *largest]) + ".",) if usual > 1 else ()
-    header = ["Architecture", "Format", *(escape(one.title) for one in shown)]
-    return Table(title, table_text(header, lines, left=2), notes)
-
-
-def machines_note(cells: pd.DataFrame) -> str:
-    """Return a warning when the trials ran on several machines, otherwise an empty text."""
-    machines = [name for name in cells.loc[cells["status"] == "ok", "machine"].unique() if name]
-    if len(machines) < 2:
-        return ""
-    return f"The trials ran on {len(machines)} machines; times are comparable within one table only."
+    largest = [f"{metric.title.lower()} is the largest" for metric in shown if "largest" in metric.summary]
+    said = "; ".join([f"Means over n = {usual} seeds", *largest])
+    columns = (Column("Architecture"), Column("Format"), *(Column(m.title, _unit(m)) for m in shown))
+    return Table(columns, rows, title, (note(f"{said}."),) if usual > 1 else ())

@@ -1,66 +1,70 @@
-"""What was run: data, networks, formats, training, machine; and every trial with its outcome."""
+"""What was run: data, networks, formats, training, machine; every trial; how to repeat it all."""
 
 from __future__ import annotations
 
 import math
+import shlex
 
 import pandas as pd
 
 from precision.analysis import Results, blocks, rows_of
-from precision.report.document import Table, table_text, title_of
-from precision.report.text import NONE, bits, count, escape, percent, signed, size
+from precision.report.document import (
+    SECTIONS,
+    Cell,
+    Code,
+    Column,
+    Inline,
+    Link,
+    List,
+    Listing,
+    Markdown,
+    Quantity,
+    Section,
+    Table,
+    Unit,
+    Words,
+    facts,
+    inline,
+    note,
+    order,
+)
+from precision.report.titles import title_of
+
+_DATASETS = (
+    Column("Dataset"),
+    Column("Title"),
+    Column("Training images", Unit.COUNT),
+    Column("Test images", Unit.COUNT),
+)
+_NETWORKS = (
+    Column("Architecture"),
+    Column("Dataset"),
+    Column("Parameters", Unit.COUNT),
+    Column("Weights in float32", Unit.BYTES),
+)
+_FORMATS = (
+    Column("Policy"),
+    Column("Formats"),
+    Column("Timing"),
+    Column("Weight bits", Unit.BITS),
+    Column("Activation bits", Unit.BITS),
+)
+_NUMBERS = """\
+The numbers are in {results}, one row per cell of the grid, and in
+{summary}, aggregated over seeds. {columns} and {more}
+describe every column with its unit."""
 
 
-def _first(rows: pd.DataFrame, name: str) -> float:
-    """Return the first known value of a column, for what is the same in all these rows."""
-    known = rows[name].dropna()
-    return math.nan if known.empty else float(known.iloc[0])
+@SECTIONS.register("setup")
+@order(20)
+def setup(results: Results) -> Section:
+    """Return how the trials ended, what was chosen, where they ran, and what was combined."""
+    cells = results.cells()
+    about = List((*facts(results.options).items, *_compared(cells), *facts(results.environment).items))
+    return Section("Setup", (note(_outcomes(cells)), about, *_tables(cells)))
 
 
-def _text(rows: pd.DataFrame, name: str) -> str:
-    """Return the distinct texts of a column, joined."""
-    return "; ".join(text for text in rows[name].unique() if text)
-
-
-def setup(cells: pd.DataFrame) -> list[Table]:
-    """Return the tables of datasets, networks and formats."""
-    if cells.empty:
-        return []
-    datasets, networks, formats = [], [], []
-    for label, rows in cells.groupby("dataset", sort=False):
-        images = [count(_first(rows, name)) for name in ("train_images", "test_images")]
-        datasets.append([escape(label), escape(_text(rows, "dataset_title")) or NONE, *images])
-        for network, of_network in rows.groupby("architecture", sort=False):
-            parameters = count(_first(of_network, "parameters"))
-            weights = size(_first(of_network, "float32_weight_bytes"))
-            networks.append([escape(network), escape(label), parameters, weights])
-    for policy, rows in cells.groupby("policy", sort=False):
-        widths = [_range(rows[name]) for name in ("weight_bits", "activation_bits")]
-        timing = escape(_text(rows, "timing")) or NONE
-        formats.append([escape(policy), escape(_text(rows, "formats")) or NONE, timing, *widths])
-    return [
-        Table(
-            "Datasets",
-            table_text(["Dataset", "Title", "Training images", "Test images"], datasets, left=2),
-        ),
-        Table(
-            "Networks",
-            table_text(["Architecture", "Dataset", "Parameters", "Weights in float32"], networks, left=2),
-        ),
-        Table(
-            "Formats",
-            table_text(["Policy", "Formats", "Timing", "Weight bits", "Activation bits"], formats, left=3),
-        ),
-    ]
-
-
-def _range(values: pd.Series) -> str:
-    """Return one number of bits, or the smallest and the largest when networks differ."""
-    low, high = bits(values.min()), bits(values.max())
-    return low if low == high else f"{low} to {high}"
-
-
-def outcomes(cells: pd.DataFrame) -> str:
+def _outcomes(cells: pd.DataFrame) -> str:
     """Return how many trials ended in which way, in one sentence."""
     trials = cells.drop_duplicates("trial")
     counts = trials["status"].value_counts(sort=False)
@@ -72,41 +76,106 @@ def outcomes(cells: pd.DataFrame) -> str:
     return text
 
 
-def choices(cells: pd.DataFrame, results: Results) -> list[str]:
-    """Return the options that were chosen, what varies in training, and seeds, one line each."""
-    varied = [escape(text) for text in cells["training"].unique() if text]
-    seeds = [str(value) for value in cells["seed"].dropna().unique()]
-    lines = [f"{escape(key)}: {escape(text)}" for key, text in results.options.items()]
-    lines += [f"training options compared: {'; '.join(varied)}"] if varied else []
-    return [*lines, f"seeds: {', '.join(seeds) or NONE} (the same for every format, so that runs are paired)"]
-
-
-def trials(cells: pd.DataFrame, results: Results) -> list[Table]:
-    """Return every trial with its outcome and, where it failed, the reason; one table per block."""
-    header = [
-        "Trial",
-        "Architecture",
-        "Policy",
-        "Seed",
-        "Status",
-        "Reason",
-        "Accuracy %",
-        "Difference",
-        "Loss",
+def _compared(cells: pd.DataFrame) -> list[Inline]:
+    """Return what varies in training, and the seeds."""
+    varied = "; ".join(text for text in cells["training"].unique() if text)
+    seeds = ", ".join(str(value) for value in cells["seed"].dropna().unique())
+    lines: list[Inline] = [f"training options compared: {varied}"] if varied else []
+    return [
+        *lines,
+        inline(
+            "seeds: {seeds} (the same for every format, so that runs are paired)",
+            seeds=seeds or Quantity(None, Unit.COUNT),
+        ),
     ]
+
+
+def _tables(cells: pd.DataFrame) -> list[Table]:
+    """Return the tables of datasets, networks and formats."""
+    if cells.empty:
+        return []
+    datasets: list[tuple[Cell, ...]] = []
+    networks: list[tuple[Cell, ...]] = []
+    formats: list[tuple[Cell, ...]] = []
+    for label, rows in cells.groupby("dataset", sort=False):
+        images = [_first(rows, name) for name in ("train_images", "test_images")]
+        datasets.append((str(label), _text(rows, "dataset_title"), *images))
+        for network, of_network in rows.groupby("architecture", sort=False):
+            sizes = [_first(of_network, name) for name in ("parameters", "float32_weight_bytes")]
+            networks.append((str(network), str(label), *sizes))
+    for policy, rows in cells.groupby("policy", sort=False):
+        widths = [_range(rows[name]) for name in ("weight_bits", "activation_bits")]
+        formats.append((str(policy), _text(rows, "formats"), _text(rows, "timing"), *widths))
+    return [
+        Table(_DATASETS, tuple(datasets), "Datasets"),
+        Table(_NETWORKS, tuple(networks), "Networks"),
+        Table(_FORMATS, tuple(formats), "Formats"),
+    ]
+
+
+def _first(rows: pd.DataFrame, name: str) -> float:
+    """Return the first known value of a column, for what is the same in all these rows."""
+    known = rows[name].dropna()
+    return math.nan if known.empty else float(known.iloc[0])
+
+
+def _text(rows: pd.DataFrame, name: str) -> str | None:
+    """Return the distinct texts of a column, joined; None without any."""
+    return "; ".join(text for text in rows[name].unique() if text.strip()) or None
+
+
+def _range(values: pd.Series) -> Cell:
+    """Return one number of bits, or the smallest and the largest when networks differ."""
+    low, high = values.min(), values.max()
+    if pd.isna(low) or f"{low:.2f}" == f"{high:.2f}":  # the decimals that bits are shown with
+        return low
+    return (Quantity(low, Unit.BITS), Words(" to "), Quantity(high, Unit.BITS))
+
+
+@SECTIONS.register("notes")
+@order(90)
+def notes(results: Results) -> Section | None:
+    """Return the notes of the grid file."""
+    text = results.settings.notes
+    return Section("Notes", (Markdown(text),)) if text.strip() else None
+
+
+@SECTIONS.register("trials")
+@order(100)
+def trials(results: Results) -> Section:
+    """Return every trial with its outcome and, where it failed, the reason; one table per block."""
+    cells, baseline = results.cells(), results.settings.baseline
+    columns = {
+        "trial": Column("Trial"),
+        "architecture": Column("Architecture"),
+        "policy": Column("Policy"),
+        "seed": Column("Seed"),
+        "status": Column("Status"),
+        "reason": Column("Reason"),
+        "accuracy": Column("Accuracy %", Unit.ACCURACY),
+        "accuracy_difference": Column("Difference", Unit.DIFFERENCE),
+        "loss": Column("Loss", Unit.NATS),
+    }
     tables = []
-    for block in blocks(cells, results.settings.baseline):
-        rows = []
-        for _, row in rows_of(cells, block, results.settings.baseline).iterrows():
-            loss = NONE if pd.isna(row["loss"]) else f"{row['loss']:.4g}"
-            rows.append(
-                [
-                    *(escape(row[name]) for name in ("trial", "architecture", "policy", "seed", "status")),
-                    escape(row["reason"]),
-                    percent(row["accuracy"]),
-                    signed(row["accuracy_difference"]),
-                    loss,
-                ]
-            )
-        tables.append(Table(title_of(block), table_text(header, rows, left=6)))
-    return tables
+    for block in blocks(cells, baseline):
+        rows = rows_of(cells, block, baseline)[list(columns)].itertuples(index=False)
+        tables.append(Table(tuple(columns.values()), tuple(tuple(row) for row in rows), title_of(block)))
+    return Section("Every trial", tuple(tables))
+
+
+@SECTIONS.register("reproduce")
+@order(110)
+def reproduce(results: Results) -> Section:
+    """Return the command that repeats the grid, and where its numbers are."""
+    # On one line, whatever the name, so that it cannot leave its block.
+    path = " ".join((results.source or results.name + ".yaml").split())
+    commit = results.environment.get("commit", "")
+    numbers = note(
+        _NUMBERS,
+        results=Link("results.csv", "results.csv"),
+        summary=Link("summary.csv", "summary.csv"),
+        columns=Code("precision.analysis.COLUMNS"),
+        more=Code("SUMMARY_COLUMNS"),
+    )
+    source = [note("The results are from commit {commit}.", commit=commit)] if commit else []
+    return Section("How to reproduce", (Listing(f"precision run {shlex.quote(path)}"), *source, numbers))

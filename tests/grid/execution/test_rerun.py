@@ -11,7 +11,7 @@ import pytest
 import quick
 
 from precision import plugins
-from precision.cli.app import app
+from precision.cli import main
 from precision.errors import PrecisionError
 from precision.grid import Store
 from precision.grid.execution import rerun as module
@@ -68,7 +68,7 @@ def command(*words):
     """Run the command line in this process and return its exit code."""
     former, sys.argv = sys.argv, ["precision", "rerun", *map(str, words)]
     try:
-        app.main()
+        main()
     except SystemExit as end:
         return end.code or 0
     finally:

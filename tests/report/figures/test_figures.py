@@ -5,7 +5,8 @@ import matplotlib
 import pytest
 
 from precision.analysis import Results
-from precision.report.figures import accuracy_vs_bits, loss_curves
+from precision.report.figures.accuracy import draw_accuracy
+from precision.report.figures.loss import draw_loss
 from precision.report.figures.style import columns_of_legend, log_ticks, slots
 
 
@@ -14,7 +15,7 @@ def draw(results):
     """Draw a figure of accuracy, rendered once: text that does not fit or parse would warn or fail here."""
 
     def of(frame):
-        figure = accuracy_vs_bits(results(frame).cells())
+        figure = draw_accuracy(results(frame).cells())
         figure.canvas.draw()
         return figure
 
@@ -25,7 +26,7 @@ def draw(results):
 def draw_losses(results):
     def of(frame, epochs=5):
         given: Results = results(frame, epochs)
-        figure = loss_curves(given.cells(), given.histories)
+        figure = draw_loss(given.cells(), given.histories)
         figure.canvas.draw()
         return figure
 
@@ -168,7 +169,7 @@ def test_a_diverging_loss_does_not_flatten_the_rest(grid, results):
     trial = frame.loc[frame["policy"] == "fixed8", "trial"].iloc[-1]
     losses = [0.5, 1e9, float("nan"), 0.0]
     rows = [{"epoch": i, "loss": loss, "val_loss": None} for i, loss in enumerate(losses, 1)]
-    figure = loss_curves(frame, {**given.histories, trial: rows})
+    figure = draw_loss(frame, {**given.histories, trial: rows})
     figure.canvas.draw()
     assert figure.axes[0].get_ylim()[1] < 100
 
@@ -177,12 +178,12 @@ def test_formats_of_several_methods_are_told_apart(grid, results):
     given = results(grid(methods=("qat", "low_precision"), policies={"float32": 32.0, "fixed8": 8.0}))
     frame = given.cells()
     any_history = next(iter(given.histories.values()))
-    figure = loss_curves(frame, dict.fromkeys(frame["trial"], any_history))
+    figure = draw_loss(frame, dict.fromkeys(frame["trial"], any_history))
     assert legend(figure)[1:3] == ["fixed8 (qat)", "fixed8 (low_precision)"]
 
 
 def test_nothing_trained_gives_an_empty_figure(grid):
-    assert len(loss_curves(grid(), {}).axes) == 1
+    assert len(draw_loss(grid(), {}).axes) == 1
 
 
 def test_drawing_changes_no_global_setting(grid, draw):

@@ -8,7 +8,8 @@ import yaml
 from precision.analysis.search import SEARCH_COLUMNS, Found, Unit
 from precision.quantization import parse_policy
 from precision.report.figures.search import search_figure
-from precision.report.pages.search import found_text, picojoules, policy_yaml, write_search
+from precision.report.pages.search import found_text, policy_yaml, write_search
+from precision.report.text import picojoules
 
 POLICY = parse_policy(
     {

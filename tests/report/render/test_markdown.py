@@ -2,7 +2,9 @@ import re
 
 import pytest
 
-from precision.report.render.markdown import Picture, columns_document, pictures, render
+from precision.report.pages.columns import columns_document
+from precision.report.pages.grid import document, names_of
+from precision.report.render.markdown import render
 
 SECTIONS = [
     "The answer",
@@ -17,13 +19,11 @@ SECTIONS = [
     "Every trial",
     "How to reproduce",
 ]
-ACCURACY = [Picture("accuracy_vs_bits.png", None)]
-LOSSES = [Picture("loss_curves.png", None)]
 
 
 @pytest.fixture
 def report(results):
-    return lambda frame, **settings: render(results(frame, **settings), ACCURACY, LOSSES)
+    return lambda frame, **settings: render(document(results(frame, **settings)))
 
 
 def section(text, title):
@@ -176,7 +176,7 @@ def test_a_missing_baseline_is_said(grid, report, failed):
 
 
 def test_an_empty_grid_has_a_report(grid, results):
-    text = render(results(grid().iloc[:0]), [], [])
+    text = render(document(results(grid().iloc[:0])))
     assert "There is no trial to compare." in text
     assert "No trial of this grid trained." in text
 
@@ -184,14 +184,12 @@ def test_an_empty_grid_has_a_report(grid, results):
 def test_the_command_stays_in_its_block(grid, results):
     from dataclasses import replace
 
-    text = render(replace(results(grid()), name="a\n```\n$(rm)"), [], [])
+    text = render(document(replace(results(grid()), name="a\n```\n$(rm)")))
     assert "\n```\nprecision run 'a ``` $(rm).yaml'\n```\n" in text
 
 
-def test_there_is_a_figure_for_each_dataset(grid):
-    files = [picture.file for picture in pictures(grid(datasets=("a/b", "a b", "c")), "f")]
-    assert files == ["f.png", "f_a_b.png", "f_a_b_2.png", "f_c.png"]
-    assert [picture.file for picture in pictures(grid(), "f")] == ["f.png"]
+def test_there_is_a_figure_for_each_dataset():
+    assert names_of(["a/b", "a b", "c"], "f") == ["f_a_b", "f_a_b_2", "f_c"]
 
 
 def test_the_columns_are_documented_as_tables():

@@ -1,0 +1,96 @@
+"""A cell or a paragraph as text: every form writes numbers alike, and words in its own way."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from precision.analysis import Estimate
+from precision.report.document import (
+    Cell,
+    Code,
+    Column,
+    Failure,
+    Inline,
+    Link,
+    Quantity,
+    Runs,
+    Strong,
+    Table,
+    Unit,
+    Words,
+)
+from precision.report.text import NONE, missing, number
+
+
+class Form(Protocol):
+    """How one form, such as Markdown, writes what is not a number."""
+
+    def text(self, text: str) -> str:
+        """Return a text from outside as one line that means only itself."""
+
+    def words(self, text: str) -> str:
+        """Return the project's own words."""
+
+    def code(self, text: str) -> str:
+        """Return a name in code."""
+
+    def link(self, text: str, file: str) -> str:
+        """Return a text that leads to a file."""
+
+    def strong(self, text: str) -> str:
+        """Return a text, written already, that stands out."""
+
+
+def cell_text(cell: Cell, form: Form, column: Column, seeds: int = 0) -> str:
+    """Return a cell of a column; ``seeds`` is how many runs the other cells have."""
+    match cell:
+        case Strong(content):
+            return form.strong(cell_text(content, form, column, seeds))
+        case Runs(estimate, failed):
+            parts = [f"n = {estimate.n}"] if estimate.n != seeds else []
+            parts += [f"{failed} failed"] if failed else []
+            rest = f" ({', '.join(parts)})" if parts else ""
+            return cell_text(estimate, form, column) + rest
+        case Estimate():
+            unit = column.unit or Unit.RATIO
+            text = number(cell.mean, unit, column.decimals)
+            # Half a width has no sign, unlike a difference.
+            width = number(cell.ci95, Unit.ACCURACY if unit is Unit.DIFFERENCE else unit, column.decimals)
+            return text if missing(cell.ci95) else f"{text} ± {width}"
+        case Failure(status, _):
+            return form.text(status)
+        case str() | Words() | Code() | Link() | Quantity():
+            return inline_text(cell, form)
+        case tuple():
+            return "".join(cell_text(span, form, column) for span in cell)
+        case _ if missing(cell):
+            return NONE
+        case _:
+            return form.text(str(cell)) if column.unit is None else number(cell, column.unit, column.decimals)
+
+
+def inline_text(inline: Inline, form: Form) -> str:
+    """Return a paragraph, an item or a text in a cell."""
+    match inline:
+        case str():
+            return form.text(inline)
+        case Words(text):
+            return form.words(text)
+        case Code(text):
+            return form.code(text)
+        case Link(text, file):
+            return form.link(text, file)
+        case Quantity(value, unit, decimals):
+            return number(value, unit, decimals)
+        case Strong(content):
+            return form.strong(cell_text(content, form, Column("")))
+        case _:
+            return "".join(inline_text(span, form) for span in inline)
+
+
+def rows_text(table: Table, form: Form) -> list[list[str]]:
+    """Return the cells of a table as texts."""
+    return [
+        [cell_text(cell, form, column, table.seeds) for cell, column in zip(row, table.columns, strict=True)]
+        for row in table.rows
+    ]

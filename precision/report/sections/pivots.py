@@ -1,0 +1,66 @@
+"""Architectures by policies: what the runs of each cell gave, or why they gave nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import pandas as pd
+
+from precision.analysis import POWERED, Block, Estimate, Results, blocks, pivot, rows_of
+from precision.report.document import Failure, Note, Runs, note
+
+
+class Pivot:
+    """One value of the results of one block over their seeds, cell by cell."""
+
+    def __init__(self, cells: pd.DataFrame, value: str, block: Block, baseline: str) -> None:
+        self.block = block
+        self._table = pivot(cells, value, **block._asdict(), baseline=baseline)
+        self.architectures: list[str] = list(self._table.index)
+        self.policies: list[str] = list(dict.fromkeys(self._table.columns.get_level_values("policy")))
+        rows = rows_of(cells, block, baseline)
+        told = rows[rows["reason"] != ""].drop_duplicates(["architecture", "policy"])
+        self._reasons = told.set_index(["architecture", "policy"])["reason"].to_dict()
+
+    def cell(self, architecture: str, policy: str) -> Runs | Failure | None:
+        """Return the estimate of a cell, how its runs failed and why, or None where there is no such cell."""
+        if policy not in self.policies or architecture not in self.architectures:
+            return None
+        cell = self._table[policy].loc[architecture]
+        if cell["n"]:
+            return Runs(Estimate(cell["mean"], cell["n"], cell["std"], cell["ci95"]), cell["failed"])
+        if cell["status"] in ("", "ok"):
+            return None
+        return Failure(str(cell["status"]), self._reasons.get((architecture, policy), ""))
+
+    def seeds(self, policies: Collection[str]) -> int:
+        """Return the number of seeds that most cells of these policies have; 0 when none has a result.
+
+        It is said once for the whole table; a cell with another number says its own.
+        """
+        counts = self._table[list(policies)].xs("n", axis="columns", level="statistic").to_numpy().ravel()
+        known = pd.Series(counts[counts > 0])
+        return 0 if known.empty else int(known.mode().max())
+
+
+def pivots(results: Results, value: str) -> list[Pivot]:
+    """Return the pivot of each block of the results."""
+    cells, baseline = results.cells(), results.settings.baseline
+    return [Pivot(cells, value, block, baseline) for block in blocks(cells, baseline)]
+
+
+def accuracy_note(seeds: int) -> Note:
+    """Return what the numbers of a table of accuracy are, given the usual number of seeds."""
+    if seeds < 2:
+        return note("n = 1: one run each." if seeds else "No run has a result.")
+    return note(f"n = {seeds}: mean over seeds ± half the 95 % t-interval.")
+
+
+def sample_note(seeds: int) -> Note:
+    """Return what the number of seeds allows to conclude from the differences."""
+    if seeds == 0:
+        return note("No run has a result together with its baseline.")
+    if seeds == 1:
+        return note("n = 1: no interval; differences of one run.")
+    power = f" Underpowered (n < {POWERED})." if seeds < POWERED else ""
+    return note(f"n = {seeds}: mean of the paired differences ± half their 95 % t-interval.{power}")
