@@ -94,7 +94,7 @@ def check(name: str, options: Mapping[str, Any] | None = None) -> None:
     >>> architectures.check("mlp", {"width": 0.5})  # all is well
     >>> architectures.check("mlp", {"widht": 0.5})
     Traceback (most recent call last):
-    precision.errors.PlacedError: architecture 'mlp' has no option 'widht'; did you mean 'width'?
+    precision.errors.LocatedError: architecture 'mlp' has no option 'widht'; did you mean 'width'?
     """
     ARCHITECTURES.check_options(name, dict(options or {}))
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 class PrecisionError(ValueError):
     """Something the user gave is wrong: YAML, a format text, a data file, a path, a tensor.
 
-    Its text is one sentence: the place, the rule, the received value and a suggestion. The command
+    Its text is one sentence: the location, the rule, the received value and a suggestion. The command
     line prints it without a traceback and exits with code 2.
 
     >>> from precision import PrecisionError, formats
@@ -21,12 +21,12 @@ class PrecisionError(ValueError):
     """
 
 
-class PlacedError(PrecisionError):
-    """A mistake inside a nested value; ``place`` is the way to it: keys and indices from the outside in."""
+class LocatedError(PrecisionError):
+    """A mistake inside a nested value; ``location`` is the way to it: keys and indices, outermost first."""
 
-    def __init__(self, place: tuple[str | int, ...], text: str) -> None:
+    def __init__(self, location: tuple[str | int, ...], text: str) -> None:
         super().__init__(text)
-        self.place = place
+        self.location = location
 
 
 def suggest(received: object, known: Iterable[str]) -> str:

@@ -1,7 +1,7 @@
 """Every number of a trial is one entry: what it is called, what it means, and how it may be compared.
 
 Columns and their order, medians over repeats, statistics over seeds, what a rerun compares and the report's
-tables of costs derive from the entries. A new metric is one entry, and the place that measures it.
+tables of costs derive from the entries. A new metric is one entry, and the location that measures it.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, ErrorDetails
 
-from precision.errors import PlacedError, PrecisionError, suggest
+from precision.errors import LocatedError, PrecisionError, suggest
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def read(
         must_be: the beginning of a sentence that ends with a rule.
 
     Raises:
-        PlacedError: with the option, for an unknown one or a value against its rule.
+        LocatedError: with the option, for an unknown one or a value against its rule.
         PrecisionError: for a missing option without a default.
     """
     try:
@@ -127,15 +127,15 @@ def read(
         for key, value in given.items():  # a misspelt option explains the missing one
             if key in first and key not in model.model_fields:
                 text = f"{owner} has no option {key!r}; {suggest(key, model.model_fields)}"
-                raise PlacedError((key,), text) from None
+                raise LocatedError((key,), text) from None
             if key in first:
                 sentence = _refusal(model, first[key], value, must_be.format(owner=owner, key=key))
-                raise PlacedError((key,), sentence) from None
+                raise LocatedError((key,), sentence) from None
         raise PrecisionError(f"{owner} needs the option {next(iter(first))!r}") from None
     return {key: vars(found)[key] for key in given}
 
 
-def place_of(info: ValidationInfo) -> str:
+def location_of(info: ValidationInfo) -> str:
     """Return how a validator that words its error itself names the option that it validates."""
     return str(info.context(info.field_name)) if info.context else str(info.field_name)
 

@@ -235,11 +235,11 @@ def _execute(plugin: Plugin, module: ModuleType) -> None:
     try:
         exec(compile(plugin.source, plugin.path, "exec", dont_inherit=True), vars(module))
     except PrecisionError as error:
-        raise PrecisionError(f"{_place(plugin, error)}: {error}") from error
+        raise PrecisionError(f"{_location(plugin, error)}: {error}") from error
     except SyntaxError as error:
         if error.filename != plugin.path:  # of a module that the plugin imports
             raise PrecisionError(
-                f"{_place(plugin, error)}: the plugin imports {error.filename}, which is not Python: "
+                f"{_location(plugin, error)}: the plugin imports {error.filename}, which is not Python: "
                 f"{error.msg} in line {error.lineno}; correct it there"
             ) from error
         raise PrecisionError(
@@ -248,8 +248,8 @@ def _execute(plugin: Plugin, module: ModuleType) -> None:
     except (Exception, SystemExit) as error:
         hint = "install what it imports" if isinstance(error, ImportError) else "correct this line"
         raise PrecisionError(
-            f"{_place(plugin, error)}: a plugin must load without an error, but it raised {trouble(error)}; "
-            f"{hint} or leave the plugin out"
+            f"{_location(plugin, error)}: a plugin must load without an error, but it raised "
+            f"{trouble(error)}; {hint} or leave the plugin out"
         ) from error
 
 
@@ -268,7 +268,7 @@ def _check_names(plugin: Plugin, names: tuple[str, ...]) -> None:
         )
 
 
-def _place(plugin: Plugin, error: BaseException) -> str:
+def _location(plugin: Plugin, error: BaseException) -> str:
     return f"{plugin.path}:{line_in(error, plugin.path) or 1}"
 
 

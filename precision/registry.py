@@ -139,7 +139,7 @@ class Registry:
 
         Raises:
             PrecisionError: for an unknown name, or a missing option without a default.
-            PlacedError: with the option, for an unknown one or a value against its rule.
+            LocatedError: with the option, for an unknown one or a value against its rule.
         """
         from precision.options import options_of, read
 

@@ -8,8 +8,8 @@ import pytest
 from annotated_types import Predicate
 from pydantic import AfterValidator, Field
 
-from precision.errors import PlacedError, PrecisionError
-from precision.options import Flag, Options, Rule, options_of, place_of, read, read_option
+from precision.errors import LocatedError, PrecisionError
+from precision.options import Flag, Options, Rule, location_of, options_of, read, read_option
 
 if TYPE_CHECKING:
     import keras
@@ -21,7 +21,7 @@ Word = Annotated[Literal["thick", "thin"], Field()]
 
 def _worded(value: int, info: Any) -> int:
     if value == 13:
-        raise PrecisionError(f"{place_of(info)} brings bad luck")
+        raise PrecisionError(f"{location_of(info)} brings bad luck")
     return value
 
 
@@ -75,19 +75,19 @@ def test_values_come_in_their_types():
     ],
 )
 def test_a_refusal_names_rule_value_and_place(given, text):
-    with pytest.raises(PlacedError) as caught:
+    with pytest.raises(LocatedError) as caught:
         read(options_of(network), given, "network 'it'")
     assert str(caught.value).removeprefix("network 'it' ") == text.removeprefix("network 'it' ")
-    assert caught.value.place == tuple(given)
+    assert caught.value.location == tuple(given)
 
 
 def test_the_first_mistake_is_named_and_a_missing_option_last():
     def things(*, must: Flag, size: Width = 1.0): ...
 
     model = options_of(things)
-    with pytest.raises(PlacedError, match="'size' to be"):
+    with pytest.raises(LocatedError, match="'size' to be"):
         read(model, {"size": 0, "mst": 1}, "thing 'it'")
-    with pytest.raises(PlacedError, match="no option 'mst'; did you mean 'must'"):
+    with pytest.raises(LocatedError, match="no option 'mst'; did you mean 'must'"):
         read(model, {"mst": 1, "size": 0}, "thing 'it'")
     with pytest.raises(PrecisionError, match="thing 'it' needs the option 'must'"):
         read(model, {"size": 1}, "thing 'it'")
@@ -117,6 +117,6 @@ def test_the_last_owner_of_an_option_says_what_it_may_be():
 
     model = options_of(one, other)
     assert read(model, {"size": 3, "sure": True}, "it") == {"size": 3, "sure": True}
-    with pytest.raises(PlacedError, match=r"to be an odd number, but got 0\.5"):
+    with pytest.raises(LocatedError, match=r"to be an odd number, but got 0\.5"):
         read(model, {"size": 0.5}, "it")
     assert model.model_json_schema()["properties"]["size"]["minimum"] == 1

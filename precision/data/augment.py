@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import BeforeValidator, Field, ValidationInfo
 
 from precision.errors import PrecisionError, suggest
-from precision.options import Options, Rule, options_of, place_of, read
+from precision.options import Options, Rule, location_of, options_of, read
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Augmentation:
         _amounts(asdict(self), "augment")
 
     @classmethod
-    def parse(cls, mapping: object, place: str = "augment") -> Augmentation | None:
+    def parse(cls, mapping: object, location: str = "augment") -> Augmentation | None:
         """Return the augmentation that a mapping such as ``{rotation: 10, shift: 0.1}`` describes.
 
         Returns:
@@ -54,8 +54,10 @@ class Augmentation:
         if mapping is None:
             return None
         if not isinstance(mapping, Mapping):
-            raise PrecisionError(f"{place} must map rotation, shift or zoom to numbers, but got {mapping!r}")
-        amounts = _amounts(mapping, place)
+            raise PrecisionError(
+                f"{location} must map rotation, shift or zoom to numbers, but got {mapping!r}"
+            )
+        amounts = _amounts(mapping, location)
         return cls(**amounts) if any(amounts.values()) else None
 
     def apply(self, images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -102,16 +104,16 @@ class Augmentation:
         return moved
 
 
-def _amounts(given: Mapping[str, Any], place: str) -> dict[str, float]:
+def _amounts(given: Mapping[str, Any], location: str) -> dict[str, float]:
     model = options_of(Augmentation)
     for key in given:
         if key not in model.model_fields:
-            raise PrecisionError(f"{place} has no key {key!r}; {suggest(key, model.model_fields)}")
-    return read(model, given, place, "{owner}: {key} must be")
+            raise PrecisionError(f"{location} has no key {key!r}; {suggest(key, model.model_fields)}")
+    return read(model, given, location, "{owner}: {key} must be")
 
 
 def _parse(value: object, info: ValidationInfo) -> Augmentation | None:
-    return Augmentation.parse(value, place_of(info))
+    return Augmentation.parse(value, location_of(info))
 
 
 Augment = Annotated[Augmentation | None, BeforeValidator(_parse)]

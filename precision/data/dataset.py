@@ -54,19 +54,21 @@ class Dataset:
             )
 
     def _check_part(self, part: str, images: np.ndarray, labels: np.ndarray) -> None:
-        place = f"{self.title}: {part}"
+        location = f"{self.title}: {part}"
         if images.ndim != 4 or 0 in images.shape:
-            raise PrecisionError(f"{place} images must have the shape (N, H, W, C), but got {images.shape}")
+            raise PrecisionError(
+                f"{location} images must have the shape (N, H, W, C), but got {images.shape}"
+            )
         if images.dtype not in (np.uint8, np.float32):
-            raise PrecisionError(f"{place} images must be uint8 or float32, but got {images.dtype}")
+            raise PrecisionError(f"{location} images must be uint8 or float32, but got {images.dtype}")
         if labels.shape != (len(images),):
             raise PrecisionError(
-                f"{place} has {len(images)} images, so labels must have the shape ({len(images)},), "
+                f"{location} has {len(images)} images, so labels must have the shape ({len(images)},), "
                 f"but got {labels.shape}"
             )
         if labels.dtype != np.int64 or labels.min() < 0 or labels.max() >= self.classes:
             raise PrecisionError(
-                f"{place} labels must be int64 in 0..{self.classes - 1}, "
+                f"{location} labels must be int64 in 0..{self.classes - 1}, "
                 f"but got {labels.dtype} in {labels.min()}..{labels.max()}"
             )
 

@@ -10,7 +10,7 @@ from precision.errors import PrecisionError, suggest
 
 
 def number_labels(
-    train: np.ndarray, test: np.ndarray | None, place: str
+    train: np.ndarray, test: np.ndarray | None, location: str
 ) -> tuple[np.ndarray, np.ndarray | None, tuple[str, ...]]:
     """Number the classes of a user's file from 0 in ascending order of their labels.
 
@@ -19,7 +19,7 @@ def number_labels(
     Args:
         train: labels (N,), integers or text.
         test: labels of the same kind, or None.
-        place: the file, for the message.
+        location: the file, for the message.
 
     Returns:
         Train labels and test labels as int64 in 0..k-1, and the original labels as class names.
@@ -34,13 +34,13 @@ def number_labels(
     strange = sorted(set(test.tolist()) - set(known.tolist()), key=str)
     if strange:
         raise PrecisionError(
-            f"{place}: every test label must occur in training, but got {strange[0]!r}; "
+            f"{location}: every test label must occur in training, but got {strange[0]!r}; "
             f"{suggest(strange[0], names)}"
         )
     return y_train.astype(np.int64), np.searchsorted(known, test).astype(np.int64), names
 
 
-def resolve_classes(place: str, chosen: Sequence[int | str], names: Sequence[str]) -> list[int]:
+def resolve_classes(location: str, chosen: Sequence[int | str], names: Sequence[str]) -> list[int]:
     """Return the label of each chosen class.
 
     Text is a class name. An integer is a label, except where all class names are themselves integers:
@@ -55,15 +55,15 @@ def resolve_classes(place: str, chosen: Sequence[int | str], names: Sequence[str
         if isinstance(item, str) or numeric:
             if str(item) not in names:
                 raise PrecisionError(
-                    f"{place} names the class {item!r}, which is unknown; {suggest(item, names)}"
+                    f"{location} names the class {item!r}, which is unknown; {suggest(item, names)}"
                 )
             label = list(names).index(str(item))
         elif 0 <= item < len(names):
             label = item
         else:
-            raise PrecisionError(f"{place} must hold labels in 0..{len(names) - 1}, but got {item}")
+            raise PrecisionError(f"{location} must hold labels in 0..{len(names) - 1}, but got {item}")
         if label in labels:
-            raise PrecisionError(f"{place} must name each class once, but got {names[label]!r} twice")
+            raise PrecisionError(f"{location} must name each class once, but got {names[label]!r} twice")
         labels.append(label)
     return labels
 

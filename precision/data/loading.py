@@ -12,7 +12,7 @@ import numpy as np
 from precision.data.dataset import Dataset
 from precision.data.files.locate import data_directory
 from precision.data.labels import resolve_classes
-from precision.data.options import CommonOptions, check_size, parse, place_of
+from precision.data.options import CommonOptions, check_size, location_of, parse
 from precision.data.resizing import resize_images
 from precision.data.sampling import subset
 from precision.errors import PrecisionError
@@ -29,7 +29,7 @@ def check(name: str, options: Mapping[str, Any]) -> None:
     >>> check("digits", {"train_size": 100})  # all is well
     >>> check("digits", {"train_size": -1})
     Traceback (most recent call last):
-    precision.errors.PlacedError: option 'train_size' of dataset 'digits' must be a positive integer,
+    precision.errors.LocatedError: option 'train_size' of dataset 'digits' must be a positive integer,
     but got -1
     """
     parse(name, options)
@@ -92,14 +92,16 @@ def _counts(dataset: Dataset) -> str:
 
 
 def _keep_classes(dataset: Dataset, chosen: tuple[int | str, ...]) -> Dataset:
-    place = place_of(dataset.name, "classes")
-    labels = resolve_classes(place, chosen, dataset.class_names)
+    location = location_of(dataset.name, "classes")
+    labels = resolve_classes(location, chosen, dataset.class_names)
     renumbered = np.full(dataset.classes, -1, np.int64)
     renumbered[labels] = np.arange(len(labels))
     y_train, y_test = renumbered[dataset.y_train], renumbered[dataset.y_test]
     for part, kept in (("train", y_train >= 0), ("test", y_test >= 0)):
         if not kept.any():
-            raise PrecisionError(f"{place} leaves no {part} image of {dataset.title}; choose other classes")
+            raise PrecisionError(
+                f"{location} leaves no {part} image of {dataset.title}; choose other classes"
+            )
     return replace(
         dataset,
         x_train=dataset.x_train[y_train >= 0],
@@ -112,11 +114,11 @@ def _keep_classes(dataset: Dataset, chosen: tuple[int | str, ...]) -> Dataset:
 
 def _reduce(dataset: Dataset, common: CommonOptions) -> Dataset:
     if common.train_size is not None:
-        check_size(place_of(dataset.name, "train_size"), common.train_size, len(dataset.y_train))
+        check_size(location_of(dataset.name, "train_size"), common.train_size, len(dataset.y_train))
         taken = subset(dataset.y_train, common.train_size, common.stratified)
         dataset = replace(dataset, x_train=dataset.x_train[taken], y_train=dataset.y_train[taken])
     if common.test_size is not None:
-        check_size(place_of(dataset.name, "test_size"), common.test_size, len(dataset.y_test))
+        check_size(location_of(dataset.name, "test_size"), common.test_size, len(dataset.y_test))
         taken = subset(dataset.y_test, common.test_size, common.stratified)
         dataset = replace(dataset, x_test=dataset.x_test[taken], y_test=dataset.y_test[taken])
     return dataset

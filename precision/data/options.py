@@ -31,7 +31,7 @@ class CommonOptions:
 COMMON = tuple(field.name for field in fields(CommonOptions))
 
 
-def place_of(name: str, option: str) -> str:
+def location_of(name: str, option: str) -> str:
     """Return how a message names an option of a dataset."""
     return f"option {option!r} of dataset {name!r}"
 
@@ -81,12 +81,12 @@ def _check_against_catalogue(name: str, common: CommonOptions) -> None:
     if entry is None:
         return
     if common.classes is not None:
-        resolve_classes(place_of(name, "classes"), common.classes, entry.class_names)
-    check_size(place_of(name, "train_size"), common.train_size, entry.train)
-    check_size(place_of(name, "test_size"), common.test_size, entry.test)
+        resolve_classes(location_of(name, "classes"), common.classes, entry.class_names)
+    check_size(location_of(name, "train_size"), common.train_size, entry.train)
+    check_size(location_of(name, "test_size"), common.test_size, entry.test)
 
 
-def check_size(place: str, wanted: int | None, available: int) -> None:
+def check_size(location: str, wanted: int | None, available: int) -> None:
     """Refuse to take more images than there are.
 
     Raises:
@@ -94,5 +94,5 @@ def check_size(place: str, wanted: int | None, available: int) -> None:
     """
     if wanted is not None and wanted > available:
         raise PrecisionError(
-            f"{place} asks for {wanted} images, but there are only {available}; ask for fewer"
+            f"{location} asks for {wanted} images, but there are only {available}; ask for fewer"
         )

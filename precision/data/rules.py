@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
 from precision.errors import PrecisionError
-from precision.options import Rule, place_of
+from precision.options import Rule, location_of
 
 
 def _tuple(value: Any) -> Any:
@@ -29,7 +29,7 @@ def _with_channels(value: Any) -> Any:
 
 def _different(items: tuple[int | str, ...], info: ValidationInfo) -> tuple[int | str, ...]:
     if len(set(items)) < len(items):
-        raise PrecisionError(f"{place_of(info)} must name each class once, but got {list(items)!r}")
+        raise PrecisionError(f"{location_of(info)} must name each class once, but got {list(items)!r}")
     return items
 
 
@@ -40,7 +40,7 @@ def _path(value: Any, info: ValidationInfo) -> Any:
         return Path(value).expanduser()
     except RuntimeError:  # ~name of nobody
         raise PrecisionError(
-            f"{place_of(info)} begins with the home of an unknown user, but got {value!r}"
+            f"{location_of(info)} begins with the home of an unknown user, but got {value!r}"
         ) from None
 
 

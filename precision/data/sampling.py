@@ -24,7 +24,7 @@ def subset(labels: np.ndarray, size: int, stratified: bool = True) -> np.ndarray
 
 
 def split(
-    labels: np.ndarray, test_fraction: float, place: str, names: tuple[str, ...]
+    labels: np.ndarray, test_fraction: float, location: str, names: tuple[str, ...]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Split all images into train and test indices, both ascending; every class has some in each.
 
@@ -35,7 +35,7 @@ def split(
     if counts.min() < 2:
         lonely = names[int(present[counts.argmin()])]
         raise PrecisionError(
-            f"{place}: a split into train and test needs at least 2 images of each class, "
+            f"{location}: a split into train and test needs at least 2 images of each class, "
             f"but got 1 of class {lonely!r}; add images or give a test set of your own"
         )
     # The small amount undoes representation error: 0.07 * 100 is above 7.

@@ -112,10 +112,10 @@ def _register(name: str, point: EntryPoint) -> None:
         raise PrecisionError(f"the module {target.__name__} registers no format {name!r}")
     if not callable(target):
         raise PrecisionError(f"{point.value} is no factory but {target!r}")
-    FORMATS.add(name, target, Owner(point.module, *_place(target, point.module)))
+    FORMATS.add(name, target, Owner(point.module, *_location(target, point.module)))
 
 
-def _place(factory: Any, module: str) -> tuple[str, int]:
+def _location(factory: Any, module: str) -> tuple[str, int]:
     """Return the file and the line in which a function or class is defined, or the file of its module."""
     code = getattr(inspect.unwrap(factory), "__code__", None)
     if code is not None:

@@ -29,7 +29,7 @@ def probe(number_format: NumberFormat, rounding: str | Rounding = "nearest") -> 
     bits = getattr(number_format, "bits", None)
     if isinstance(bits, bool) or not isinstance(bits, int | float) or not 0 < bits <= 64:
         raise PrecisionError(
-            f"{foreign.place(number_format)}: bits of format {number_format.name!r} must be a number with "
+            f"{foreign.location(number_format)}: bits of format {number_format.name!r} must be a number with "
             f"0 < bits <= 64, but got {bits!r}; say how many a stored value takes"
         )
     program = _program(number_format, rounding)
@@ -52,14 +52,14 @@ def _program(number_format: NumberFormat, rounding: Rounding) -> Program:
         raise
     except Exception as error:
         raise PrecisionError(
-            f"{foreign.place(number_format, error)}: the least and the largest value of format "
+            f"{foreign.location(number_format, error)}: the least and the largest value of format "
             f"{number_format.name!r} must be known, but asking for them raised {foreign.trouble(error)}; "
             "give it values(), or lowest and max"
         ) from error
     if not isinstance(program, Program) or len(numbers) < 2 or not numbers[0] <= numbers[1]:
         raise PrecisionError(
-            f"{foreign.place(number_format)}: program of format {number_format.name!r} must return a Program "
-            f"and its numbers, least and largest value first, but got {program!r} and {numbers!r}; "
+            f"{foreign.location(number_format)}: program of format {number_format.name!r} must return a "
+            f"Program and its numbers, least and largest value first, but got {program!r} and {numbers!r}; "
             "leave it out to round by quantize"
         )
     return program
@@ -87,6 +87,6 @@ def _probe_graph(number_format: NumberFormat, program: Free, x: np.ndarray) -> N
         raise
     except Exception as error:
         raise PrecisionError(
-            f"{foreign.place(number_format, error)}: format {number_format.name!r} must round in a graph, "
+            f"{foreign.location(number_format, error)}: format {number_format.name!r} must round in a graph, "
             f"but it raised {foreign.trouble(error)}; write its quantize in keras.ops"
         ) from error

@@ -195,12 +195,12 @@ def _range(
         return chosen_range(setting, observed[layer.name, slot])
     if not scale.needs_range:
         return None, None
-    place = f"the {slot} of layer {layer.name!r}"
+    location = f"the {slot} of layer {layer.name!r}"
     if slot in VARIABLES:
         variable = layer.variable_of(site)
-        return weight_range(setting, variable.numpy(), channel_axis(layer.layer, variable), place)
+        return weight_range(setting, variable.numpy(), channel_axis(layer.layer, variable), location)
     raise PrecisionError(
-        f"{place} have a scale that must be calibrated: pass observed=..., see quantization.calibration"
+        f"{location} have a scale that must be calibrated: pass observed=..., see quantization.calibration"
     )
 
 

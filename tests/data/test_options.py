@@ -1,4 +1,4 @@
-"""Every option has a rule, and a broken rule is one sentence with the place and the received value."""
+"""Every option has a rule, and a broken rule is one sentence with the location and the received value."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING

@@ -71,20 +71,20 @@ def test_the_choice_never_changes() -> None:
 @given(st.lists(st.integers(2, 30), min_size=2, max_size=6), st.floats(0.01, 0.99))
 def test_split_uses_each_image_once_and_each_class_on_both_sides(counts: list[int], fraction: float) -> None:
     labels = np.repeat(np.arange(len(counts)), counts)
-    train, test = split(labels, fraction, "place", tuple("abcdef"))
+    train, test = split(labels, fraction, "location", tuple("abcdef"))
     assert sorted([*train.tolist(), *test.tolist()]) == list(range(len(labels)))
     assert set(labels[train]) == set(labels[test]) == set(range(len(counts)))
 
 
 def test_split_takes_the_fraction() -> None:
     labels = np.repeat(np.arange(5), 100)
-    train, test = split(labels, 0.07, "place", tuple("abcde"))
+    train, test = split(labels, 0.07, "location", tuple("abcde"))
     assert np.bincount(labels[test]).tolist() == [7] * 5
     assert len(train) == 465
 
 
 def test_a_class_with_one_image_cannot_be_split() -> None:
     with pytest.raises(
-        PrecisionError, match=r"place: .* at least 2 images of each class, but got 1 of class 'b'"
+        PrecisionError, match=r"location: .* at least 2 images of each class, but got 1 of class 'b'"
     ):
-        split(np.array([0, 0, 1]), 0.5, "place", ("a", "b"))
+        split(np.array([0, 0, 1]), 0.5, "location", ("a", "b"))

@@ -44,7 +44,7 @@ def assemble(name: str, path: Path, train: Part, test: Part | None, test_fractio
     return Dataset(name, title, images[kept], y_train[kept], images[taken], y_train[taken], names)
 
 
-def check_finite(images: np.ndarray, place: str) -> None:
+def check_finite(images: np.ndarray, location: str) -> None:
     """Refuse images that are not numbers.
 
     Raises:
@@ -53,5 +53,5 @@ def check_finite(images: np.ndarray, place: str) -> None:
     finite = np.isfinite(images).reshape(len(images), -1).all(axis=1)
     if not finite.all():
         raise PrecisionError(
-            f"{place}: pixels must be finite, but image {int(finite.argmin())} has NaN or infinity"
+            f"{location}: pixels must be finite, but image {int(finite.argmin())} has NaN or infinity"
         )

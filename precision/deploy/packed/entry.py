@@ -172,53 +172,53 @@ def decode(name: str, entry: Entry, tensors: Tensors, source: str = "") -> np.nd
     Raises:
         PrecisionError: when a tensor has another length or type than the entry says, or damaged content.
     """
-    place, tensor, f = source + name, tensors[name], entry.number_format
+    location, tensor, f = source + name, tensors[name], entry.number_format
     if f is None:
         if tensor.shape != entry.shape:
             raise PrecisionError(
-                f"{place}: the tensor has shape {tensor.shape}, but should have {entry.shape}"
+                f"{location}: the tensor has shape {tensor.shape}, but should have {entry.shape}"
             )
         return tensor
-    values = _unpacked(place, f, tensor, entry.shape, entry.axis)
+    values = _unpacked(location, f, tensor, entry.shape, entry.axis)
     if not entry.scales:
         return values
     if entry.scaling.zero_point:
-        zero = _unpacked(place + ZERO_POINTS, f, tensors[name + ZERO_POINTS], (entry.scales,), -1)
+        zero = _unpacked(location + ZERO_POINTS, f, tensors[name + ZERO_POINTS], (entry.scales,), -1)
         values = values - _along(zero, values.ndim, entry.axis)
-    scale = _scales(place + SCALES, entry, tensors[name + SCALES])
+    scale = _scales(location + SCALES, entry, tensors[name + SCALES])
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         return np.asarray(values * _along(scale, values.ndim, entry.axis), np.float32)
 
 
-def _scales(place: str, entry: Entry, tensor: np.ndarray) -> np.ndarray:
+def _scales(location: str, entry: Entry, tensor: np.ndarray) -> np.ndarray:
     real = entry.scaling.kind == "real"
     kind = np.dtype(np.float32 if real else np.uint8)
     if tensor.dtype != kind or tensor.shape != (entry.scales,):
         raise PrecisionError(
-            f"{place}: the scales are {kind} of shape {(entry.scales,)}, but got {tensor.dtype} of shape "
+            f"{location}: the scales are {kind} of shape {(entry.scales,)}, but got {tensor.dtype} of shape "
             f"{tensor.shape}"
         )
     if not real:
         if (tensor == 2 * _BIAS + 1).any():
-            raise PrecisionError(f"{place}: the exponents of scales are bytes up to 254, but got 255")
+            raise PrecisionError(f"{location}: the exponents of scales are bytes up to 254, but got 255")
         return np.ldexp(np.float32(1), tensor.astype(np.int32) - _BIAS).astype(np.float32)
     broken = ~(np.isfinite(tensor) & (tensor > 0))
     if broken.any():
-        raise PrecisionError(f"{place}: scales are finite and above 0, but got {tensor[broken][0]}")
+        raise PrecisionError(f"{location}: scales are finite and above 0, but got {tensor[broken][0]}")
     return tensor
 
 
 def _unpacked(
-    place: str, f: NumberFormat, tensor: np.ndarray, shape: tuple[int, ...], axis: int
+    location: str, f: NumberFormat, tensor: np.ndarray, shape: tuple[int, ...], axis: int
 ) -> np.ndarray:
     if tensor.dtype != np.uint8 or tensor.ndim != 1:
         raise PrecisionError(
-            f"{place}: codes are a row of bytes, but got {tensor.dtype} of shape {tensor.shape}"
+            f"{location}: codes are a row of bytes, but got {tensor.dtype} of shape {tensor.shape}"
         )
     try:
         return f.unpack(tensor.tobytes(), shape, axis=axis)
     except PrecisionError as error:
-        raise PrecisionError(f"{place}: {error}") from None
+        raise PrecisionError(f"{location}: {error}") from None
 
 
 def _along(numbers: np.ndarray, rank: int, axis: int) -> np.ndarray:

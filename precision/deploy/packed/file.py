@@ -215,13 +215,13 @@ def load_into(model: Any, packed: Packed, source: str | Path) -> None:
 
 
 def _values(source: str | Path, variable: Any, packed: Packed, name: str) -> np.ndarray:
-    entry, place = packed.entries[name], f"{source}: {name}"
+    entry, location = packed.entries[name], f"{source}: {name}"
     if entry.shape != tuple(variable.shape):
         raise PrecisionError(
-            f"{place}: the file has shape {entry.shape}, but the model's variable {tuple(variable.shape)}"
+            f"{location}: the file has shape {entry.shape}, but the model's variable {tuple(variable.shape)}"
         )
     if entry.dtype != str(variable.dtype):
         raise PrecisionError(
-            f"{place}: packed from a variable of {entry.dtype}, but the model's is {variable.dtype}"
+            f"{location}: packed from a variable of {entry.dtype}, but the model's is {variable.dtype}"
         )
     return decode(name, entry, packed.tensors, f"{source}: ")

@@ -67,15 +67,15 @@ def quantize(number_format: Rounds, x: Any, rounding: str, key: Any = None, axis
         raise
     except Exception as error:
         raise PrecisionError(
-            f"{place(number_format, error)}: quantize of format {number_format.name!r} must round "
+            f"{location(number_format, error)}: quantize of format {number_format.name!r} must round "
             f"float32 of any shape, but {_seen(x)} it raised {trouble(error)}; "
             f"try 'precision formats check {number_format.name}'"
         ) from error
     wrong = _difference(x, y)
     if wrong:
         raise PrecisionError(
-            f"{place(number_format)}: quantize of format {number_format.name!r} must return float32 in the "
-            f"shape and of the kind of its input, but {_seen(x)} it returned {wrong}; "
+            f"{location(number_format)}: quantize of format {number_format.name!r} must return float32 in "
+            f"the shape and of the kind of its input, but {_seen(x)} it returned {wrong}; "
             f"try 'precision formats check {number_format.name}'"
         )
     return y
@@ -108,7 +108,7 @@ def _seen(x: Any) -> str:
     return f"for {kind} of shape {_sizes(x) or 'unknown'}" if _sizes(x) != () else f"for {kind} of shape ()"
 
 
-def place(number_format: Rounds, error: BaseException | None = None) -> str:
+def location(number_format: Rounds, error: BaseException | None = None) -> str:
     """Return the file and line of a format's own ``quantize``, or of an error in that file."""
     code = getattr(inspect.unwrap(type(number_format).quantize), "__code__", None)
     if code is None:

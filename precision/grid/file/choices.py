@@ -11,7 +11,7 @@ from typing_extensions import TypeAliasType
 import architectures
 import precision.data
 import precision.methods  # files the methods
-from precision.errors import PlacedError, PrecisionError
+from precision.errors import LocatedError, PrecisionError
 from precision.registry import METHODS
 from precision.trial import Choice
 
@@ -47,11 +47,11 @@ def _choice(kind: str, check: Callable[[str, dict[str, Any]], None]) -> BeforeVa
     return BeforeValidator(read_choice, json_schema_input_type=TypeAliasType(kind, Any))
 
 
-def check_label(label: Any, place: tuple[str | int, ...]) -> None:
+def check_label(label: Any, location: tuple[str | int, ...]) -> None:
     """Refuse what a table cannot show as the name of a row or a column."""
     text = str(label)
     if isinstance(label, list | dict) or not text.strip() or not text.isprintable() or len(text) > 64:
-        raise PlacedError(place, f"a label is a printable text of 1 to 64 characters, but got {label!r}")
+        raise LocatedError(location, f"a label is a printable text of 1 to 64 characters, but got {label!r}")
 
 
 def _method(name: str, options: dict[str, Any]) -> None:

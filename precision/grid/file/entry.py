@@ -1,4 +1,4 @@
-"""What a grid file says, with the place of every entry: the form in which files are merged and changed.
+"""What a grid file says, with the location of every entry: the form in which files are merged and changed.
 
 Entries are never changed in place, so that one may stand in several trees.
 """
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from precision.errors import PrecisionError
 
-Place = tuple[str | int, ...]
+Location = tuple[str | int, ...]
 
 
 class Mark(NamedTuple):
@@ -27,7 +27,7 @@ class Mark(NamedTuple):
         return self.path.parent if self.path is not None else Path()
 
     def error(self, text: str) -> PrecisionError:
-        """Return an error that names this place."""
+        """Return an error that names this location."""
         return PrecisionError(f"{self}: {text}")
 
     def __str__(self) -> str:
@@ -54,7 +54,7 @@ class Entry:
         return [] if self.value is None else [self]
 
     def with_value(self, value: Any) -> Entry:
-        """Return another value in the same place."""
+        """Return another value in the same location."""
         return replace(self, value=value)
 
     def plain(self) -> Any:
@@ -65,16 +65,16 @@ class Entry:
             return [entry.plain() for entry in self.value]
         return self.value
 
-    def marks(self, place: Place = ()) -> dict[Place, Mark]:
+    def marks(self, location: Location = ()) -> dict[Location, Mark]:
         """Return the mark of every entry below, by the way to it: keys and indices from the outside in."""
-        found = {place: self.mark}
+        found = {location: self.mark}
         inner: Any = ()
         if isinstance(self.value, dict):
             inner = self.value.items()
         elif isinstance(self.value, list):
             inner = enumerate(self.value)
         for key, entry in inner:
-            found.update(entry.marks((*place, key)))
+            found.update(entry.marks((*location, key)))
         return found
 
 

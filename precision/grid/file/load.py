@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from precision import plugins
-from precision.errors import PlacedError, PrecisionError, suggest
+from precision.errors import LocatedError, PrecisionError, suggest
 from precision.grid.file.changes import Changes
 from precision.grid.file.extends import KEY
 from precision.grid.file.schema import (
@@ -59,15 +59,16 @@ def _plugins(source: Source) -> list[plugins.Plugin]:
         )
     found = []
     for index, entry in enumerate(entries or []):
-        place = ("plugins", index)
+        location = ("plugins", index)
         if not isinstance(entry, str):
             raise source.error(
-                place, f"plugins: a plugin is the path of a Python file such as takum8.py, but got {entry!r}"
+                location,
+                f"plugins: a plugin is the path of a Python file such as takum8.py, but got {entry!r}",
             )
         try:
-            found.append(plugins.read(source.mark(place).folder / entry))
+            found.append(plugins.read(source.mark(location).folder / entry))
         except PrecisionError as error:
-            raise source.error(place, f"plugins: {error}") from None
+            raise source.error(location, f"plugins: {error}") from None
     return found
 
 
@@ -75,30 +76,30 @@ def _located(source: Source, error: ValidationError) -> PrecisionError:
     """Return the first error of a validation as one sentence with its file and line."""
     # A misspelt key explains the missing one beside it, so it is reported first.
     problem = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")[0]
-    place = tuple(part for part in problem["loc"])
+    location = tuple(part for part in problem["loc"])
     cause = problem.get("ctx", {}).get("error")
-    if isinstance(cause, PlacedError):
-        place = (*place, *cause.place)
-    # Where pydantic tried the branches of a union its place goes on past what the file has.
-    parts = [part for part in place if isinstance(part, str) and _in_file(source, place, part)]
+    if isinstance(cause, LocatedError):
+        location = (*location, *cause.location)
+    # Where pydantic tried the branches of a union its location goes on past what the file has.
+    parts = [part for part in location if isinstance(part, str) and _in_file(source, location, part)]
     words = ".".join(part if part.isprintable() else repr(part) for part in parts)
     if problem["type"] == "extra_forbidden":
-        return source.error(place, f"unknown key {place[-1]!r}; {_suggest_key(place)}")
+        return source.error(location, f"unknown key {location[-1]!r}; {_suggest_key(location)}")
     if problem["type"] == "missing":
-        return source.error(place[:-1], f"the key {place[-1]!r} is missing")
+        return source.error(location[:-1], f"the key {location[-1]!r} is missing")
     if isinstance(cause, PrecisionError):
-        return source.error(place, f"{words}: {cause}")
+        return source.error(location, f"{words}: {cause}")
     text = problem["msg"][0].lower() + problem["msg"][1:]
     hint = ""
     if problem["type"] == "literal_error":
         known = [word.strip(" '") for word in problem["ctx"]["expected"].replace(" or ", ",").split(",")]
         close = difflib.get_close_matches(str(problem["input"]), known, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
-    return source.error(place, f"{words}: {text}, but got {problem['input']!r}{hint}")
+    return source.error(location, f"{words}: {text}, but got {problem['input']!r}{hint}")
 
 
-def _in_file(source: Source, place: tuple[Any, ...], part: str) -> bool:
-    return any(place[: i + 1] in source.lines for i, p in enumerate(place) if p == part)
+def _in_file(source: Source, location: tuple[Any, ...], part: str) -> bool:
+    return any(location[: i + 1] in source.lines for i, p in enumerate(location) if p == part)
 
 
 _PARTS: dict[str, type[BaseModel]] = {
@@ -111,7 +112,7 @@ _PARTS: dict[str, type[BaseModel]] = {
 }
 
 
-def _suggest_key(place: tuple[Any, ...]) -> str:
-    parents = [part for part in place[:-1] if isinstance(part, str) and part in _PARTS]
+def _suggest_key(location: tuple[Any, ...]) -> str:
+    parents = [part for part in location[:-1] if isinstance(part, str) and part in _PARTS]
     model = _PARTS[parents[-1]] if parents else Grid
-    return suggest(place[-1], [*model.model_fields, *([] if parents else [KEY])])
+    return suggest(location[-1], [*model.model_fields, *([] if parents else [KEY])])

@@ -124,7 +124,7 @@ class _Builder:
             raise self._error(node, f"the file unfolds to more than {MAX_NODES} entries; check its aliases")
         if depth > MAX_DEPTH:
             raise self._error(node, f"the entries are nested more than {MAX_DEPTH} deep; check the aliases")
-        mark = mark or self._place(node)
+        mark = mark or self._location(node)
         if not isinstance(node, yaml.ScalarNode) and node.tag not in _COLLECTIONS:
             raise self._error(node, f"tags are not allowed, but got {node.tag!r}")
         if isinstance(node, yaml.MappingNode):
@@ -153,12 +153,12 @@ class _Builder:
                 raise self._error(
                     key_node, f"duplicate key {key!r}; it is already given on line {given[key].line}"
                 )
-            given[key] = self._place(key_node)
+            given[key] = self._location(key_node)
             result[key] = self.build(value_node, given[key], depth + 1)
         return result
 
-    def _place(self, node: yaml.Node) -> Mark:
+    def _location(self, node: yaml.Node) -> Mark:
         return self._mark or Mark(self._path, node.start_mark.line + 1)
 
     def _error(self, node: yaml.Node, text: str) -> PrecisionError:
-        return self._place(node).error(text)
+        return self._location(node).error(text)

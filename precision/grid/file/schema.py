@@ -17,7 +17,7 @@ from pydantic_core import CoreSchema
 from pydantic_core.core_schema import no_info_before_validator_function
 from typing_extensions import TypeAliasType
 
-from precision.errors import PlacedError, PrecisionError
+from precision.errors import LocatedError, PrecisionError
 from precision.grid.file.choices import (
     ArchitectureChoice,
     DatasetChoice,
@@ -247,14 +247,14 @@ class Grid(Options):
         policies: dict[str, Policy] = {}
         for key, name, spec in entries:
             if name in policies:
-                raise PlacedError((key,), f"{name!r} stands twice")
+                raise LocatedError((key,), f"{name!r} stands twice")
             check_label(name, (key,))
             try:
                 policies[name] = spec if isinstance(spec, Policy) else parse_policy(spec)
-            except PlacedError as error:
-                raise PlacedError((key, *error.place), str(error)) from None
+            except LocatedError as error:
+                raise LocatedError((key, *error.location), str(error)) from None
             except PrecisionError as error:
-                raise PlacedError((key,), str(error)) from None
+                raise LocatedError((key,), str(error)) from None
         return policies
 
     @field_validator("datasets", "architectures", "methods")

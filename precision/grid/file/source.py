@@ -1,4 +1,4 @@
-"""A grid file as plain data, and the place of every entry, so that an error can name it."""
+"""A grid file as plain data, and the location of every entry, so that an error can name it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 import precision.data
 from precision.errors import PrecisionError
 from precision.grid.file.changes import Changes, changed
-from precision.grid.file.entry import Entry, Mark, Place
+from precision.grid.file.entry import Entry, Location, Mark
 from precision.grid.file.extends import read_grid
 from precision.grid.file.sweeps import swept
 
-__all__ = ["Place", "Source", "read"]
+__all__ = ["Location", "Source", "read"]
 
 
 @dataclass(frozen=True)
@@ -23,27 +23,27 @@ class Source:
 
     path: Path
     data: dict[str, Any]
-    lines: dict[Place, Mark]
+    lines: dict[Location, Mark]
 
     @classmethod
     def of(cls, path: Path, tree: Entry) -> Source:
         """Return the entries of a file as plain data."""
         return cls(path, tree.plain(), tree.marks())
 
-    def error(self, place: Iterable[str | int], text: str) -> PrecisionError:
-        """Return an error that names the file and the line of ``place`` or of the nearest entry around it."""
-        return self.mark(place).error(text)
+    def error(self, location: Iterable[str | int], text: str) -> PrecisionError:
+        """Return an error with the file and the line of ``location`` or of the nearest entry around it."""
+        return self.mark(location).error(text)
 
-    def mark(self, place: Iterable[str | int]) -> Mark:
+    def mark(self, location: Iterable[str | int]) -> Mark:
         """Return where an entry stands, or the nearest entry around it that was given."""
-        where = tuple(place)
+        where = tuple(location)
         while where and where not in self.lines:
             where = where[:-1]
         return self.lines.get(where, Mark(self.path))
 
-    def line(self, place: Iterable[str | int]) -> int:
+    def line(self, location: Iterable[str | int]) -> int:
         """Return the line of an entry, or of the nearest entry around it that was given."""
-        return self.mark(place).line
+        return self.mark(location).line
 
 
 def read(path: str | Path, changes: Changes | None = None) -> Source:

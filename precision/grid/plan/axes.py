@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from precision.errors import suggest
-from precision.grid.file.entry import Place
+from precision.grid.file.entry import Location
 from precision.grid.file.schema import Grid, RuntimeAxes, TrainingAxes
 from precision.grid.file.source import Source
 
@@ -38,26 +38,28 @@ def check_axes(axes: Axes, groups: list[list[str]], source: Source) -> None:
     """Refuse groups of ``zip`` that cannot be walked, and values that stand twice.
 
     Raises:
-        PrecisionError: with the place.
+        PrecisionError: with the location.
     """
-    grouped: dict[str, Place] = {}
+    grouped: dict[str, Location] = {}
     for number, group in enumerate(groups):
         for index, axis in enumerate(group):
-            place: Place = ("zip", number, index)
+            location: Location = ("zip", number, index)
             if axis not in axes:
-                raise source.error(place, f"zip: unknown axis {axis!r}; {suggest(axis, axes)}")
+                raise source.error(location, f"zip: unknown axis {axis!r}; {suggest(axis, axes)}")
             if axis in grouped:
-                raise source.error(place, f"zip: {axis!r} stands twice; an axis is walked once")
-            grouped[axis] = place
-        place = ("zip", number)
+                raise source.error(location, f"zip: {axis!r} stands twice; an axis is walked once")
+            grouped[axis] = location
+        location = ("zip", number)
         if len(group) < 2:
-            raise source.error(place, f"zip: a group has at least two axes, but got {group!r}")
+            raise source.error(location, f"zip: a group has at least two axes, but got {group!r}")
         if len({len(axes[axis]) for axis in group}) > 1:
             lengths = ", ".join(f"{axis} has {len(axes[axis])}" for axis in group)
-            raise source.error(place, f"zip: axes that are walked together are equally long, but {lengths}")
+            raise source.error(
+                location, f"zip: axes that are walked together are equally long, but {lengths}"
+            )
         pairs = list(zip(*(map(repr, axes[axis]) for axis in group), strict=True))
         if len(set(pairs)) < len(pairs):
-            raise source.error(place, f"zip: two steps of {' and '.join(group)} are the same")
+            raise source.error(location, f"zip: two steps of {' and '.join(group)} are the same")
     for axis in axes:
         if axis not in grouped:
             check_distinct(axis, axes[axis], source, tuple(axis.split(".")))
@@ -67,15 +69,15 @@ def check_axes(axes: Axes, groups: list[list[str]], source: Source) -> None:
         raise source.error((), f"the axes make {cells} cells, more than {MAX_CELLS}; split the grid")
 
 
-def check_distinct(axis: str, values: list[Any], source: Source, place: Place) -> None:
+def check_distinct(axis: str, values: list[Any], source: Source, location: Location) -> None:
     """Refuse a value that stands twice on an axis.
 
     Raises:
-        PrecisionError: with the place.
+        PrecisionError: with the location.
     """
     if axis.startswith(("training.", "runtime.", "seeds")) and len(set(values)) < len(values):
         what = "seed" if axis == "seeds" else "value"
-        raise source.error(place, f"{axis}: each {what} is listed once, but got {values!r}")
+        raise source.error(location, f"{axis}: each {what} is listed once, but got {values!r}")
 
 
 def walk(

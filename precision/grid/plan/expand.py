@@ -9,7 +9,7 @@ import precision.data
 from precision import plugins
 from precision.errors import PrecisionError, unknown
 from precision.grid.file.choices import Labelled
-from precision.grid.file.entry import Place
+from precision.grid.file.entry import Location
 from precision.grid.file.schema import Grid, Inclusion
 from precision.grid.file.source import Source
 from precision.grid.plan.axes import (
@@ -93,12 +93,12 @@ class _Maker:
         self._baselines: dict[tuple[Any, ...], Trial] = {}
 
     def cells(
-        self, combinations: Iterable[tuple[Any, ...]], varying: set[str], place: Place
+        self, combinations: Iterable[tuple[Any, ...]], varying: set[str], location: Location
     ) -> Iterator[Cell]:
         """Return the cell of every combination of the axes, in whose text the varying options are named.
 
         Raises:
-            PrecisionError: at ``place``, for options that contradict each other.
+            PrecisionError: at ``location``, for options that contradict each other.
         """
         self._options.clear()
         options = len(TRAINING) + len(RUNTIME)
@@ -106,12 +106,12 @@ class _Maker:
             self._count += self._repeats
             if self._count > MAX_CELLS:
                 raise self._source.error(
-                    place[:2], f"the grid has more than {MAX_CELLS} cells and repeats; split it"
+                    location[:2], f"the grid has more than {MAX_CELLS} cells and repeats; split it"
                 )
             method, architecture, policy, seed = rest[options:]
             key = tuple(rest[:options])
             if key not in self._options:
-                self._options[key] = self._resolved(key, varying, place)
+                self._options[key] = self._resolved(key, varying, location)
             training, runtime, text = self._options[key]
             place_of_baseline = (dataset.label, architecture.label, key, seed)
             if place_of_baseline not in self._baselines:
@@ -133,14 +133,14 @@ class _Maker:
             yield Cell(dataset.label, architecture.label, policy, method.label, text, seed, trial, repeats)
 
     def _resolved(
-        self, values: tuple[Any, ...], varying: set[str], place: Place
+        self, values: tuple[Any, ...], varying: set[str], location: Location
     ) -> tuple[Training, Runtime, str]:
         training, runtime = Training(*values[: len(TRAINING)]), Runtime(*values[len(TRAINING) :])
         if training.momentum and training.optimizer not in ("sgd", "rmsprop"):
             raise self._source.error(
-                place,
-                f"{'.'.join(str(p) for p in place if isinstance(p, str))}: momentum is an option of sgd and "
-                f"rmsprop, but the optimizer is {training.optimizer}",
+                location,
+                f"{'.'.join(str(p) for p in location if isinstance(p, str))}: momentum is an option of sgd "
+                f"and rmsprop, but the optimizer is {training.optimizer}",
             )
         named = zip((*TRAINING, *RUNTIME), values, strict=True)
         text = " ".join(f"{axis.partition('.')[2]}={word(value)}" for axis, value in named if axis in varying)
@@ -148,7 +148,7 @@ class _Maker:
 
 
 def _included(
-    maker: _Maker, axes: Axes, grid: Grid, inclusion: Inclusion, source: Source, place: Place
+    maker: _Maker, axes: Axes, grid: Grid, inclusion: Inclusion, source: Source, location: Location
 ) -> Iterator[Cell]:
     """Return the cells of an inclusion: what it gives takes the place of an axis, the rest selects."""
     given: Axes = {
@@ -157,7 +157,7 @@ def _included(
         for name, values in getattr(inclusion, part).given().items()
     }
     for axis, values in given.items():
-        check_distinct(axis, values, source, (*place, *axis.split(".")))
+        check_distinct(axis, values, source, (*location, *axis.split(".")))
     varying = set(given) | _varying(axes)  # what is given is shown, whether it varies or not
     if inclusion.method is not None:
         given["methods"] = [inclusion.method]
@@ -170,7 +170,7 @@ def _included(
         "policies": lambda name: matches(name, inclusion.policy),
     }
     combinations = walk({**axes, **given}, [group for group in groups if len(group) > 1], admits)
-    return maker.cells(combinations, varying, (*place, "training"))
+    return maker.cells(combinations, varying, (*location, "training"))
 
 
 def _varying(axes: Axes) -> set[str]:
@@ -196,15 +196,15 @@ def _check_methods(cells: Iterable[Cell], grid: Grid, source: Source) -> None:
             ) from None
 
 
-def _fingerprint(dataset: Labelled, source: Source, place: Place) -> str | None:
+def _fingerprint(dataset: Labelled, source: Source, location: Location) -> str | None:
     try:
         return precision.data.fingerprint(dataset.choice.name, dataset.choice.options)
     except PrecisionError as error:
-        raise source.error(place, str(error)) from None
+        raise source.error(location, str(error)) from None
 
 
-def _plugins(policy: Policy, source: Source, place: Place) -> dict[str, str]:
+def _plugins(policy: Policy, source: Source, location: Location) -> dict[str, str]:
     try:
         return plugins.identities(policy.formats())
     except PrecisionError as error:
-        raise source.error(place, str(error)) from None
+        raise source.error(location, str(error)) from None

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from precision.errors import suggest
-from precision.grid.file.entry import Place
+from precision.grid.file.entry import Location
 from precision.grid.file.schema import Exclusion, Inclusion, Selection
 from precision.grid.file.source import Source
 from precision.grid.plan.axes import Axes
@@ -22,11 +22,11 @@ def labels_of(values: Iterable[Any]) -> list[str]:
     return [value if isinstance(value, str) else value.label for value in values]
 
 
-def check_selection(selection: Selection, axes: Axes, source: Source, place: Place) -> None:
+def check_selection(selection: Selection, axes: Axes, source: Source, location: Location) -> None:
     """Refuse a label or, where options select, a value that no cell of the product has.
 
     Raises:
-        PrecisionError: with the place.
+        PrecisionError: with the location.
     """
     for key, axis in _AXES.items():
         patterns = getattr(selection, key)
@@ -34,7 +34,7 @@ def check_selection(selection: Selection, axes: Axes, source: Source, place: Pla
         for pattern in patterns if isinstance(patterns, list) else []:
             if not any(matches(label, [pattern]) for label in labels):
                 raise source.error(
-                    (*place, key), f"{key} {pattern!r} is not in the grid; {suggest(pattern, labels)}"
+                    (*location, key), f"{key} {pattern!r} is not in the grid; {suggest(pattern, labels)}"
                 )
     if isinstance(selection, Inclusion):
         return
@@ -45,7 +45,7 @@ def check_selection(selection: Selection, axes: Axes, source: Source, place: Pla
                 if value not in known:
                     words = [word(one) for one in known]
                     raise source.error(
-                        (*place, part, name),
+                        (*location, part, name),
                         f"{part}.{name} {word(value)} is not in the grid; {suggest(word(value), words)}",
                     )
 

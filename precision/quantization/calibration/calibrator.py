@@ -119,8 +119,8 @@ def observe(
 
     ranges: dict[Key, list[tuple[np.ndarray, np.ndarray]]] = {key: [] for key in wanted}
     for number, key, columns in batches():
-        place = f"the {key[1]} of layer {key[0]!r} in batch {number + 1} of the calibration images"
-        ranges[key].append(extremes(columns, place))
+        location = f"the {key[1]} of layer {key[0]!r} in batch {number + 1} of the calibration images"
+        ranges[key].append(extremes(columns, location))
     found: dict[Key, Statistics] = {}
     for key, pairs in ranges.items():
         lows, highs = [low for low, _ in pairs], [high for _, high in pairs]

@@ -101,37 +101,37 @@ def as_columns(values: Any, axis: int | None = None) -> np.ndarray:
     return np.moveaxis(array, axis, -1).reshape(-1, array.shape[axis])
 
 
-def extremes(columns: np.ndarray, place: str) -> tuple[np.ndarray, np.ndarray]:
+def extremes(columns: np.ndarray, location: str) -> tuple[np.ndarray, np.ndarray]:
     """Return the least and the largest value of each column of (m, C).
 
     Raises:
-        PrecisionError: when there is no value, or one that is not finite; it begins with ``place``.
+        PrecisionError: when there is no value, or one that is not finite; it begins with ``location``.
     """
     if columns.size == 0:
-        raise PrecisionError(f"{place}: calibration needs at least one value, but got none")
+        raise PrecisionError(f"{location}: calibration needs at least one value, but got none")
     low, high = columns.min(axis=0), columns.max(axis=0)  # NaN passes through both
     if not (np.isfinite(low).all() and np.isfinite(high).all()):
         received = "NaN" if np.isnan(low).any() else "infinity"
         raise PrecisionError(
-            f"{place}: calibration needs finite values, but got {received}; the usual causes are a training "
-            "that diverged and damaged images"
+            f"{location}: calibration needs finite values, but got {received}; the usual causes are a "
+            "training that diverged and damaged images"
         )
     return low, high
 
 
-def statistics_of(values: Any, axis: int | None = None, *, place: str = "values") -> Statistics:
+def statistics_of(values: Any, axis: int | None = None, *, location: str = "values") -> Statistics:
     """Return the statistics of an array in memory, for example of a weight.
 
     Args:
         values: of any shape, read as float32.
         axis: of the channels; None takes the whole array as one channel.
-        place: what the message of an error begins with.
+        location: what the message of an error begins with.
 
     Raises:
         PrecisionError: when there is no value, or one that is not finite.
     """
     columns = as_columns(values, axis)
-    low, high = extremes(columns, place)
+    low, high = extremes(columns, location)
     points = columns.T
     return Statistics(low, high, low, high, points, np.broadcast_to(np.int64(1), points.shape))
 

@@ -10,33 +10,33 @@ from collections.abc import Mapping
 from typing import Any
 
 from precision.arithmetic.accumulators.accumulator import Accumulator
-from precision.errors import PlacedError, suggest
+from precision.errors import LocatedError, suggest
 from precision.quantization.policy.options import AccumulatorOptions, option
 from precision.quantization.policy.settings import parse_setting
 
 
-def parse_accumulator(spec: Any, place: tuple[str, ...]) -> Accumulator | None:
+def parse_accumulator(spec: Any, location: tuple[str, ...]) -> Accumulator | None:
     """Return what a format text or a mapping describes; None for float32, summed as the computer does.
 
     Raises:
-        PlacedError: for an unknown key or format, or a number of steps that is none.
+        LocatedError: for an unknown key or format, or a number of steps that is none.
     """
     options = dict(spec) if isinstance(spec, Mapping) else {"format": spec}
     for key in options:
         if key not in AccumulatorOptions.model_fields:
             hint = suggest(key, AccumulatorOptions.model_fields)
-            raise PlacedError((*place, str(key)), f"unknown key {key!r} of accumulators; {hint}")
-    every = option(AccumulatorOptions, options, "every", place)
+            raise LocatedError((*location, str(key)), f"unknown key {key!r} of accumulators; {hint}")
+    every = option(AccumulatorOptions, options, "every", location)
     entry = {key: options[key] for key in ("format", "rounding") if key in options}
     plain = not options.keys() & {"every", "products"}
-    setting = parse_setting(entry, place) if plain else _named(entry, place)
-    products = parse_setting(options["products"], (*place, "products")) if "products" in options else None
+    setting = parse_setting(entry, location) if plain else _named(entry, location)
+    products = parse_setting(options["products"], (*location, "products")) if "products" in options else None
     if setting is None:
         return None
     for key, found in (("format", setting), ("products", products)):
         if found is not None and (found.scaled or found.number_format.block is not None):
-            raise PlacedError(
-                (*place, key),
+            raise LocatedError(
+                (*location, key),
                 f"a running sum has no scale that it shares with others, but got {found}; "
                 "name a plain format",
             )
@@ -45,9 +45,9 @@ def parse_accumulator(spec: Any, place: tuple[str, ...]) -> Accumulator | None:
     )
 
 
-def _named(entry: Mapping[str, Any], place: tuple[str, ...]) -> Any:
+def _named(entry: Mapping[str, Any], location: tuple[str, ...]) -> Any:
     """Return the setting, of float32 too: sums in a stated order differ from what a computer does."""
     from precision.formats import parse
     from precision.quantization.policy.settings import Setting
 
-    return parse_setting(entry, place) or Setting(parse("float32"), str(entry.get("rounding", "nearest")))
+    return parse_setting(entry, location) or Setting(parse("float32"), str(entry.get("rounding", "nearest")))

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema
 from typing_extensions import TypeAliasType
 
-from precision.errors import PlacedError, PrecisionError
+from precision.errors import LocatedError, PrecisionError
 from precision.formats.families.microscaling import MOST
 from precision.formats.rounding import HLS, ROUNDINGS, parse_rounding
 from precision.options import Flag, Options, Rule, read_option
@@ -127,20 +127,20 @@ PolicyEntry = TypeAliasType("PolicyEntry", Format | SettingOptions | PolicyOptio
 
 
 def option(
-    model: type[Options], given: Mapping[str, Any], key: str, place: tuple[str, ...], default: Any = None
+    model: type[Options], given: Mapping[str, Any], key: str, location: tuple[str, ...], default: Any = None
 ) -> Any:
     """Return one of the options that are given, or its default.
 
     Args:
-        place: the way to them in the policy.
+        location: the way to them in the policy.
         default: instead of that of the model.
 
     Raises:
-        PlacedError: with the rule and the value.
+        LocatedError: with the rule and the value.
     """
     if key not in given:
         return model.model_fields[key].default if default is None else default
     try:
         return read_option(model, key, given[key])
     except PrecisionError as error:
-        raise PlacedError((*place, key), str(error)) from None
+        raise LocatedError((*location, key), str(error)) from None

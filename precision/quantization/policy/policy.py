@@ -22,7 +22,7 @@ from fnmatch import fnmatchcase
 from typing import Any, NamedTuple, get_args
 
 from precision.arithmetic.accumulators.accumulator import Accumulator
-from precision.errors import PlacedError, PrecisionError, suggest
+from precision.errors import LocatedError, PrecisionError, suggest
 from precision.formats import NumberFormat
 from precision.quantization.policy.accumulators import parse_accumulator
 from precision.quantization.policy.options import (
@@ -197,7 +197,7 @@ def parse_policy(spec: Any) -> Policy:
     images, defaults = _calibration(options.get("calibration", {}), rounding)
     layers = options.get("layers", {})
     if not isinstance(layers, Mapping):
-        raise PlacedError(
+        raise LocatedError(
             ("layers",), f"layers must map a pattern such as 'conv*' to formats, but got {layers!r}"
         )
     fold = option(PolicyOptions, options, "fold_batch_norm", ())
@@ -215,7 +215,7 @@ def _exempt(entry: Any) -> tuple[str, ...]:
     entries = [entry] if isinstance(entry, str) else entry
     for word in entries if isinstance(entries, list | tuple) else [entries]:
         if word not in EXEMPTIONS:
-            raise PlacedError(
+            raise LocatedError(
                 ("exempt",),
                 f"exempt lists some of {', '.join(EXEMPTIONS)}, but got {word!r}; a single layer is exempted "
                 "by layers: {NAME: float32}",
@@ -224,60 +224,64 @@ def _exempt(entry: Any) -> tuple[str, ...]:
 
 
 def _calibration(entry: Any, rounding: str) -> tuple[int, Defaults]:
-    place = ("calibration",)
+    location = ("calibration",)
     if not isinstance(entry, Mapping):
-        raise PlacedError(place, f"calibration is a mapping such as {{images: {IMAGES}}}, but got {entry!r}")
+        raise LocatedError(
+            location, f"calibration is a mapping such as {{images: {IMAGES}}}, but got {entry!r}"
+        )
     for key in entry:
         if key not in CalibrationOptions.model_fields:
             hint = suggest(key, CalibrationOptions.model_fields)
-            raise PlacedError((*place, str(key)), f"unknown key {key!r}; {hint}")
-    images = option(CalibrationOptions, entry, "images", place)
+            raise LocatedError((*location, str(key)), f"unknown key {key!r}; {hint}")
+    images = option(CalibrationOptions, entry, "images", location)
     usual = "percentile" if "percentile" in entry else "minmax"
-    observer = option(CalibrationOptions, entry, "observer", place, usual)
+    observer = option(CalibrationOptions, entry, "observer", location, usual)
     if "percentile" in entry and observer != "percentile":
-        raise PlacedError((*place, "percentile"), "'percentile' needs 'observer: percentile'")
-    percentile = option(CalibrationOptions, entry, "percentile", place)
+        raise LocatedError((*location, "percentile"), "'percentile' needs 'observer: percentile'")
+    percentile = option(CalibrationOptions, entry, "percentile", location)
     return images, Defaults(rounding, observer, percentile)
 
 
-def _slots(spec: Any, place: tuple[str, ...], defaults: Defaults) -> Slots:
+def _slots(spec: Any, location: tuple[str, ...], defaults: Defaults) -> Slots:
     """Read the slots of a policy or of an override; a format text, or a setting, is for the computed ones."""
     if not isinstance(spec, Mapping) or "format" in spec:
-        whole = parse_setting(spec, place, defaults)
+        whole = parse_setting(spec, location, defaults)
         for slot in COMPUTED:
-            _check_slot(slot, whole, place)
+            _check_slot(slot, whole, location)
         return dict.fromkeys(COMPUTED, whole)
     slots: dict[str, Setting | Accumulator | None] = {}
     for slot, entry in spec.items():
         if slot not in SLOTS:
-            known = SlotOptions.model_fields if place else PolicyOptions.model_fields
+            known = SlotOptions.model_fields if location else PolicyOptions.model_fields
             hint = QUOTES if ")" in str(slot) else suggest(slot, known)
-            raise PlacedError((*place, str(slot)), f"unknown slot {slot!r}; {hint}")
+            raise LocatedError((*location, str(slot)), f"unknown slot {slot!r}; {hint}")
         if slot == "accumulators":
-            slots[slot] = parse_accumulator(entry, (*place, slot))
+            slots[slot] = parse_accumulator(entry, (*location, slot))
         else:
-            setting = parse_setting(entry, (*place, slot), defaults)
-            _check_slot(slot, setting, (*place, slot))
+            setting = parse_setting(entry, (*location, slot), defaults)
+            _check_slot(slot, setting, (*location, slot))
             slots[slot] = setting
     return slots
 
 
-def _check_slot(slot: str, setting: Setting | None, place: tuple[str, ...]) -> None:
+def _check_slot(slot: str, setting: Setting | None, location: tuple[str, ...]) -> None:
     """Refuse a scaling that a slot cannot have."""
     if setting is None or not setting.scaled:
         return
     if slot in ("gradients", "optimizer_state"):
         if not setting.scaling.dynamic:
-            raise PlacedError(
-                (*place, "scaling"),
+            raise LocatedError(
+                (*location, "scaling"),
                 f"the {slot} change while a network is trained, so their range cannot be calibrated; add "
                 "'dynamic: true', as in {format: fixed(8,auto), dynamic: true}",
             )
         if setting.per_channel:
-            raise PlacedError((*place, "per"), f"{slot} have one scale per tensor; leave 'per: channel' out")
+            raise LocatedError(
+                (*location, "per"), f"{slot} have one scale per tensor; leave 'per: channel' out"
+            )
     if slot == "biases" and setting.per_channel:
-        raise PlacedError(
-            (*place, "per"),
+        raise LocatedError(
+            (*location, "per"),
             "a channel has a single bias, so 'per: channel' is not for biases; give them a slot of their "
             "own, with a scale per tensor",
         )

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from precision.errors import PlacedError, PrecisionError, suggest
+from precision.errors import LocatedError, PrecisionError, suggest
 from precision.formats import Lattice, NumberFormat, parse, parse_rounding
 from precision.formats.kernels.callback import ArrayFormat
 from precision.quantization.policy.options import PERCENTILE, SettingOptions, option
@@ -132,51 +132,53 @@ QUOTES = 'inside { } and [ ] write a format in quotes, such as "fixed(8,6)"'
 _AUTO = re.compile(r"\s*(fixed|ufixed)\(\s*(\d+)\s*,\s*auto\s*(,.*)?\)\s*", re.DOTALL)
 
 
-def parse_setting(spec: Any, place: tuple[str, ...], defaults: Defaults = Defaults()) -> Setting | None:
+def parse_setting(spec: Any, location: tuple[str, ...], defaults: Defaults = Defaults()) -> Setting | None:
     """Return the setting that a format text or a mapping describes; None is float32 as it comes.
 
     Args:
-        place: the way to it in the policy, for errors.
+        location: the way to it in the policy, for errors.
 
     Raises:
-        PlacedError: for an unknown key, format, rounding or observer, and for options that contradict.
+        LocatedError: for an unknown key, format, rounding or observer, and for options that contradict.
     """
     options = dict(spec) if isinstance(spec, Mapping) else {"format": spec}
     for key in options:
         if key not in SettingOptions.model_fields:
             hint = QUOTES if ")" in str(key) else suggest(key, SettingOptions.model_fields)
-            raise PlacedError((*place, str(key)), f"unknown key {key!r} of a slot; {hint}")
+            raise LocatedError((*location, str(key)), f"unknown key {key!r} of a slot; {hint}")
     if "format" not in options:
-        raise PlacedError(place, "a slot needs a 'format:', such as {format: int(8), scaling: real}")
-    where = (*place, "format") if isinstance(spec, Mapping) else place
+        raise LocatedError(location, "a slot needs a 'format:', such as {format: int(8), scaling: real}")
+    where = (*location, "format") if isinstance(spec, Mapping) else location
     number_format, automatic = _format(options["format"], where)
-    rounding = _rounding(options.get("rounding", defaults.rounding), number_format, place, options)
+    rounding = _rounding(options.get("rounding", defaults.rounding), number_format, location, options)
     if automatic and "scaling" in options:
-        raise PlacedError(
-            (*place, "scaling"), f"{options['format']} has a power of two as scale; leave 'scaling' out"
+        raise LocatedError(
+            (*location, "scaling"), f"{options['format']} has a power of two as scale; leave 'scaling' out"
         )
-    kind = "pow2" if automatic else option(SettingOptions, options, "scaling", place)
+    kind = "pow2" if automatic else option(SettingOptions, options, "scaling", location)
     if kind == "none":
         for key in options:
             if key not in ("format", "rounding", "scaling"):
-                raise PlacedError(
-                    (*place, key), f"{key!r} has no effect without 'scaling: pow2' or 'scaling: real'"
+                raise LocatedError(
+                    (*location, key), f"{key!r} has no effect without 'scaling: pow2' or 'scaling: real'"
                 )
         # In every rounding mode: tensors are float32 already.
         return None if number_format.name == "float32" else Setting(number_format, rounding)
-    per = option(SettingOptions, options, "per", place)
-    _check_scalable(number_format, kind, place)
-    number_format = _saturating(number_format, (*place, "format"))
+    per = option(SettingOptions, options, "per", location)
+    _check_scalable(number_format, kind, location)
+    number_format = _saturating(number_format, (*location, "format"))
     if per == "block":
-        return _blocks(number_format, rounding, kind, options, place)
+        return _blocks(number_format, rounding, kind, options, location)
     if "block" in options:
-        raise PlacedError((*place, "block"), "'block' counts the values of a block; it needs 'per: block'")
-    return Setting(number_format, rounding, _scaling(options, kind, per, number_format, place, defaults))
+        raise LocatedError(
+            (*location, "block"), "'block' counts the values of a block; it needs 'per: block'"
+        )
+    return Setting(number_format, rounding, _scaling(options, kind, per, number_format, location, defaults))
 
 
-def _format(text: Any, place: tuple[str, ...]) -> tuple[NumberFormat, bool]:
+def _format(text: Any, location: tuple[str, ...]) -> tuple[NumberFormat, bool]:
     if isinstance(text, str) and text.count("(") != text.count(")"):
-        raise PlacedError(place, f"malformed format {text!r}; {QUOTES}")
+        raise LocatedError(location, f"malformed format {text!r}; {QUOTES}")
     automatic = _AUTO.fullmatch(text) if isinstance(text, str) else None
     if automatic:
         family, wl, rest = automatic.groups()
@@ -184,45 +186,47 @@ def _format(text: Any, place: tuple[str, ...]) -> tuple[NumberFormat, bool]:
     try:
         return parse(text), automatic is not None
     except PrecisionError as error:
-        raise PlacedError(place, str(error)) from None
+        raise LocatedError(location, str(error)) from None
 
 
 def _rounding(
-    text: Any, number_format: NumberFormat, place: tuple[str, ...], options: Mapping[str, Any]
+    text: Any, number_format: NumberFormat, location: tuple[str, ...], options: Mapping[str, Any]
 ) -> str:
     try:
         return str(parse_rounding(text, number_format.roundings, number_format.name))
     except PrecisionError as error:
         # That of the whole policy stands elsewhere.
-        raise PlacedError(
-            (*place, "rounding") if "rounding" in options else ("rounding",), str(error)
+        raise LocatedError(
+            (*location, "rounding") if "rounding" in options else ("rounding",), str(error)
         ) from None
 
 
-def _check_scalable(number_format: NumberFormat, kind: str, place: tuple[str, ...]) -> None:
+def _check_scalable(number_format: NumberFormat, kind: str, location: tuple[str, ...]) -> None:
     name = number_format.name
     if number_format.block is not None:
-        raise PlacedError((*place, "scaling"), f"{name} has scales of its own; leave 'scaling: {kind}' out")
+        raise LocatedError(
+            (*location, "scaling"), f"{name} has scales of its own; leave 'scaling: {kind}' out"
+        )
     if isinstance(number_format, ArrayFormat):
-        raise PlacedError(
-            (*place, "scaling"),
+        raise LocatedError(
+            (*location, "scaling"),
             f"{name} is rounded by another library, as it is; leave 'scaling: {kind}' out or name a format "
             "of this project",
         )
     if isinstance(number_format, Lattice) and number_format.overflow == "wrap":
-        raise PlacedError(
-            (*place, "scaling"),
+        raise LocatedError(
+            (*location, "scaling"),
             f"{name} wraps around, which a scale is there to prevent; use overflow=saturate",
         )
     if not 0 < number_format.max < 2.0**64:
-        raise PlacedError(
-            (*place, "scaling"),
+        raise LocatedError(
+            (*location, "scaling"),
             f"a scale maps a tensor onto the range of its format, but that of {name} ends at "
             f"{number_format.max:.3g}; leave 'scaling: {kind}' out",
         )
 
 
-def _saturating(number_format: NumberFormat, place: tuple[str, ...]) -> NumberFormat:
+def _saturating(number_format: NumberFormat, location: tuple[str, ...]) -> NumberFormat:
     """Return a format that saturates: a test image may lie beyond the range that was calibrated.
 
     An infinity or a NaN in its place would reach every output.
@@ -231,13 +235,17 @@ def _saturating(number_format: NumberFormat, place: tuple[str, ...]) -> NumberFo
         return number_format
     name = number_format.name
     if "overflow=" in name:
-        raise PlacedError(place, f"what is scaled must saturate, but got {name}; write overflow=saturate")
+        raise LocatedError(location, f"what is scaled must saturate, but got {name}; write overflow=saturate")
     text = f"{name[:-1]},overflow=saturate)" if name.endswith(")") else f"{name}(overflow=saturate)"
     return parse(text)
 
 
 def _blocks(
-    number_format: NumberFormat, rounding: str, kind: str, options: Mapping[str, Any], place: tuple[str, ...]
+    number_format: NumberFormat,
+    rounding: str,
+    kind: str,
+    options: Mapping[str, Any],
+    location: tuple[str, ...],
 ) -> Setting:
     """Return the setting of the block format that ``per: block`` asks for."""
     for key, nothing in (
@@ -247,17 +255,17 @@ def _blocks(
         ("percentile", None),
     ):
         if options.get(key) is not None and options[key] != nothing:
-            raise PlacedError(
-                (*place, key),
+            raise LocatedError(
+                (*location, key),
                 f"the scale of a block comes from its largest magnitude, so {key!r} has no effect; leave it "
                 "out",
             )
-    size = option(SettingOptions, options, "block", place)
+    size = option(SettingOptions, options, "block", location)
     scale = ",scale=float32" if kind == "real" else ""
     try:
         return Setting(parse(f"block({number_format.name},{size}{scale})"), rounding)
     except PrecisionError as error:
-        raise PlacedError((*place, "block" if "block" in options else "per"), str(error)) from None
+        raise LocatedError((*location, "block" if "block" in options else "per"), str(error)) from None
 
 
 def _scaling(
@@ -265,29 +273,29 @@ def _scaling(
     kind: str,
     per: str,
     number_format: NumberFormat,
-    place: tuple[str, ...],
+    location: tuple[str, ...],
     defaults: Defaults,
 ) -> Scaling:
-    zero_point = bool(option(SettingOptions, options, "zero_point", place))
-    dynamic = option(SettingOptions, options, "dynamic", place)
+    zero_point = bool(option(SettingOptions, options, "zero_point", location))
+    dynamic = option(SettingOptions, options, "dynamic", location)
     if zero_point and (kind != "real" or not is_integer(number_format)):
-        raise PlacedError(
-            (*place, "zero_point"),
+        raise LocatedError(
+            (*location, "zero_point"),
             f"a zero point is a code: it needs 'scaling: real' and int(n) or uint(n), but got {kind} and "
             f"{number_format.name}",
         )
     usual = "minmax" if dynamic else defaults.observer
-    observer = option(SettingOptions, options, "observer", place, usual)
+    observer = option(SettingOptions, options, "observer", location, usual)
     for key in ("observer", "percentile"):
         if dynamic and options.get(key) not in (None, "minmax"):
-            raise PlacedError(
-                (*place, key),
+            raise LocatedError(
+                (*location, key),
                 f"a dynamic range is that of the tensor at hand, so '{key}: {options[key]}' has no effect; "
                 "leave out one of the two",
             )
     if "percentile" in options and observer != "percentile":
-        raise PlacedError((*place, "percentile"), "'percentile' needs 'observer: percentile'")
-    percentile = option(SettingOptions, options, "percentile", place, defaults.percentile)
+        raise LocatedError((*location, "percentile"), "'percentile' needs 'observer: percentile'")
+    percentile = option(SettingOptions, options, "percentile", location, defaults.percentile)
     scaling = Scaling(kind, per, zero_point, dynamic, observer)
     return replace(scaling, percentile=percentile) if observer == "percentile" else scaling
 

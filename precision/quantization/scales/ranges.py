@@ -26,17 +26,17 @@ def chosen_range(setting: Setting, seen: Statistics) -> tuple[np.ndarray, np.nda
 
 
 def weight_range(
-    setting: Setting, values: np.ndarray, axis: int, place: str
+    setting: Setting, values: np.ndarray, axis: int, location: str
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the range (low, high), float32 (C,) each, of a variable under a scaled setting.
 
     Args:
         values: of the variable, of any shape, read as float32.
         axis: of its channels; a setting with one scale per tensor does not ask (C = 1).
-        place: what the message of an error begins with.
+        location: what the message of an error begins with.
 
     Raises:
         PrecisionError: when a value is not finite, or there is none.
     """
     channels = setting.per_channel and len(values.shape) > 0  # a single number is a channel of its own
-    return chosen_range(setting, statistics_of(values, axis if channels else None, place=place))
+    return chosen_range(setting, statistics_of(values, axis if channels else None, location=location))

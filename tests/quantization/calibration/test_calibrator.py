@@ -227,8 +227,8 @@ def test_what_is_not_finite_is_named(value, text):
     model = network()
     x = images(12)
     x[7, 0, 0, 0] = value
-    place = r"^the inputs of layer 'conv' in batch 2 of the calibration images: .* got " + text
-    with pytest.raises(PrecisionError, match=place):
+    location = r"^the inputs of layer 'conv' in batch 2 of the calibration images: .* got " + text
+    with pytest.raises(PrecisionError, match=location):
         observe(model, {("conv", "inputs"): False}, x, batch=6)
     kernel, bias = model.get_layer("dense").get_weights()
     kernel[0, 0] = np.nan

@@ -357,7 +357,7 @@ def test_weighted_values_count_as_often_as_they_say():
 def test_values_that_are_not_finite_are_an_error(value, text):
     values = np.float32([[1, 2], [value, 3]])
     with pytest.raises(PrecisionError, match=rf"^the kernel of 'conv1': .*finite.* got {text}"):
-        statistics_of(values, 1, place="the kernel of 'conv1'")
+        statistics_of(values, 1, location="the kernel of 'conv1'")
 
 
 def test_mistakes_are_named():

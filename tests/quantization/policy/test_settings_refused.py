@@ -1,8 +1,8 @@
-"""Every contradiction in a policy is one sentence that names its place, and in a grid its line."""
+"""Every contradiction in a policy is one sentence that names its location, and in a grid its line."""
 
 import pytest
 
-from precision.errors import PlacedError, PrecisionError
+from precision.errors import LocatedError, PrecisionError
 from precision.grid import load_grid
 from precision.quantization import parse_policy
 from precision.quantization.policy.settings import parse_setting
@@ -12,8 +12,8 @@ INT8 = {"format": "int(8)", "scaling": "real"}
 
 
 def refused(message, read, *arguments):
-    """Return the place of a refusal, whose text has the parts of ``message`` in their order."""
-    with pytest.raises(PlacedError) as caught:
+    """Return the location of a refusal, whose text has the parts of ``message`` in their order."""
+    with pytest.raises(LocatedError) as caught:
         read(*arguments)
     text = str(caught.value)
     start = 0
@@ -22,7 +22,7 @@ def refused(message, read, *arguments):
         start = text.index(part, start) + len(part)
     assert text[0].islower() or text[0] == "'"
     assert "\n" not in text and not text.endswith(".")  # the command line adds where, and the end
-    return caught.value.place
+    return caught.value.location
 
 
 NAN = float("nan")
@@ -93,14 +93,14 @@ REFUSED = [
 
 @pytest.mark.parametrize(("spec", "key", "message"), REFUSED)
 def test_a_setting_is_refused_with_its_place(spec, key, message):
-    place = refused(message, parse_setting, spec, HERE)
-    assert place == ((*HERE, key) if key else HERE)
+    location = refused(message, parse_setting, spec, HERE)
+    assert location == ((*HERE, key) if key else HERE)
     # The same inside a policy, and inside a layer of it.
-    assert refused(message, parse_policy, {"activations": spec}) == place
+    assert refused(message, parse_policy, {"activations": spec}) == location
     assert refused(message, parse_policy, {"layers": {"conv*": {"activations": spec}}}) == (
         "layers",
         "conv*",
-        *place,
+        *location,
     )
 
 
@@ -144,10 +144,10 @@ POLICIES_REFUSED = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("spec", "place", "message"), POLICIES_REFUSED)
-def test_a_policy_is_refused_with_the_place(spec, place, message):
+@pytest.mark.parametrize(("spec", "location", "message"), POLICIES_REFUSED)
+def test_a_policy_is_refused_with_the_place(spec, location, message):
     found = refused(message, parse_policy, spec)
-    assert ".".join(map(str, found)) == place
+    assert ".".join(map(str, found)) == location
 
 
 GRID = """\
