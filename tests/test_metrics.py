@@ -16,7 +16,7 @@ from precision.errors import PrecisionError
 from precision.grid import Store, expand, load_grid
 from precision.grid.execution.same_numbers import compare
 from precision.metrics import KINDS, METRICS, Metric, Metrics
-from precision.report.render.markdown import columns_document
+from precision.report.pages.columns import columns_document
 from precision.tracking.description import Describer
 from precision.trial import TrialResult
 

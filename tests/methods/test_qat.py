@@ -142,11 +142,11 @@ def test_a_training_from_scratch_finds_its_ranges(folder):
             least, most = images.min(), images.max()
             low = least if low is None else least + (low - least) * np.float32(0.99)
             high = most if high is None else most + (high - most) * np.float32(0.99)
-    found = outcome.predictor.model.get_layer("conv").quantizers["inputs"]
+    found = outcome.predictor.model.get_layer("conv").quantizers["inputs"].scale
     np.testing.assert_allclose(
         [found.low.numpy()[0], found.high.numpy()[0]], [low, high], rtol=1e-6, atol=1e-7
     )
-    relu = outcome.predictor.model.get_layer("relu").quantizers["activations"]
+    relu = outcome.predictor.model.get_layer("relu").quantizers["activations"].scale
     assert relu.low.numpy()[0] == 0 < relu.high.numpy()[0]
     # Weights are rounded under the range that they have now.
     conv = outcome.predictor.model.get_layer("conv")
