@@ -3,7 +3,8 @@
     model = architectures.build("lenet", input_shape=(28, 28, 1), classes=10, width=0.5)
 
 Every family is a function registered with ``@ARCHITECTURES.register(name)`` whose keyword-only
-parameters are the options that a user may set. A model returns logits, its last layer is called
+parameters are the options that a user may set, with annotations that say what these may be (see
+``precision.options``). A model returns logits, its last layer is called
 ``logits``, and its layers keep the same names at every build, because a policy addresses them by name.
 
 Importing this package must stay instant, because checking a YAML grid uses it, and importing Keras takes

@@ -3,7 +3,10 @@
 A registry maps a name to a factory. Registering happens by decorator where the thing is defined:
 
     @ARCHITECTURES.register("lenet")
-    def lenet(input_shape, classes, width=1.0): ...
+    def lenet(input_shape, classes, *, width: Width = 1.0): ...
+
+What comes as a keyword only is an option that a user may set; its annotation says what it may be, see
+``precision.options``.
 """
 
 from __future__ import annotations
