@@ -74,7 +74,7 @@ def registrations(root: Path) -> list[Registration]:
         PrecisionError: for an entry that cannot be read: nobody knows what it refers to.
     """
     found = []
-    for entry in sorted((root / "grids").glob("*.json")):
+    for entry in sorted((root / "grids").glob("[!.]*.json")):  # no draft
         try:
             content = json.loads(entry.read_bytes())
             if content["version"] != VERSION:
