@@ -186,10 +186,11 @@ def test_checkpoints_are_as_far_apart_as_asked(tmp_path, monkeypatch):
 
 
 def test_a_full_disk_costs_the_checkpoint_and_no_more(cut_off, tmp_path, monkeypatch):
-    def full(*_):
+    def full(path, **_):
+        path.write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoints.os, "fsync", full)
+    monkeypatch.setattr(checkpoints.np, "savez", full)
     result = interrupted.run(tmp_path, interrupted.trial("float32"), tmp_path)
     assert result.facts["checkpoint"] == "not written: No space left on device"
     assert interrupted.numbers(result) == cut_off[1]
