@@ -1,11 +1,13 @@
 """Documentation that is generated, or that can be run, is up to date."""
 
+import inspect
 import re
 from pathlib import Path
 
 import numpy as np
 import yaml
 
+import precision
 from precision.formats import parse
 from precision.grid import expand, load_grid
 from precision.registry import FORMATS
@@ -82,6 +84,22 @@ def test_the_formats_of_the_readme():
     got = parse("fixed(8,4)").quantize(np.array([0.1, 3.14159, 100.0]))
     np.testing.assert_array_equal(got, [0.125, 3.125, 7.9375])
     assert "# [0.125, 3.125, 7.9375]" in README
+
+
+def test_the_arguments_of_the_python_page(tmp_path, monkeypatch):
+    """Every argument of the main functions is named, and what it shows of the packages runs."""
+    page = (ROOT / "docs" / "python.md").read_text()
+    for name in ("run", "write_report", "load_results", "sensitivity", "search"):
+        assert f"`precision.{name}(grid)`" in page
+        for word in list(inspect.signature(getattr(precision, name)).parameters)[1:]:
+            assert re.search(rf"`{word}[`=]", page), word
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my-grid.yaml").write_text(re.search(r"```yaml\n(name: my-grid.*?)```", README, re.S)[1])
+    found = {}
+    exec(re.findall(r"```python\n(.*?)```", page, re.S)[-1], found)
+    assert found["model"].name == "lenet"
+    assert {cell.policy for cell in found["cells"]} == {"fixed8"}
+    assert {cell.seed for cell in found["cells"]} == {0, 1, 2, 3, 4}
 
 
 def test_every_path_that_the_readme_links_exists():

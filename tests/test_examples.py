@@ -25,7 +25,7 @@ FURTHER = (
     "precision.deploy.packed.file.unpack_model",
     "precision.exploration.search.search",
     "precision.exploration.sensitivity.sensitivity",
-    "precision.exploration.settings.Settings",
+    "precision.exploration.options.SearchOptions",
     "precision.measure.counted.cost.layer_costs",
     "precision.measure.counted.energy.energy",
     "precision.measure.counted.packed.activation_bits",

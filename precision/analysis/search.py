@@ -71,3 +71,16 @@ class Found:
     check_images: int
     missing: Mapping[int, str]
     environment: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Searched:
+    """What a search found.
+
+    Attributes:
+        name: of the grid.
+        networks: what was found for each of its networks.
+    """
+
+    name: str
+    networks: tuple[Found, ...]

@@ -54,38 +54,28 @@ def sensitivity(
     plugin: PluginFiles = None,
 ) -> None:
     """Round one slot of one layer of each network of GRID at a time, and report what that alone costs."""
-    from precision.api import report_folder
-    from precision.data.files.locate import data_directory
-    from precision.grid import Changes, load_grid
+    import precision
+    from precision.report.pages.sensitivity import worst_text
 
-    changed = Changes(tuple(changes or ()), seeds)
-    name = load_grid(grid, plugin or (), changed)[0].name
-    folder = report_folder(output, f"{name}-sensitivity")
     with _exploring():
-        from precision.exploration import sensitivity as exploration
-
-        found = exploration.sensitivity(
+        found = precision.sensitivity(
             grid,
-            slots=slot or (),
-            policies=policy or (),
-            images=images,
-            data_dir=data_directory(data_dir),
+            data_dir=data_dir,
             store=store,
+            output=output,
             plugins=plugin or (),
-            changes=changed,
+            changes=changes or (),
+            seeds=seeds,
             only=only or (),
+            policies=policy or (),
+            slots=slot or (),
+            images=images,
         )
-    from precision.report.pages.sensitivity import worst_text, write_sensitivity
-
-    command = ["precision", "sensitivity", str(grid), *(f"--slot={word}" for word in slot or ())]
-    command += [f"--policy={word}" for word in policy or ()]
-    command += [] if images is None else [f"--images={images}"]
-    command += [*changed.words(), *(f"--only={text}" for text in only or ())]
-    path = write_sensitivity(found.frame, found.name, command, folder, found.left_out, found.environment)
     typer.echo(worst_text(found.frame), nl=False)
     for text in found.left_out:
         typer.echo(f"left out: {text}", err=True)
-    typer.echo(f"\nreport: {path}")
+    folder = output or Path("reports") / f"{found.name}-sensitivity"
+    typer.echo(f"\nreport: {folder / 'sensitivity.md'}")
 
 
 def search(
@@ -126,58 +116,35 @@ def search(
     plugin: PluginFiles = None,
 ) -> None:
     """Choose a policy for each layer of each network of GRID that keeps its accuracy at least cost."""
-    from precision.api import report_folder
-    from precision.data.files.locate import data_directory
-    from precision.exploration.settings import Settings
-    from precision.grid import Changes, load_grid
+    import precision
+    from precision.report.pages.search import found_text
 
-    settings = Settings(tolerance, objective, method, images, trials, seed)
-    changed = Changes(tuple(changes or ()), seeds)
-    name = load_grid(grid, plugin or (), changed)[0].name
-    folder = report_folder(output, f"{name}-search")
+    options = precision.SearchOptions(tolerance, objective, method, images, trials, seed)
     with _exploring():
-        from precision.exploration import search as exploration
-
-        found = exploration.search(
+        found = precision.search(
             grid,
-            settings,
-            policies=[word.strip() for word in policies.split(",")] if policies is not None else (),
-            data_dir=data_directory(data_dir),
+            data_dir=data_dir,
             store=store,
+            output=output,
             plugins=plugin or (),
-            changes=changed,
+            changes=changes or (),
+            seeds=seeds,
             only=only or (),
+            options=options,
+            policies=[word.strip() for word in policies.split(",")] if policies is not None else (),
         )
-    from precision.measure.machine.environment import together
-    from precision.report.pages.search import found_text, write_search
-
-    path = write_search(
-        found,
-        name=name,
-        command=[
-            *("precision", "search", str(grid), *settings.words(policies), *changed.words()),
-            *(f"--only={text}" for text in only or ()),
-        ],
-        objective=objective,
-        method=settings.method_in_words,
-        tolerance=tolerance,
-        output=folder,
-        environment=together(one.environment for one in found),
-    )
-    typer.echo(found_text(found, objective), nl=False)
-    typer.echo(f"\nreport: {path}")
-    typer.echo(f"policies: {path.with_name('policy.yaml')}")
+    typer.echo(found_text(found.networks, objective), nl=False)
+    folder = output or Path("reports") / f"{found.name}-search"
+    typer.echo(f"\nreport: {folder / 'search.md'}")
+    typer.echo(f"policies: {folder / 'policy.yaml'}")
 
 
 @contextlib.contextmanager
 def _exploring() -> Iterator[None]:
-    """Start TensorFlow quietly, and end on Ctrl-C with what is kept."""
-    from precision.startup import start_backend
-
+    """Say what is kept on Ctrl-C."""
+    # TensorFlow warns of many traces; here each is a model of its own.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     try:
-        start_backend()
-        # It warns of many traces; here each is a model of its own.
-        logging.getLogger("tensorflow").setLevel(logging.ERROR)
         yield
     except KeyboardInterrupt:
         print(

@@ -41,7 +41,7 @@ def show(
     """Print how POLICY rounds every layer and slot of a network, and why it leaves the others as they are."""
     from precision.grid import Changes, load_grid
 
-    parsed, _ = load_grid(grid, plugin or (), Changes(tuple(changes or ())))
+    parsed, _ = load_grid(grid, plugin or (), Changes(changes or ()))
     if policy not in parsed.policies:
         raise PrecisionError(f"{grid}: unknown policy {policy!r}; {suggest(policy, parsed.policies)}")
     networks = _chosen(grid, "architecture", parsed.architectures, architecture)

@@ -78,7 +78,7 @@ def results(
             raise PrecisionError(f"{found.root}: there is no such store; give another --store")
         frame, known = stored(found), dict(STORED_COLUMNS)
     else:
-        named = Changes(tuple(changes or ()), seeds)
+        named = Changes(changes or (), seeds)
         frame, known = _of_grid(grid, found, named, only or (), plugin or ())
     names = query.words(columns or ())
     if names == ["all"] or (not names and output is not None):
@@ -113,7 +113,7 @@ def status(
     from precision.grid import Changes, Store, expand, load_grid, select
     from precision.report.text import printable
 
-    parsed, source = load_grid(grid, plugin or (), Changes(tuple(changes or ()), seeds))
+    parsed, source = load_grid(grid, plugin or (), Changes(changes or (), seeds))
     cells = select(expand(parsed, source), only or ())
     trials = {trial.id: trial for cell in cells for trial in cell.trials()}
     results = Store(store).results(trials.keys())

@@ -72,7 +72,7 @@ def run(
     store: StoreDir = RUNS,
     output: OutputDir = None,
     plugin: PluginFiles = None,
-    set_: SetOptions = None,
+    changes: SetOptions = None,
     seeds: SeedsOption = None,
     only: OnlyOption = None,
     jobs: Jobs = 1,
@@ -112,7 +112,7 @@ def run(
             store=store,
             output=output,
             plugins=plugin or (),
-            set=set_ or (),
+            changes=changes or (),
             seeds=seeds,
             only=only or (),
             options=options,
@@ -125,7 +125,7 @@ def run(
         )
         raise typer.Exit(130) from None
     typer.echo(pivot_text(results))
-    typer.echo(f"\nreport: {(output or Path('reports') / results.name) / 'report.md'}")
+    typer.echo(f"\nreport: {_path(output, results)}")
     _conclude(results, selected=bool(only))
 
 
@@ -156,17 +156,20 @@ def report(
     store: StoreDir = RUNS,
     output: OutputDir = None,
     plugin: PluginFiles = None,
-    set_: SetOptions = None,
+    changes: SetOptions = None,
     seeds: SeedsOption = None,
 ) -> None:
     """Write the report of GRID from the results there are; run nothing."""
-    from precision import report as reports
-    from precision.analysis.collect import collect
-    from precision.api import report_folder
-    from precision.grid import Changes, Store, expand, load_grid
+    import precision
+    from precision.report import pivot_text
 
-    parsed, source = load_grid(grid, plugin or (), Changes(tuple(set_ or ()), seeds))
-    results = collect(parsed, source, expand(parsed, source), Store(store))
-    path = reports.write(results, report_folder(output, parsed.name))
-    typer.echo(reports.pivot_text(results))
-    typer.echo(f"\nreport: {path}")
+    results = precision.write_report(
+        grid, store=store, output=output, plugins=plugin or (), changes=changes or (), seeds=seeds
+    )
+    typer.echo(pivot_text(results))
+    typer.echo(f"\nreport: {_path(output, results)}")
+
+
+def _path(output: Path | None, results: Results) -> Path:
+    """Return where the report of a grid lies."""
+    return (output or Path("reports") / results.name) / "report.md"

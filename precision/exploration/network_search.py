@@ -19,8 +19,8 @@ from precision.exploration.evaluator import Evaluator
 from precision.exploration.greedy import greedy
 from precision.exploration.journal import Journal, Row
 from precision.exploration.nsga2 import nsga2
+from precision.exploration.options import SearchOptions
 from precision.exploration.problem import Assignment, Point, Problem, Score, Trail
-from precision.exploration.settings import Settings
 from precision.grid import Store
 from precision.grid.execution.provenance import provenance
 from precision.grid.progress.steps import Steps
@@ -41,7 +41,7 @@ class Search:
     """
 
     def __init__(
-        self, network: Network, label: str, settings: Settings, bench: Workbench, store: Store
+        self, network: Network, label: str, settings: SearchOptions, bench: Workbench, store: Store
     ) -> None:
         self._network, self._label, self._settings, self._store = network, label, settings, store
         self._labels = (network.dataset, network.architecture, network.training)
@@ -193,7 +193,7 @@ def _parts(dataset: Dataset, images: int) -> tuple[np.ndarray, np.ndarray]:
     return order[:images], order[images : 2 * images]
 
 
-def _expected(problem: Problem, settings: Settings) -> int:
+def _expected(problem: Problem, settings: SearchOptions) -> int:
     """Return about how many evaluations a search takes."""
     units, choices = len(problem.choices), problem.choices[0]
     greedily = choices + units * (choices - 1) + 4 * units

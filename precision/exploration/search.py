@@ -15,51 +15,55 @@ from pathlib import Path
 
 from rich.console import Console
 
-from precision.analysis.search import Found
+from precision.analysis.search import Searched
 from precision.errors import PrecisionError
 from precision.exploration.baselines import Network, chosen_policies, networks, trained
 from precision.exploration.network_search import Search
-from precision.exploration.settings import Settings
+from precision.exploration.options import SearchOptions
 from precision.grid import Changes, Store, expand, load_grid, select
 from precision.methods.workbench import Workbench
 
 
 def search(
     grid: str | Path,
-    settings: Settings,
     *,
-    policies: Sequence[str] = (),
     data_dir: Path | None = None,
     store: str | Path = "runs",
     plugins: Sequence[str | Path] = (),
-    changes: Changes | None = None,
+    changes: Sequence[str] = (),
+    seeds: str | None = None,
     only: Sequence[str] = (),
+    options: SearchOptions | None = None,
     quiet: bool = False,
-) -> list[Found]:
+    policies: Sequence[str] = (),
+) -> Searched:
     """Search every network of a grid file, all its seeds at once, and return what was found.
 
     Float32 networks that the store lacks are trained first, and evaluations that it has are not repeated.
 
     Args:
-        policies: labels of the grid, the choices of every unit; empty for all that round something.
         data_dir: folder of the data sets, an existing one.
         store: folder of the results.
         plugins: Python files with number formats, besides those that the grid names.
-        changes: other values for entries of the grid, as by --set and --seeds.
+        changes: other values for entries of the grid, as by --set.
+        seeds: instead of the grid's, as by --seeds.
         only: cells of the grid to look at, as by --only.
+        options: what is searched, and how.
         quiet: show no progress.
+        policies: labels of the grid, the choices of every unit; empty for all that round something.
 
     Raises:
         PrecisionError: when the grid, a name or a path is wrong, or the policies cannot be mixed.
         KeyboardInterrupt: on Ctrl-C; finished evaluations are kept.
 
     >>> from precision.exploration.search import search
-    >>> from precision.exploration.settings import Settings
-    >>> found = search("grid.yaml", Settings(tolerance=100, images=50), only=["seed=0"], quiet=True)
-    >>> [(unit.name, unit.policy) for unit in found[0].units]
+    >>> from precision.exploration.options import SearchOptions
+    >>> options = SearchOptions(tolerance=100, images=50)
+    >>> found = search("grid.yaml", options=options, only=["seed=0"], quiet=True)
+    >>> [(unit.name, unit.policy) for unit in found.networks[0].units]
     [('dense1', 'fixed4'), ('logits', 'fixed4')]
     """
-    parsed, source = load_grid(grid, plugins, changes)
+    parsed, source = load_grid(grid, plugins, Changes(changes, seeds))
     cells = select(expand(parsed, source), only)
     wanted = chosen_policies(parsed, policies)
     results = Store(store)
@@ -69,13 +73,13 @@ def search(
     found = trained(networks(cells, wanted), cells, results, data_dir, bench, console)
     labels = _labels(found)
     searched = [
-        Search(network, labels[network.name], settings, bench, results).run(console)
+        Search(network, labels[network.name], options or SearchOptions(), bench, results).run(console)
         for network in found
         if network.policies
     ]
     if not searched:
         raise PrecisionError("nothing to search: no cell of the grid has one of these policies")
-    return searched
+    return Searched(parsed.name, tuple(searched))
 
 
 def _labels(found: Sequence[Network]) -> dict[str, str]:

@@ -67,30 +67,32 @@ class _Site:
 def sensitivity(
     grid: str | Path,
     *,
-    slots: Sequence[str] = (),
-    policies: Sequence[str] = (),
-    images: int | None = None,
     data_dir: Path | None = None,
     store: str | Path = "runs",
     plugins: Sequence[str | Path] = (),
-    changes: Changes | None = None,
+    changes: Sequence[str] = (),
+    seeds: str | None = None,
     only: Sequence[str] = (),
     quiet: bool = False,
+    policies: Sequence[str] = (),
+    slots: Sequence[str] = (),
+    images: int | None = None,
 ) -> Sensitivities:
     """Measure every policy, layer and slot of a grid file on its test images; what is stored is not repeated.
 
     Float32 networks that the store lacks are trained first.
 
     Args:
-        slots: some of ``SLOTS``; empty for all.
-        policies: labels of the grid; empty for all that round something.
-        images: the first so many test images; None for all.
         data_dir: folder of the data sets, an existing one.
         store: folder of the results.
         plugins: Python files with number formats, besides those that the grid names.
-        changes: other values for entries of the grid, as by --set and --seeds.
+        changes: other values for entries of the grid, as by --set.
+        seeds: instead of the grid's, as by --seeds.
         only: cells of the grid to look at, as by --only.
         quiet: show no progress.
+        policies: labels of the grid; empty for all that round something.
+        slots: some of ``SLOTS``; empty for all.
+        images: the first so many test images; None for all.
 
     Raises:
         PrecisionError: when the grid, a name or a path is wrong.
@@ -106,7 +108,7 @@ def sensitivity(
             raise unknown("slot", slot, SLOTS)
     if images is not None and images < 1:
         raise PrecisionError(f"--images must be a whole number above 0, but got {images}")
-    parsed, source = load_grid(grid, plugins, changes)
+    parsed, source = load_grid(grid, plugins, Changes(changes, seeds))
     cells = select(expand(parsed, source), only)
     wanted = chosen_policies(parsed, policies)
     results = Store(store)

@@ -3,10 +3,13 @@
 Keras is imported with ``model.py``, not with the policies, so that a grid is validated instantly.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from precision.quantization.policy.policy import SLOTS, Policy, parse_policy
 from precision.quantization.policy.settings import Scaling, Setting
+
+if TYPE_CHECKING:  # what editors and type checkers see; when it runs, __getattr__ imports it
+    from precision.quantization.model import apply, assign, calibrated, structure
 
 __all__ = [
     "SLOTS",
@@ -27,3 +30,7 @@ def __getattr__(name: str) -> Any:
 
         return getattr(importlib.import_module("precision.quantization.model"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

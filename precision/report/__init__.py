@@ -1,6 +1,7 @@
 """The comparison report: Markdown, CSV and figures from the results of a grid.
 
-Works from stored results alone. Importing this package does not import matplotlib.
+``precision.write_report`` writes the report of a grid file. Works from stored results alone.
+Importing this package does not import matplotlib.
 """
 
 from precision.report.pages.grid import answer_text, pivot_text, write

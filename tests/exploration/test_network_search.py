@@ -8,8 +8,8 @@ import yaml
 import precision
 from precision.errors import PrecisionError
 from precision.exploration import network_search
+from precision.exploration.options import SearchOptions
 from precision.exploration.search import search
-from precision.exploration.settings import Settings
 from precision.report.pages.search import policy_yaml
 
 
@@ -21,9 +21,10 @@ def folder(trained, tmp_path):
 
 def searched(folder, policies=(), **settings):
     settings = {"tolerance": 2.0, "images": 150, **settings}
+    options = SearchOptions(**settings)
     (found,) = search(
-        folder / "tiny.yaml", Settings(**settings), policies=policies, store=folder / "runs", quiet=True
-    )
+        folder / "tiny.yaml", store=folder / "runs", options=options, quiet=True, policies=policies
+    ).networks
     return found
 
 
@@ -146,7 +147,7 @@ def test_choices_come_in_every_combination(folder):
 )
 def test_wrong_settings(options, text):
     with pytest.raises(PrecisionError, match=text):
-        Settings(**options)
+        SearchOptions(**options)
 
 
 def test_wrong_policies(folder):

@@ -9,7 +9,7 @@ import typer.main
 import yaml
 
 from precision.cli.app import app
-from precision.exploration.settings import IMAGES, METHODS, NSGA2_TRIALS, OBJECTIVES, Settings
+from precision.exploration.options import IMAGES, METHODS, NSGA2_TRIALS, OBJECTIVES, SearchOptions
 from precision.grid import expand, load_grid
 from precision.measure.counted.operations import Operand, add_pj, multiply_pj
 
@@ -33,7 +33,7 @@ def test_every_option_is_described():
 
 
 def test_the_defaults():
-    assert Settings().tolerance == 1 and IMAGES == 5000 and NSGA2_TRIALS == 200
+    assert SearchOptions().tolerance == 1 and IMAGES == 5000 and NSGA2_TRIALS == 200
     assert (OBJECTIVES[0], METHODS[0]) == ("memory", "greedy")
     assert f"| {IMAGES} |" in PAGE and f"`nsga2`: {NSGA2_TRIALS} |" in PAGE
 

@@ -8,7 +8,7 @@ from precision.deploy.predictor import KerasPredictor
 from precision.errors import PrecisionError
 from precision.exploration import sensitivity as module
 from precision.exploration.sensitivity import sensitivity
-from precision.grid import Changes, Store, expand, load_grid
+from precision.grid import Store, expand, load_grid
 from precision.methods.evaluation import evaluate
 from precision.methods.workbench import Workbench
 from precision.quantization import Policy
@@ -61,7 +61,7 @@ def test_each_row_is_a_network_with_one_slot_rounded(folder):
 
 
 def test_a_part_of_a_grid_that_was_changed(folder):
-    found = measured(folder, policies=["int2"], only=["seed=1"], changes=Changes(("name=other",)))
+    found = measured(folder, policies=["int2"], only=["seed=1"], changes=["name=other"])
     assert found.name == "other"
     assert set(found.frame["seed"]) == {1}
     with pytest.raises(PrecisionError, match="--only seed=7: no cell has the seed '7'"):

@@ -21,12 +21,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from precision import __version__
 from precision.deploy.packed.entry import Entry, decode, encode
 from precision.errors import PrecisionError
 from precision.quantization.policy.policy import Policy, parse_policy
@@ -104,7 +104,7 @@ def to_bytes(packed: Packed, policy: Policy) -> bytes:
 
     described = {name: entry.to_json() for name, entry in packed.entries.items()}
     metadata = {
-        "precision": version("precision"),
+        "precision": __version__,
         "policy": json.dumps(policy.to_json()),
         "tensors": json.dumps(described),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from precision.errors import PrecisionError
@@ -18,26 +19,31 @@ class Changes:
     """Other values for entries of a grid file, as on the command line.
 
     Attributes:
-        set: texts such as ``training.epochs=3`` or ``architectures.0.width=0.5``; the value is YAML, and null
-            removes an entry.
+        entries: texts such as ``training.epochs=3`` or ``architectures.0.width=0.5``; the value is YAML, and
+            null removes an entry.
         seeds: a count, ``5`` for the seeds 0 to 4, or a list such as ``3,5``.
 
     >>> from precision.grid import Changes, load_grid
-    >>> grid, _ = load_grid("grid.yaml", changes=Changes(set=("training.epochs=1",), seeds="3"))
+    >>> grid, _ = load_grid("grid.yaml", changes=Changes(entries=("training.epochs=1",), seeds="3"))
     >>> grid.training.epochs, grid.seeds
     ([1], [0, 1, 2])
     """
 
-    set: tuple[str, ...] = ()
+    entries: Sequence[str] = ()
     seeds: str | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.set, str):
-            raise PrecisionError(f"set takes a list of texts such as training.epochs=3, but got {self.set!r}")
+        if isinstance(self.entries, str):
+            raise PrecisionError(
+                f"changes takes a list of texts such as training.epochs=3, but got {self.entries!r}"
+            )
 
     def words(self) -> list[str]:
         """Return the options of the command line that ask for the same."""
-        return [*(f"--set={text}" for text in self.set), *([f"--seeds={self.seeds}"] if self.seeds else [])]
+        return [
+            *(f"--set={text}" for text in self.entries),
+            *([f"--seeds={self.seeds}"] if self.seeds else []),
+        ]
 
 
 def changed(tree: Entry, changes: Changes) -> Entry:
@@ -46,7 +52,7 @@ def changed(tree: Entry, changes: Changes) -> Entry:
     Raises:
         PrecisionError: naming the option.
     """
-    for text in changes.set:
+    for text in changes.entries:
         mark = Mark(None, option=f"--set {text}")
         key, equals, value = text.partition("=")
         if not equals or not key.strip():

@@ -9,7 +9,6 @@ from precision import plugins
 from precision.errors import PrecisionError
 from precision.exploration.search import search
 from precision.exploration.sensitivity import sensitivity
-from precision.exploration.settings import Settings
 from precision.formats.families import qtorch_library
 from precision.grid.execution.preflight import check_plugins
 from precision.quantization import parse_policy
@@ -51,7 +50,7 @@ training: {epochs: 1}
 COMMANDS = {
     "run": lambda: precision.run("own.yaml", quiet=True),
     "sensitivity": lambda: sensitivity("own.yaml", policies=["own"], quiet=True),
-    "search": lambda: search("own.yaml", Settings(), policies=["own"], quiet=True),
+    "search": lambda: search("own.yaml", policies=["own"], quiet=True),
 }
 
 

@@ -1,4 +1,4 @@
-"""The main job from Python, for scripts and notebooks: the same as the command line.
+"""Run a grid, write its report and load its results from Python: the same as the command line.
 
 import precision
 results = precision.run("experiments/quickstart.yaml")
@@ -16,14 +16,13 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from precision import files
 from precision.analysis.results import Results
-from precision.errors import PrecisionError
+from precision.api.folder import DEFAULT_STORE, report_folder
+from precision.grid import Changes, load_grid
 
 if TYPE_CHECKING:
+    from precision.grid import Cell
     from precision.grid.execution.options import RunOptions
-
-DEFAULT_STORE = Path("runs")
 
 
 def run(
@@ -33,12 +32,12 @@ def run(
     store: str | Path = DEFAULT_STORE,
     output: str | Path | None = None,
     plugins: Sequence[str | Path] = (),
-    set: Sequence[str] = (),
+    changes: Sequence[str] = (),
     seeds: str | None = None,
     only: Sequence[str] = (),
     options: RunOptions | None = None,
-    track: Sequence[str] = (),
     quiet: bool = False,
+    track: Sequence[str] = (),
 ) -> Results:
     """Run every trial of a grid file that the store lacks, write the report, and return the results.
 
@@ -48,12 +47,12 @@ def run(
         store: folder of the results.
         output: folder of the report; None means reports/<name of the grid>.
         plugins: Python files with number formats, besides those that the grid names.
-        set: other values for entries of the file, such as ``training.epochs=3``.
+        changes: other values for entries of the file, such as ``training.epochs=3``.
         seeds: instead of the file's: ``5`` for 0 to 4, or a list such as ``3,5``.
         only: run these cells alone, such as ``policy=fixed*``; the results are of the whole grid.
         options: jobs, time and memory limits, retries, where to run: ``precision.RunOptions(jobs=2)``.
-        track: tools that record every trial: tensorboard, wandb, mlflow.
         quiet: show no progress.
+        track: tools that record every trial: tensorboard, wandb, mlflow.
 
     Raises:
         PrecisionError: when the grid file, a plugin, a path or an option is wrong.
@@ -71,7 +70,7 @@ def run(
     from precision import report, tracking
     from precision.analysis.collect import collect
     from precision.data.files.locate import data_directory
-    from precision.grid import Changes, Store, expand, load_grid, schedule, select
+    from precision.grid import Store, expand, schedule, select
     from precision.grid.execution import preflight
     from precision.grid.execution.options import RunOptions
     from precision.grid.execution.scheduler import run_trials, setup
@@ -82,8 +81,8 @@ def run(
     from precision.quantization import Policy
 
     options = options or RunOptions()
-    changes = Changes(tuple(set), seeds)
-    parsed, source = load_grid(grid, plugins, changes)
+    named = Changes(changes, seeds)
+    parsed, source = load_grid(grid, plugins, named)
     cells = expand(parsed, source)
     everything = schedule(cells)
     trials = schedule(select(cells, only)) if only else everything
@@ -101,7 +100,7 @@ def run(
         images = stack.enter_context(tempfile.TemporaryDirectory(prefix="precision-"))
         datasets = preflight.share_data(left, trials, results_store, folder, Path(images))
         ids = [trial.id for trial in everything]
-        results_store.register(Path(grid), parsed.name, ids, " ".join(changes.words()))
+        results_store.register(Path(grid), parsed.name, ids, " ".join(named.words()))
         watchers = [ConsoleWatcher(left, cells, console, options.jobs, estimator), *trackers]
         watcher = Watchers([stack.enter_context(watcher) for watcher in watchers])
         run_trials(left, results_store, setup(results_store, folder, datasets), watcher, options)
@@ -110,35 +109,64 @@ def run(
     return results
 
 
-def report_folder(output: str | Path | None, name: str) -> Path:
-    """Return the folder of a report, ready to be written; by default reports/<name of the grid>.
+def write_report(
+    grid: str | Path,
+    *,
+    store: str | Path = DEFAULT_STORE,
+    output: str | Path | None = None,
+    plugins: Sequence[str | Path] = (),
+    changes: Sequence[str] = (),
+    seeds: str | None = None,
+) -> Results:
+    """Write the report of a grid file from the results that the store has, and return them; run nothing.
 
-    Raises:
-        PrecisionError: when nothing can be written there.
+    The arguments are those of ``precision.run``.
+
+    >>> import precision
+    >>> results = precision.write_report("grid.yaml", output="report")
+    >>> len(results.cells())
+    6
     """
-    folder = Path(output) if output is not None else Path("reports") / name
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        files.check_room(folder)
-    except OSError as error:
-        raise PrecisionError(
-            f"{folder}: the report cannot be written here ({error.strerror}); give another --output"
-        ) from None
-    return folder
+    from precision import report
+
+    results, _ = _stored(grid, store, plugins, Changes(changes, seeds))
+    report.write(results, report_folder(output, results.name))
+    return results
 
 
 def load_results(
-    grid: str | Path, *, store: str | Path = DEFAULT_STORE, plugins: Sequence[str | Path] = ()
+    grid: str | Path,
+    *,
+    store: str | Path = DEFAULT_STORE,
+    plugins: Sequence[str | Path] = (),
+    changes: Sequence[str] = (),
+    seeds: str | None = None,
+    only: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Return the stored results of a grid file as a DataFrame with one row per trial, without running any.
 
-    >>> import precision
-    >>> frame = precision.load_results("grid.yaml")
-    >>> frame.groupby("policy", sort=False)["accuracy"].mean().round(2).to_dict()
-    {'float32': 0.97, 'fixed8': 0.96, 'fixed4': 0.55}
-    """
-    from precision.analysis.collect import collect
-    from precision.grid import Store, expand, load_grid
+    The arguments are those of ``precision.run``; with ``only``, the rows are of these cells alone.
 
-    parsed, source = load_grid(grid, plugins)
-    return collect(parsed, source, expand(parsed, source), Store(store)).cells()
+    >>> import precision
+    >>> frame = precision.load_results("grid.yaml", only=["policy=fixed*"])
+    >>> frame.groupby("policy", sort=False)["accuracy"].mean().round(2).to_dict()
+    {'fixed8': 0.96, 'fixed4': 0.55}
+    """
+    from precision.grid import select
+
+    results, cells = _stored(grid, store, plugins, Changes(changes, seeds))
+    chosen = {cell.labels for cell in select(cells, only)}
+    # All are collected, so that a row has its difference to a baseline that is not among the chosen.
+    return results.cells()[[cell.labels in chosen for cell in cells]].reset_index(drop=True)
+
+
+def _stored(
+    grid: str | Path, store: str | Path, plugins: Sequence[str | Path], changes: Changes
+) -> tuple[Results, list[Cell]]:
+    """Return the results of a grid file that the store has, and its cells in the order of their rows."""
+    from precision.analysis.collect import collect
+    from precision.grid import Store, expand
+
+    parsed, source = load_grid(grid, plugins, changes)
+    cells = expand(parsed, source)
+    return collect(parsed, source, cells, Store(store)), cells

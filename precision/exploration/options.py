@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from precision.errors import PrecisionError, unknown
@@ -13,7 +14,7 @@ NSGA2_TRIALS = 200
 
 
 @dataclass(frozen=True)
-class Settings:
+class SearchOptions:
     """What is searched, and how.
 
     Attributes:
@@ -24,8 +25,8 @@ class Settings:
         trials: evaluations at most; None for as many as greedy takes, and ``NSGA2_TRIALS``.
         seed: of NSGA-II.
 
-    >>> from precision.exploration.settings import Settings
-    >>> Settings(tolerance=0.5, objective="energy").method
+    >>> import precision
+    >>> precision.SearchOptions(tolerance=0.5, objective="energy").method
     'greedy'
     """
 
@@ -60,7 +61,7 @@ class Settings:
         """The method, for a report."""
         return "greedy" if self.method == "greedy" else f"NSGA-II, {self.limit} evaluations, seed {self.seed}"
 
-    def words(self, policies: str | None) -> list[str]:
+    def words(self, policies: Sequence[str]) -> list[str]:
         """Return the options as the words of a command that repeats the search."""
         words = [
             f"--tolerance={self.tolerance:g}",
@@ -70,4 +71,4 @@ class Settings:
         words += [f"--images={self.images}"]
         words += [] if self.trials is None else [f"--trials={self.trials}"]
         words += [f"--seed={self.seed}"] if self.method == "nsga2" else []
-        return words if policies is None else [f"--policies={policies}", *words]
+        return [f"--policies={','.join(policies)}", *words] if policies else words
