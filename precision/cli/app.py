@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 import warnings
+from typing import Annotated
 
 import typer
 
-from precision.cli import clean, explore, formats, pack, plan, policy, rerun, results, run
+from precision.cli import clean, explore, formats, init, pack, plan, policy, rerun, results, run
 from precision.cli.options import DataDir
 from precision.cli.tables import print_table
 from precision.errors import PrecisionError
@@ -20,6 +21,24 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        import precision
+
+        typer.echo(f"precision {precision.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _before_the_command(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Take what stands before the name of a command; the help of the program is that of ``app``."""
 
 
 @app.command(name="architectures")
@@ -43,12 +62,13 @@ def list_datasets(data_dir: DataDir = None) -> None:
     print_table(tuple(rows[0]), [tuple(row.values()) for row in rows])
 
 
+app.command()(init.init)
 app.command()(run.run)
 app.command()(run.report)
 app.command()(rerun.rerun)
 app.command()(plan.plan)
 app.command()(plan.validate)
-app.command()(plan.schema)
+app.command()(init.schema)
 app.add_typer(formats.app)
 app.add_typer(policy.app)
 app.command()(pack.pack)

@@ -39,4 +39,5 @@ OnlyOption = Annotated[
         metavar="AXIS=VALUE",
     ),
 ]
+Force = Annotated[bool, typer.Option("--force", help="Replace a file that exists.")]
 RUNS = Path("runs")

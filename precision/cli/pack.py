@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from precision.cli.options import PluginFiles
+from precision.cli.options import Force, PluginFiles
 from precision.errors import PrecisionError, suggest
 
 if TYPE_CHECKING:
     from precision.quantization import Policy
 
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="Keras model, a .keras file.")]
-Force = Annotated[bool, typer.Option("--force", help="Replace a file that exists.")]
 
 
 def pack(

@@ -1,4 +1,4 @@
-"""The commands that read a grid and run nothing: plan, validate and schema."""
+"""The commands that read a grid and run nothing: plan and validate."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def plan(
     """Say what GRID asks for, what of it has a result, and how long the rest will take; run nothing."""
     from precision.grid import Changes, Store, expand, load_grid, schedule, select
 
-    parsed, source = load_grid(grid, plugin or (), Changes(tuple(changes or ()), seeds))
+    parsed, source = load_grid(grid, plugin or (), Changes(changes or (), seeds))
     cells = select(expand(parsed, source), only or ())
     trials = schedule(cells)
     results = Store(store)
@@ -75,39 +75,13 @@ def validate(
     wrong = 0
     for grid in grids:
         try:
-            cells = select(
-                expand(*load_grid(grid, plugin or (), Changes(tuple(changes or ()), seeds))), only or ()
-            )
+            cells = select(expand(*load_grid(grid, plugin or (), Changes(changes or (), seeds))), only or ())
             typer.echo(f"{grid}: ok, {len(cells)} cells, {len(schedule(cells))} trials")
         except PrecisionError as error:
             wrong += 1
             typer.echo(f"precision: {error}", err=True)
     if wrong:
         raise typer.Exit(2)
-
-
-def schema(
-    output: Annotated[
-        Path | None,
-        typer.Option("-o", "--output", help="Write a file instead of printing it.", metavar="FILE"),
-    ] = None,
-) -> None:
-    """Print the JSON schema of grid files, by which an editor completes and checks them."""
-    import json
-
-    from precision.grid.editor import json_schema
-
-    text = json.dumps(json_schema(), indent=1) + "\n"
-    if output is None:
-        typer.echo(text, nl=False)
-        return
-    from precision import files
-
-    try:
-        files.write(output, text.encode())
-    except OSError as error:
-        raise PrecisionError(f"{output}: cannot be written ({error.strerror}); give another file") from None
-    typer.echo(f"{output}: name it in the first line of a grid: # yaml-language-server: $schema={output}")
 
 
 def _print_cells(cells: Sequence[Cell], done: Collection[str]) -> None:
