@@ -2,13 +2,14 @@
 # make quickstart a grid on real images in two minutes, with its report
 # make test       the tests
 # make faults     kills at random moments over a thousand trials, and the other faults
+# make wheel      a wheel, installed in an environment of its own, runs a grid there
 # make verify     every float32 bit pattern, rounded to every small format (run again to resume)
 # make check      ruff and mypy
 # make bench      the benchmarks, each a ratio against a named peer
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install quickstart test faults verify check bench clean
+.PHONY: install quickstart test faults wheel verify check bench clean
 
 install: .venv/.installed
 
@@ -34,6 +35,9 @@ test: .venv/.test
 
 faults: .venv/.test
 	PRECISION_FAULT_TRIALS=1000 PRECISION_FAULT_KILLS=60 $(BIN)/python -m pytest tests/grid/execution/test_faults.py
+
+wheel: .venv/.test
+	PRECISION_WHEEL=1 $(BIN)/python -m pytest tests/test_wheel.py
 
 verify: .venv/.test
 	PYTHONPATH=tests $(BIN)/python -m oracles.verify
