@@ -158,6 +158,13 @@ def test_an_argument_means_the_same_everywhere(one, other):
             assert first.annotation == second.annotation
 
 
+def test_one_text_is_no_list_of_letters(tmp_path):
+    (tmp_path / "grid.yaml").write_text("name: x\n")
+    for name in FUNCTIONS:
+        with pytest.raises(precision.PrecisionError, match="changes takes a list of texts"):
+            getattr(precision, name)(tmp_path / "grid.yaml", changes="training.epochs=3")
+
+
 def public():
     """Yield the functions, classes and methods that the ``__all__`` of a package names."""
     for path in sorted([*ROOT.glob("precision/**/__init__.py"), ROOT / "architectures" / "__init__.py"]):
