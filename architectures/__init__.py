@@ -133,7 +133,26 @@ def build(
         )
     if not _is_integer(classes) or classes < 2:
         raise PrecisionError(f"architecture {name!r} needs at least 2 classes, but got {classes!r}")
-    return ARCHITECTURES[name](tuple(input_shape), classes, **options)
+    import keras
+
+    model = ARCHITECTURES.call(name, keras.Model, tuple(input_shape), classes, **options)
+    if not ARCHITECTURES.owner(name).builtin:
+        _check_network(name, model, classes)
+    return model
+
+
+def _check_network(name: str, model: keras.Model, classes: int) -> None:
+    """Refuse a network of a plugin that cannot be trained on labels, or addressed by a policy."""
+    if getattr(model, "output_shape", None) != (None, classes):
+        raise ARCHITECTURES.error(
+            name,
+            f"must return a network from images to {classes} logits, but its output has the shape "
+            f"{getattr(model, 'output_shape', None)}",
+        )
+    if model.layers[-1].name != "logits":
+        raise ARCHITECTURES.error(
+            name, f"must call its last layer 'logits', but it is called {model.layers[-1].name!r}"
+        )
 
 
 def _is_integer(value: object) -> bool:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import traceback
 from collections.abc import Iterable
+
+LONGEST = 300  # characters of an exception's text that are repeated
 
 
 class PrecisionError(ValueError):
@@ -41,3 +44,15 @@ def suggest(received: object, known: Iterable[str]) -> str:
 def unknown(kind: str, received: object, known: Iterable[str]) -> PrecisionError:
     """Return the error for a name that is not in a closed list, for example a misspelt architecture."""
     return PrecisionError(f"unknown {kind} {received!r}; {suggest(received, known)}")
+
+
+def trouble(error: BaseException) -> str:
+    """Return an exception on one line: its type, and what it says."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:LONGEST]}" if text else type(error).__name__
+
+
+def line_in(error: BaseException, file: str) -> int | None:
+    """Return the innermost line of a file on the way to an exception; None when the way avoids the file."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+    return lines[-1] if lines else None

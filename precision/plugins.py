@@ -1,7 +1,8 @@
-"""Plugins: Python files with number formats that the user names in a grid or on the command line.
+"""Plugins: Python files that the user names in a grid or on the command line, and that register something.
 
-A file's code runs when it is loaded, never before, and never unless it was named. What it registered is known
-by the sha256 of the file, which is part of the identity of every trial that uses it.
+Whatever has a registry can come from a plugin: see ``precision.registry``. A file's code runs when it is
+loaded, never before, and never unless it was named. What it registered is known by the sha256 of the file,
+which is part of the identity of every trial that uses it.
 """
 
 from __future__ import annotations
@@ -17,11 +18,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from precision.errors import PrecisionError
-from precision.formats import NumberFormat, installed
-from precision.formats.engine.foreign import line_in, trouble
-from precision.registry import FORMATS
+from precision.errors import PrecisionError, line_in, trouble
+from precision.formats import NumberFormat
+from precision.metrics import METRICS
+from precision.registry import FORMATS, REGISTRIES, Registry, foreign, forget
 from precision.startup import start_backend
+
+Thing = tuple[Registry, str]
+"""Something registered: where, and by what name."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,8 @@ class Plugin:
 class _Loaded:
     plugin: Plugin
     module: str
-    names: tuple[str, ...]  # of the formats that it registered
+    things: tuple[Thing, ...]  # that it registered
+    metrics: tuple[str, ...]
 
 
 _files: dict[Path, _Loaded] = {}  # by the resolved path
@@ -62,7 +67,7 @@ def read(path: str | Path) -> Plugin:
     if place.suffix != ".py":
         raise PrecisionError(
             f"{path}: a plugin is a Python file whose name ends in .py, but got {place.name!r}; "
-            "an installed package needs no plugin file, name its format"
+            "an installed package needs no plugin file, name what it offers"
         )
     try:
         return Plugin(str(path), place.read_bytes())
@@ -82,7 +87,7 @@ def load(plugins: Iterable[str | Path | Plugin]) -> None:
     has not changed, is not run again.
 
     Raises:
-        PrecisionError: when a file cannot be read or run, registers no format or one whose name is taken.
+        PrecisionError: when a file cannot be read or run, registers nothing or a name that is taken.
 
     >>> import numpy as np
     >>> from pathlib import Path
@@ -114,14 +119,20 @@ def loaded() -> list[Plugin]:
     return [entry.plugin for entry in _files.values()]
 
 
-def identities(formats: Iterable[NumberFormat]) -> dict[str, str]:
-    """Return what the results of formats depend on beyond this project, by the name of the plugin's format.
+def metrics() -> dict[str, tuple[str, ...]]:
+    """Return the metrics that each plugin of this process has added, by its path."""
+    return {entry.plugin.path: entry.metrics for entry in _files.values()}
 
-    The value is the sha256 of a plugin file, or name and version of a package and the sha256 of its module.
-    A plugin file that mentions the format of another plugin depends on it too. Built-in formats give nothing.
+
+def identities(formats: Iterable[NumberFormat], others: Iterable[Thing] = ()) -> dict[str, str]:
+    """Return what results depend on beyond this project, by the name of the plugin's format.
+
+    Of anything but a format the key begins with its kind: ``architecture tiny``. The value is the sha256 of a
+    plugin file, or name and version of a package and the sha256 of its module. A plugin file that mentions
+    what another plugin registers depends on it too. What is built in gives nothing.
 
     Raises:
-        PrecisionError: for a format that no worker process could load.
+        PrecisionError: for something that no worker process could load.
     """
     found: dict[str, str] = {}
     left = sorted({name for number_format in formats for name in _names(number_format.name)})
@@ -129,53 +140,81 @@ def identities(formats: Iterable[NumberFormat]) -> dict[str, str]:
         name = left.pop()
         if name in found or name not in FORMATS or FORMATS.owner(name).builtin:
             continue
-        entry = _file_of(name)
-        if entry is None:
-            found[name] = _identity_of_package(name)
+        found[name] = _identity((FORMATS, name))
+        entry = _file_of((FORMATS, name))
+        if entry is not None:
+            left += sorted(word for registry, word in _mentioned(entry) if registry is FORMATS)
+    for thing in others:
+        registry, name = thing
+        registry[name]  # a worker process loads the package that has it first
+        if registry.owner(name).builtin:
             continue
-        found[name] = f"sha256 {entry.plugin.sha256}"
-        words = set(re.findall(r"\w+", entry.plugin.source.decode("utf-8", "ignore")))
-        left += sorted(words & {other for e in _files.values() if e is not entry for other in e.names})
+        whole = [_identity(thing)]
+        reached = [_file_of(thing)]
+        for entry in reached:
+            for mentioned in sorted(_mentioned(entry), key=_key) if entry else ():
+                if _file_of(mentioned) not in reached:
+                    reached.append(_file_of(mentioned))
+                    whole.append(f"{_key(mentioned)} {_identity(mentioned)}")
+        found[_key(thing)] = "; ".join(whole)
     return dict(sorted(found.items()))
 
 
 def sources(identified: Mapping[str, str]) -> str:
-    """Return where formats come from, for a result's provenance: ``takum8: takum.py sha256 ...``.
+    """Return where things come from, for a result's provenance: ``takum8: takum.py sha256 ...``.
 
     Args:
         identified: what :func:`identities` returned.
     """
+    files = {_key(thing): entry for entry in _files.values() for thing in entry.things}
     texts = []
-    for name, identity in identified.items():
-        entry = _file_of(name)
-        texts.append(f"{name}: {_shown(entry.plugin.path)} {identity}" if entry else f"{name}: {identity}")
+    for key, identity in identified.items():
+        file = f"{_shown(files[key].plugin.path)} " if key in files else ""
+        texts.append(f"{key}: {file}{identity}")
     return "; ".join(texts)
 
 
 def blame(error: BaseException) -> str | None:
     """Return one sentence for an exception that came out of a plugin's or a package's code, else None."""
-    owners = [FORMATS.owner(name) for name in FORMATS]
-    files = {owner.file for owner in owners if not owner.builtin}
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in files]
+    owners = {r.owner(name).file: r for r in REGISTRIES for name in r if not r.owner(name).builtin}
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in owners]
     if not frames:
         return None
-    return (
-        f"{frames[-1].filename}:{frames[-1].lineno}: {frames[-1].name} of a plugin must work for whatever a "
-        f"format is asked, but it raised {trouble(error)}; 'precision formats check' says what it must do"
-    )
+    file, name = frames[-1].filename, frames[-1].name
+    if owners[file] is FORMATS:
+        return (
+            f"{file}:{frames[-1].lineno}: {name} of a plugin must work for whatever a format is asked, but "
+            f"it raised {trouble(error)}; 'precision formats check' says what it must do"
+        )
+    return f"{file}:{frames[-1].lineno}: {name} of a plugin raised {trouble(error)}; correct this line"
 
 
-def _file_of(name: str) -> _Loaded | None:
-    return next((entry for entry in _files.values() if name in entry.names), None)
+def _key(thing: Thing) -> str:
+    registry, name = thing
+    return name if registry is FORMATS else f"{registry.kind} {name}"
 
 
-def _identity_of_package(name: str) -> str:
-    owner = FORMATS.owner(name)
-    packages = installed.offers(name).get(name)
+def _file_of(thing: Thing) -> _Loaded | None:
+    return next((entry for entry in _files.values() if thing in entry.things), None)
+
+
+def _mentioned(entry: _Loaded) -> set[Thing]:
+    """Return what a file names of what other plugin files register."""
+    words = set(re.findall(r"\w+", entry.plugin.source.decode("utf-8", "ignore")))
+    return {t for other in _files.values() if other is not entry for t in other.things if t[1] in words}
+
+
+def _identity(thing: Thing) -> str:
+    entry = _file_of(thing)
+    if entry is not None:
+        return f"sha256 {entry.plugin.sha256}"
+    registry, name = thing
+    owner = registry.owner(name)
+    packages = registry.offers(name).get(name)
     if not packages:
         raise PrecisionError(
-            f"format {name!r} was registered by {owner}, which the processes that run a grid do not load; "
-            "put it into a file and name that under 'plugins:' or by --plugin"
+            f"{registry.kind} {name!r} was registered by {owner}, which the processes that run a grid do not "
+            "load; put it into a file and name that under 'plugins:' or by --plugin"
         )
     try:
         content = hashlib.sha256(Path(owner.file).read_bytes()).hexdigest()
@@ -209,23 +248,23 @@ def _shown(path: str) -> str:
 
 def _run(path: Path, plugin: Plugin) -> _Loaded:
     """Run a plugin file and return what it registered; a failure leaves nothing behind."""
-    for name in list(FORMATS):  # an import of the same file as a module, for example by a test of its author
-        if not FORMATS.owner(name).builtin and Path(FORMATS.owner(name).file).resolve() == path:
-            FORMATS.remove(name)
-    before = set(FORMATS)
+    # An import of the same file as a module, for example by a test of its author, does not count.
+    forget({(r, name) for r, name in foreign() if Path(r.owner(name).file).resolve() == path})
+    before, metrics = foreign(), set(METRICS)
     module = ModuleType(f"precision_plugin_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}")
     module.__file__ = str(path)
     sys.modules[module.__name__] = module  # dataclasses look their module up
     try:
         _execute(plugin, module)
-        names = tuple(sorted(set(FORMATS) - before - installed.loaded()))
-        _check_names(plugin, names)
+        things = sorted((t for t in foreign() - before if t[0].package(t[1]) is None), key=_key)
+        _check_names(plugin, things, bool(set(METRICS) - metrics))
     except BaseException:
-        for name in set(FORMATS) - before:
-            FORMATS.remove(name)
+        forget(foreign() - before)
+        for name in set(METRICS) - metrics:
+            METRICS.remove(name)
         del sys.modules[module.__name__]
         raise
-    return _Loaded(plugin, module.__name__, names)
+    return _Loaded(plugin, module.__name__, tuple(things), tuple(set(METRICS) - metrics))
 
 
 def _execute(plugin: Plugin, module: ModuleType) -> None:
@@ -253,18 +292,18 @@ def _execute(plugin: Plugin, module: ModuleType) -> None:
         ) from error
 
 
-def _check_names(plugin: Plugin, names: tuple[str, ...]) -> None:
-    offered = installed.offers()
-    for name in names:
-        if name in offered:
+def _check_names(plugin: Plugin, things: Iterable[Thing], metrics: bool) -> None:
+    for registry, name in things:
+        packages = registry.offers(name).get(name)
+        if packages:
             raise PrecisionError(
-                f"{plugin.path}:{FORMATS.owner(name).line}: format {name!r} is already offered by the "
-                f"installed package {offered[name][0]}; choose another name or uninstall the package"
+                f"{plugin.path}:{registry.owner(name).line}: {registry.kind} {name!r} is already offered by "
+                f"the installed package {packages[0]}; choose another name or uninstall the package"
             )
-    if not names:
+    if not things and not metrics:
         raise PrecisionError(
-            f"{plugin.path}: a plugin must register a format, but this file registers none; put "
-            '@register_format("name") before a function that returns a NumberFormat'
+            f"{plugin.path}: a plugin must register something, but this file registers nothing; put a "
+            'decorator such as @register_format("name") before a function, see docs/extending.md'
         )
 
 
@@ -274,6 +313,7 @@ def _location(plugin: Plugin, error: BaseException) -> str:
 
 def _forget(path: Path) -> None:
     entry = _files.pop(path)
-    for name in entry.names:
-        FORMATS.remove(name)
+    forget(set(entry.things))
+    for name in entry.metrics:
+        METRICS.remove(name)
     sys.modules.pop(entry.module, None)

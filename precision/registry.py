@@ -1,23 +1,29 @@
-"""Named things that a YAML file may refer to: architectures, datasets, formats, methods.
+"""Named things that a YAML file or a command may refer to, and what makes up a report.
 
-A registry maps a name to a factory. Registering happens by decorator where the thing is defined:
+A registry maps a name to a function or a class. Registering happens by decorator where the thing is defined:
 
     @ARCHITECTURES.register("lenet")
     def lenet(input_shape, classes, *, width: Width = 1.0): ...
 
 What comes as a keyword only is an option that a user may set; its annotation says what it may be, see
-``precision.options``.
+``precision.options``. The same decorator in a plugin file (see ``precision.plugins``) adds something of one's
+own. An installed package does so by an entry point of the group ``precision.<registry>``, whose name is that
+of the thing and whose value is the function, or a module that registers it when it is imported: which happens
+only when the name is asked for, or when everything is listed.
 """
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import sys
+import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from types import ModuleType
 from typing import Any, TypeVar
 
-from precision.errors import PrecisionError, unknown
+from precision.errors import PrecisionError, line_in, trouble, unknown
+from precision.origin import Owner, Package, offers
 
 Factory = TypeVar("Factory", bound=Callable[..., Any])
 
@@ -40,30 +46,25 @@ def checked_by(check: Callable[[Any, dict[str, Any]], None]) -> Callable[[Factor
     return decorate
 
 
-@dataclass(frozen=True)
-class Owner:
-    """Where a name was registered."""
-
-    module: str
-    file: str
-    line: int
-
-    @property
-    def builtin(self) -> bool:
-        """Whether the name comes with this project."""
-        return self.module.split(".")[0] in ("precision", "architectures")
-
-    def __str__(self) -> str:
-        return self.module if self.builtin else f"{self.file}:{self.line}"
-
-
 class Registry:
-    """Factories of one kind by name. A name can be given only once."""
+    """Functions of one kind by name. A name can be given only once.
 
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
+    Args:
+        kind: what one of them is called.
+        group: the last word of the group of entry points.
+        home: the module whose import registers what comes with this project.
+        arguments: by position, with which every one of them is called; None where each has its own.
+    """
+
+    def __init__(
+        self, kind: str, group: str = "", home: str = "", arguments: tuple[str, ...] | None = None
+    ) -> None:
+        self.kind, self.home = kind, home
+        self.group = f"precision.{group}"
+        self._arguments = arguments
         self._factories: dict[str, Callable[..., Any]] = {}
         self._owners: dict[str, Owner] = {}
+        self._packaged: dict[str, Package] = {}
 
     def register(self, name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Return a decorator that registers a factory under ``name``; a name already in use is an error.
@@ -77,8 +78,7 @@ class Registry:
         array([ 1., -1.], dtype=float32)
         """
         self._check_name(name)
-        caller = sys._getframe(1)
-        owner = Owner(caller.f_globals.get("__name__", ""), caller.f_code.co_filename, caller.f_lineno)
+        owner = Owner.calling(sys._getframe(1))
 
         def decorate(factory: Callable[..., Any]) -> Callable[..., Any]:
             self.add(name, factory, owner)
@@ -90,17 +90,27 @@ class Registry:
         """Register a factory under ``name``.
 
         Raises:
-            PrecisionError: when the name is already in use or cannot be one.
+            PrecisionError: when the name is already in use or cannot be one, or the factory cannot be called
+                as those of this kind are.
         """
         self._check_name(name)
         if not callable(factory):
             raise PrecisionError(f"{self.kind} {name!r} needs a function that makes it, but got {factory!r}")
+        if not owner.builtin:
+            self.fill()  # whose names are taken
         if name in self._factories:
             raise PrecisionError(
                 f"{self.kind} {name!r} is already registered by {self._owners[name]}; choose another name"
             )
+        if not owner.builtin and self._arguments is not None:
+            _check_signature(f"{self.kind} {name!r}", factory, self._arguments)
         self._factories[name] = factory
         self._owners[name] = owner
+
+    def fill(self) -> None:
+        """Register what comes with this project, if that has not happened."""
+        if self.home:
+            importlib.import_module(self.home)
 
     def _check_name(self, name: object) -> None:
         if not isinstance(name, str) or not name.isidentifier():
@@ -112,14 +122,25 @@ class Registry:
     def remove(self, name: str) -> None:
         """Forget a name, for example one that a plugin gave before it failed."""
         del self._factories[name], self._owners[name]
+        self._packaged.pop(name, None)
 
     def owner(self, name: str) -> Owner:
         """Return where a name was registered."""
         return self._owners[name]
 
+    def package(self, name: str) -> Package | None:
+        """Return the installed package that gave a name by an entry point, if one did."""
+        return self._packaged.get(name)
+
+    def origin(self, name: str) -> str:
+        """Return where a name comes from in words: ``built in``, a file and its line, or a package."""
+        return "built in" if self._owners[name].builtin else str(self.package(name) or self._owners[name])
+
     def __getitem__(self, name: str) -> Callable[..., Any]:
         if name not in self._factories:
-            raise unknown(self.kind, name, self._factories)
+            self.load(name)
+        if name not in self._factories:
+            raise unknown(self.kind, name, [*self._factories, *self.offers()])
         return self._factories[name]
 
     def __contains__(self, name: object) -> bool:
@@ -148,8 +169,144 @@ class Registry:
 
         read(options_of(self[name]), received, f"{self.kind} {name!r}")
 
+    def call(self, name: str, gives: type | tuple[type, ...], /, *arguments: Any, **options: Any) -> Any:
+        """Return what the function of a name gives, one of the types ``gives``.
 
-ARCHITECTURES = Registry("architecture")
-DATASETS = Registry("dataset")
-FORMATS = Registry("format")
-METHODS = Registry("method")
+        Raises:
+            PrecisionError: with the line, when one that did not come with this project raises or gives
+                something else; its own PrecisionError, about an option, is left as it is.
+        """
+        function = self[name]
+        if self._owners[name].builtin:
+            return function(*arguments, **options)
+        try:
+            given = function(*arguments, **options)
+        except (PrecisionError, MemoryError):
+            raise
+        except Exception as error:
+            raise self.error(name, f"raised {trouble(error)}; correct this line", error) from error
+        if not isinstance(given, gives):
+            kinds = gives if isinstance(gives, tuple) else (gives,)
+            words = " or ".join("None" if kind is type(None) else kind.__name__ for kind in kinds)
+            raise self.error(name, f"must return a {words}, but it returned {_shown(given)}")
+        return given
+
+    def error(self, name: str, text: str, error: BaseException | None = None) -> PrecisionError:
+        """Return the error that says what is wrong with a thing, and in which line."""
+        owner = self._owners[name]
+        line = (error and line_in(error, owner.file)) or owner.line
+        return PrecisionError(f"{owner.file}:{line}: {self.kind} {name!r} {text}")
+
+    def offers(self, name: str | None = None) -> dict[str, list[Package]]:
+        """Return the packages that offer each name, or the one called ``name``; nothing is imported."""
+        offered: dict[str, list[Package]] = {}
+        for offer in offers(self.group, name):
+            offered.setdefault(offer.point.name, []).append(offer.package)
+        return offered
+
+    def load(self, name: str) -> None:
+        """Register ``name`` when an installed package offers it.
+
+        Raises:
+            PrecisionError: when several packages offer it, or the one that does is broken.
+        """
+        found = list(offers(self.group, name)) if isinstance(name, str) else []
+        if not found:
+            return
+        if len(found) > 1:
+            packages = " and ".join(str(offer.package) for offer in found)
+            raise PrecisionError(
+                f"a {self.kind} name belongs to one package, but {name!r} is offered by {packages}; "
+                "uninstall one"
+            )
+        [offer] = found
+        before = foreign()
+        try:
+            self._register(name, offer.point.load(), offer.point.value, offer.point.module)
+        except (Exception, SystemExit) as error:
+            forget(foreign() - before)
+            said = str(error) if isinstance(error, PrecisionError) else f"it raised {trouble(error)}"
+            raise PrecisionError(
+                f"package {offer.package}: the entry point '{name} = {offer.point.value}' must give a "
+                f"{self.kind}, but {said}; update or uninstall the package"
+            ) from error
+        for registry, added in foreign() - before:
+            registry._packaged[added] = offer.package
+
+    def load_all(self) -> None:
+        """Register everything that an installed package offers; what is broken is a warning."""
+        offered = self.offers()
+        if offered:
+            self.fill()
+        for name, packages in sorted(offered.items()):
+            if name in self:
+                if self.owner(name).builtin:
+                    warnings.warn(
+                        f"package {packages[0]}: its {self.kind} {name!r} is not used, because "
+                        f"{self.owner(name)} has that name",
+                        stacklevel=2,
+                    )
+                continue
+            try:
+                self.load(name)
+            except PrecisionError as error:
+                warnings.warn(str(error), stacklevel=2)
+
+    def _register(self, name: str, target: Any, value: str, module: str) -> None:
+        if name in self:  # importing it was enough
+            return
+        if isinstance(target, ModuleType):
+            raise PrecisionError(f"the module {target.__name__} registers no {self.kind} {name!r}")
+        if not callable(target):
+            raise PrecisionError(f"{value} is no factory but {target!r}")
+        self.add(name, target, Owner.defining(target, module))
+
+
+def _check_signature(what: str, factory: Callable[..., Any], arguments: tuple[str, ...]) -> None:
+    """Refuse a function that does not take what it will be called with; options are given by keyword."""
+    try:
+        signature = inspect.signature(factory)
+    except (TypeError, ValueError):  # of compiled code, which tells nothing
+        return
+    keywords = [key for key, p in signature.parameters.items() if p.kind is p.KEYWORD_ONLY]
+    try:
+        signature.bind(*arguments, **dict.fromkeys(keywords))
+    except TypeError as error:
+        raise PrecisionError(
+            f"{what} is called with ({', '.join(arguments)}) and options by keyword, but its function takes "
+            f"{signature} ({error}); put its options behind a '*'"
+        ) from None
+
+
+def _shown(value: Any) -> str:
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 80 else f"a {type(value).__name__}"
+
+
+FORMATS = Registry("format", "formats", "precision.formats")
+ARCHITECTURES = Registry("architecture", "architectures", "architectures", ("input_shape", "classes"))
+DATASETS = Registry("dataset", "datasets", "precision.data", ("data_dir",))
+METHODS = Registry("method", "methods", "precision.methods", ("trial", "bench"))
+OBSERVERS = Registry(
+    "observer", "observers", "precision.quantization.calibration.observers", ("statistics", "aim")
+)
+"""Functions from ``Statistics`` and an ``Aim`` to the ends of a range, float32 (C,) each."""
+SECTIONS = Registry("report section", "sections", "precision.report.sections", ("results",))
+"""Functions from ``Results`` to a ``Section``; None where the section does not apply."""
+FIGURES = Registry("figure", "figures", "precision.report.figures", ("results",))
+"""Functions from ``Results``, of all datasets or of one, to a ``Figure``; None where it does not apply."""
+TRACKERS = Registry("tracker", "trackers", "precision.tracking.make", ("folder", "grid_name"))
+"""Functions from a folder (``Path``) and the name of a grid to a ``Tool``."""
+
+REGISTRIES = (FORMATS, ARCHITECTURES, DATASETS, METHODS, OBSERVERS, SECTIONS, FIGURES, TRACKERS)
+
+
+def foreign() -> set[tuple[Registry, str]]:
+    """Return everything registered that did not come with this project."""
+    return {(r, name) for r in REGISTRIES for name in r if not r.owner(name).builtin}
+
+
+def forget(things: set[tuple[Registry, str]]) -> None:
+    """Remove things from their registries."""
+    for registry, name in things:
+        registry.remove(name)

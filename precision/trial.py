@@ -78,11 +78,12 @@ class Choice:
 
 
 FLOAT32 = Choice("float32")
+_OF_TRAINING = ("dataset ", "architecture ")  # with what the plugins begin that a baseline depends on
 
 
 @dataclass(frozen=True)
 class ResolvedPolicy:
-    """What many trials share: a resolved policy, and what its formats depend on, as in :class:`Trial`."""
+    """What many trials share: a resolved policy, and what it depends on, as in :class:`Trial`."""
 
     policy: dict[str, Any]
     plugins: dict[str, str] = field(default_factory=dict)
@@ -100,8 +101,9 @@ class Trial:
     Attributes:
         policy: the resolved policy as plain data (see ``quantization.policy``); empty means float32.
         fingerprint: sha256 of the files of a dataset that the user gave; None for catalogue datasets.
-        plugins: what the formats of the policy depend on beyond this project, by name: the sha256 of a plugin
-            file, or name and version of a package (see ``precision.plugins``).
+        plugins: what the trial depends on beyond this project, by the names of formats, or kind and name of
+            anything else: the sha256 of a plugin file, or name and version of a package (see
+            ``precision.plugins``).
         repeat: counts runs of the same experiment, which differ in nothing but their times, from 0.
     """
 
@@ -155,12 +157,17 @@ class Trial:
     @cached_property
     def baseline(self) -> Trial:
         """The float32 training that this trial starts from or is compared with."""
-        if self.method == FLOAT32 and not (self.policy or self.plugins or self.repeat):
+        kept = {key: code for key, code in self.plugins.items() if key.startswith(_OF_TRAINING)}
+        if self.method == FLOAT32 and kept == self.plugins and not (self.policy or self.repeat):
             return self
-        return replace(self, policy={}, method=FLOAT32, plugins={}, repeat=0)
+        return replace(self, policy={}, method=FLOAT32, plugins=kept, repeat=0)
 
-    def rounded(self, method: Choice, resolved: ResolvedPolicy) -> Trial:
-        """Return the trial that rounds what this one, a baseline, trains."""
+    def rounded(self, method: Choice, resolved: ResolvedPolicy, plugins: dict[str, str]) -> Trial:
+        """Return the trial that rounds what this one, a baseline, trains.
+
+        Args:
+            plugins: what the method depends on, as in :class:`Trial`.
+        """
         trial = Trial(
             self.dataset,
             self.architecture,
@@ -169,7 +176,7 @@ class Trial:
             self.training,
             self.seed,
             self.fingerprint,
-            resolved.plugins,
+            {**self.plugins, **plugins, **resolved.plugins},
             self.runtime,
         )
         # As the properties have them, and made only once.

@@ -29,6 +29,7 @@ LAYERS = [
     ["precision.registry"],
     ["precision.options"],
     ["precision.metrics"],
+    ["precision.origin"],
     ["precision.files"],
     ["precision.startup"],
     ["precision.errors"],

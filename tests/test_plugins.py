@@ -10,7 +10,7 @@ import pytest
 
 from precision import plugins
 from precision.errors import PrecisionError
-from precision.formats import Codebook, installed, parse, register_format, usage
+from precision.formats import Codebook, parse, register_format, usage
 from precision.formats.probe import probe
 from precision.registry import FORMATS
 
@@ -141,8 +141,8 @@ BAD_FILES = {
     "import no_such_module_at_all\n": r"q\.py:1: .*ModuleNotFoundError.*; install what it imports or leave",
     "import sys\nsys.exit(3)\n": r"q\.py:2: .*SystemExit: 3",
     "raise ValueError('two\\nlines')\n": r"q\.py:1: .*ValueError: two lines",
-    "x = 1\n": r"q\.py: a plugin must register a format, but this file registers none; put @register_format",
-    "": r"q\.py: a plugin must register a format",
+    "x = 1\n": r"q\.py: a plugin must register something, but this file registers nothing; put a dec",
+    "": r"q\.py: a plugin must register something",
     "\0": r"q\.py:1: .*null bytes",
     GOOD.replace('"quarters"', '"fixed"', 1): (
         r"q\.py:4: format 'fixed' is already registered by precision\.formats\.families\.fixed"
@@ -398,7 +398,7 @@ def test_a_broken_package(site, value, code, message):
     assert message in text and text.endswith("; update or uninstall the package")
     assert parse("fixed(8,4)").bits == 8  # which does not need the package
     with pytest.warns(UserWarning, match="package-of-odd"):
-        installed.load_all()
+        FORMATS.load_all()
 
 
 def test_listing_loads_every_package_and_warns_of_what_it_cannot_use(site):
@@ -407,7 +407,7 @@ def test_listing_loads_every_package_and_warns_of_what_it_cannot_use(site):
     package(site, "odd", "bad_module", "1 / 0")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        installed.load_all()
+        FORMATS.load_all()
     assert [str(w.message).split(":")[0] for w in caught] == [
         "package package-of-fixed 1.0",
         "package package-of-odd 1.0",

@@ -78,7 +78,7 @@ def test_the_id_is_the_hash_of_the_content(ids, trial):
 
 def test_a_shared_baseline_is_the_one_that_the_property_makes():
     baseline = next(iter(EXAMPLES.values()))
-    rounded = baseline.rounded(Choice("ptq"), ResolvedPolicy({"weights": "float16"}, {"x": "y"}))
+    rounded = baseline.rounded(Choice("ptq"), ResolvedPolicy({"weights": "float16"}, {"x": "y"}), {})
     made = replace(rounded)
     assert rounded == made
     assert rounded.baseline is baseline

@@ -46,13 +46,13 @@ def run(
         data_dir: folder of the data sets; None searches the usual places.
         store: folder of the results.
         output: folder of the report; None means reports/<name of the grid>.
-        plugins: Python files with number formats, besides those that the grid names.
+        plugins: plugin files (see ``precision.plugins``), besides those that the grid names.
         changes: other values for entries of the file, such as ``training.epochs=3``.
         seeds: instead of the file's: ``5`` for 0 to 4, or a list such as ``3,5``.
         only: run these cells alone, such as ``policy=fixed*``; the results are of the whole grid.
         options: jobs, time and memory limits, retries, where to run: ``precision.RunOptions(jobs=2)``.
         quiet: show no progress.
-        track: tools that record every trial: tensorboard, wandb, mlflow.
+        track: tools that record every trial: tensorboard, wandb, mlflow, or a plugin's.
 
     Raises:
         PrecisionError: when the grid file, a plugin, a path or an option is wrong.
@@ -94,6 +94,7 @@ def run(
     done = results_store.done(trials)
     left = [trial for trial in trials if trial.id not in done]
     preflight.check_plugins(Policy.from_json(trial.policy) for trial in left)
+    report.try_plugins(lambda: collect(parsed, source, cells, results_store))
     console = Console(stderr=True, quiet=quiet)
     estimator = Estimator(left, results_store.summaries() if left else [], machine())
     with contextlib.ExitStack() as stack:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from precision.cli import clean, explore, formats, init, pack, plan, policy, rerun, results, run
+from precision.cli import clean, explore, formats, init, pack, plan, plugins, policy, rerun, results, run
 from precision.cli.options import DataDir
 from precision.cli.tables import print_table
 from precision.errors import PrecisionError
@@ -71,6 +71,7 @@ app.command()(plan.validate)
 app.command()(init.schema)
 app.add_typer(formats.app)
 app.add_typer(policy.app)
+app.command(name="plugins")(plugins.list_plugins)
 app.command()(pack.pack)
 app.command()(pack.unpack)
 app.command()(explore.sensitivity)
@@ -98,9 +99,9 @@ def main() -> None:
         print(f"precision: {error}; finished trials are kept", file=sys.stderr)
         sys.exit(2)
     except Exception as error:
-        from precision import plugins
+        from precision.plugins import blame
 
-        text = plugins.blame(error)
+        text = blame(error)
         if text is None:
             raise
         print(f"precision: {text}", file=sys.stderr)

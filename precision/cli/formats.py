@@ -140,13 +140,13 @@ def compare(
 
 
 def _list(markdown: bool) -> None:
-    from precision.formats import installed
+    from precision.registry import FORMATS
     from precision.report.formats.description import formats_document, summaries_text
 
     if markdown:
         typer.echo(formats_document())
         return
-    installed.load_all()
+    FORMATS.load_all()
     typer.echo(summaries_text(), nl=False)
 
 

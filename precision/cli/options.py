@@ -10,7 +10,9 @@ import typer
 PluginFiles = Annotated[
     list[Path] | None,
     typer.Option(
-        "--plugin", help="Python file with number formats; may be given several times.", metavar="FILE"
+        "--plugin",
+        help="Python file that registers something, such as a number format; may be given several times.",
+        metavar="FILE",
     ),
 ]
 GridFile = Annotated[Path, typer.Argument(metavar="GRID", help="YAML file of the grid.")]

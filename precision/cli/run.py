@@ -62,7 +62,11 @@ Cpus = Annotated[
 Gpus = Annotated[float, typer.Option("--gpus", help="With Ray: GPUs that a trial reserves.", metavar="N")]
 Track = Annotated[
     list[str] | None,
-    typer.Option("--track", help="tensorboard, wandb or mlflow; may be given several times.", metavar="TOOL"),
+    typer.Option(
+        "--track",
+        help="tensorboard, wandb, mlflow or a plugin's; may be given several times.",
+        metavar="TOOL",
+    ),
 ]
 
 

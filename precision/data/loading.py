@@ -59,7 +59,7 @@ def load(name: str, *, data_dir: str | Path | None = None, **options: Any) -> Da
     ((100, 28, 28, 1), dtype('uint8'), ('3', '7'))
     """
     own, common = parse(name, options)
-    dataset: Dataset = DATASETS[name](data_directory(data_dir), **own)
+    dataset: Dataset = DATASETS.call(name, Dataset, data_directory(data_dir), **own)
     return _apply(dataset, common)
 
 

@@ -52,9 +52,11 @@ def path_options(name: str) -> set[str]:
     >>> path_options("image_folder")
     {'path'}
     """
-    if name not in DATASETS:
+    try:
+        model = model_of(name)
+    except PrecisionError:
         return set()
-    return {option for option, field in model_of(name).model_fields.items() if field.annotation is Path}
+    return {option for option, field in model.model_fields.items() if field.annotation is Path}
 
 
 def parse(name: str, options: Mapping[str, Any]) -> tuple[dict[str, Any], CommonOptions]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from precision.errors import PrecisionError, unknown
-from precision.grid.execution.preflight import check_images, check_plugins, choices
+from precision.grid.execution.preflight import check_images, check_networks, check_plugins, choices
 from precision.grid.execution.scheduler import run_trials, setup
 from precision.grid.file.schema import Grid
 from precision.grid.plan.expand import Cell
@@ -28,7 +28,6 @@ class Network:
         dataset, architecture, training: labels in the grid.
         policies: those of its cells that are to be explored, by label.
         trials: the float32 trainings by seed.
-        plugins: of each policy, see ``Trial.plugins``.
         missing: seeds whose training gave nothing, and why.
     """
 
@@ -37,7 +36,6 @@ class Network:
     training: str
     policies: dict[str, Policy] = field(default_factory=dict)
     trials: dict[int, Trial] = field(default_factory=dict)
-    plugins: dict[str, dict[str, str]] = field(default_factory=dict)
     missing: dict[int, str] = field(default_factory=dict)
 
     @property
@@ -59,7 +57,6 @@ def networks(cells: Iterable[Cell], wanted: Collection[str]) -> list[Network]:
         network.trials.setdefault(cell.seed, cell.trial.baseline)
         if cell.policy in wanted:
             network.policies.setdefault(cell.policy, Policy.from_json(cell.trial.policy))
-            network.plugins.setdefault(cell.policy, cell.trial.plugins)
     return list(found.values())
 
 
@@ -92,14 +89,16 @@ def trained(
     """Return the networks with the seeds that have a trained baseline, training what the store lacks.
 
     Raises:
-        PrecisionError: when a format of a plugin fails, a network has no trained baseline, or the stored ones
-            are of other images.
+        PrecisionError: when a plugin fails, a network has no trained baseline, or the stored ones are of
+            other images.
         KeyboardInterrupt: on Ctrl-C; finished trainings are kept.
     """
     check_plugins(policy for network in found for policy in network.policies.values())
     everything = {trial.id: trial for network in found for trial in network.trials.values()}
     for choice in choices(everything.values()).values():
-        check_images(bench.dataset(choice), [t for t in everything.values() if t.dataset == choice], store)
+        trials = [trial for trial in everything.values() if trial.dataset == choice]
+        check_images(bench.dataset(choice), trials, store)
+        check_networks(trials, bench.dataset(choice))
     done = store.done(everything.values())
     left = [trial for trial in everything.values() if trial.id not in done]
     if left:

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 from rich.console import Console
 
-from precision import plugins
 from precision.analysis.search import SEARCH_COLUMNS, Found
 from precision.data import Dataset
 from precision.exploration.assignment import Assignments
@@ -66,9 +65,9 @@ class Search:
             "version": VERSION,
             "trials": {str(seed): trial.id for seed, trial in self._network.trials.items()},
             "images": self._settings.images,
-            "plugins": plugins.identities(
-                [f for policy in self._network.policies.values() for f in policy.formats()]
-            ),
+            "plugins": {
+                k: v for policy in self._network.policies.values() for k, v in policy.plugins().items()
+            },
         }
         first, *_ = trials = list(self._network.trials.values())
         more = {

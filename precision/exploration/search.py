@@ -44,7 +44,7 @@ def search(
     Args:
         data_dir: folder of the data sets, an existing one.
         store: folder of the results.
-        plugins: Python files with number formats, besides those that the grid names.
+        plugins: plugin files (see ``precision.plugins``), besides those that the grid names.
         changes: other values for entries of the grid, as by --set.
         seeds: instead of the grid's, as by --seeds.
         only: cells of the grid to look at, as by --only.

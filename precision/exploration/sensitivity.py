@@ -85,7 +85,7 @@ def sensitivity(
     Args:
         data_dir: folder of the data sets, an existing one.
         store: folder of the results.
-        plugins: Python files with number formats, besides those that the grid names.
+        plugins: plugin files (see ``precision.plugins``), besides those that the grid names.
         changes: other values for entries of the grid, as by --set.
         seeds: instead of the grid's, as by --seeds.
         only: cells of the grid to look at, as by --only.
@@ -231,11 +231,12 @@ def _switch(model: Any, seed: int, site: _Site | None) -> None:
 
 def _rounded(trial: Trial, network: Network, label: str) -> Trial:
     """Return the trial that rounds everything, whose identity the rows share."""
+    policy = network.policies[label]
     return replace(
         trial,
         method=Choice("ptq"),
-        policy=network.policies[label].to_json(),
-        plugins=network.plugins[label],
+        policy=policy.to_json(),
+        plugins={**trial.plugins, **policy.plugins()},
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from precision.errors import PrecisionError
+from precision.errors import PrecisionError, trouble
 from precision.formats.base import NumberFormat
 from precision.formats.engine import backend, foreign
 from precision.formats.engine.program import Free, Program
@@ -53,7 +53,7 @@ def _program(number_format: NumberFormat, rounding: Rounding) -> Program:
     except Exception as error:
         raise PrecisionError(
             f"{foreign.location(number_format, error)}: the least and the largest value of format "
-            f"{number_format.name!r} must be known, but asking for them raised {foreign.trouble(error)}; "
+            f"{number_format.name!r} must be known, but asking for them raised {trouble(error)}; "
             "give it values(), or lowest and max"
         ) from error
     if not isinstance(program, Program) or len(numbers) < 2 or not numbers[0] <= numbers[1]:
@@ -88,5 +88,5 @@ def _probe_graph(number_format: NumberFormat, program: Free, x: np.ndarray) -> N
     except Exception as error:
         raise PrecisionError(
             f"{foreign.location(number_format, error)}: format {number_format.name!r} must round in a graph, "
-            f"but it raised {foreign.trouble(error)}; write its quantize in keras.ops"
+            f"but it raised {trouble(error)}; write its quantize in keras.ops"
         ) from error

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 from precision.errors import PrecisionError, suggest
-from precision.formats import installed
 from precision.formats.base import NumberFormat
 from precision.formats.engine import foreign
 from precision.registry import FORMATS
@@ -34,9 +33,9 @@ def parse(text: str | NumberFormat) -> NumberFormat:
         raise PrecisionError(f"a format is a text such as 'fixed(8,4)', but got {text!r}")
     name, positional, named = _call(text)
     if name not in FORMATS:
-        installed.load(name)
+        FORMATS.load(name)
     if name not in FORMATS:
-        raise PrecisionError(f"unknown format {text!r}; {suggest(name, [*FORMATS, *installed.offers()])}")
+        raise PrecisionError(f"unknown format {text!r}; {suggest(name, [*FORMATS, *FORMATS.offers()])}")
     factory = FORMATS[name]
     try:
         inspect.signature(factory).bind(*positional, **named)

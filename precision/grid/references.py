@@ -44,7 +44,7 @@ def references(
     Args:
         named: grid files.
         forget: paths or names of registered grids that are not to count.
-        plugins: Python files with number formats, besides those that the grids name.
+        plugins: plugin files (see ``precision.plugins``), besides those that the grids name.
 
     Raises:
         PrecisionError: when a named grid is wrong, a forgotten one is not registered, a registration cannot

@@ -24,7 +24,9 @@ def run_trial(trial: Trial, bench: Workbench) -> TrialResult:
     from precision.methods.evaluation import evaluate
 
     with PeakMemory() as memory:
-        outcome: Outcome = METHODS[trial.method.name](trial, bench, **trial.method.options)
+        outcome = METHODS[trial.method.name](trial, bench, **trial.method.options)
+        if not isinstance(outcome, Outcome):
+            raise METHODS.error(trial.method.name, f"must return an Outcome, but it returned {outcome!r}")
         dataset = bench.dataset(trial.dataset)
         tested = evaluate(outcome.predictor, dataset.x_test, dataset.y_test)
     result = TrialResult(trial, "ok", predictions=tested.predictions)

@@ -10,7 +10,7 @@ from precision.data import Dataset
 from precision.methods.training import prepare
 from precision.quantization import Policy, Setting, apply, assign, calibrated, structure
 from precision.quantization.calibration.calibrator import Calibrator, calibration_images
-from precision.quantization.calibration.observers import OF_VALUES
+from precision.quantization.calibration.observers import needs_values
 from precision.quantization.calibration.statistics import Statistics
 from precision.trial import Choice, Trial
 
@@ -59,7 +59,7 @@ class Traced:
                 self._calibrators.clear()
             self._calibrators[key] = Calibrator(source, images)  # which keeps the network, and so its id
         values = self._revisits or any(
-            s.scaling.observer in OF_VALUES for _, s in policy.settings() if isinstance(s, Setting)
+            needs_values(s.scaling.observer) for _, s in policy.settings() if isinstance(s, Setting)
         )
         return self._calibrators[key].statistics(wanted, values=values)
 

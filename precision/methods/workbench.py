@@ -123,9 +123,13 @@ class Workbench:
         self.restart(trial)
         return source, observed
 
-    def quantised(self, trial: Trial, policy: Policy) -> Any:
-        """Return the baseline of a trial under a policy, calibrated and ready to evaluate."""
-        return self._traced.model(trial, policy, self.source(trial, policy))
+    def quantised(self, trial: Trial, policy: Policy, source: Any = None) -> Any:
+        """Return the baseline of a trial under a policy, calibrated and ready to evaluate.
+
+        Args:
+            source: a float32 network of the same layers to take instead; None for what :meth:`source` returns.
+        """
+        return self._traced.model(trial, policy, self.source(trial, policy) if source is None else source)
 
     def checkpoint(self, trial: Trial) -> Checkpoint | None:
         """Return what a training goes on from and leaves behind; None when nothing is to be kept."""

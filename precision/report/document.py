@@ -24,13 +24,6 @@ from enum import Enum
 from typing import Any
 
 from precision.analysis import Estimate
-from precision.registry import Registry
-
-SECTIONS = Registry("report section")
-"""Functions from ``Results`` to a ``Section``; None where the section does not apply."""
-
-FIGURES = Registry("figure")
-"""Functions from ``Results``, of all datasets or of one, to a ``Figure``; None where it does not apply."""
 
 LAST = 95.0
 """Where a section stands that says no order: above the table of every trial."""

@@ -1,6 +1,6 @@
 """Tell TensorBoard, Weights & Biases and MLflow what a run does, without ever harming the run."""
 
-from precision.tracking.make import TRACKERS, make
+from precision.tracking.make import make
 from precision.tracking.tracker import Tracker
 
-__all__ = ["TRACKERS", "Tracker", "make"]
+__all__ = ["Tracker", "make"]

@@ -7,37 +7,49 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from precision.errors import PrecisionError, unknown
+from precision.errors import PrecisionError
 from precision.grid import Cell, Store
+from precision.registry import TRACKERS, Factory
 from precision.tracking.description import Describer
 from precision.tracking.tool import Tool
 from precision.tracking.tracker import Tracker
 
 
-def _tensorboard(folder: Path, grid_name: str) -> Tool:
+def needs(*packages: str) -> Callable[[Factory], Factory]:
+    """Return a decorator that says which packages a tracker needs; one that is missing is told first."""
+
+    def decorate(tracker: Factory) -> Factory:
+        tracker.needs = packages  # type: ignore[attr-defined]
+        return tracker
+
+    return decorate
+
+
+@TRACKERS.register("tensorboard")
+@needs("tensorboard")
+def tensorboard(folder: Path, grid_name: str) -> Tool:
+    """TensorBoard's event files."""
     from precision.tracking.tensorboard import TensorBoard
 
     return TensorBoard(folder / "tensorboard", grid_name)
 
 
-def _wandb(folder: Path, grid_name: str) -> Tool:
+@TRACKERS.register("wandb")
+@needs("wandb")
+def wandb(folder: Path, grid_name: str) -> Tool:
+    """Weights & Biases."""
     from precision.tracking.wandb import WeightsAndBiases
 
     return WeightsAndBiases(folder, grid_name)
 
 
-def _mlflow(folder: Path, grid_name: str) -> Tool:
+@TRACKERS.register("mlflow")
+@needs("mlflow", "sqlalchemy", "alembic")
+def mlflow(folder: Path, grid_name: str) -> Tool:
+    """MLflow."""
     from precision.tracking.mlflow import MLflow
 
     return MLflow(folder, grid_name)
-
-
-# Name of the tracker, also that of its package; the tool; what else it needs.
-TRACKERS: dict[str, tuple[Callable[[Path, str], Tool], tuple[str, ...]]] = {
-    "tensorboard": (_tensorboard, ()),
-    "wandb": (_wandb, ()),
-    "mlflow": (_mlflow, ("sqlalchemy", "alembic")),
-}
 
 
 def make(
@@ -51,7 +63,7 @@ def make(
     """Return a watcher per named tool, each a context that has to be left, or closed, at the end of the run.
 
     Args:
-        names: of TRACKERS.
+        names: in the registry of trackers.
         store: of the results, or its folder; what the tools write lies in its folder ``tracking``.
         grid_name: project, experiment or folder in the tool.
         cells: whose labels name the trials.
@@ -70,17 +82,15 @@ def make(
     describer = Describer(root, cells, weights)
     trackers = []
     for name in dict.fromkeys(names):
-        if name not in TRACKERS:
-            raise unknown("tracker", name, TRACKERS)
-        connect, also = TRACKERS[name]
-        _check_installed(name, also)
+        _check_installed(name, getattr(TRACKERS[name], "needs", ()))
         folder = root.root.resolve() / "tracking"
-        trackers.append(Tracker(name, partial(connect, folder, grid_name), describer))
+        connect = partial(TRACKERS.call, name, Tool, folder, grid_name)
+        trackers.append(Tracker(name, connect, describer))
     return trackers
 
 
-def _check_installed(name: str, also: tuple[str, ...]) -> None:
-    for package in (name, *also):
+def _check_installed(name: str, packages: tuple[str, ...]) -> None:
+    for package in packages:
         if importlib.util.find_spec(package) is None:
             raise PrecisionError(
                 f"tracking with {name} needs the package {package}, which is not installed; "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from precision.tracking.description import Described, End
 
@@ -23,6 +23,7 @@ class Record(Protocol):
         """Complete the record."""
 
 
+@runtime_checkable
 class Tool(Protocol):
     """A tool that keeps records; it is made and used by one thread of its own, and may fail in any way."""
 

@@ -9,11 +9,9 @@ from enum import Enum
 import pytest
 
 from precision.analysis import Estimate
-from precision.registry import METHODS, Registry
+from precision.registry import FIGURES, METHODS, SECTIONS, Registry
 from precision.report import write
 from precision.report.document import (
-    FIGURES,
-    SECTIONS,
     Column,
     Document,
     Failure,

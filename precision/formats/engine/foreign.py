@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import inspect
-import traceback
 from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
 
-from precision.errors import PrecisionError
-from precision.registry import Owner
-
-LONGEST = 300  # characters of an exception's text that are repeated
+from precision.errors import PrecisionError, line_in, trouble
+from precision.origin import Owner
 
 
 class Rounds(Protocol):
@@ -22,18 +19,6 @@ class Rounds(Protocol):
 
     def quantize(self, x: Any, rounding: str = "nearest", key: Any = None, *, axis: int = -1) -> Any:
         """Round ``x``."""
-
-
-def trouble(error: BaseException) -> str:
-    """Return an exception on one line: its type, and what it says."""
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text[:LONGEST]}" if text else type(error).__name__
-
-
-def line_in(error: BaseException, file: str) -> int | None:
-    """Return the innermost line of a file on the way to an exception; None when the way avoids the file."""
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
-    return lines[-1] if lines else None
 
 
 def build(text: str, owner: Owner, make: Callable[[], Any]) -> Any:

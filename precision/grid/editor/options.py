@@ -19,6 +19,7 @@ from precision.grid.editor.parts import (
     swept,
 )
 from precision.options import options_of
+from precision.quantization.policy.options import IDENTIFIER
 from precision.registry import DATASETS, Registry
 
 LABEL: Schema = {
@@ -49,8 +50,11 @@ def definitions(registry: Registry, without: tuple[str, ...] = ()) -> dict[str, 
         # Of a name that is swept, the options are checked when the grid is read.
         "allOf": [{"if": {"properties": {"name": {"type": "string"}}}, "then": {"allOf": known}}],
     }
+    plugin: Schema = {"type": "string", "pattern": IDENTIFIER}
+    if without:
+        plugin["not"] = {"enum": list(without)}
     return {
-        f"{kind}_name": {"anyOf": described},
+        f"{kind}_name": {"anyOf": [*described, plugin]},  # a plugin may have given any other name
         kind: cases(
             (has("each"), each(ref(kind))), ({"type": "object"}, entry), otherwise=ref(f"{kind}_name")
         ),

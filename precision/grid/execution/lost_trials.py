@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 
+from precision import plugins
 from precision.errors import PrecisionError
 from precision.grid.execution.provenance import provenance
 from precision.grid.store import Store
@@ -43,7 +44,7 @@ def sentence(error: BaseException) -> str:
         chain.append(chain[-1].__context__)
     ours = [link for link in chain if isinstance(link, PrecisionError)]
     text = " ".join(str(ours[-1] if ours else error).split())
-    return text if ours else f"{type(error).__name__}: {text[:300]}"
+    return text if ours else plugins.blame(error) or f"{type(error).__name__}: {text[:300]}"
 
 
 def full(store: Store, error: OSError) -> PrecisionError:

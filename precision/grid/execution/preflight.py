@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
+
+import architectures
 from precision import data, plugins
 from precision.data import Dataset
 from precision.data.shared import share
@@ -12,25 +16,59 @@ from precision.errors import PrecisionError
 from precision.formats.kernels.callback import ArrayFormat
 from precision.formats.probe import probe
 from precision.grid.store import Store
-from precision.quantization import Policy
+from precision.quantization import Policy, Setting
+from precision.quantization.calibration.observers import choose_range, statistics_of
+from precision.registry import ARCHITECTURES, OBSERVERS
+from precision.startup import start_backend
 from precision.trial import Choice, Trial
 
 
 def check_plugins(policies: Iterable[Policy]) -> None:
-    """Try every format of a plugin on a few numbers, so that none fails after hours of training.
+    """Try every format and observer of a plugin on a few numbers, so that none fails after hours of training.
 
     Formats that call another library are asked whether it is there.
 
     Raises:
-        PrecisionError: for the first format that fails.
+        PrecisionError: for the first one that fails.
     """
     settings = [setting for policy in policies for _, setting in policy.settings()]
+    for observer in dict.fromkeys(s.scaling.observer for s in settings if isinstance(s, Setting)):
+        if not OBSERVERS.owner(observer).builtin:
+            seen = statistics_of(np.linspace(-1, 3, 60).reshape(20, 3), -1)
+            for symmetric in (True, False):
+                choose_range(seen, observer, symmetric=symmetric, rounds=lambda points, low, high: points)
     for number_format, rounding in dict.fromkeys((f, s.rounding) for s in settings for f in s.formats()):
         if isinstance(number_format, ArrayFormat):
             number_format.check(None)
             number_format.program(rounding)
         if plugins.identities([number_format]):
             probe(number_format, rounding)
+
+
+def check_networks(trials: Iterable[Trial], dataset: Dataset) -> None:
+    """Build every network of a plugin that is to be trained on a data set, twice.
+
+    Raises:
+        PrecisionError: for the first one that fails, or whose layers are not called the same each time.
+    """
+    for name, text in dict.fromkeys((t.architecture.name, t.architecture.text) for t in trials):
+        if ARCHITECTURES.owner(name).builtin:
+            continue
+        start_backend()
+        options = json.loads(text)["options"]
+        models = [
+            architectures.build(name, dataset.input_shape, dataset.classes, **options) for _ in range(2)
+        ]
+        first, second = (
+            [layer.name for layer in model.layers if type(layer).__name__ != "InputLayer"] for model in models
+        )
+        if first != second:
+            differing = next(iter(set(first) ^ set(second)), "another order")
+            raise ARCHITECTURES.error(
+                name,
+                "must call its layers the same at every build, by which policies address them, but one build "
+                f"alone gave {differing!r}; give every layer a name",
+            )
 
 
 def check_images(dataset: Dataset, trials: Iterable[Trial], store: Store) -> None:
@@ -52,7 +90,7 @@ def check_images(dataset: Dataset, trials: Iterable[Trial], store: Store) -> Non
 
 
 def share_data(
-    left: Iterable[Trial], trials: Sequence[Trial], store: Store, data_dir: Path | None, folder: Path
+    left: Sequence[Trial], trials: Sequence[Trial], store: Store, data_dir: Path | None, folder: Path
 ) -> dict[str, Path]:
     """Load every data set of the trials that are left once, and write its arrays for the workers to map.
 
@@ -66,11 +104,13 @@ def share_data(
         Folders below ``folder``, by the text of the data set's choice.
 
     Raises:
-        PrecisionError: when a data set cannot be loaded or written, or stored results are of other images.
+        PrecisionError: when a data set cannot be loaded or written, a plugin's network cannot be built, or
+            stored results are of other images.
     """
     folders = {}
     for text, choice in choices(left).items():
         dataset = data.load(choice.name, data_dir=data_dir, **choice.options)
+        check_networks([trial for trial in left if trial.dataset == choice], dataset)
         check_images(dataset, [trial for trial in trials if trial.dataset == choice], store)
         folders[text] = share(dataset, folder)
     return folders

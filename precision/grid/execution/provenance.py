@@ -6,7 +6,23 @@ from datetime import UTC, datetime
 
 from precision import plugins
 from precision.measure.machine.environment import environment
+from precision.quantization import Policy
+from precision.registry import ARCHITECTURES, DATASETS, METHODS
 from precision.trial import Trial
+
+
+def plugins_of(trial: Trial) -> dict[str, str]:
+    """Return what a trial depends on beyond this project, as it is in this process; see ``Trial.plugins``.
+
+    Raises:
+        PrecisionError: when something that it names is unknown here.
+    """
+    chosen = [
+        (DATASETS, trial.dataset.name),
+        (ARCHITECTURES, trial.architecture.name),
+        (METHODS, trial.method.name),
+    ]
+    return {**plugins.identities((), chosen), **Policy.from_json(trial.policy).plugins()}
 
 
 def provenance(trial: Trial, threads: int | None = None) -> dict[str, str]:

@@ -11,15 +11,14 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
-from precision import plugins
 from precision.errors import PrecisionError
 from precision.grid.execution.options import RunOptions
+from precision.grid.execution.provenance import plugins_of
 from precision.grid.execution.same_numbers import Comparison, compare
 from precision.grid.execution.scheduler import run_trials, setup
 from precision.grid.execution.watcher import Watcher
 from precision.grid.plan.schedule import needs_baseline
 from precision.grid.store import Store
-from precision.quantization import Policy
 from precision.trial import Runtime, Trial, TrialResult
 
 SHOWN = 5  # ids in a message
@@ -128,8 +127,8 @@ def _check_plugins(result: TrialResult) -> None:
     if not trial.plugins:
         return
     try:
-        here = plugins.identities(Policy.from_json(trial.policy).formats())
-    except PrecisionError:  # its formats are unknown
+        here = plugins_of(trial)
+    except PrecisionError:  # what it names is unknown
         here = {}
     if here != trial.plugins:
         raise PrecisionError(

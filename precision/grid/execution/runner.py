@@ -8,9 +8,9 @@ from typing import Any
 
 from precision import plugins
 from precision.errors import PrecisionError
+from precision.grid.execution.provenance import plugins_of
 from precision.grid.execution.worker import Report, Run, Setup
 from precision.grid.store import Store
-from precision.quantization import Policy
 from precision.startup import start_backend
 from precision.trial import Trial, TrialResult
 
@@ -54,7 +54,7 @@ def _check_plugins(trial: Trial) -> None:
     """Refuse to run a trial with other code of a plugin than the one that it is identified by."""
     if not trial.plugins:
         return
-    here = plugins.identities(Policy.from_json(trial.policy).formats())
+    here = plugins_of(trial)
     if here != trial.plugins:
         raise PrecisionError(
             "a plugin must stay as it is while the grid runs, but another one gives "

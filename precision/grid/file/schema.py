@@ -182,7 +182,8 @@ class Grid(Options):
     description: str = Field(default="", description="Markdown at the top of the report.")
     plugins: list[str] = Field(  # loaded before the rest is read
         [],
-        description="Python files with number formats, seen from the folder of this file; they are run.",
+        description="Python files with formats, networks, data sets or the like, seen from the folder of "
+        "this file; they are run.",
     )
     datasets: Listed[DatasetChoice] = Field(description="What networks are trained and tested on.")
     architectures: Listed[ArchitectureChoice] = Field(description="The networks.")

@@ -25,8 +25,7 @@ from precision.grid.plan.axes import (
 from precision.grid.plan.cell import Cell
 from precision.grid.plan.only import word
 from precision.grid.plan.selections import check_selection, excluded_by, matches
-from precision.quantization import Policy
-from precision.registry import METHODS
+from precision.registry import ARCHITECTURES, DATASETS, METHODS, Registry
 from precision.trial import FLOAT32, ResolvedPolicy, Runtime, Training, Trial
 
 
@@ -86,9 +85,10 @@ class _Maker:
             for index, entry in enumerate(grid.datasets)
         }
         self._policies = {
-            name: ResolvedPolicy(policy.to_json(), _plugins(policy, source, ("policies", name)))
+            name: ResolvedPolicy(policy.to_json(), _located(policy.plugins, source, ("policies", name)))
             for name, policy in grid.policies.items()
         }
+        self._code: dict[tuple[str, str], dict[str, str]] = {}
         self._options: dict[tuple[Any, ...], tuple[Training, Runtime, str]] = {}
         self._baselines: dict[tuple[Any, ...], Trial] = {}
 
@@ -123,14 +123,27 @@ class _Maker:
                     training=training,
                     seed=seed,
                     fingerprint=self._fingerprints[dataset.label],
+                    plugins={
+                        **self._plugins(DATASETS, dataset, "datasets"),
+                        **self._plugins(ARCHITECTURES, architecture, "architectures"),
+                    },
                     runtime=runtime,
                 )
             trial = self._baselines[place_of_baseline]
             resolved = self._policies[policy]
             if resolved.policy:  # without any rounding every method is the float32 training itself
-                trial = trial.rounded(method.choice, resolved)
+                trial = trial.rounded(method.choice, resolved, self._plugins(METHODS, method, "methods"))
             repeats = tuple(trial.repeated(number) for number in range(1, self._repeats))
             yield Cell(dataset.label, architecture.label, policy, method.label, text, seed, trial, repeats)
+
+    def _plugins(self, registry: Registry, entry: Labelled, axis: str) -> dict[str, str]:
+        """Return what a choice depends on beyond this project."""
+        name = entry.choice.name
+        if (axis, name) not in self._code:
+            self._code[axis, name] = _located(
+                lambda: plugins.identities((), [(registry, name)]), self._source, (axis,)
+            )
+        return self._code[axis, name]
 
     def _resolved(
         self, values: tuple[Any, ...], varying: set[str], location: Location
@@ -203,8 +216,8 @@ def _fingerprint(dataset: Labelled, source: Source, location: Location) -> str |
         raise source.error(location, str(error)) from None
 
 
-def _plugins(policy: Policy, source: Source, location: Location) -> dict[str, str]:
+def _located(identities: Callable[[], dict[str, str]], source: Source, location: Location) -> dict[str, str]:
     try:
-        return plugins.identities(policy.formats())
+        return identities()
     except PrecisionError as error:
         raise source.error(location, str(error)) from None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+import inspect
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from precision.grid.plan.cell import Cell
@@ -18,12 +19,12 @@ def needs_baseline(trial: Trial) -> bool:
     """
     if trial.method.name == FLOAT32.name:
         return False
-    return bool(trial.method.options.get("start", _default_start(trial.method.name)) == "baseline")
+    return bool(trial.method.options.get("start", _default_start(METHODS[trial.method.name])) == "baseline")
 
 
 @functools.cache
-def _default_start(method: str) -> Any:
-    option = METHODS.options(method).get("start")
+def _default_start(method: Callable[..., Any]) -> Any:
+    option = inspect.signature(method).parameters.get("start")
     return "baseline" if option is None else option.default
 
 

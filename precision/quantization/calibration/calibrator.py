@@ -91,7 +91,7 @@ def observe(
             The slot is ``activations``, what the layer returns, or ``inputs``, what it reads. If that is
             several tensors, they count as one.
         images: float32, or uint8 to be divided by 255, (N, H, W, C); N at least 1.
-        values: whether to count the values too, in a second run; the observers of ``OF_VALUES`` need it.
+        values: whether to count the values too, in a second run; most observers need it.
         batch: images at a time at most; they are shared out evenly, for the sake of the moving averages.
 
     Raises:

@@ -1,25 +1,64 @@
-"""Observers: how the range of a quantizer is chosen from what calibration saw of a tensor."""
+"""Observers: how the range of a quantizer is chosen from what calibration saw of a tensor.
+
+An observer is a function of the statistics and of what the range is for, which returns both ends:
+
+    @OBSERVERS.register("half")
+    def half(statistics, aim):
+        return statistics.low / 2, statistics.high / 2
+
+It is given the values of a tensor too, for which the network runs over the images once more;
+``extremes_only`` marks one that does not read them.
+"""
 
 from __future__ import annotations
 
 import math
-from dataclasses import replace
-from typing import Literal, get_args
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from precision.errors import PrecisionError, unknown
+from precision.errors import PrecisionError
 from precision.quantization.calibration.range_search import Rounds, Search, divergence, squared_error
 from precision.quantization.calibration.statistics import BINS, Histogram, Statistics, statistics_of
+from precision.registry import OBSERVERS
 
-__all__ = ["OBSERVERS", "OF_VALUES", "Observer", "Rounds", "Statistics", "choose_range", "statistics_of"]
-
-Observer = Literal["minmax", "moving_average", "percentile", "mse", "entropy"]
-OBSERVERS: tuple[str, ...] = get_args(Observer)
-OF_VALUES = ("percentile", "mse", "entropy")  # the others read the extremes alone
+__all__ = ["Aim", "Rounds", "Statistics", "choose_range", "needs_values", "statistics_of"]
 
 _KEPT = 4096  # values per channel that mse works on as they are; of more it takes a histogram
 _LEAST_BINS = 128  # of a histogram that entropy cuts, as in Migacz's search: of few bins nothing much is lost
+
+
+Range = tuple[np.ndarray, np.ndarray]
+Observer = Callable[[Statistics, "Aim"], Range]
+
+
+@dataclass(frozen=True)
+class Aim:
+    """What a range is for.
+
+    Attributes:
+        percentile: of the policy, above 50 and at most 100, where it is the extremes.
+        symmetric: whether the quantizer has no zero point, so that only max(-low, high) matters.
+        rounds: how the quantizer rounds: called with rows of values (n, m) and the range (n,), (n,) of each.
+            A range may be (0, 0).
+    """
+
+    percentile: float
+    symmetric: bool
+    rounds: Rounds
+
+
+def extremes_only(observer: Observer) -> Observer:
+    """Mark an observer that does not read the values of a tensor."""
+    observer.extremes_only = True  # type: ignore[attr-defined]
+    return observer
+
+
+def needs_values(observer: str) -> bool:
+    """Return whether an observer reads the values of a tensor, and not its extremes alone."""
+    return not getattr(OBSERVERS[observer], "extremes_only", False)
 
 
 def choose_range(
@@ -32,53 +71,91 @@ def choose_range(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the range (low, high), float32 (C,) each, that a quantizer should cover; low <= 0 <= high.
 
-    - ``minmax``: the extremes.
-    - ``moving_average``: the moving averages of the extremes of the batches.
-    - ``percentile``: the value that ``percentile`` percent of the values do not exceed, and likewise from
-      below; with a symmetric quantizer, that percentile of the absolute values, on both sides.
-    - ``mse``: the range with the least mean squared error of what the quantizer makes of the values.
-    - ``entropy``: the range with the least Kullback-Leibler divergence between the histogram of the values
-      and of what the quantizer keeps of it, see :func:`divergence`.
-
-    The last two try symmetric bounds, and then, for a quantizer with a zero point, each end alone, all in
-    steps of a hundredth: every fourth first, and then those around the best. Before that the extremes are
-    multiplied by the power of two with the least squared error: formats that are most precise in the middle
-    of their range, such as posits, gain from a range that is wider than the values; with others it is 1.
-
     Args:
-        percentile: above 50 and at most 100, where it is the extremes.
-        symmetric: whether the quantizer has no zero point, so that only max(-low, high) matters.
-        rounds: how the quantizer rounds; called by ``mse`` and ``entropy`` alone, with rows of which each has
-            a range of its own, in any number of rows. A range may be (0, 0).
+        observer: a name in the registry.
+        percentile: as the rest, see :class:`Aim`.
 
     Raises:
-        PrecisionError: for an unknown observer, a percentile outside its limits, or an observer of values
-            where the statistics hold only extremes.
+        PrecisionError: for an unknown observer, a percentile outside its limits, an observer of values where
+            the statistics hold only extremes, and one of a plugin that fails.
     """
-    if observer not in OBSERVERS:
-        raise unknown("observer", observer, OBSERVERS)
-    if observer in OF_VALUES and statistics.points.shape[1] == 0:
+    if needs_values(observer) and statistics.points.shape[1] == 0:
         raise PrecisionError(
             f"observer {observer} needs the values of a tensor, but calibration kept only the extremes; "
             "observe it with values=True"
         )
-    if observer == "minmax":
-        low, high = statistics.low, statistics.high
-    elif observer == "moving_average":
-        low, high = statistics.average_low, statistics.average_high
-    elif observer == "percentile":
-        low, high = _percentiles(statistics, percentile, symmetric)
-    else:
-        search = _search(statistics, rounds).widened()
-        if observer == "mse":
-            low, high = search.symmetric() if symmetric else search.asymmetric()
-        else:
-            low, high = _least_divergence(statistics, symmetric, search)
+    found = OBSERVERS.call(
+        observer, (tuple, list, np.ndarray), statistics, Aim(percentile, symmetric, rounds)
+    )
+    low, high = _ends(observer, found, len(statistics.low))
     limit = np.finfo(np.float32).max  # of a range that is wider than the values
     return np.clip(low, -limit, 0).astype(np.float32), np.clip(high, 0, limit).astype(np.float32)
 
 
-def _percentiles(statistics: Statistics, percentile: float, symmetric: bool) -> tuple[np.ndarray, np.ndarray]:
+def _ends(observer: str, found: Any, channels: int) -> Range:
+    """Return what an observer found as both ends of the range of each channel."""
+    try:
+        low, high = (np.asarray(end, np.float64) for end in found)
+    except (TypeError, ValueError):
+        low = high = np.array(np.nan)
+    if low.shape != (channels,) or high.shape != (channels,) or not np.isfinite([low, high]).all():
+        raise OBSERVERS.error(
+            observer,
+            f"must return (low, high), finite and one for each of {channels} channels, but it "
+            f"returned {found!r}"[:300],
+        )
+    return low, high
+
+
+@OBSERVERS.register("minmax")
+@extremes_only
+def minmax(statistics: Statistics, aim: Aim) -> Range:
+    """The extremes."""
+    return statistics.low, statistics.high
+
+
+@OBSERVERS.register("moving_average")
+@extremes_only
+def moving_average(statistics: Statistics, aim: Aim) -> Range:
+    """The moving averages of the extremes of the batches."""
+    return statistics.average_low, statistics.average_high
+
+
+@OBSERVERS.register("percentile")
+def percentile(statistics: Statistics, aim: Aim) -> Range:
+    """What a share of the values do not exceed, and likewise from below.
+
+    With a symmetric quantizer it is that share of the absolute values, on both sides.
+    """
+    return _percentiles(statistics, aim.percentile, aim.symmetric)
+
+
+@OBSERVERS.register("mse")
+def mse(statistics: Statistics, aim: Aim) -> Range:
+    """The range with the least mean squared error of what the quantizer makes of the values.
+
+    It tries symmetric bounds, and then, for a quantizer with a zero point, each end alone, all in steps of a
+    hundredth: every fourth first, and then those around the best. Before that the extremes are multiplied by
+    the power of two with the least squared error: formats that are most precise in the middle of their range,
+    such as posits, gain from a range that is wider than the values; with others it is 1.
+    """
+    search = _search(statistics, aim.rounds).widened()
+    low, high = search.symmetric() if aim.symmetric else search.asymmetric()
+    return low, high
+
+
+@OBSERVERS.register("entropy")
+def entropy(statistics: Statistics, aim: Aim) -> Range:
+    """The range with the least divergence between histograms of the values and of what is kept of them.
+
+    It is searched for like that of ``mse``; the divergence is that of Kullback and Leibler, see
+    :func:`divergence`.
+    """
+    low, high = _least_divergence(statistics, aim.symmetric, _search(statistics, aim.rounds).widened())
+    return low, high
+
+
+def _percentiles(statistics: Statistics, percentile: float, symmetric: bool) -> Range:
     if not 50 < percentile <= 100:
         raise PrecisionError(f"percentile must be above 50 and at most 100, but got {percentile!r}")
     low, high = statistics.low, statistics.high

@@ -12,15 +12,17 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema
 from typing_extensions import TypeAliasType
 
-from precision.errors import LocatedError, PrecisionError
+from precision.errors import LocatedError, PrecisionError, unknown
 from precision.formats.families.microscaling import MOST
 from precision.formats.rounding import HLS, ROUNDINGS, parse_rounding
 from precision.options import Flag, Options, Rule, read_option
-from precision.quantization.calibration.observers import Observer
+from precision.quantization.calibration import observers as observers  # files the observers
+from precision.registry import OBSERVERS
 
 BLOCK = 32  # values that share a scale where the policy does not say how many
 PERCENTILE = 99.9
 IMAGES = 512
+IDENTIFIER = r"^[A-Za-z_]\w*$"  # a name that a plugin may have given
 
 Format = TypeAliasType(
     "Format",
@@ -37,6 +39,31 @@ Rounding = TypeAliasType(
                 "anyOf": [
                     {"enum": [*ROUNDINGS, *HLS]},
                     {"type": "string", "pattern": r"^\s*stochastic\s*\(.*\)\s*$"},
+                ],
+            }
+        ),
+    ],
+)
+
+
+def _known(name: Any) -> Any:
+    if not isinstance(name, str):
+        raise unknown("observer", name, OBSERVERS)
+    OBSERVERS[name]
+    return name
+
+
+Observer = TypeAliasType(
+    "Observer",
+    Annotated[
+        str,
+        BeforeValidator(_known),
+        WithJsonSchema(
+            {
+                "description": "How a calibrated range is chosen.",
+                "anyOf": [
+                    {"enum": [name for name in OBSERVERS if OBSERVERS.owner(name).builtin]},
+                    {"type": "string", "pattern": IDENTIFIER},
                 ],
             }
         ),

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple, get_args
 
+from precision import plugins
 from precision.arithmetic.accumulators.accumulator import Accumulator
 from precision.errors import LocatedError, PrecisionError, suggest
 from precision.formats import NumberFormat
@@ -34,6 +35,7 @@ from precision.quantization.policy.options import (
     option,
 )
 from precision.quantization.policy.settings import QUOTES, Defaults, Setting, parse_setting
+from precision.registry import OBSERVERS
 
 COMPUTED = ("weights", "biases", "activations", "inputs")  # what a format text alone stands for
 SLOTS = tuple(SlotOptions.model_fields)
@@ -99,6 +101,17 @@ class Policy:
     def formats(self) -> list[NumberFormat]:
         """Return the formats that the policy names, without float32."""
         return [found for _, setting in self.settings() for found in setting.formats()]
+
+    def plugins(self) -> dict[str, str]:
+        """Return what rounding depends on beyond this project, see ``plugins.identities``.
+
+        Raises:
+            PrecisionError: for something that no worker process could load.
+        """
+        observers = {
+            s.scaling.observer for _, s in self.settings() if isinstance(s, Setting) and s.calibrated
+        }
+        return plugins.identities(self.formats(), ((OBSERVERS, name) for name in sorted(observers)))
 
     @property
     def calibrated(self) -> bool:

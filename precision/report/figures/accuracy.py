@@ -13,7 +13,8 @@ from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 
 from precision.analysis import Block, Results, blocks, rows_of
-from precision.report.document import FIGURES, Figure, note, order
+from precision.registry import FIGURES
+from precision.report.document import Figure, note, order
 from precision.report.figures.style import (
     COLOURS,
     INK,

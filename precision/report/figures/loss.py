@@ -15,7 +15,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from precision.analysis import Results
-from precision.report.document import FIGURES, Figure, note, order
+from precision.registry import FIGURES
+from precision.report.document import Figure, note, order
 from precision.report.figures.style import (
     INK,
     STYLE,

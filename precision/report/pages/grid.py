@@ -4,22 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from types import NoneType
 
 from precision.analysis import COLUMNS, SUMMARY_COLUMNS, Results, smallest_within_tolerance, summary
-from precision.report import sections as sections  # files the sections
-from precision.report.document import (
-    FIGURES,
-    LAST,
-    SECTIONS,
-    Column,
-    Document,
-    Figure,
-    Markdown,
-    Note,
-    Part,
-    Section,
-)
+from precision.registry import FIGURES, SECTIONS, foreign
+from precision.report.document import LAST, Column, Document, Figure, Markdown, Note, Part, Section
 from precision.report.pages.folder import file_stem, write_report
 from precision.report.render import terminal
 from precision.report.render.csv import to_csv
@@ -29,18 +20,19 @@ from precision.report.sections.comparison import accuracy_tables
 def write(results: Results, output: Path) -> Path:
     """Write report.md, results.csv, summary.csv and the figures into a folder; return the path of report.md.
 
-    The folder is made if need be. The same results give the same bytes. report.md is written last, so
-    that where it is new, everything it refers to is new.
+        The folder is made if need be. The same results give the same bytes. report.md is written last, so
+        that where it is new, everything it refers to is new.
 
-    Raises:
-        PrecisionError: when the frame of the results breaks the rules of ``COLUMNS``.
+        Raises:
+            PrecisionError: when the frame of the results breaks the rules of ``COLUMNS``.
 
-    >>> import precision
-    >>> from pathlib import Path
-    >>> from precision.report import write
-    >>> results = precision.run("grid.yaml", output="report", quiet=True)
-    >>> write(results, Path("again")).as_posix()
-    'again/report.md'
+        >>> import precision
+        >>> from pathlib import Path
+    from types import NoneType
+        >>> from precision.report import write
+        >>> results = precision.run("grid.yaml", output="report", quiet=True)
+        >>> write(results, Path("again")).as_posix()
+        'again/report.md'
     """
     cells = results.cells()
     output.mkdir(parents=True, exist_ok=True)
@@ -53,16 +45,17 @@ def write(results: Results, output: Path) -> Path:
 
 def document(results: Results) -> Document:
     """Return the report of a grid: the registered sections and figures that apply, in their order."""
-    from precision.report import figures as figures  # files the figures; needs matplotlib
-
+    for registry in (SECTIONS, FIGURES):  # the figures need matplotlib, which takes most of a second
+        registry.fill()
+        registry.load_all()
     placed: list[tuple[float, str, Section]] = []
     more: list[Figure] = []
     for name in SECTIONS:
-        section = SECTIONS[name](results)
+        section = SECTIONS.call(name, (Section, NoneType), results)
         if section is not None:
             placed.append((_order(SECTIONS[name]), name, section))
     for name in FIGURES:
-        found = _figures(FIGURES[name], results)
+        found = _figures(partial(FIGURES.call, name, (Figure, NoneType)), results)
         if found:
             section, hidden = _section(found)
             placed.append((_order(FIGURES[name]), name, section))
@@ -70,6 +63,23 @@ def document(results: Results) -> Document:
     placed.sort(key=lambda item: item[:2])
     about = Markdown(results.description)
     return Document(results.name, (about, *(section for _, _, section in placed)), tuple(more))
+
+
+def try_plugins(collected: Callable[[], Results]) -> None:
+    """Ask the sections and figures of plugins for what they show, so that none fails after hours of training.
+
+    Args:
+        collected: returns the results as far as there are any; not called when there is no such plugin.
+
+    Raises:
+        PrecisionError: for the first one that fails.
+    """
+    SECTIONS.load_all()
+    FIGURES.load_all()
+    given = [(registry, name) for registry, name in foreign() if registry in (SECTIONS, FIGURES)]
+    results = collected() if given else None
+    for registry, name in sorted(given, key=lambda thing: thing[1]):
+        registry.call(name, (Section if registry is SECTIONS else Figure, NoneType), results)
 
 
 def _order(function: Callable[..., object]) -> float:

@@ -6,19 +6,8 @@ import pandas as pd
 
 from precision.analysis import Block, Estimate, Results, blocks, smallest_within_tolerance, summary
 from precision.analysis.choice import points
-from precision.report.document import (
-    SECTIONS,
-    Cell,
-    Column,
-    List,
-    Note,
-    Section,
-    Strong,
-    Table,
-    Unit,
-    note,
-    order,
-)
+from precision.registry import SECTIONS
+from precision.report.document import Cell, Column, List, Note, Section, Strong, Table, Unit, note, order
 from precision.report.sections.pivots import sample_note
 from precision.report.titles import title_of
 

@@ -6,19 +6,8 @@ from collections.abc import Iterator
 
 from precision.analysis import Block, Published, Results
 from precision.analysis.choice import points
-from precision.report.document import (
-    SECTIONS,
-    Cell,
-    Column,
-    Runs,
-    Section,
-    Strong,
-    Table,
-    Unit,
-    Words,
-    note,
-    order,
-)
+from precision.registry import SECTIONS
+from precision.report.document import Cell, Column, Runs, Section, Strong, Table, Unit, Words, note, order
 from precision.report.sections.pivots import Pivot, accuracy_note, pivots, sample_note
 from precision.report.titles import title_of
 

@@ -6,19 +6,8 @@ import pandas as pd
 
 from precision.analysis import Results, blocks, rows_of, summary
 from precision.metrics import METRICS, Metric
-from precision.report.document import (
-    SECTIONS,
-    Cell,
-    Column,
-    Note,
-    Quantity,
-    Section,
-    Table,
-    Unit,
-    Words,
-    note,
-    order,
-)
+from precision.registry import SECTIONS
+from precision.report.document import Cell, Column, Note, Quantity, Section, Table, Unit, Words, note, order
 from precision.report.titles import title_of
 
 _UNITS = {

@@ -8,8 +8,8 @@ import shlex
 import pandas as pd
 
 from precision.analysis import Results, blocks, rows_of
+from precision.registry import SECTIONS
 from precision.report.document import (
-    SECTIONS,
     Cell,
     Code,
     Column,

@@ -104,8 +104,6 @@ def test_what_a_grid_may_say(tmp_path, line):
 
 WRONG = [
     "architecture: [lenet]",
-    "architectures: [lennet]",
-    "architectures: [{name: lennet}]",
     "architectures: [{width: 2}]",
     "architectures: [{name: vgg, widht: 2}]",
     "architectures: [{name: vgg, width: -1}]",
@@ -158,7 +156,6 @@ WRONG = [
     "zip: [[architectures]]",
     "exclude: [{polcy: half}]",
     "exclude: [{training: {epoch: 2}}]",
-    "include: [{method: {name: qta}}]",
     "include: [{seed: -1}]",
     "report: {tolerance: -1}",
     "report: {tolerence: 1}",
@@ -184,6 +181,25 @@ def test_what_a_grid_may_not_say(tmp_path, line):
     assert not accepted(path)
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "architectures: [lennet]",
+        "architectures: [{name: lennet, depth: 3}]",
+        "datasets: [minst]",
+        "methods: [qta]",
+        "include: [{method: {name: qta}}]",
+        "policies: {float32: float32, p: {weights: {format: int(8), scaling: real, observer: mes}}}",
+    ],
+)
+def test_a_name_that_a_plugin_may_have_given(tmp_path, line):
+    path = tmp_path / "grid.yaml"
+    path.write_text(with_line(line))
+    with pytest.raises(PrecisionError, match=r"did you mean|known:"):
+        expand(*load_grid(path))
+    assert accepted(path)
+
+
 def test_what_may_come_from_another_file_may_be_missing(tmp_path):
     (tmp_path / "grid.yaml").write_text(BASE)
     (tmp_path / "child.yaml").write_text(
@@ -199,7 +215,8 @@ def test_what_may_come_from_another_file_may_be_missing(tmp_path):
 def test_every_name_and_option_is_there(registry):
     definitions = json_schema()["$defs"]
     names = [name for name in registry if registry.owner(name).builtin and name != "float32"]
-    assert [entry["const"] for entry in definitions[f"{registry.kind}_name"]["anyOf"]] == names
+    *entries, plugin = definitions[f"{registry.kind}_name"]["anyOf"]
+    assert [entry["const"] for entry in entries] == names and plugin["type"] == "string"
     text = json.dumps(definitions[registry.kind])
     for name in names:
         known = json.loads(text)["else"]["then"]["allOf"][0]["then"]["allOf"][names.index(name)]

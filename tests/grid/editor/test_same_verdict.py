@@ -17,7 +17,7 @@ from precision.quantization.policy.options import (
     SettingOptions,
     SlotOptions,
 )
-from precision.registry import ARCHITECTURES, DATASETS, METHODS
+from precision.registry import ARCHITECTURES, DATASETS, METHODS, OBSERVERS
 
 SCHEMAS = [kind(json_schema()) for kind in (jsonschema.Draft202012Validator, jsonschema.Draft7Validator)]
 VALUES = [
@@ -110,6 +110,8 @@ def beyond_a_schema(name, value):
     """Whether no schema can say it, or leaves it to an extending file."""
     if name == "architectures resnet depth":
         return type(value) is int and value >= 8 and value % 6 != 2
+    if name.endswith(" observer"):  # a plugin may have any name
+        return isinstance(value, str) and value.isidentifier() and value not in OBSERVERS
     if name in FORMATS:  # a plugin may have any name
         return value is None or (isinstance(value, str) and value not in ("", "8", "float16", "fixed(8,4)"))
     if name.split()[0] in ("training", "runtime", "seeds", "repeats", "tolerance"):

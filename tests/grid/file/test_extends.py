@@ -129,7 +129,7 @@ def test_paths_count_from_the_file_in_which_they_stand(write, tmp_path):
     np.savez(tmp_path / "parts" / "data" / "own.npz", **arrays)
     write("parts/p.py", "x = 1\n")
     path = write("parts/own.yaml", "datasets: [{name: npz, path: data/own.npz}]\nplugins: [p.py]\n")
-    with pytest.raises(PrecisionError, match=r"parts/p\.py: a plugin must register a format"):
+    with pytest.raises(PrecisionError, match=r"parts/p\.py: a plugin must register something"):
         load_grid(write("grid.yaml", "extends: [base.yaml, parts/own.yaml]\n"))
     path.write_text("datasets: [{name: npz, path: data/own.npz}]\n")
     grid, _ = load_grid(write("grid.yaml", "extends: [base.yaml, parts/own.yaml]\n"))

@@ -6,9 +6,10 @@ from scipy.stats import entropy
 
 from precision.errors import PrecisionError
 from precision.formats import parse
-from precision.quantization.calibration.observers import OBSERVERS, choose_range
+from precision.quantization.calibration.observers import choose_range
 from precision.quantization.calibration.range_search import divergence
 from precision.quantization.calibration.statistics import Histogram, Statistics, statistics_of
+from precision.registry import OBSERVERS
 
 
 def integers(bits):
@@ -277,7 +278,7 @@ ODD = {
 }
 
 
-@pytest.mark.parametrize("observer", OBSERVERS)
+@pytest.mark.parametrize("observer", list(OBSERVERS))
 @pytest.mark.parametrize("symmetric", [True, False])
 def test_a_channel_is_treated_as_if_it_were_alone(observer, symmetric):
     rounds = integers(4) if symmetric else affine(4)
@@ -292,7 +293,7 @@ def test_a_channel_is_treated_as_if_it_were_alone(observer, symmetric):
     assert low[3] == 0
 
 
-@pytest.mark.parametrize("observer", OBSERVERS)
+@pytest.mark.parametrize("observer", list(OBSERVERS))
 @pytest.mark.parametrize("symmetric", [True, False])
 def test_one_value_is_a_tensor_too(observer, symmetric):
     rounds = integers(4) if symmetric else affine(4)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from precision.arithmetic.accumulators.accumulator import Accumulator
 from precision.formats import parse
 from precision.quantization import Policy, Setting, parse_policy
-from precision.quantization.calibration.observers import OBSERVERS
 from precision.quantization.policy.settings import Defaults, Scaling, parse_setting
+from precision.registry import OBSERVERS
 
 HERE = ("activations",)
 INT8 = {"format": "int(8)", "scaling": "real"}
@@ -228,7 +228,7 @@ def mappings(draw, dynamic=(True, False, None), per=("tensor", "channel", "block
     range_ = draw(st.sampled_from(dynamic))
     spec |= {} if range_ is None and draw(st.booleans()) else {"dynamic": range_}
     if not range_ and draw(st.booleans()):
-        spec["observer"] = draw(st.sampled_from(OBSERVERS))
+        spec["observer"] = draw(st.sampled_from(list(OBSERVERS)))
         if spec["observer"] == "percentile":
             spec["percentile"] = draw(st.floats(50, 100, exclude_min=True))
     return spec
@@ -238,7 +238,7 @@ def through_json(data):
     return json.loads(json.dumps(data, allow_nan=False))
 
 
-@given(spec=mappings(), rounding=st.sampled_from(MODES), observer=st.sampled_from(OBSERVERS))
+@given(spec=mappings(), rounding=st.sampled_from(MODES), observer=st.sampled_from(list(OBSERVERS)))
 def test_a_setting_comes_back_from_plain_data(spec, rounding, observer):
     found = parse_setting(spec, HERE, Defaults(rounding, observer))
     data = through_json(found.to_json(rounding))
@@ -266,7 +266,7 @@ POLICIES = st.fixed_dictionaries(
         "exempt": st.lists(st.sampled_from(["first", "last", "additions", "pooling"]), max_size=3),
         "fold_batch_norm": st.booleans(),
         "calibration": st.fixed_dictionaries(
-            {}, optional={"images": st.integers(1, 99), "observer": st.sampled_from(OBSERVERS)}
+            {}, optional={"images": st.integers(1, 99), "observer": st.sampled_from(list(OBSERVERS))}
         ),
     },
 )
