@@ -21,7 +21,17 @@ from types import ModuleType
 from precision.errors import PrecisionError, line_in, trouble
 from precision.formats import NumberFormat
 from precision.metrics import METRICS
-from precision.registry import FORMATS, REGISTRIES, Registry, foreign, forget
+from precision.registry import (
+    ARCHITECTURES,
+    DATASETS,
+    FORMATS,
+    METHODS,
+    OBSERVERS,
+    REGISTRIES,
+    Registry,
+    foreign,
+    forget,
+)
 from precision.startup import start_backend
 
 Thing = tuple[Registry, str]
@@ -156,7 +166,7 @@ def identities(formats: Iterable[NumberFormat], others: Iterable[Thing] = ()) ->
                 if _file_of(mentioned) not in reached:
                     reached.append(_file_of(mentioned))
                     whole.append(f"{_key(mentioned)} {_identity(mentioned)}")
-        found[_key(thing)] = "; ".join(whole)
+        found[_key(thing)] = " with ".join(whole)
     return dict(sorted(found.items()))
 
 
@@ -199,9 +209,15 @@ def _file_of(thing: Thing) -> _Loaded | None:
 
 
 def _mentioned(entry: _Loaded) -> set[Thing]:
-    """Return what a file names of what other plugin files register."""
-    words = set(re.findall(r"\w+", entry.plugin.source.decode("utf-8", "ignore")))
-    return {t for other in _files.values() if other is not entry for t in other.things if t[1] in words}
+    """Return what a file names of what other plugin files register and numbers depend on.
+
+    A format counts wherever its name stands; of the other kinds, at the beginning of a text in quotes.
+    """
+    source = entry.plugin.source.decode("utf-8", "ignore")
+    quoted, words = set(re.findall(r"[\"'](\w+)", source)), set(re.findall(r"\w+", source))
+    named = {FORMATS: words, ARCHITECTURES: quoted, DATASETS: quoted, METHODS: quoted, OBSERVERS: quoted}
+    others = (thing for other in _files.values() if other is not entry for thing in other.things)
+    return {(registry, name) for registry, name in others if name in named.get(registry, ())}
 
 
 def _identity(thing: Thing) -> str:

@@ -71,4 +71,6 @@ def together(found: Iterable[Mapping[str, str]]) -> dict[str, str]:
     """Return what a report tells of several environments, as one; where they differ, every value."""
     every = list(found)
     values = {key: sorted({one.get(key, "") for one in every} - {""}) for key in SHOWN}
-    return {key: ", ".join(texts) for key, texts in values.items() if texts}
+    plugins = {one for text in values["plugins"] for one in text.split("; ")}  # of several trials, each once
+    shown = {**values, "plugins": ["; ".join(sorted(plugins))] if plugins else []}
+    return {key: ", ".join(texts) for key, texts in shown.items() if texts}

@@ -1,0 +1,168 @@
+"""docs/extending.md, done as it says: its files written, its grid run, its package installed."""
+
+import hashlib
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from precision import plugins
+from precision.registry import REGISTRIES, foreign
+
+PAGE = (Path(__file__).parent.parent / "docs" / "extending.md").read_text()
+FILES = dict(re.findall(r"<!-- file: (\S+) -->\n```\w+\n(.*?)```", PAGE, re.S))
+COMMANDS = [
+    line for block in re.findall(r"<!-- run -->\n```sh\n(.*?)```", PAGE, re.S) for line in block.splitlines()
+]
+PYTHON = [name for name in FILES if name.endswith(".py")]
+
+
+def python(folder, *words, **environment):
+    return subprocess.run(
+        [sys.executable, *words],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        env={**os.environ, **environment},
+    )
+
+
+def precision(folder, *words, **environment):
+    return python(folder, "-c", "from precision.cli import main; main()", *words, **environment)
+
+
+def write(folder):
+    for name, text in FILES.items():
+        if "/" not in name:
+            (folder / name).write_text(text)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    """The folder of the page after its commands, and what each of them printed."""
+    folder = write(tmp_path_factory.mktemp("page"))
+    printed = {}
+    for command in COMMANDS:
+        program, *words = shlex.split(command)
+        assert program == "precision"
+        found = precision(folder, *words)
+        assert found.returncode == 0 and "Traceback" not in found.stderr, found.stderr
+        assert "warning" not in found.stderr, found.stderr
+        printed[words[0]] = found.stdout
+    return folder, printed
+
+
+def trials(folder):
+    return [json.loads(path.read_text())["trial"] for path in (folder / "runs").rglob("result.json")]
+
+
+def test_the_grid_of_the_page_shows_what_each_plugin_gave(done):
+    folder, printed = done
+    assert "sixteenths" in printed["run"] and "clipped_ptq" in printed["run"]
+    report = (folder / "reports/own/report.md").read_text()
+    assert report.index("## The answer") < report.index("## The best run") < report.index("## Setup")
+    assert "## Accuracy in bars" in report and (folder / "reports/own/bars.png").exists()
+    assert "accuracy_per_kib" in (folder / "reports/own/results.csv").read_text().splitlines()[0]
+    lines = (folder / "runs/tracking/own.txt").read_text().splitlines()
+    assert len(lines) == 5 and lines[0].startswith("stripes tiny float32 seed 0 8 ok ")
+
+
+def test_what_a_plugin_gave_a_trial_is_part_of_its_identity(done):
+    folder, _ = done
+
+    def code(file):
+        return f"sha256 {hashlib.sha256(FILES[file].encode()).hexdigest()}"
+
+    training = {"architecture tiny": code("tiny.py"), "dataset stripes": code("stripes.py")}
+    for trial in trials(folder):
+        expected = dict(training)
+        if trial["method"]["name"] == "clipped_ptq":
+            expected["method clipped_ptq"] = code("clipped.py")
+        if trial["policy"].get("weights") == "sixteenths":
+            expected["sixteenths"] = code("sixteenths.py")
+        elif trial["policy"]:
+            expected["observer three_sigma"] = code("three_sigma.py")
+        assert trial["plugins"] == expected
+
+
+def test_a_change_makes_the_trials_stale_that_use_the_file_and_no_others(done):
+    folder, _ = done
+    left = {"tiny.py": 5, "stripes.py": 5, "clipped.py": 2, "three_sigma.py": 2, "sixteenths.py": 2}
+    for name in PYTHON:
+        (folder / name).write_text(FILES[name] + "# a word more\n")
+        try:
+            planned = precision(folder, "plan", "own.yaml").stdout
+        finally:
+            (folder / name).write_text(FILES[name])
+        assert f"{5 - left.get(name, 0)} done, {left.get(name, 0)} to run" in planned, name
+
+
+def test_the_list_of_plugins(done):
+    rows = [line.split() for line in done[1]["plugins"].splitlines()]
+    assert ["architecture", "tiny", "tiny.py:11"] in [row[:3] for row in rows]
+    assert ["tracker", "mlflow", "built", "in"] in [row[:4] for row in rows]
+    kinds = {line.split("  ")[0] for line in done[1]["plugins"].splitlines()[2:]}
+    assert kinds == {*(registry.kind for registry in REGISTRIES), "metric"}
+
+
+def test_nothing_imports_keras_to_plan_the_grid_of_the_page(done):
+    code = (
+        "import sys; from precision.grid import expand, load_grid; "
+        "assert len(expand(*load_grid('own.yaml'))) == 6; "
+        "assert 'keras' not in sys.modules and 'tensorflow' not in sys.modules"
+    )
+    found = python(done[0], "-c", code)
+    assert found.returncode == 0, found.stderr
+
+
+def test_every_file_of_the_page_is_short_and_every_kind_has_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(write(tmp_path))
+    try:
+        plugins.load(PYTHON)
+        assert {registry for registry, _ in foreign()} == set(REGISTRIES)
+        assert plugins.metrics()["per_byte.py"] == ("accuracy_per_kib",)
+    finally:
+        plugins.load([])
+    assert not foreign()
+    lengths = {name: len(FILES[name].splitlines()) for name in PYTHON if name != "lines.py"}
+    assert max(lengths.values()) <= 25, lengths
+
+
+def test_the_package_of_the_page(tmp_path):
+    package = tmp_path / "package" / "src" / "own_things"
+    package.mkdir(parents=True)
+    for name in ("__init__.py", "tiny.py", "three_sigma.py", "best.py"):
+        (package / name).write_text(FILES.get(name, ""))
+    text = FILES["package/pyproject.toml"]
+    (tmp_path / "package" / "pyproject.toml").write_text(text)
+    site = str(tmp_path / "site")
+    words = ("--quiet", "--no-build-isolation", "--no-deps", "--no-index", "--target", site)
+    found = python(tmp_path, "-m", "pip", "install", *words, "./package")
+    assert found.returncode == 0, found.stderr
+    (tmp_path / "grid.yaml").write_text(
+        "name: installed\ndatasets: [{name: digits, train_size: 100, test_size: 50}]\n"
+        "architectures: [tiny]\ntraining: {epochs: 1}\npolicies:\n  float32: float32\n"
+        "  int4: {weights: {format: int(4), scaling: real, observer: three_sigma}}\n"
+    )
+    path = os.pathsep.join([site, os.environ.get("PYTHONPATH", "")])
+    found = precision(tmp_path, "run", "grid.yaml", PYTHONPATH=path)
+    assert found.returncode == 0, found.stderr
+    digests = {
+        key: hashlib.sha256(FILES[file].encode()).hexdigest()
+        for key, file in (("architecture tiny", "tiny.py"), ("observer three_sigma", "three_sigma.py"))
+    }
+    used = {key: text for trial in trials(tmp_path) for key, text in trial["plugins"].items()}
+    assert used == {key: f"own-things 1.0 sha256 {digest}" for key, digest in digests.items()}
+    assert "## The best run" in (tmp_path / "reports/installed/report.md").read_text()
+    listed = precision(tmp_path, "plugins", PYTHONPATH=path).stdout
+    assert re.search(r"architecture +tiny +own-things 1\.0 ", listed)
+    missing = precision(tmp_path, "plan", "grid.yaml").stderr
+    assert "grid.yaml:3: architectures: unknown architecture 'tiny'" in missing
