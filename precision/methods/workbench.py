@@ -127,7 +127,7 @@ class Workbench:
         """Return the baseline of a trial under a policy, calibrated and ready to evaluate.
 
         Args:
-            source: a float32 network with the same layers, instead of what :meth:`source` returns.
+            source: a float32 network of the same layers to take instead; None for that of :meth:`source`.
         """
         return self._traced.model(trial, policy, self.source(trial, policy) if source is None else source)
 
