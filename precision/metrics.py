@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from precision.errors import PrecisionError
 
 Kind = Literal["quality", "counted", "measured", "timed"]
 Statistic = Literal["mean", "std", "ci95", "largest", "first"]
+Better = Literal["higher", "lower", "neither"]
 KINDS: tuple[Kind, ...] = ("quality", "counted", "measured", "timed")
 
 
@@ -46,7 +47,7 @@ class Metric:
     meaning: str
     unit: str
     title: str
-    better: Literal["higher", "lower", "neither"] = "neither"
+    better: Better = "neither"
     dtype: Literal["float64", "Int64"] = "float64"
     summary: Mapping[Statistic, str] = field(default_factory=lambda: {"mean": "mean over seeds"})
     cost: bool = False
@@ -117,6 +118,21 @@ def _compression(found: Mapping[str, float]) -> float:
     return found["float32_weight_bytes"] / size if size else math.nan
 
 
+def _fact(name: str, meaning: str, unit: str, title: str) -> Metric:
+    """Return a whole number that describes a trial, and that no summary has."""
+    return Metric(name, "counted", meaning, unit, title, dtype="Int64", summary={})
+
+
+def _size(name: str, meaning: str, unit: str, title: str, better: Better = "lower", **more: Any) -> Metric:
+    """Return what a format makes of a network, for every seed alike."""
+    return Metric(name, "counted", meaning, unit, title, better, summary={"first": ""}, **more)
+
+
+def _time(name: str, meaning: str, unit: str, title: str, mean: str, better: Better = "lower") -> Metric:
+    """Return what a clock says, a cost; ``mean`` is the meaning of its mean over seeds."""
+    return Metric(name, "timed", meaning, unit, title, better, summary={"mean": mean}, cost=True)
+
+
 METRICS = Metrics(
     [
         Metric(
@@ -141,88 +157,32 @@ METRICS = Metrics(
             better="lower",
             summary={"mean": "mean loss over seeds"},
         ),
-        Metric(
-            name="train_images",
-            kind="counted",
-            meaning="images trained on",
-            unit="images",
-            title="Training images",
+        _fact("train_images", "images trained on", "images", "Training images"),
+        _fact("test_images", "images tested on", "images", "Test images"),
+        _fact("epochs", "passes over the training images", "epochs", "Epochs"),
+        _fact("parameters", "parameters of the network", "values", "Parameters"),
+        _size("weight_bits", "mean stored bits per parameter, shared scales included", "bit", "Weight bits"),
+        _size(
+            "activation_bits",
+            "bits of the activation format; empty when layers differ",
+            "bit",
+            "Activation bits",
+        ),
+        _size(
+            "weight_bytes",
+            "size of the parameters, packed in their own formats",
+            "byte",
+            "Weights",
             dtype="Int64",
-            summary={},
-        ),
-        Metric(
-            name="test_images",
-            kind="counted",
-            meaning="images tested on",
-            unit="images",
-            title="Test images",
-            dtype="Int64",
-            summary={},
-        ),
-        Metric(
-            name="epochs",
-            kind="counted",
-            meaning="passes over the training images",
-            unit="epochs",
-            title="Epochs",
-            dtype="Int64",
-            summary={},
-        ),
-        Metric(
-            name="parameters",
-            kind="counted",
-            meaning="parameters of the network",
-            unit="values",
-            title="Parameters",
-            dtype="Int64",
-            summary={},
-        ),
-        Metric(
-            name="weight_bits",
-            kind="counted",
-            meaning="mean stored bits per parameter, shared scales included",
-            unit="bit",
-            title="Weight bits",
-            better="lower",
-            summary={"first": ""},
-        ),
-        Metric(
-            name="activation_bits",
-            kind="counted",
-            meaning="bits of the activation format; empty when layers differ",
-            unit="bit",
-            title="Activation bits",
-            better="lower",
-            summary={"first": ""},
-        ),
-        Metric(
-            name="weight_bytes",
-            kind="counted",
-            meaning="size of the parameters, packed in their own formats",
-            unit="byte",
-            title="Weights",
-            better="lower",
-            dtype="Int64",
-            summary={"first": ""},
             cost=True,
         ),
-        Metric(
-            name="float32_weight_bytes",
-            kind="counted",
-            meaning="size of the parameters in float32",
-            unit="byte",
-            title="Weights in float32",
-            dtype="Int64",
-            summary={},
-        ),
-        Metric(
-            name="compression",
-            kind="counted",
-            meaning="float32_weight_bytes / weight_bytes",
-            unit="ratio",
-            title="Times smaller",
+        _fact("float32_weight_bytes", "size of the parameters in float32", "byte", "Weights in float32"),
+        _size(
+            "compression",
+            "float32_weight_bytes / weight_bytes",
+            "ratio",
+            "Times smaller",
             better="higher",
-            summary={"first": ""},
             computed=_compression,
         ),
         Metric(
@@ -236,35 +196,27 @@ METRICS = Metrics(
             summary={"largest": "largest peak_memory_bytes over seeds"},
             cost=True,
         ),
-        Metric(
-            name="train_seconds",
-            kind="timed",
-            meaning="the trial's own training; empty when it trained nothing",
-            unit="s",
-            title="Training s",
-            better="lower",
-            summary={"mean": "mean train_seconds; empty when seeds ran on several machines"},
-            cost=True,
+        _time(
+            "train_seconds",
+            "the trial's own training; empty when it trained nothing",
+            "s",
+            "Training s",
+            mean="mean train_seconds; empty when seeds ran on several machines",
         ),
-        Metric(
-            name="seconds_per_epoch",
-            kind="timed",
-            meaning="median time of one epoch",
-            unit="s",
-            title="s per epoch",
-            better="lower",
-            summary={"mean": "mean seconds_per_epoch, likewise"},
-            cost=True,
+        _time(
+            "seconds_per_epoch",
+            "median time of one epoch",
+            "s",
+            "s per epoch",
+            mean="mean seconds_per_epoch, likewise",
         ),
-        Metric(
-            name="inference_images_per_second",
-            kind="timed",
-            meaning="test images evaluated per second",
-            unit="images/s",
-            title="Images per s",
+        _time(
+            "inference_images_per_second",
+            "test images evaluated per second",
+            "images/s",
+            "Images per s",
+            mean="mean over seeds, likewise",
             better="higher",
-            summary={"mean": "mean over seeds, likewise"},
-            cost=True,
         ),
     ]
 )

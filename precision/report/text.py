@@ -25,28 +25,19 @@ def missing(value: object) -> bool:
     return value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value))
 
 
-def percent(fraction: float) -> str:
-    """Return a fraction in percent, two decimals, without the sign."""
-    return NONE if missing(fraction) else f"{100 * fraction:.2f}"
-
-
 def signed(fraction: float) -> str:
     """Return a difference of fractions in percentage points with its sign; zero has none."""
-    if missing(fraction):
-        return NONE
     text = f"{100 * fraction:+.2f}"
     return "0.00" if text in ("+0.00", "-0.00") else text
 
 
 def bits(value: float) -> str:
     """Return a number of bits with at most two decimals."""
-    return NONE if missing(value) else f"{value:.2f}".rstrip("0").rstrip(".")
+    return f"{value:.2f}".rstrip("0").rstrip(".")
 
 
 def size(value: float) -> str:
     """Return a number of bytes in B, KiB, MiB or GiB."""
-    if missing(value):
-        return NONE
     if value < 1024:
         return f"{int(value)} B"
     for unit in ("KiB", "MiB", "GiB"):
@@ -56,54 +47,34 @@ def size(value: float) -> str:
     return f"{value:.1f} {unit}"
 
 
-def ratio(value: float) -> str:
-    """Return a compression ratio."""
-    return NONE if missing(value) else f"{value:.2f}"
-
-
 def seconds(value: float) -> str:
     """Return a time in seconds with about three digits."""
-    if missing(value):
-        return NONE
     return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f}"
-
-
-def count(value: float) -> str:
-    """Return a whole number with separated thousands."""
-    return NONE if missing(value) else f"{value:,.0f}"
 
 
 def picojoules(value: float) -> str:
     """Return an energy in nJ or µJ."""
-    if missing(value):
-        return NONE
     return f"{value / 1e6:.3g} µJ" if value >= 1e6 else f"{value / 1e3:.3g} nJ"
 
 
 def points(value: float) -> str:
     """Return percent or percentage points as they are, two decimals; zero has no sign."""
-    text = NONE if missing(value) else f"{value:.2f}"
+    text = f"{value:.2f}"
     return "0.00" if text == "-0.00" else text
 
 
 def share(fraction: float) -> str:
     """Return a fraction in percent with its sign; a small one with two digits."""
-    if missing(fraction) or fraction == 0:
-        return NONE if missing(fraction) else "0"
-    return f"{100 * fraction:{'.1f' if fraction >= 0.1 else '.2g'}} %"
+    return f"{100 * fraction:{'.1f' if fraction >= 0.1 else '.2g'}} %" if fraction else "0"
 
 
 def decibels(value: float) -> str:
     """Return a ratio in decibels with one decimal; it is infinite where nothing changed."""
-    if missing(value):
-        return NONE
     return f"{value:.1f}" if math.isfinite(value) else ("∞" if value > 0 else "-∞")
 
 
 def value_text(value: float) -> str:
     """Return a value of a number format, exactly where that is short; a power of two far from 1 as such."""
-    if math.isnan(value):
-        return NONE
     if math.isinf(value):
         return "infinity" if value > 0 else "-infinity"
     significand, exponent = math.frexp(abs(value))
@@ -127,15 +98,15 @@ def number(value: Any, unit: Unit, decimals: int | None = None) -> str:
 
 
 _WRITTEN: Mapping[Unit, Callable[[Any], str]] = {
-    Unit.ACCURACY: percent,
+    Unit.ACCURACY: lambda fraction: f"{100 * fraction:.2f}",
     Unit.DIFFERENCE: signed,
     Unit.PERCENT: points,
     Unit.SHARE: share,
     Unit.BITS: bits,
     Unit.BYTES: size,
-    Unit.RATIO: ratio,
+    Unit.RATIO: "{:.2f}".format,
     Unit.SECONDS: seconds,
-    Unit.COUNT: count,
+    Unit.COUNT: "{:,.0f}".format,
     Unit.NATS: "{:.4g}".format,
     Unit.DECIBELS: decibels,
     Unit.PICOJOULES: picojoules,

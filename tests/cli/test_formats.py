@@ -13,8 +13,9 @@ from precision.errors import PrecisionError
 from precision.formats import NumberFormat, parse
 from precision.formats.comparison import DISTRIBUTIONS, compare, samples
 from precision.formats.properties import binades, properties
+from precision.report.document import Unit
 from precision.report.formats.description import formats_document, show_text
-from precision.report.text import value_text
+from precision.report.text import number, value_text
 
 from .test_app import precision, refused
 
@@ -157,7 +158,7 @@ def test_how_values_are_written():
         "0.3333",
     ]
     assert value_text(3.4028234663852886e38) == "3.403e38"
-    assert [value_text(v) for v in (math.nan, math.inf, 0.0)] == ["—", "infinity", "0"]
+    assert [number(v, Unit.VALUE) for v in (math.nan, math.inf, 0.0)] == ["—", "infinity", "0"]
 
 
 @pytest.mark.parametrize("name", ["fixed(1,0)", "posit(8,2)", "float16", "bfp(24)", "float32"])

@@ -1,7 +1,8 @@
 import pytest
 
+from precision.report.document import Unit
 from precision.report.render.markdown import document, escape
-from precision.report.text import NONE, bits, count, printable, seconds, signed, size
+from precision.report.text import NONE, bits, number, printable, seconds, signed, size
 
 
 @pytest.mark.parametrize(
@@ -47,9 +48,9 @@ def test_numbers():
     assert [bits(v) for v in (8.0, 8.25, 8.333333, 32)] == ["8", "8.25", "8.33", "32"]
     assert [signed(v) for v in (0.0, -0.00001, 0.0123, -0.5)] == ["0.00", "0.00", "+1.23", "-50.00"]
     assert [seconds(v) for v in (0.1234, 12.34, 1234.5)] == ["0.12", "12.3", "1234"]
-    assert count(12345.6) == "12,346"
+    assert number(12345.6, Unit.COUNT) == "12,346"
 
 
-@pytest.mark.parametrize("write", [bits, count, seconds, signed, size])
-def test_a_missing_number_is_a_dash(write):
-    assert write(float("nan")) == NONE
+@pytest.mark.parametrize("unit", Unit)
+def test_a_missing_number_is_a_dash(unit):
+    assert number(float("nan"), unit) == NONE

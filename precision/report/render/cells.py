@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import NamedTuple
 
 from precision.analysis import Estimate
 from precision.report.document import (
@@ -10,7 +11,6 @@ from precision.report.document import (
     Code,
     Column,
     Failure,
-    Inline,
     Link,
     Quantity,
     Runs,
@@ -22,28 +22,40 @@ from precision.report.document import (
 from precision.report.text import NONE, missing, number
 
 
-class Form(Protocol):
-    """How one form, such as Markdown, writes what is not a number."""
+class Form(NamedTuple):
+    """How one form, such as Markdown, writes what is not a number.
 
-    def text(self, text: str) -> str:
-        """Return a text from outside as one line that means only itself."""
+    Attributes:
+        text: from outside, as one line that means only itself.
+        words: of the project.
+        code: a name in code.
+        link: a text that leads to a file, given both.
+        strong: a text, written already, that stands out.
+    """
 
-    def words(self, text: str) -> str:
-        """Return the project's own words."""
-
-    def code(self, text: str) -> str:
-        """Return a name in code."""
-
-    def link(self, text: str, file: str) -> str:
-        """Return a text that leads to a file."""
-
-    def strong(self, text: str) -> str:
-        """Return a text, written already, that stands out."""
+    text: Callable[[str], str]
+    words: Callable[[str], str]
+    code: Callable[[str], str]
+    link: Callable[[str, str], str]
+    strong: Callable[[str], str]
 
 
-def cell_text(cell: Cell, form: Form, column: Column, seeds: int = 0) -> str:
-    """Return a cell of a column; ``seeds`` is how many runs the other cells have."""
+TEXT = Column("")
+
+
+def cell_text(cell: Cell, form: Form, column: Column = TEXT, seeds: int = 0) -> str:
+    """Return a cell of a column, or a paragraph; ``seeds`` is how many runs the other cells have."""
     match cell:
+        case str():
+            return form.text(cell)
+        case Words(text):
+            return form.words(text)
+        case Code(text):
+            return form.code(text)
+        case Link(text, file):
+            return form.link(text, file)
+        case Quantity(value, unit, decimals):
+            return number(value, unit, decimals)
         case Strong(content):
             return form.strong(cell_text(content, form, column, seeds))
         case Runs(estimate, failed):
@@ -59,33 +71,12 @@ def cell_text(cell: Cell, form: Form, column: Column, seeds: int = 0) -> str:
             return text if missing(cell.ci95) else f"{text} ± {width}"
         case Failure(status, _):
             return form.text(status)
-        case str() | Words() | Code() | Link() | Quantity():
-            return inline_text(cell, form)
         case tuple():
             return "".join(cell_text(span, form, column) for span in cell)
         case _ if missing(cell):
             return NONE
         case _:
             return form.text(str(cell)) if column.unit is None else number(cell, column.unit, column.decimals)
-
-
-def inline_text(inline: Inline, form: Form) -> str:
-    """Return a paragraph, an item or a text in a cell."""
-    match inline:
-        case str():
-            return form.text(inline)
-        case Words(text):
-            return form.words(text)
-        case Code(text):
-            return form.code(text)
-        case Link(text, file):
-            return form.link(text, file)
-        case Quantity(value, unit, decimals):
-            return number(value, unit, decimals)
-        case Strong(content):
-            return form.strong(cell_text(content, form, Column("")))
-        case _:
-            return "".join(inline_text(span, form) for span in inline)
 
 
 def rows_text(table: Table, form: Form) -> list[list[str]]:

@@ -10,7 +10,6 @@ from tabulate import tabulate
 from precision.report.document import (
     Document,
     Figure,
-    Inline,
     List,
     Listing,
     Markdown,
@@ -19,7 +18,7 @@ from precision.report.document import (
     Section,
     Table,
 )
-from precision.report.render.cells import inline_text, rows_text
+from precision.report.render.cells import Form, cell_text, rows_text
 
 
 def escape(text: object) -> str:
@@ -47,27 +46,18 @@ def document(text: str) -> str:
     return "\n".join(lines)
 
 
-class _Form:
-    """How Markdown writes what is not a number."""
-
-    def text(self, text: str) -> str:
-        return escape(text)
-
-    def words(self, text: str) -> str:
-        # A lone "<" or "&", as in "n < 6", begins no tag and no entity.
-        return _marks(re.sub(r"<(?=[\w/!?])", "&lt;", re.sub(r"&(?=[\w#])", "&amp;", text)))
-
-    def code(self, text: str) -> str:
-        return f"`{escape(text)}`"
-
-    def link(self, text: str, file: str) -> str:
-        return f"[{escape(text)}]({file})"
-
-    def strong(self, text: str) -> str:
-        return f"**{text}**"
+def _words(text: str) -> str:
+    """A lone "<" or "&", as in "n < 6", begins no tag and no entity."""
+    return _marks(re.sub(r"<(?=[\w/!?])", "&lt;", re.sub(r"&(?=[\w#])", "&amp;", text)))
 
 
-FORM = _Form()
+FORM = Form(
+    text=escape,
+    words=_words,
+    code=lambda text: f"`{escape(text)}`",
+    link=lambda text, file: f"[{escape(text)}]({file})",
+    strong=lambda text: f"**{text}**",
+)
 
 
 def render(report: Document) -> str:
@@ -89,9 +79,9 @@ def _blocks(parts: Sequence[Part], level: int) -> list[str]:
                 blocks += [*_title(part.title), f"![{escape(part.caption)}]({part.file})"]
                 blocks.append(_lines(part.notes))
             case Note(text):
-                blocks.append(_inline(text))
+                blocks.append(cell_text(text, FORM))
             case List(items):
-                blocks.append("\n".join(f"- {_inline(item)}" for item in items))
+                blocks.append("\n".join(f"- {cell_text(item, FORM)}" for item in items))
             case Listing(text):
                 blocks.append(f"```\n{text}\n```")
             case Markdown(text):
@@ -104,11 +94,7 @@ def _title(title: str) -> list[str]:
 
 
 def _lines(notes: Sequence[Note]) -> str:
-    return "\n".join(_inline(note.text) for note in notes)
-
-
-def _inline(text: Inline) -> str:
-    return inline_text(text, FORM)
+    return "\n".join(cell_text(note.text, FORM) for note in notes)
 
 
 def table_text(table: Table) -> str:

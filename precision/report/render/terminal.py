@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from tabulate import tabulate
 
-from precision.report.document import Inline, List, Listing, Note, Section, Table
-from precision.report.render.cells import inline_text, rows_text
+from precision.report.document import List, Listing, Note, Section, Table
+from precision.report.render.cells import Form, cell_text, rows_text
 from precision.report.text import printable
 
 GAP = "  "
@@ -15,26 +15,7 @@ Shown = Note | List | Listing | Table | Section
 """The parts that a terminal can show."""
 
 
-class _Form:
-    """How a terminal writes what is not a number."""
-
-    def text(self, text: str) -> str:
-        return printable(text)
-
-    def words(self, text: str) -> str:
-        return text
-
-    def code(self, text: str) -> str:
-        return text
-
-    def link(self, text: str, file: str) -> str:
-        return printable(text)
-
-    def strong(self, text: str) -> str:
-        return text
-
-
-FORM = _Form()
+FORM = Form(text=printable, words=str, code=str, link=lambda text, file: printable(text), strong=str)
 
 
 def render(parts: Sequence[Shown], width: int | None = None) -> str:
@@ -56,18 +37,14 @@ def _block(part: Shown, width: int | None) -> str:
         case Section(title, within):
             return render((Note(title), *within), width)  # type: ignore[arg-type]
         case Note(text):
-            return _inline(text)
+            return cell_text(text, FORM)
         case List(items):
-            return "\n".join(f"{GAP}{_inline(item)}" for item in items)
+            return "\n".join(f"{GAP}{cell_text(item, FORM)}" for item in items)
         case Listing(text):
             return text
         case Table():
             above = (Note(part.title),) if part.title else ()
             return render((*above, Listing(_table(part, width)), *part.notes))
-
-
-def _inline(text: Inline) -> str:
-    return inline_text(text, FORM)
 
 
 def _table(table: Table, width: int | None) -> str:

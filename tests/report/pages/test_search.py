@@ -7,9 +7,10 @@ import yaml
 
 from precision.analysis.search import SEARCH_COLUMNS, Found, Unit
 from precision.quantization import parse_policy
+from precision.report import document
 from precision.report.figures.search import search_figure
 from precision.report.pages.search import found_text, policy_yaml, write_search
-from precision.report.text import picojoules
+from precision.report.text import number
 
 POLICY = parse_policy(
     {
@@ -170,7 +171,7 @@ def test_lines_for_a_terminal():
     ("value", "text"), [(5e6, "5 µJ"), (1.234e7, "12.3 µJ"), (999.0, "0.999 nJ"), (math.nan, "—")]
 )
 def test_energies_in_words(value, text):
-    assert picojoules(value) == text
+    assert number(value, document.Unit.PICOJOULES) == text
 
 
 def test_the_figure_draws_what_there_is():
