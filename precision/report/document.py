@@ -23,6 +23,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+import pandas as pd
+
 from precision.analysis import Estimate
 
 LAST = 95.0
@@ -170,6 +172,15 @@ class Table:
     title: str = ""
     notes: tuple[Note, ...] = ()
     seeds: int = 0
+
+
+def table_of(
+    frame: pd.DataFrame, columns: Mapping[str, Column], title: str = "", notes: tuple[Note, ...] = ()
+) -> Table:
+    """Return a table of columns of a frame, by their names there."""
+    return Table(
+        tuple(columns.values()), tuple(frame[list(columns)].itertuples(index=False, name=None)), title, notes
+    )
 
 
 @dataclass(frozen=True)

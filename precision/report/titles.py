@@ -3,7 +3,26 @@
 from __future__ import annotations
 
 from precision.analysis import Block
+from precision.metrics import METRICS
 from precision.registry import METHODS
+from precision.report.document import Column, Unit
+
+_UNITS = {
+    "byte": Unit.BYTES,
+    "s": Unit.SECONDS,
+    "images/s": Unit.COUNT,
+    "images": Unit.COUNT,
+    "values": Unit.COUNT,
+    "ratio": Unit.RATIO,
+    "bit": Unit.BITS,
+    "nat": Unit.NATS,
+}
+
+
+def columns_of(*metrics: str) -> dict[str, Column]:
+    """Return the columns of metrics by their names: a number is written as its unit asks."""
+    found = (METRICS[name] for name in metrics)
+    return {metric.name: Column(metric.title, _UNITS.get(metric.unit, Unit.NUMBER)) for metric in found}
 
 
 def method_in_words(label: str) -> str:

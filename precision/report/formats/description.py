@@ -118,25 +118,27 @@ _FITS = {
 }
 
 
-COLUMNS = (
-    Column("Format"),
-    Column("Bits", Unit.BITS),
-    Column("Largest", Unit.VALUE),
-    Column("Smallest normal", Unit.VALUE),
-    Column("Smallest", Unit.VALUE),
-    Column("Epsilon", Unit.VALUE),
-    Column("Decades", Unit.DECADES),
-    Column("Values", Unit.VALUE),
-    Column("NaN", Unit.VALUE),
-    Column("Infinity", Unit.VALUE),
-    Column("-0", Unit.FLAG),
-    Column("Beyond the range", Unit.VALUE),
-)
+COLUMNS = {
+    "code": Column("Format"),
+    "bits": Column("Bits", Unit.BITS),
+    "element_max": Column("Largest", Unit.VALUE),
+    "min_normal": Column("Smallest normal", Unit.VALUE),
+    "min_subnormal": Column("Smallest", Unit.VALUE),
+    "eps": Column("Epsilon", Unit.VALUE),
+    "decades": Column("Decades", Unit.DECADES),
+    "count": Column("Values", Unit.VALUE),
+    "nan": Column("NaN", Unit.VALUE),
+    "infinity": Column("Infinity", Unit.VALUE),
+    "negative_zero": Column("-0", Unit.FLAG),
+    "beyond": Column("Beyond the range", Unit.VALUE),
+}
 
 
 def formats_document() -> str:
     """Return the table of every format whose name is its text, for the documentation."""
-    return table_text(Table(COLUMNS, tuple(_document_row(properties(f)) for f in named_formats())))
+    return table_text(
+        Table(tuple(COLUMNS.values()), tuple(_document_row(properties(f)) for f in named_formats()))
+    )
 
 
 def summaries_text() -> str:
@@ -159,17 +161,6 @@ def named_formats() -> list[NumberFormat]:
 
 
 def _document_row(p: Properties) -> tuple[Cell, ...]:
-    return (
-        Code(p.text),
-        p.bits,
-        p.element_max,
-        p.min_normal,
-        p.min_subnormal,
-        p.eps,
-        p.decades,
-        p.count,
-        "yes" if math.isnan(p.nan) else p.nan,
-        "yes" if math.isinf(p.infinity) else "NaN" if math.isnan(p.infinity) else p.infinity,
-        p.negative_zero,
-        p.beyond,
-    )
+    infinity = "yes" if math.isinf(p.infinity) else "NaN" if math.isnan(p.infinity) else p.infinity
+    shown = {"code": Code(p.text), "nan": "yes" if math.isnan(p.nan) else p.nan, "infinity": infinity}
+    return tuple(shown[name] if name in shown else getattr(p, name) for name in COLUMNS)

@@ -13,7 +13,6 @@ import yaml
 from precision.analysis.choice import points
 from precision.analysis.search import SEARCH_COLUMNS, Found
 from precision.report.document import (
-    Cell,
     Code,
     Column,
     Document,
@@ -34,10 +33,12 @@ from precision.report.document import (
     inline,
     joined,
     note,
+    table_of,
 )
 from precision.report.pages.folder import file_stem, write_report
 from precision.report.render import terminal
 from precision.report.render.csv import to_csv
+from precision.report.titles import columns_of
 
 COSTS = {"memory": "weight memory", "energy": "modelled energy"}
 _SPENT = {
@@ -145,38 +146,30 @@ def _found(found: Found, objective: str, tolerance: float) -> list[Part]:
     """Return what was found, in words and as a table of the policy of each unit."""
     rows = found.frame
     baseline = float(rows["baseline_accuracy"].iloc[0])
-    parts: list[Part] = [
+    missing = [
         note("Seed {seed} has no float32 network: {why}.", seed=str(seed), why=why)
         for seed, why in found.missing.items()
     ]
     if found.policy is None:
         best = rows.sort_values("accuracy", ascending=False, kind="stable").iloc[0]
-        text = (
+        nothing = note(
             "No evaluated assignment loses at most {tolerance}. The most accurate one ({best}) classifies "
-            "{accuracy} % of the training images correctly, float32 {baseline} %."
+            "{accuracy} % of the training images correctly, float32 {baseline} %.",
+            tolerance=points(tolerance),
+            best=best["assignment"],
+            accuracy=Quantity(best["accuracy"], Unit.ACCURACY),
+            baseline=Quantity(baseline, Unit.ACCURACY),
         )
-        return [
-            *parts,
-            note(
-                text,
-                tolerance=points(tolerance),
-                best=best["assignment"],
-                accuracy=Quantity(best["accuracy"], Unit.ACCURACY),
-                baseline=Quantity(baseline, Unit.ACCURACY),
-            ),
-        ]
+        return [*missing, nothing]
     chosen = rows[rows["chosen"]].iloc[0]
-    parts.append(
-        note(
-            "Found: {cost} at {accuracy} % of the deciding images, {change} points against float32. "
-            "{uniform}",
-            cost=_cost(chosen, objective),
-            accuracy=Quantity(chosen["accuracy"], Unit.ACCURACY),
-            change=Quantity(chosen["accuracy"] - baseline, Unit.DIFFERENCE),
-            uniform=_uniform(found, chosen, objective),
-        )
+    about = note(
+        "Found: {cost} at {accuracy} % of the deciding images, {change} points against float32. {uniform}",
+        cost=_cost(chosen, objective),
+        accuracy=Quantity(chosen["accuracy"], Unit.ACCURACY),
+        change=Quantity(chosen["accuracy"] - baseline, Unit.DIFFERENCE),
+        uniform=_uniform(found, chosen, objective),
     )
-    parts += [_check(found)] if found.checks else []
+    checks = [_check(found)] if found.checks else []
     columns = (
         Column("Layers from"),
         Column("Policy"),
@@ -184,7 +177,8 @@ def _found(found: Found, objective: str, tolerance: float) -> list[Part]:
         Column("MACs", Unit.COUNT),
         Column("Modelled energy", Unit.PICOJOULES),
     )
-    return [*parts, note("The policy {name}:", name=Code(found.label)), Table(columns, found.units)]
+    policy = note("The policy {name}:", name=Code(found.label))
+    return [*missing, about, *checks, policy, Table(columns, found.units)]
 
 
 def _uniform(found: Found, chosen: pd.Series, objective: str) -> Inline:
@@ -229,33 +223,22 @@ def _cost(row: pd.Series, objective: str) -> Inline:
 def _evaluated(frame: pd.DataFrame) -> tuple[Note, Table]:
     """Return the single policies and the front, cheapest first."""
     shown = frame[frame["front"] | (frame["policy"] != "") | frame["chosen"]]
-    columns = (
-        Column("Policy"),
-        Column("Weights", Unit.BYTES),
-        Column("Modelled energy", Unit.PICOJOULES),
-        Column("Accuracy", Unit.ACCURACY),
-        Column("Change", Unit.DIFFERENCE),
-        Column("Loss", Unit.NATS, decimals=4),
-        Column("Within", Unit.FLAG),
-        Column("Front", Unit.FLAG),
+    name = shown["policy"].where(shown["policy"] != "", "mixed")
+    shown = shown.assign(
+        name=name.mask(shown["chosen"], (name + ", found").map(Strong)), change=-shown["accuracy_loss"] / 100
     )
-    rows: list[tuple[Cell, ...]] = []
-    for row in shown.to_dict("records"):
-        name = row["policy"] or "mixed"
-        rows.append(
-            (
-                Strong(f"{name}, found") if row["chosen"] else name,
-                row["weight_bytes"],
-                row["energy_pj"],
-                row["accuracy"],
-                -row["accuracy_loss"] / 100,
-                row["loss"],
-                row["feasible"],
-                row["front"],
-            )
-        )
+    columns = {
+        "name": Column("Policy"),
+        **columns_of("weight_bytes"),
+        "energy_pj": Column("Modelled energy", Unit.PICOJOULES),
+        "accuracy": Column("Accuracy", Unit.ACCURACY),
+        "change": Column("Change", Unit.DIFFERENCE),
+        "loss": Column("Loss", Unit.NATS, decimals=4),
+        "feasible": Column("Within", Unit.FLAG),
+        "front": Column("Front", Unit.FLAG),
+    }
     about = "Single policies, and the mixed ones that no other evaluated one beats in both cost and accuracy:"
-    return note(about), Table(columns, tuple(rows))
+    return note(about), table_of(shown, columns)
 
 
 def found_text(found: Sequence[Found], objective: str) -> str:

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import pandas as pd
 
 from precision.analysis import Block, Estimate, Results, blocks, smallest_within_tolerance, summary
 from precision.analysis.choice import points
 from precision.registry import SECTIONS
-from precision.report.document import Cell, Column, List, Note, Section, Strong, Table, Unit, note, order
+from precision.report.document import (
+    Column,
+    List,
+    Note,
+    Section,
+    Strong,
+    Table,
+    Unit,
+    note,
+    order,
+    table_of,
+)
 from precision.report.sections.pivots import sample_note
-from precision.report.titles import title_of
+from precision.report.titles import columns_of, title_of
 
 _ABOUT = """\
 The smallest format, by bytes of weights and then by bits of activations, whose mean test accuracy is at
@@ -62,33 +76,19 @@ def _problem(cells: pd.DataFrame, baseline: str) -> Note | None:
 
 def _table(block: Block, choices: pd.DataFrame, baseline: str) -> Table:
     chosen = choices[(choices[["dataset", "training", "method"]] == list(block)).all(axis="columns")]
-    columns = (
-        Column("Architecture"),
-        Column("Smallest format"),
-        Column("Accuracy %", Unit.ACCURACY),
-        Column(f"{baseline} %", Unit.ACCURACY),
-        Column("Difference", Unit.DIFFERENCE),
-        Column("Weight bits", Unit.BITS),
-        Column("Activation bits", Unit.BITS),
-        Column("Weights", Unit.BYTES),
-        Column("Times smaller", Unit.RATIO),
+    columns = {
+        "architecture": Column("Architecture"),
+        "answer": Column("Smallest format"),
+        "accuracy_mean": Column("Accuracy %", Unit.ACCURACY),
+        "baseline_accuracy_mean": Column(f"{baseline} %", Unit.ACCURACY),
+        "difference": Column("Difference", Unit.DIFFERENCE),
+        **columns_of("weight_bits", "activation_bits", "weight_bytes", "compression"),
+    }
+    mean, ci95 = chosen["accuracy_difference_mean"], chosen["accuracy_difference_ci95"]
+    lost: list[Any] = [*map(Estimate, mean, chosen["pairs"].fillna(0), mean * math.nan, ci95)]
+    chosen = chosen.assign(
+        answer=chosen["verdict"].mask(chosen["verdict"] == "found", chosen["policy"].map(Strong)),
+        difference=lost,
     )
-    rows = tuple(_row(row) for _, row in chosen.iterrows())
     notes = tuple(sample_note(int(n)) for n in sorted(chosen["pairs"].dropna().unique()))
-    return Table(columns, rows, title_of(block), notes)
-
-
-def _row(row: pd.Series) -> tuple[Cell, ...]:
-    pairs = 0 if pd.isna(row["pairs"]) else int(row["pairs"])
-    lost = Estimate(row["accuracy_difference_mean"], pairs, float("nan"), row["accuracy_difference_ci95"])
-    return (
-        row["architecture"],
-        Strong(row["policy"]) if row["verdict"] == "found" else str(row["verdict"]),
-        row["accuracy_mean"],
-        row["baseline_accuracy_mean"],
-        lost,
-        row["weight_bits"],
-        row["activation_bits"],
-        row["weight_bytes"],
-        row["compression"],
-    )
+    return table_of(chosen, columns, title_of(block), notes)

@@ -7,22 +7,20 @@ import pandas as pd
 from precision.analysis import Results, blocks, rows_of, summary
 from precision.metrics import METRICS, Metric
 from precision.registry import SECTIONS
-from precision.report.document import Cell, Column, Note, Quantity, Section, Table, Unit, Words, note, order
-from precision.report.titles import title_of
-
-_UNITS = {
-    "byte": Unit.BYTES,
-    "s": Unit.SECONDS,
-    "images/s": Unit.COUNT,
-    "ratio": Unit.RATIO,
-    "bit": Unit.BITS,
-}
-
-
-def _unit(metric: Metric) -> Unit:
-    """Return how a metric is written: in the way of its unit, or with four digits."""
-    return _UNITS.get(metric.unit, Unit.NUMBER)
-
+from precision.report.document import (
+    Cell,
+    Column,
+    Note,
+    Quantity,
+    Section,
+    Table,
+    Unit,
+    Words,
+    note,
+    order,
+    table_of,
+)
+from precision.report.titles import columns_of, title_of
 
 _SIZES = "Packed in the bits of their own formats; in brackets, how many times smaller than in float32."
 _NATIVE = """\
@@ -92,22 +90,23 @@ def _parts(cells: pd.DataFrame, baseline: str, metric: Metric) -> list[tuple[str
 def _counted_table(cells: pd.DataFrame, metric: Metric, title: str) -> Table:
     """Return a counted cost by policy; of bytes of weights also how many times fewer than in float32."""
     policies = list(cells["policy"].unique())
+    unit = columns_of(metric.name)[metric.name].unit
     rows = []
     for name, of_network in cells.groupby("architecture", sort=False):
         row: list[Cell] = [str(name)]
         for policy in policies:
             # The size is known before a trial runs: one that failed may still tell it.
             known = of_network[(of_network["policy"] == policy) & of_network[metric.name].notna()]
-            row.append(_counted(known.iloc[0], metric) if len(known) else None)
+            row.append(_counted(known.iloc[0], metric.name, unit) if len(known) else None)
         rows.append(tuple(row))
-    columns = (Column("Architecture"), *(Column(policy, _unit(metric)) for policy in policies))
+    columns = (Column("Architecture"), *(Column(policy, unit) for policy in policies))
     return Table(columns, tuple(rows), title)
 
 
-def _counted(row: pd.Series, metric: Metric) -> Cell:
-    value = Quantity(row[metric.name], _unit(metric))
-    if metric.name != "weight_bytes":
-        return value
+def _counted(row: pd.Series, name: str, unit: Unit | None) -> Cell:
+    if name != "weight_bytes":
+        return row[name]
+    value = Quantity(row[name], Unit.BYTES)
     return (value, Words(" ("), Quantity(row["compression"], Unit.RATIO), Words(")"))
 
 
@@ -138,10 +137,9 @@ def _measured_table(cells: pd.DataFrame, title: str) -> Table:
     """Return one row per architecture and format, means over seeds."""
     table = summary(cells)
     shown = [metric for metric in METRICS.of("measured", "timed") if metric.cost]
-    names = ["architecture", "policy", *(metric.name for metric in shown)]
-    rows = tuple(tuple(row) for row in table[names].itertuples(index=False))
+    columns = {"architecture": Column("Architecture"), "policy": Column("Format")}
+    columns |= columns_of(*(metric.name for metric in shown))
     usual = int(table["n"].mode().max())
     largest = [f"{metric.title.lower()} is the largest" for metric in shown if "largest" in metric.summary]
     said = "; ".join([f"Means over n = {usual} seeds", *largest])
-    columns = (Column("Architecture"), Column("Format"), *(Column(m.title, _unit(m)) for m in shown))
-    return Table(columns, rows, title, (note(f"{said}."),) if usual > 1 else ())
+    return table_of(table, columns, title, (note(f"{said}."),) if usual > 1 else ())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -27,28 +28,13 @@ from precision.report.document import (
     inline,
     note,
     order,
+    table_of,
 )
-from precision.report.titles import title_of
+from precision.report.titles import columns_of, title_of
 
-_DATASETS = (
-    Column("Dataset"),
-    Column("Title"),
-    Column("Training images", Unit.COUNT),
-    Column("Test images", Unit.COUNT),
-)
-_NETWORKS = (
-    Column("Architecture"),
-    Column("Dataset"),
-    Column("Parameters", Unit.COUNT),
-    Column("Weights in float32", Unit.BYTES),
-)
-_FORMATS = (
-    Column("Policy"),
-    Column("Formats"),
-    Column("Timing"),
-    Column("Weight bits", Unit.BITS),
-    Column("Activation bits", Unit.BITS),
-)
+_IMAGES = ("train_images", "test_images")
+_SIZES = ("parameters", "float32_weight_bytes")
+_WIDTHS = ("weight_bits", "activation_bits")
 _NUMBERS = """\
 The numbers are in {results}, one row per cell of the grid, and in
 {summary}, aggregated over seeds. {columns} and {more}
@@ -98,19 +84,25 @@ def _tables(cells: pd.DataFrame) -> list[Table]:
     networks: list[tuple[Cell, ...]] = []
     formats: list[tuple[Cell, ...]] = []
     for label, rows in cells.groupby("dataset", sort=False):
-        images = [_first(rows, name) for name in ("train_images", "test_images")]
+        images = [_first(rows, name) for name in _IMAGES]
         datasets.append((str(label), _text(rows, "dataset_title"), *images))
         for network, of_network in rows.groupby("architecture", sort=False):
-            sizes = [_first(of_network, name) for name in ("parameters", "float32_weight_bytes")]
+            sizes = [_first(of_network, name) for name in _SIZES]
             networks.append((str(network), str(label), *sizes))
     for policy, rows in cells.groupby("policy", sort=False):
-        widths = [_range(rows[name]) for name in ("weight_bits", "activation_bits")]
+        widths = [_range(rows[name]) for name in _WIDTHS]
         formats.append((str(policy), _text(rows, "formats"), _text(rows, "timing"), *widths))
     return [
-        Table(_DATASETS, tuple(datasets), "Datasets"),
-        Table(_NETWORKS, tuple(networks), "Networks"),
-        Table(_FORMATS, tuple(formats), "Formats"),
+        _table(("Dataset", "Title"), _IMAGES, datasets, "Datasets"),
+        _table(("Architecture", "Dataset"), _SIZES, networks, "Networks"),
+        _table(("Policy", "Formats", "Timing"), _WIDTHS, formats, "Formats"),
     ]
+
+
+def _table(
+    texts: Sequence[str], metrics: Sequence[str], rows: Sequence[tuple[Cell, ...]], title: str
+) -> Table:
+    return Table((*map(Column, texts), *columns_of(*metrics).values()), tuple(rows), title)
 
 
 def _first(rows: pd.DataFrame, name: str) -> float:
@@ -145,22 +137,19 @@ def notes(results: Results) -> Section | None:
 def trials(results: Results) -> Section:
     """Return every trial with its outcome and, where it failed, the reason; one table per block."""
     cells, baseline = results.cells(), results.settings.baseline
-    columns = {
-        "trial": Column("Trial"),
-        "architecture": Column("Architecture"),
-        "policy": Column("Policy"),
-        "seed": Column("Seed"),
-        "status": Column("Status"),
-        "reason": Column("Reason"),
+    names = ("trial", "architecture", "policy", "seed", "status", "reason")
+    columns = {name: Column(name.capitalize()) for name in names} | {
         "accuracy": Column("Accuracy %", Unit.ACCURACY),
         "accuracy_difference": Column("Difference", Unit.DIFFERENCE),
-        "loss": Column("Loss", Unit.NATS),
+        **columns_of("loss"),
     }
-    tables = []
-    for block in blocks(cells, baseline):
-        rows = rows_of(cells, block, baseline)[list(columns)].itertuples(index=False)
-        tables.append(Table(tuple(columns.values()), tuple(tuple(row) for row in rows), title_of(block)))
-    return Section("Every trial", tuple(tables))
+    return Section(
+        "Every trial",
+        tuple(
+            table_of(rows_of(cells, block, baseline), columns, title_of(block))
+            for block in blocks(cells, baseline)
+        ),
+    )
 
 
 @SECTIONS.register("reproduce")
