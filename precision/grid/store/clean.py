@@ -52,11 +52,6 @@ class Found:
     items: list[Item] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
 
-    @property
-    def size(self) -> int:
-        """Bytes of all items."""
-        return sum(item.size for item in self.items)
-
 
 def find(store: Store, kept: Collection[str], unreadable: bool = False) -> Found:
     """Return what can go when these trials are kept; remove nothing.

@@ -16,42 +16,18 @@ from typing import Any
 
 from precision.quantization.layers.graph import Graph
 
+
+def _in_every_dimension(name: str) -> set[str]:
+    return {f"{name}{dimensions}D" for dimensions in (1, 2, 3)}
+
+
 MOVING = frozenset(
-    [
-        "InputLayer",
-        "Flatten",
-        "Reshape",
-        "Permute",
-        "Dropout",
-        "SpatialDropout2D",
-        "ZeroPadding1D",
-        "ZeroPadding2D",
-        "ZeroPadding3D",
-        "Cropping1D",
-        "Cropping2D",
-        "Cropping3D",
-        "Concatenate",
-        "RepeatVector",
-        "Identity",
-    ]
-)
+    {"InputLayer", "Flatten", "Reshape", "Permute", "Dropout", "SpatialDropout2D"}
+    | {"Concatenate", "RepeatVector", "Identity"}
+).union(*map(_in_every_dimension, ("ZeroPadding", "Cropping")))
 FOLLOWING = frozenset(
-    [
-        "BatchNormalization",
-        "Activation",
-        "ReLU",
-        "LeakyReLU",
-        "ELU",
-        "PReLU",
-        "Softmax",
-        "MaxPooling1D",
-        "MaxPooling2D",
-        "MaxPooling3D",
-        "GlobalMaxPooling1D",
-        "GlobalMaxPooling2D",
-        "GlobalMaxPooling3D",
-    ]
-)
+    {"BatchNormalization", "Activation", "ReLU", "LeakyReLU", "ELU", "PReLU", "Softmax"}
+).union(*map(_in_every_dimension, ("MaxPooling", "GlobalMaxPooling")))
 ADDITIONS = frozenset(["Add", "Subtract", "Average", "Maximum", "Minimum", "Multiply", "Dot"])
 
 

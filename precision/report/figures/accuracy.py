@@ -20,12 +20,14 @@ from precision.report.figures.style import (
     INK,
     MARKERS,
     STYLE,
+    TURNED,
     Slots,
     columns_of_legend,
     empty_figure,
     label,
     log_ticks,
-    set_log_ticks,
+    set_lines,
+    set_ticks,
     slots,
 )
 from precision.report.titles import method_in_words
@@ -97,7 +99,8 @@ def draw_accuracy(frame: pd.DataFrame, baseline: str = "float32") -> Drawing:
                 failed |= _draw(axes, own, where, look, hollow=block.method != "ptq")
             axes.set_title(_title(block, frame["dataset"].nunique() > 1))
             axes.set_ylabel("test accuracy (%)")
-        set_log_ticks(list(stack), *_accuracy_ticks(low, high, faultless))
+        set_ticks(stack[0].yaxis, *_accuracy_ticks(low, high, faultless))
+        set_lines(stack)
         handles = [
             Line2D([], [], color=look.colour, marker=look.marker, markersize=5, linewidth=1)
             for look in looks.values()
@@ -168,10 +171,7 @@ def _prepare(axes: Axes, where: Slots, *, top: bool) -> None:
             axes.axvspan(left, right, color="#f3f3f3", linewidth=0, zorder=0)
     axes.set_xlim(where.bands[0][0], where.bands[-1][1])
     names = [label(name) for name in where.place]
-    turned: dict[str, Any] = {}
-    if max(map(len, names)) > 9:
-        turned = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"}
-    axes.set_xticks(list(where.place.values()), names, **turned)
+    axes.set_xticks(list(where.place.values()), names, **(TURNED if max(map(len, names)) > 9 else {}))
     axes.tick_params(axis="x", length=0)
     if top:
         above = axes.secondary_xaxis("top")

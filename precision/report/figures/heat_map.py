@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -11,9 +10,8 @@ import pandas as pd
 from matplotlib import colormaps
 from matplotlib.colors import SymLogNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
-from precision.report.figures.style import INK, STYLE, empty_figure, label
+from precision.report.figures.style import INK, STYLE, TURNED, empty_figure, label, set_ticks
 
 LINEAR = 0.3  # percentage points below which colours grow in proportion, and beyond by the logarithm
 _TICKS = (0.0, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
@@ -45,8 +43,7 @@ def heat_map(losses: pd.DataFrame, title: str) -> Figure:
         picture = axes.imshow(
             np.ma.masked_invalid(values), cmap=colours, norm=norm, aspect="auto", interpolation="nearest"
         )
-        options: dict[str, Any] = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if turned else {}
-        axes.set_xticks(range(len(names)), names, **options)
+        axes.set_xticks(range(len(names)), names, **(TURNED if turned else {}))
         axes.set_yticks(range(len(losses)), [label(name) for name in losses.index])
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
@@ -56,23 +53,13 @@ def heat_map(losses: pd.DataFrame, title: str) -> Figure:
         axes.tick_params(which="minor", length=0)
         for (row, column), value in np.ndenumerate(values):
             dark = math.isfinite(value) and norm(max(0.0, value)) > _DARK
-            axes.text(
-                column,
-                row,
-                _text(value),
-                ha="center",
-                va="center",
-                fontsize=7.5,
-                color="white" if dark else INK,
-            )
+            colour = "white" if dark else INK
+            axes.text(column, row, _text(value), ha="center", va="center", fontsize=7.5, color=colour)
         axes.set_title(f"{label(title)}\n", fontweight="bold")
         about = "percentage points of accuracy lost when nothing else is rounded"
         axes.text(0, 1.02, about, transform=axes.transAxes, fontsize=7.5, color=INK, va="bottom")
         bar = figure.colorbar(picture, ax=axes, fraction=0.05, pad=0.02, aspect=max(8, 3 * len(losses)))
-        ticks = [tick for tick in _TICKS if tick <= top]
-        bar.ax.yaxis.set_major_locator(FixedLocator(ticks))
-        bar.ax.yaxis.set_minor_locator(NullLocator())
-        bar.ax.yaxis.set_major_formatter(FixedFormatter([f"{tick:g}" for tick in ticks]))
+        set_ticks(bar.ax.yaxis, [tick for tick in _TICKS if tick <= top])
         bar.ax.tick_params(length=2)
         bar.outline.set_visible(False)
     return figure

@@ -25,7 +25,8 @@ from precision.report.figures.style import (
     empty_figure,
     label,
     log_ticks,
-    set_log_ticks,
+    set_lines,
+    set_ticks,
 )
 
 History = Sequence[Mapping[str, Any]]
@@ -101,15 +102,7 @@ def draw_loss(frame: pd.DataFrame, histories: Mapping[str, History], baseline: s
         figure.supxlabel("epoch", fontsize="medium")
         figure.supylabel("loss (nat)", fontsize="medium")
         handles = [Line2D([], [], color=colour[name], linewidth=1.8) for name in curves]
-        marker = "o" if epochs <= DOTS else None
-        for dashes, face in (("-", INK), ("--", "white")):
-            look: dict[str, Any] = {
-                "linestyle": dashes,
-                "marker": marker,
-                "markersize": 3.2,
-                "markerfacecolor": face,
-            }
-            handles.append(Line2D([], [], color=INK, **look))
+        handles += [Line2D([], [], **look) for look in _looks(INK, dots=epochs <= DOTS)]
         figure.legend(handles, texts, loc="outside upper left", ncols=legend_columns)
     return figure
 
@@ -120,6 +113,13 @@ def _curve_names(trained: pd.DataFrame, baseline: str) -> pd.Series:
     if trained.loc[of_formats, "method"].nunique() < 2:
         return trained["policy"]
     return trained["policy"].where(~of_formats, trained["policy"] + " (" + trained["method"] + ")")
+
+
+def _looks(colour: str, *, dots: bool) -> list[dict[str, Any]]:
+    """Return how a curve of the training images is drawn, and one of the test images."""
+    look = {"color": colour, "marker": "o" if dots else None, "markersize": 3.2}
+    styles = (("-", colour), ("--", "white"))
+    return [{**look, "linestyle": dashes, "markerfacecolor": face} for dashes, face in styles]
 
 
 def _shift(index: int, number: int) -> float:
@@ -144,20 +144,11 @@ def _draw(
 ) -> list[float]:
     """Draw the training and the test curve of one format; return the values drawn."""
     drawn: list[float] = []
-    for series, dashes, face in (("loss", "-", colour), ("val_loss", "--", "white")):
+    width, height = (1.6, 3) if strong else (1.1, 2)
+    for series, look in zip(("loss", "val_loss"), _looks(colour, dots=dots), strict=True):
         epochs, values = _mean_curve(histories, series)
-        axes.plot(
-            [epoch + shift for epoch in epochs],
-            values,
-            linestyle=dashes,
-            color=colour,
-            linewidth=1.6 if strong else 1.1,
-            marker="o" if dots else None,
-            markersize=3.2,
-            markerfacecolor=face,
-            markeredgewidth=0.9,
-            zorder=3 if strong else 2,
-        )
+        xs = [epoch + shift for epoch in epochs]
+        axes.plot(xs, values, linewidth=width, markeredgewidth=0.9, zorder=height, **look)
         drawn += values
     return drawn
 
@@ -172,8 +163,8 @@ def _finish(flat: list[Axes], used: int, values: list[float], epochs: int) -> No
     flat[0].set_ylim(low, high)
     flat[0].set_xlim(*((0.4, 1.6) if epochs == 1 else (max(0.5, 1 - 0.04 * epochs), 1.04 * epochs)))
     flat[0].xaxis.set_major_locator(FixedLocator([1]) if epochs == 1 else MaxNLocator(6, integer=True))
-    ticks = log_ticks(low, high)
-    set_log_ticks(flat, ticks, [f"{tick:g}" for tick in ticks])
+    set_ticks(flat[0].yaxis, log_ticks(low, high))
+    set_lines(flat)
     for number, axes in enumerate(flat):
         axes.set_visible(number < used)
         # With shared axes only the last row has numbers; above a hidden panel they are wanted too.

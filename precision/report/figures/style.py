@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
 from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
@@ -23,6 +24,8 @@ from precision.report.text import bits
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255", "#7F7F7F"]
 MARKERS = ["o", "s", "^", "D", "v", "P", "X", "<", ">", "p"]
 INK = "#404040"
+TURNED: dict[str, Any] = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"}
+"""How long names stand below an axis."""
 DPI = 200
 STYLE: dict[Any, Any] = {
     "font.size": 8.5,
@@ -80,13 +83,18 @@ def log_ticks(low: float, high: float) -> list[float]:
     return [tick for tick in ticks if low <= tick <= high]
 
 
-def set_log_ticks(panels: Sequence[Axes], ticks: Sequence[float], labels: Sequence[str]) -> None:
-    """Put exactly these ticks on the logarithmic axis that the panels share, with faint lines across."""
-    panels[0].yaxis.set_major_locator(FixedLocator(list(ticks)))
-    panels[0].yaxis.set_minor_locator(NullLocator())
-    panels[0].yaxis.set_major_formatter(FixedFormatter(list(labels)))
+def set_ticks(axis: Axis, ticks: Sequence[float], labels: Sequence[str] | None = None) -> None:
+    """Put exactly these ticks on an axis, whatever its scale; their labels are their numbers if not given."""
+    texts = [f"{tick:g}" for tick in ticks] if labels is None else list(labels)
+    axis.set_major_locator(FixedLocator(list(ticks)))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FixedFormatter(texts))
+
+
+def set_lines(panels: Iterable[Axes], colour: str = "#dddddd") -> None:
+    """Draw a faint line across the panels at every tick of the vertical axis."""
     for axes in panels:
-        axes.grid(axis="y", color="#dddddd", linewidth=0.6)
+        axes.grid(axis="y", color=colour, linewidth=0.6)
         axes.set_axisbelow(True)
 
 
