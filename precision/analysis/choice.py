@@ -11,22 +11,9 @@ from precision.analysis.differences import blocks, rows_of
 from precision.analysis.statistics import POWERED
 
 COLUMNS_OF_CHOICE = [
-    "dataset",
-    "training",
-    "method",
-    "architecture",
-    "verdict",
-    "policy",
-    "accuracy_mean",
-    "baseline_accuracy_mean",
-    "accuracy_difference_mean",
-    "accuracy_difference_ci95",
-    "pairs",
-    "weight_bits",
-    "activation_bits",
-    "weight_bytes",
-    "compression",
-    "sentence",
+    *("dataset", "training", "method", "architecture", "verdict", "policy"),
+    *("accuracy_mean", "baseline_accuracy_mean", "accuracy_difference_mean", "accuracy_difference_ci95"),
+    *("pairs", "weight_bits", "activation_bits", "weight_bytes", "compression", "sentence"),
 ]
 
 

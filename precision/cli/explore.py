@@ -7,7 +7,7 @@ import logging
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,6 +21,9 @@ from precision.cli.options import (
     SetOptions,
     StoreDir,
 )
+
+if TYPE_CHECKING:
+    pass
 
 
 def sensitivity(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from precision.cli.grids import cells_of
 from precision.cli.options import (
     RUNS,
     GridFile,
@@ -18,6 +19,7 @@ from precision.cli.options import (
     SetOptions,
     StoreDir,
 )
+from precision.cli.tables import print_table
 from precision.errors import PrecisionError
 
 if TYPE_CHECKING:
@@ -43,14 +45,15 @@ def plan(
     plugin: PluginFiles = None,
 ) -> None:
     """Say what GRID asks for, what of it has a result, and how long the rest will take; run nothing."""
-    from precision.grid import Changes, Store, expand, load_grid, schedule, select
+    from precision.grid import Store, schedule
 
-    parsed, source = load_grid(grid, plugin or (), Changes(changes or (), seeds))
-    cells = select(expand(parsed, source), only or ())
+    parsed, _, cells = cells_of(grid, plugin, changes, seeds, only)
     trials = schedule(cells)
     results = Store(store)
     done = results.done(trials)
-    _print_cells(cells if everything else cells[:MOST_ROWS], done)
+    header = ("trial", "dataset", "architecture", "policy", "method", "training", "seed", "state")
+    shown = cells if everything else cells[:MOST_ROWS]
+    print_table(header, [(cell.trial.id, *cell.labels, _state(cell, done)) for cell in shown])
     if not everything and len(cells) > MOST_ROWS:
         typer.echo(f"... and {len(cells) - MOST_ROWS} more cells; --all lists them")
     typer.echo(f"\n{_axes(cells, parsed.repeats)}\n")
@@ -70,26 +73,18 @@ def validate(
     plugin: PluginFiles = None,
 ) -> None:
     """Check every GRID; say how many cells and trials it has, or what is wrong with it."""
-    from precision.grid import Changes, expand, load_grid, schedule, select
+    from precision.grid import schedule
 
     wrong = 0
     for grid in grids:
         try:
-            cells = select(expand(*load_grid(grid, plugin or (), Changes(changes or (), seeds))), only or ())
+            _, _, cells = cells_of(grid, plugin, changes, seeds, only)
             typer.echo(f"{grid}: ok, {len(cells)} cells, {len(schedule(cells))} trials")
         except PrecisionError as error:
             wrong += 1
             typer.echo(f"precision: {error}", err=True)
     if wrong:
         raise typer.Exit(2)
-
-
-def _print_cells(cells: Sequence[Cell], done: Collection[str]) -> None:
-    from tabulate import tabulate
-
-    header = ["trial", "dataset", "architecture", "policy", "method", "training", "seed", "state"]
-    rows = [[cell.trial.id, *map(str, cell.labels), _state(cell, done)] for cell in cells]
-    typer.echo(tabulate(rows, headers=header, disable_numparse=True))
 
 
 def _state(cell: Cell, done: Collection[str]) -> str:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from precision.cli.options import RUNS, DataDir, PluginFiles, StoreDir
+from precision.cli.tables import print_table
 
 if TYPE_CHECKING:
-    from precision.grid.execution.same_numbers import Comparison, Row
+    from precision.grid.execution.same_numbers import Comparison
 
 STATES = {True: "same", False: "differs", None: "not compared"}
 
@@ -58,25 +58,14 @@ def rerun(
 
 
 def _print(trial_id: str, comparison: Comparison) -> None:
-    _table(
-        ("number", "before", "again", ""), comparison.numbers, [STATES[r.same] for r in comparison.numbers]
-    )
+    rows = [(row.name, row.before, row.again, STATES[row.same]) for row in comparison.numbers]
+    print_table(("number", "before", "again", ""), rows)
     if comparison.surroundings:
         typer.echo("\nIt ran elsewhere, or with something else:\n")
-        _table(("", "before", "again"), comparison.surroundings)
+        print_table(
+            ("", "before", "again"), [(row.name, row.before, row.again) for row in comparison.surroundings]
+        )
     compared = [row for row in comparison.numbers if row.same is not None]
-    verdict = (
-        f"all {len(compared)} are the same"
-        if comparison.same
-        else f"{len(comparison.different)} of {len(compared)} differ"
-    )
-    typer.echo(f"\ntrial {trial_id}: {verdict}")
-
-
-def _table(header: Sequence[str], rows: Sequence[Row], states: Sequence[str] | None = None) -> None:
-    from tabulate import tabulate
-
-    lines = [[row.name, row.before, row.again] for row in rows]
-    if states is not None:
-        lines = [[*line, state] for line, state in zip(lines, states, strict=True)]
-    typer.echo(tabulate(lines, headers=header, disable_numparse=True))
+    number = len(compared)
+    differ = f"{len(comparison.different)} of {number} differ"
+    typer.echo(f"\ntrial {trial_id}: {f'all {number} are the same' if comparison.same else differ}")

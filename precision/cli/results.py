@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from precision.cli.grids import cells_of
 from precision.cli.options import (
     RUNS,
     GridFile,
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from precision.analysis import Column
-    from precision.grid import Changes, Store
+    from precision.grid import Cell, Store
+    from precision.grid.file.schema import Grid
+    from precision.grid.file.source import Source
 
 SHOWN = (
     *("dataset", "architecture", "policy", "method", "training", "seed"),
@@ -66,7 +69,7 @@ def results(
     from precision.analysis import query
     from precision.analysis.stored import STORED_COLUMNS, stored
     from precision.errors import PrecisionError
-    from precision.grid import Changes, Store
+    from precision.grid import Store
     from precision.report.render.export import cell_text, export
     from precision.report.text import printable
 
@@ -78,8 +81,8 @@ def results(
             raise PrecisionError(f"{found.root}: there is no such store; give another --store")
         frame, known = stored(found), dict(STORED_COLUMNS)
     else:
-        named = Changes(changes or (), seeds)
-        frame, known = _of_grid(grid, found, named, only or (), plugin or ())
+        parsed, source, cells = cells_of(grid, plugin, changes, seeds)
+        frame, known = _of_grid(parsed, source, cells, found, only or ())
     names = query.words(columns or ())
     if names == ["all"] or (not names and output is not None):
         names = list(known)
@@ -110,11 +113,10 @@ def status(
     """Say how many trials of GRID are done, failed and pending, and why the failed ones failed."""
     from collections import Counter
 
-    from precision.grid import Changes, Store, expand, load_grid, select
+    from precision.grid import Store
     from precision.report.text import printable
 
-    parsed, source = load_grid(grid, plugin or (), Changes(changes or (), seeds))
-    cells = select(expand(parsed, source), only or ())
+    _, _, cells = cells_of(grid, plugin, changes, seeds, only)
     trials = {trial.id: trial for cell in cells for trial in cell.trials()}
     results = Store(store).results(trials.keys())
     counts = Counter(results[name].status if name in results else "pending" for name in trials)
@@ -131,11 +133,7 @@ def status(
 
 
 def _of_grid(
-    grid: Path,
-    store: Store,
-    changes: Changes,
-    only: Sequence[str],
-    plugins: Sequence[Path],
+    grid: Grid, source: Source, cells: list[Cell], store: Store, only: Sequence[str]
 ) -> tuple[pd.DataFrame, dict[str, Column]]:
     """Return the cells of a grid, and the columns that they have."""
     import pandas as pd
@@ -143,13 +141,11 @@ def _of_grid(
     from precision.analysis import COLUMNS
     from precision.analysis.collect import collect
     from precision.analysis.stored import MORE, more
-    from precision.grid import expand, load_grid, select
+    from precision.grid import select
 
-    parsed, source = load_grid(grid, plugins, changes)
-    cells = expand(parsed, source)
     chosen = {cell.labels for cell in select(cells, only)}
     # All are collected, so that a cell has its difference to a baseline that is not among the chosen.
-    frame = collect(parsed, source, cells, store).cells()
+    frame = collect(grid, source, cells, store).cells()
     trials = [cell.trial for cell in cells]
     frame = pd.concat([frame, more(trials, store.results({trial.id for trial in trials}))], axis="columns")
     return frame[[cell.labels in chosen for cell in cells]].reset_index(drop=True), {**COLUMNS, **MORE}

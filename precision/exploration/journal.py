@@ -12,7 +12,6 @@ import math
 import os
 import warnings
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import filelock
@@ -53,7 +52,7 @@ class Journal:
         self.rows = self._read()
         return self
 
-    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self._lock.release()
 
     def append(self, row: Row) -> None:

@@ -29,7 +29,7 @@ from precision.measure.machine.environment import together
 from precision.methods.workbench import Workbench
 from precision.quantization import Policy
 from precision.quantization.model import wrapped
-from precision.quantization.sites import resolve
+from precision.quantization.sites import Site, resolve
 from precision.trial import Choice, Trial
 
 SLOTS = ("weights", "biases", "activations", "inputs")
@@ -51,17 +51,6 @@ class Sensitivities:
     frame: pd.DataFrame
     left_out: tuple[str, ...]
     environment: dict[str, str]
-
-
-@dataclass(frozen=True)
-class _Site:
-    """One row to be measured."""
-
-    policy: str
-    layer: str
-    kind: str
-    slot: str
-    setting: str
 
 
 def sensitivity(
@@ -126,7 +115,11 @@ def sensitivity(
         raise PrecisionError(f"nothing to measure: {'; '.join(left_out) or 'no policy has such a slot'}")
     rows: list[Row] = []
     environments: list[dict[str, str]] = []
-    total = sum(len(plan) * len(network.trials) for network, plan in zip(found, plans, strict=True))
+    total = sum(
+        len(sites) * len(network.trials)
+        for network, plan in zip(found, plans, strict=True)
+        for sites in plan.values()
+    )
     with Steps(total, console) as steps:
         for network, plan in zip(found, plans, strict=True):
             if plan:
@@ -137,9 +130,9 @@ def sensitivity(
 
 def _plan(
     network: Network, bench: Workbench, wanted: Sequence[str], slots: Sequence[str], left_out: list[str]
-) -> list[_Site]:
-    """Return what is to be measured on a network; a policy that does not fit it is noted and left out."""
-    plan = []
+) -> dict[str, list[Site]]:
+    """Return what is to be measured by policy; one that does not fit the network is noted and left out."""
+    plan = {}
     trial = next(iter(network.trials.values()))
     for label in wanted:
         if label not in network.policies:
@@ -150,17 +143,15 @@ def _plan(
         except PrecisionError as error:
             left_out.append(f"{network.name} {label}: {error}")
             continue
-        plan += [
-            _Site(label, site.layer, site.kind, site.slot, str(site.setting))
-            for site in sites
-            if site.setting is not None and site.slot in slots
-        ]
+        measured = [site for site in sites if site.setting is not None and site.slot in slots]
+        if measured:
+            plan[label] = measured
     return plan
 
 
 def _measured(
     network: Network,
-    plan: list[_Site],
+    plan: dict[str, list[Site]],
     bench: Workbench,
     store: Store,
     images: int | None,
@@ -172,8 +163,7 @@ def _measured(
     count = _checked_images(images, dataset)
     test = dataset.x_test[:count], dataset.y_test[:count]
     evaluator = Evaluator(bench, network.trials, *test, switchable=True)
-    for label in dict.fromkeys(site.policy for site in plan):
-        sites = [site for site in plan if site.policy == label]
+    for label, sites in plan.items():
         for seed, trial in network.trials.items():
             with _journal(store, _rounded(trial, network, label), count) as journal:
                 known = {(row["layer"], row["slot"]): row for row in journal.rows}
@@ -187,10 +177,10 @@ def _measured(
                     steps.step(f"{network.name} seed {seed} {what}: {gain:+.2f} points")
                 environments.append(journal.about.get("environment", {}))
                 for site in sites:
-                    yield _row(network, seed, count, site, known[site.layer, site.slot])
+                    yield _row(network, seed, count, label, site, known[site.layer, site.slot])
 
 
-def _alone(evaluator: Evaluator, policy: Policy, seed: int, sites: list[_Site]) -> Iterator[Row]:
+def _alone(evaluator: Evaluator, policy: Policy, seed: int, sites: list[Site]) -> Iterator[Row]:
     """Yield what rounding each site alone does to the float32 network of a seed."""
     exact = evaluator.reference(seed)
     baseline = evaluator.judged(exact)
@@ -220,7 +210,7 @@ def _alone(evaluator: Evaluator, policy: Policy, seed: int, sites: list[_Site]) 
         }
 
 
-def _switch(model: Any, seed: int, site: _Site | None) -> None:
+def _switch(model: Any, seed: int, site: Site | None) -> None:
     """Switch on the quantizers of a site alone, or of all without one, with noise from its start."""
     for index, layer in enumerate(wrapped(model)):
         for number, (name, quantizer) in enumerate(layer.quantizers.items()):
@@ -253,18 +243,18 @@ def _checked_images(images: int | None, dataset: Dataset) -> int:
     return images or there
 
 
-def _row(network: Network, seed: int, images: int, site: _Site, measured: Row) -> Row:
+def _row(network: Network, seed: int, images: int, policy: str, site: Site, measured: Row) -> Row:
     """Return a row with all of ``SENSITIVITY_COLUMNS``."""
     return {
         "dataset": network.dataset,
         "architecture": network.architecture,
         "training": network.training,
         "seed": seed,
-        "policy": site.policy,
+        "policy": policy,
         "layer": site.layer,
         "kind": site.kind,
         "slot": site.slot,
-        "setting": site.setting,
+        "setting": str(site.setting),
         "images": images,
         "accuracy_loss": 100 * (measured["baseline_accuracy"] - measured["accuracy"]),
         **{name: measured[name] for name in _MEASURED},

@@ -51,12 +51,8 @@ class Entry:
 
 
 def _idx_files(mirrors: tuple[str, ...], contents: tuple[tuple[int, str], ...]) -> tuple[RemoteFile, ...]:
-    names = (
-        "train-images-idx3-ubyte.gz",
-        "train-labels-idx1-ubyte.gz",
-        "t10k-images-idx3-ubyte.gz",
-        "t10k-labels-idx1-ubyte.gz",
-    )
+    parts = [(part, content) for part in ("train", "t10k") for content in ("images-idx3", "labels-idx1")]
+    names = [f"{part}-{content}-ubyte.gz" for part, content in parts]
     return tuple(
         RemoteFile(name, size, sha256, tuple(mirror + name for mirror in mirrors))
         for name, (size, sha256) in zip(names, contents, strict=True)
@@ -64,6 +60,10 @@ def _idx_files(mirrors: tuple[str, ...], contents: tuple[tuple[int, str], ...]) 
 
 
 _TEN_DIGITS = tuple("0123456789")
+_CLOTHES = (
+    *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+    *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+)
 
 ENTRIES: dict[str, Entry] = {
     # E. Alpaydin and C. Kaynak, "Optical Recognition of Handwritten Digits", UCI, 1998 (its test part).
@@ -95,18 +95,7 @@ ENTRIES: dict[str, Entry] = {
         60000,
         10000,
         (28, 28, 1),
-        (
-            "T-shirt/top",
-            "Trouser",
-            "Pullover",
-            "Dress",
-            "Coat",
-            "Sandal",
-            "Shirt",
-            "Sneaker",
-            "Bag",
-            "Ankle boot",
-        ),
+        _CLOTHES,
         "fashion-mnist",
         _idx_files(
             ("https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",),

@@ -83,8 +83,7 @@ def keeps_shape(subject: Subject) -> None:
 
 
 def _same(x: np.ndarray, y: np.ndarray, want: np.ndarray, what: str) -> None:
-    at = first(differs(y, want))
-    if at is not None:
+    if (at := first(differs(y, want))) is not None:
         broken(f"{what}: {number(x[at])} at {at} rounds to {number(y[at])} instead of {number(want[at])}")
 
 
@@ -93,8 +92,7 @@ def leaves_input(subject: Subject) -> None:
     for mode in subject.format.roundings:
         x = subject.x.copy()
         subject.format.quantize(x, mode, KEY if mode == "stochastic" else None)
-        at = first(differs(x, subject.x))
-        if at is not None:
+        if (at := first(differs(x, subject.x))) is not None:
             where = f"quantize (rounding {mode})"
             broken(f"{where} overwrites its input: {number(subject.x[at])} has become {number(x[at])}")
 
@@ -111,8 +109,7 @@ def parses_back(subject: Subject) -> None:
     if again != subject.format:
         broken(f"the text {name!r} parses to a format named {again.name!r}")
     y = Subject(again).quantize(subject.x)
-    at = first(differs(subject.rounded(), y))
-    if at is not None:
+    if (at := first(differs(subject.rounded(), y))) is not None:
         broken(
             f"the text {name!r} parses to another format, in which {number(subject.x[at])} rounds to "
             f"{number(y[at])} and not to {number(subject.rounded()[at])}"

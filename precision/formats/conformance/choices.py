@@ -21,8 +21,7 @@ def nearest(subject: Subject) -> None:
     for mode in subject.nearest_modes:
         y = subject.quantize(x, mode).astype(float)
         # The difference of two float32 is exact in float64 unless one of them does not matter.
-        at = first(~(np.abs(y - wide) <= np.minimum(wide - low, high - wide)))
-        if at is not None:
+        if (at := first(~(np.abs(y - wide) <= np.minimum(wide - low, high - wide)))) is not None:
             closer = low[at] if wide[at] - low[at] <= high[at] - wide[at] else high[at]
             broken(f"{number(x[at])} rounds ({mode}) to {number(y[at])}, but {number(closer)} is nearer")
 
@@ -42,8 +41,7 @@ def ties(subject: Subject) -> None:
     rule = {"nearest": "with the even code", "nearest_up": "above", "nearest_away": "further from zero"}
     for mode in subject.nearest_modes:
         y, want = subject.quantize(x, mode), wants[mode]
-        at = first((y != want) & ~np.isnan(want))
-        if at is not None:
+        if (at := first((y != want) & ~np.isnan(want))) is not None:
             broken(
                 f"{number(x[at])} lies halfway between {number(below[at])} and {number(above[at])} and "
                 f"rounds ({mode}) to {number(y[at])}, not to the one {rule[mode]}, {number(want[at])}"
@@ -81,8 +79,7 @@ def directed(subject: Subject) -> None:
     wrong = {"floor": "below", "ceil": "above", "toward_zero": "nearer to zero", "odd": "with the odd code"}
     for mode in modes:
         y, want = subject.quantize(x, mode), wants[mode]
-        at = first((y != want) & ~np.isnan(want))
-        if at is not None:
+        if (at := first((y != want) & ~np.isnan(want))) is not None:
             broken(
                 f"{number(x[at])} lies between {number(below[at])} and {number(above[at])} and rounds "
                 f"({mode}) to {number(y[at])}, not to the one {wrong[mode]}, {number(want[at])}"
@@ -94,8 +91,7 @@ def stays_between(subject: Subject) -> None:
     _draws_lots(subject)
     x, below, above = subject.neighbours()
     y = subject.quantize(x, "stochastic")
-    at = first((y != below) & (y != above))
-    if at is not None:
+    if (at := first((y != below) & (y != above))) is not None:
         broken(
             f"{number(x[at])} lies between {number(below[at])} and {number(above[at])}, but is drawn to "
             f"{number(y[at])}"
@@ -108,8 +104,7 @@ def repeats(subject: Subject) -> None:
     x = subject.x
     one = subject.quantize(x, "stochastic", (3, 1))
     again = subject.quantize(x, "stochastic", (3, 1))
-    at = first((one != again) & ~(np.isnan(one) & np.isnan(again)))
-    if at is not None:
+    if (at := first((one != again) & ~(np.isnan(one) & np.isnan(again)))) is not None:
         broken(
             f"the same key gives another draw: {number(x[at])} goes to {number(one[at])} and then to "
             f"{number(again[at])}"
@@ -140,8 +135,7 @@ def unbiased(subject: Subject) -> None:
     share = (x - low) / (high - low)
     drawn = ((y - low[:, None]) / (high - low)[:, None]).mean(axis=1)
     bound = DEVIATIONS * np.sqrt(share * (1 - share) / DRAWS) + 3 / DRAWS
-    at = first(~(np.abs(drawn - share) <= bound))
-    if at is not None:
+    if (at := first(~(np.abs(drawn - share) <= bound))) is not None:
         broken(
             f"{number(x[at])} lies {share[at]:.2%} of the way from {number(low[at])} to {number(high[at])}, "
             f"but goes up in {drawn[at]:.2%} of {DRAWS} draws"

@@ -22,8 +22,7 @@ def lists_values(subject: Subject) -> None:
         broken("values() is empty")
     if not np.isfinite(values).all():
         broken(f"values() lists {number(values[~np.isfinite(values)][0])}; it must list finite values only")
-    at = first(np.diff(values) <= 0)
-    if at is not None:
+    if (at := first(np.diff(values) <= 0)) is not None:
         a, b = values[at[0]], values[at[0] + 1]
         broken(f"values() must ascend and list nothing twice, but lists {number(b)} after {number(a)}")
     most = 2.0 ** math.ceil(subject.format.bits)
@@ -92,8 +91,7 @@ def only_own(subject: Subject) -> None:
     values = subject.values
     for mode in subject.format.roundings:
         y = subject.rounded(mode)
-        at = first(np.isfinite(y) & ~np.isin(y, values))
-        if at is not None:
+        if (at := first(np.isfinite(y) & ~np.isin(y, values))) is not None:
             x = number(subject.x[at])
             broken(f"{x} rounds ({mode}) to {number(y[at])}, which is none of its values")
 
@@ -103,8 +101,7 @@ def exact(subject: Subject) -> None:
     values = subject.values
     for mode in subject.format.roundings:
         y = subject.quantize(values, mode)
-        at = first(y != values)
-        if at is not None:
+        if (at := first(y != values)) is not None:
             broken(f"its own value {number(values[at])} rounds ({mode}) to {number(y[at])}")
 
 
@@ -115,8 +112,7 @@ def idempotent(subject: Subject) -> None:
     for mode in subject.format.roundings:
         y = subject.rounded(mode)
         again = subject.quantize(y, mode)
-        at = first(differs(y, again, sign_of_zero=False))
-        if at is not None:
+        if (at := first(differs(y, again, sign_of_zero=False))) is not None:
             x = number(subject.x[at])
             how = "" if mode == "nearest" else f" (rounding {mode})"
             place = "" if subject.format.block is None else f" at {at}"
@@ -134,8 +130,7 @@ def monotone(subject: Subject) -> None:
         y = subject.rounded(mode)
         known = kept & ~np.isnan(y)
         x, y = subject.x[known], y[known]
-        at = first(y[1:] < y[:-1])
-        if at is not None:
+        if (at := first(y[1:] < y[:-1])) is not None:
             i = at[0]
             broken(
                 f"not monotone (rounding {mode}): {number(x[i])} rounds to {number(y[i])}, but the larger "
@@ -153,8 +148,7 @@ def beyond(subject: Subject) -> None:
     end = of_infinity(subject, x > 0)
     for mode in subject.modes:
         y = subject.rounded(mode)[outside]
-        at = first(differs(y, last, False) & differs(y, end, False))
-        if at is not None:
+        if (at := first(differs(y, last, False) & differs(y, end, False))) is not None:
             broken(
                 f"{number(x[at])} lies beyond the range and rounds ({mode}) to {number(y[at])}, which is "
                 f"neither its last value {number(last[at])} nor what it makes of infinity"
@@ -164,8 +158,7 @@ def beyond(subject: Subject) -> None:
             one = order[x[order] * sign > 0]
             still = ~differs(y[one], last[one], False) & differs(last[one], end[one], False)
             came_back = still[1:] & ~still[:-1]
-            at = first(came_back)
-            if at is not None:
+            if (at := first(came_back)) is not None:
                 a, b = one[at[0]], one[at[0] + 1]
                 broken(
                     f"{number(x[a])} rounds ({mode}) to {number(y[a])}, but {number(x[b])}, further out, to "
@@ -190,8 +183,7 @@ def symmetric(subject: Subject) -> None:
             continue
         y = subject.rounded(mode)
         z = subject.quantize(-subject.x, mirror.get(mode, mode))
-        at = first(differs(z, -y, sign_of_zero=False))
-        if at is not None:
+        if (at := first(differs(z, -y, sign_of_zero=False))) is not None:
             x = subject.x[at]
             broken(
                 f"not symmetric (rounding {mode}): {number(x)} rounds to {number(y[at])}, but {number(-x)} "

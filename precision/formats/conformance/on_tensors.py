@@ -82,8 +82,7 @@ def _same_bits(name: str) -> Callable[[Subject], None]:
         for mode, y in zip(modes, got, strict=True):
             want = subject.quantize(x, mode)
             tiny = (np.abs(want) < LEAST_NORMAL) & (np.abs(y) < LEAST_NORMAL)
-            at = first(differs(y, want) & ~(tiny & (want != 0)))
-            if at is not None:
+            if (at := first(differs(y, want) & ~(tiny & (want != 0)))) is not None:
                 broken(
                     f"{number(x[at])} rounds ({mode}) to {number(y[at])} on a tensor, run {name}, but to "
                     f"{number(want[at])} on an array"
@@ -115,8 +114,7 @@ def shapes(subject: Subject) -> None:
         except Exception as error:
             broken(f"quantize of a tensor of shape {shape} raised {said(error)}")
         y = _tensor(y, x)
-        at = first(differs(y, subject.quantize(x)))
-        if at is not None:
+        if (at := first(differs(y, subject.quantize(x)))) is not None:
             want = number(subject.quantize(x)[at])
             broken(f"0.3 in a tensor of shape {shape} rounds to {number(y[at])}, but in an array to {want}")
 
@@ -136,8 +134,7 @@ def gradient(subject: Subject) -> None:
             "there is no gradient: quantize cuts the way back; see "
             "precision.formats.engine.backend.straight_through"
         )
-    at = first(np.asarray(got) != weights)
-    if at is not None:
+    if (at := first(np.asarray(got) != weights)) is not None:
         ratio = float(np.asarray(got)[at] / weights[at])
         broken(f"the gradient at {number(x[at])} is {number(ratio)}, but straight through it is 1")
 
@@ -187,8 +184,7 @@ def program(subject: Subject) -> None:
                 f"program({mode!r}) gives unequal programs when it is asked twice: a network would be "
                 "traced anew"
             )
-        at = first(differs(y, subject.rounded(mode)))
-        if at is not None:
+        if (at := first(differs(y, subject.rounded(mode)))) is not None:
             broken(
                 f"{number(subject.x[at])} rounds ({mode}) to {number(y[at])} by program(), but to "
                 f"{number(subject.rounded(mode)[at])} by quantize()"

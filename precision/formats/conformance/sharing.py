@@ -23,8 +23,7 @@ def independent(subject: Subject) -> None:
         z = subject.quantize(changed)
         other = np.ones(x.shape, bool)
         other[row, start : start + block] = False
-        at = first(differs(y, z) & other)
-        if at is not None:
+        if (at := first(differs(y, z) & other)) is not None:
             broken(
                 f"a change of the block at row {row}, columns {start} to {start + block - 1}, changes the "
                 f"element at {at}: {number(x[at])} rounds to {number(z[at])} instead of {number(y[at])}"
@@ -51,8 +50,7 @@ def short_block(subject: Subject) -> None:
 
 
 def _compare(x: np.ndarray, y: np.ndarray, want: np.ndarray, what: str) -> None:
-    at = first(differs(y, want))
-    if at is not None:
+    if (at := first(differs(y, want))) is not None:
         broken(
             f"{what} rounds otherwise: {number(x[at])} at {at} to {number(y[at])} instead of "
             f"{number(want[at])}"
@@ -70,8 +68,7 @@ def zero_block(subject: Subject) -> None:
         (x[2, :block], subject.quantize(x)[2, :block]),
         (x[2:3, :block], subject.quantize(x[2:3, :block])),
     ):
-        at = first(np.asarray(y != 0).reshape(part.shape))
-        if at is not None:
+        if (at := first(np.asarray(y != 0).reshape(part.shape))) is not None:
             broken(f"in a block of zeros, 0 becomes {number(y[at])}")
 
 
@@ -90,8 +87,7 @@ def spoilt_block(subject: Subject) -> None:
         z = subject.quantize(x)
         other = np.ones(x.shape, bool)
         other[3, block : 2 * block] = False
-        at = first(differs(y, z) & other)
-        if at is not None:
+        if (at := first(differs(y, z) & other)) is not None:
             broken(
                 f"{number(bad)} in the block at row 3 changes the element at {at} of another block: "
                 f"{number(x[at])} rounds to {number(z[at])} instead of {number(y[at])}"
@@ -118,8 +114,7 @@ def error_bound(subject: Subject) -> None:
     for start in range(0, x.shape[1], block):
         part, rounded = x[:, start : start + block], y[:, start : start + block]
         amax = np.abs(part).max(axis=1, keepdims=True)
-        at = first(~(np.abs(part - rounded) <= bound * amax * (1 + 1e-6)))
-        if at is not None:
+        if (at := first(~(np.abs(part - rounded) <= bound * amax * (1 + 1e-6)))) is not None:
             broken(
                 f"in a block whose largest element is {number(amax[at[0], 0])}, {number(part[at])} rounds to "
                 f"{number(rounded[at])}: off by more than {bound:.3g} of the largest"

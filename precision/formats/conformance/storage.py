@@ -68,8 +68,7 @@ def codes_fit(subject: Subject) -> None:
             f"codes must be unsigned integers in the shape {x.shape} of x, but are {encoded.dtype} of "
             f"{encoded.shape}"
         )
-    at = first(encoded >= 2.0**whole)
-    if at is not None:
+    if (at := first(encoded >= 2.0**whole)) is not None:
         broken(f"{number(x[at])} has the code {int(encoded[at])}, which needs more than {bits:g} bits")
     if subject.lists:
         used = len(np.unique(encoded))

@@ -14,22 +14,15 @@ import numpy as np
 
 from precision.errors import PrecisionError
 
+_NAMED_ALIKE = (
+    *("abs", "floor", "ceil", "where", "maximum", "minimum", "max"),
+    *("take", "right_shift", "stack", "reshape", "pad"),
+)
 ARRAYS = SimpleNamespace(
     view=lambda x, dtype: x.view(dtype),
     cast=lambda x, dtype: x.astype(dtype),
-    abs=np.abs,
     round=np.rint,
-    floor=np.floor,
-    ceil=np.ceil,
-    where=np.where,
-    maximum=np.maximum,
-    minimum=np.minimum,
-    max=np.max,
-    take=np.take,
-    right_shift=np.right_shift,
-    stack=np.stack,
-    reshape=np.reshape,
-    pad=np.pad,
+    **{name: getattr(np, name) for name in _NAMED_ALIKE},
 )
 
 

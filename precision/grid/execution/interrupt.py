@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 from multiprocessing.connection import wait
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any
 
 ORPHANED = 70  # exit code of a process whose parent is gone; nobody is left to read it
@@ -31,7 +31,7 @@ class Interrupts:
             self._former[signal.SIGTERM] = signal.signal(signal.SIGTERM, self._terminate)
         return self
 
-    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         for number, handler in self._former.items():
             signal.signal(number, handler)
 

@@ -14,7 +14,6 @@ import time
 from concurrent.futures import BrokenExecutor
 from dataclasses import replace
 from multiprocessing.connection import Connection
-from types import TracebackType
 from typing import Any
 
 import psutil
@@ -43,9 +42,7 @@ class LocalWorkers:
     def __enter__(self) -> LocalWorkers:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for worker in self._workers:
             worker.close()
 

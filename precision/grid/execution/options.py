@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from precision.errors import PrecisionError
 from precision.measure.machine.processor import cores, memory_of_the_machine
@@ -45,19 +46,10 @@ class RunOptions:
     gpus: float = 0.0
 
     def __post_init__(self) -> None:
-        limits = {
-            "jobs": self.jobs >= 1,
-            "timeout": self.timeout is None or self.timeout > 0,
-            "retries": self.retries >= 0,
-            "memory_limit": self.memory_limit is None or self.memory_limit >= 2**20,
-            "checkpoint_seconds": self.checkpoint_seconds >= 0,
-            "executor": self.executor in ("local", "ray"),
-            "cpus": self.cpus is None or self.cpus > 0,
-            "gpus": self.gpus >= 0,
-        }
-        for name, holds in limits.items():
-            if not holds:
-                raise PrecisionError(f"a run cannot have {name} {getattr(self, name)!r}; {_RULES[name]}")
+        for name, (holds, rule) in _RULES.items():
+            value = getattr(self, name)
+            if not holds(value):
+                raise PrecisionError(f"a run cannot have {name} {value!r}; {rule}")
 
     @property
     def memory(self) -> int:
@@ -65,15 +57,15 @@ class RunOptions:
         return self.memory_limit or int(0.9 * memory_of_the_machine() / self.jobs)
 
 
-_RULES = {
-    "jobs": "give a number from 1",
-    "timeout": "give seconds above 0",
-    "retries": "give a number from 0",
-    "memory_limit": "give bytes, at least 2**20",
-    "checkpoint_seconds": "give seconds from 0",
-    "executor": "it is 'local' or 'ray'",
-    "cpus": "give a number above 0",
-    "gpus": "give a number from 0",
+_RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "jobs": (lambda jobs: jobs >= 1, "give a number from 1"),
+    "timeout": (lambda time: time is None or time > 0, "give seconds above 0"),
+    "retries": (lambda retries: retries >= 0, "give a number from 0"),
+    "memory_limit": (lambda size: size is None or size >= 2**20, "give bytes, at least 2**20"),
+    "checkpoint_seconds": (lambda time: time >= 0, "give seconds from 0"),
+    "executor": (lambda name: name in ("local", "ray"), "it is 'local' or 'ray'"),
+    "cpus": (lambda cores: cores is None or cores > 0, "give a number above 0"),
+    "gpus": (lambda number: number >= 0, "give a number from 0"),
 }
 
 

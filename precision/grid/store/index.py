@@ -16,7 +16,6 @@ import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
-from types import TracebackType
 from typing import TypeVar
 
 from precision.grid.store.record import SCHEMA_VERSION
@@ -60,7 +59,7 @@ class Index:
     def __enter__(self) -> Index:
         return self
 
-    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self._close()
 
     def get(self, stamps: Mapping[str, str]) -> dict[str, str]:

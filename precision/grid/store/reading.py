@@ -78,15 +78,13 @@ def summary(trial_id: str, found: record.Record) -> dict[str, Any]:
     """Return what a plan or a list wants to know of a result, as a flat mapping; None is unknown."""
     trial, metrics = found["trial"], found["metrics"]
     runtime = trial.get("runtime", {})
+    numbers = ("train_images", "test_images", "train_seconds", "seconds_per_epoch")
+    choices = {part: trial[part] for part in ("dataset", "architecture", "method")}
     return {
         "id": trial_id,
         "status": found["status"],
-        "dataset": trial["dataset"]["name"],
-        "dataset_options": trial["dataset"]["options"],
-        "architecture": trial["architecture"]["name"],
-        "architecture_options": trial["architecture"]["options"],
-        "method": trial["method"]["name"],
-        "method_options": trial["method"]["options"],
+        **{part: choice["name"] for part, choice in choices.items()},
+        **{f"{part}_options": choice["options"] for part, choice in choices.items()},
         "epochs": trial["training"]["epochs"],
         "batch_size": trial["training"]["batch_size"],
         "device": runtime.get("device"),
@@ -96,16 +94,7 @@ def summary(trial_id: str, found: record.Record) -> dict[str, Any]:
         "machine": found["provenance"].get("machine", ""),
         "attempts": found["attempts"],
         "seconds": _known(found["seconds"]),
-        **{
-            name: _known(metrics.get(name))
-            for name in (
-                "train_images",
-                "test_images",
-                "train_seconds",
-                "seconds_per_epoch",
-                "inference_images_per_second",
-            )
-        },
+        **{name: _known(metrics.get(name)) for name in numbers},
     }
 
 

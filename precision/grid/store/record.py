@@ -102,17 +102,8 @@ def revive(record: Record) -> TrialResult:
     """Return the result that a record describes; it takes over the mappings of the record."""
     trial = Trial.from_json(record["trial"])
     vars(trial)["id"] = record["id"]  # it was computed and compared when the file was checked
-    return TrialResult(
-        trial=trial,
-        status=record["status"],
-        reason=record["reason"],
-        metrics=record["metrics"],
-        facts=record["facts"],
-        history=record["history"],
-        provenance=record["provenance"],
-        attempts=record["attempts"],
-        seconds=record["seconds"],
-    )
+    stored = [name for name in TrialResult.__dataclass_fields__ if name in record and name != "trial"]
+    return TrialResult(trial, **{name: record[name] for name in stored})
 
 
 def pack(record: Record) -> str:

@@ -204,26 +204,22 @@ def _rounding(
 def _check_scalable(number_format: NumberFormat, kind: str, location: tuple[str, ...]) -> None:
     name = number_format.name
     if number_format.block is not None:
-        raise LocatedError(
-            (*location, "scaling"), f"{name} has scales of its own; leave 'scaling: {kind}' out"
-        )
-    if isinstance(number_format, ArrayFormat):
-        raise LocatedError(
-            (*location, "scaling"),
+        problem = f"{name} has scales of its own; leave 'scaling: {kind}' out"
+    elif isinstance(number_format, ArrayFormat):
+        problem = (
             f"{name} is rounded by another library, as it is; leave 'scaling: {kind}' out or name a format "
-            "of this project",
+            "of this project"
         )
-    if isinstance(number_format, Lattice) and number_format.overflow == "wrap":
-        raise LocatedError(
-            (*location, "scaling"),
-            f"{name} wraps around, which a scale is there to prevent; use overflow=saturate",
-        )
-    if not 0 < number_format.max < 2.0**64:
-        raise LocatedError(
-            (*location, "scaling"),
+    elif isinstance(number_format, Lattice) and number_format.overflow == "wrap":
+        problem = f"{name} wraps around, which a scale is there to prevent; use overflow=saturate"
+    elif not 0 < number_format.max < 2.0**64:
+        problem = (
             f"a scale maps a tensor onto the range of its format, but that of {name} ends at "
-            f"{number_format.max:.3g}; leave 'scaling: {kind}' out",
+            f"{number_format.max:.3g}; leave 'scaling: {kind}' out"
         )
+    else:
+        return
+    raise LocatedError((*location, "scaling"), problem)
 
 
 def _saturating(number_format: NumberFormat, location: tuple[str, ...]) -> NumberFormat:

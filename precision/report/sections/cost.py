@@ -39,21 +39,14 @@ def cost(results: Results) -> Section:
     """Return the size of the weights, and what was measured natively and in emulation."""
     cells, baseline = results.cells(), results.settings.baseline
     native, emulated = (_measured(cells, baseline, timing) for timing in ("native", "emulated"))
-    return Section(
-        "Memory and time",
-        (
-            *_machines(cells),
-            Section("Size of the weights", (note(_SIZES), *_sizes(cells, baseline))),
-            Section(
-                "Measured, native",
-                (note(_NATIVE if native else "No trial ran in a native number type."), *native),
-            ),
-            Section(
-                "Measured, emulated",
-                (note(_EMULATED if emulated else "No trial ran in an emulated format."), *emulated),
-            ),
-        ),
+    of_native = note(_NATIVE if native else "No trial ran in a native number type.")
+    of_emulated = note(_EMULATED if emulated else "No trial ran in an emulated format.")
+    sections = (
+        Section("Size of the weights", (note(_SIZES), *_sizes(cells, baseline))),
+        Section("Measured, native", (of_native, *native)),
+        Section("Measured, emulated", (of_emulated, *emulated)),
     )
+    return Section("Memory and time", (*_machines(cells), *sections))
 
 
 def _machines(cells: pd.DataFrame) -> list[Note]:

@@ -6,7 +6,6 @@ import contextlib
 import time
 import uuid
 from dataclasses import replace
-from types import TracebackType
 from typing import Any
 
 import filelock
@@ -53,9 +52,7 @@ class RayTasks:
         self._post = actor.options(num_cpus=0, scheduling_strategy=self._cluster.here()).remote()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         try:
             for worker in self._workers:
                 worker.close()
