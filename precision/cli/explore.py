@@ -7,7 +7,7 @@ import logging
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -21,9 +21,6 @@ from precision.cli.options import (
     SetOptions,
     StoreDir,
 )
-
-if TYPE_CHECKING:
-    pass
 
 
 def sensitivity(
