@@ -68,7 +68,7 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, *_PACKAGES, "__version__"})
+    return sorted((*__all__, *_PACKAGES, "__doc__", "__file__", "__name__", "__version__"))
 
 
 def _version() -> str:

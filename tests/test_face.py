@@ -40,9 +40,10 @@ def test_it_lists_what_it_offers():
     packages = ("analysis", "data", "formats", "grid", "measure", "methods", "quantization", "report")
     offered = {*FUNCTIONS, "PrecisionError", "RunOptions", "SearchOptions"}
     assert set(precision.__all__) == offered
-    assert {*offered, *packages, "__version__"} <= set(dir(precision))
+    assert {name for name in dir(precision) if not name.startswith("_")} == {*offered, *packages}
+    assert "__version__" in dir(precision)
     for name in dir(precision):
-        assert getattr(precision, name) is not None or name == "__spec__"
+        assert getattr(precision, name) is not None
     with pytest.raises(AttributeError, match="'precision' has no attribute 'rum'"):
         precision.rum  # noqa: B018
     for package in packages:
