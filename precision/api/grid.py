@@ -79,6 +79,7 @@ def run(
     from precision.grid.progress import ConsoleWatcher
     from precision.measure.machine.environment import machine
     from precision.quantization import Policy
+    from precision.report.pages.grid import try_plugins
 
     options = options or RunOptions()
     named = Changes(changes, seeds)
@@ -94,7 +95,7 @@ def run(
     done = results_store.done(trials)
     left = [trial for trial in trials if trial.id not in done]
     preflight.check_plugins(Policy.from_json(trial.policy) for trial in left)
-    report.try_plugins(lambda: collect(parsed, source, cells, results_store))
+    try_plugins(lambda: collect(parsed, source, cells, results_store))
     console = Console(stderr=True, quiet=quiet)
     estimator = Estimator(left, results_store.summaries() if left else [], machine())
     with contextlib.ExitStack() as stack:

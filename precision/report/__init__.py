@@ -4,6 +4,6 @@
 Importing this package does not import matplotlib.
 """
 
-from precision.report.pages.grid import answer_text, pivot_text, try_plugins, write
+from precision.report.pages.grid import answer_text, pivot_text, write
 
-__all__ = ["answer_text", "pivot_text", "try_plugins", "write"]
+__all__ = ["answer_text", "pivot_text", "write"]
