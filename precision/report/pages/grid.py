@@ -20,19 +20,18 @@ from precision.report.sections.comparison import accuracy_tables
 def write(results: Results, output: Path) -> Path:
     """Write report.md, results.csv, summary.csv and the figures into a folder; return the path of report.md.
 
-        The folder is made if need be. The same results give the same bytes. report.md is written last, so
-        that where it is new, everything it refers to is new.
+    The folder is made if need be. The same results give the same bytes. report.md is written last, so
+    that where it is new, everything it refers to is new.
 
-        Raises:
-            PrecisionError: when the frame of the results breaks the rules of ``COLUMNS``.
+    Raises:
+        PrecisionError: when the frame of the results breaks the rules of ``COLUMNS``.
 
-        >>> import precision
-        >>> from pathlib import Path
-    from types import NoneType
-        >>> from precision.report import write
-        >>> results = precision.run("grid.yaml", output="report", quiet=True)
-        >>> write(results, Path("again")).as_posix()
-        'again/report.md'
+    >>> import precision
+    >>> from pathlib import Path
+    >>> from precision.report import write
+    >>> results = precision.run("grid.yaml", output="report", quiet=True)
+    >>> write(results, Path("again")).as_posix()
+    'again/report.md'
     """
     cells = results.cells()
     output.mkdir(parents=True, exist_ok=True)
