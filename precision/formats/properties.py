@@ -16,45 +16,31 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 @dataclass(frozen=True)
 class Properties:
-    """The properties of a format, one by one.
+    """The properties of a format beyond those that it has itself.
 
-    Of a format with shared scales, the smallest values, ``eps``, ``decades`` and ``count`` are those of an
-    element under a scale of 1, and ``element_max`` is its largest value.
+    Of a format with shared scales, the smallest values, ``decades`` and ``count`` are those of an element
+    under a scale of 1, and ``element_max`` is its largest value.
 
     Attributes:
-        text: canonical text.
-        bits: storage bits per value.
-        max, lowest: largest and least finite value.
+        format: the format.
         element_max: largest value under a scale of 1; ``max`` where there is no scale.
-        min_normal, min_subnormal, eps: see :class:`NumberFormat`; NaN where there is no such value.
+        min_normal, min_subnormal: see :class:`NumberFormat`; NaN where there is no such value.
         decades: log10(element_max / min_subnormal).
         count: number of finite values; None where the format has too many to list.
-        nan: what NaN becomes.
-        infinity: what +infinity becomes.
         negative_zero: whether -0 stays -0.
         beyond: what a number beyond the largest value becomes: ``saturates``, or it is ``infinity`` or
             ``NaN``, or it ``wraps around``.
-        roundings: its rounding modes.
-        block: how many neighbours share a scale, or None.
-        scale: what their scale is; empty where there is none.
+        scale: what the scale of neighbours is; empty where there is none.
     """
 
-    text: str
-    bits: float
-    max: float
-    lowest: float
+    format: NumberFormat
     element_max: float
     min_normal: float
     min_subnormal: float
-    eps: float
     decades: float
     count: int | None
-    nan: float
-    infinity: float
     negative_zero: bool
     beyond: str
-    roundings: tuple[str, ...]
-    block: int | None
     scale: str
 
 
@@ -63,25 +49,16 @@ def properties(number_format: NumberFormat) -> Properties:
     f = number_format
     values = listed(f)
     top = f.element.max if isinstance(f, Block) else f.max if values is None else float(values[-1])
-    positive = top > 0
-    subnormal = f.min_subnormal if positive else math.nan
+    subnormal = f.min_subnormal if top > 0 else math.nan
     return Properties(
-        text=f.name,
-        bits=f.bits,
-        max=f.max,
-        lowest=f.lowest,
+        format=f,
         element_max=top,
-        min_normal=f.min_normal if positive else math.nan,
+        min_normal=f.min_normal if top > 0 else math.nan,
         min_subnormal=subnormal,
-        eps=f.eps,
-        decades=math.log10(top / subnormal) if positive else math.nan,
+        decades=math.log10(top / subnormal) if top > 0 else math.nan,
         count=None if values is None else len(values),
-        nan=f.nan,
-        infinity=f.infinity,
         negative_zero=bool(np.signbit(f.quantize(np.array([-0.0, 1.0], np.float32))[0])),
         beyond=_beyond(f),
-        roundings=f.roundings,
-        block=f.block,
         scale=_scale(f),
     )
 

@@ -34,7 +34,7 @@ def show_text(number_format: NumberFormat) -> str:
     """Return the table of properties of a format and its number lines, 80 columns wide at most."""
     p = properties(number_format)
     parts: list[terminal.Shown] = [Table((Column(""), Column("")), tuple(_rows(p)))]
-    of = "elements" if p.block else "values"
+    of = "elements" if number_format.block else "values"
     line = number_line.linear(number_format)
     if line:
         about = note(f"the {of} from the least to the largest; height: how many, logarithmic")
@@ -51,28 +51,29 @@ def _value(value: float) -> Quantity:
 
 
 def _rows(p: Properties) -> list[tuple[str, Cell]]:
-    rows: list[tuple[str, Cell]] = [("format", p.text), ("bits", Quantity(p.bits, Unit.BITS))]
-    if p.block:
+    f = p.format
+    rows: list[tuple[str, Cell]] = [("format", f.name), ("bits", Quantity(f.bits, Unit.BITS))]
+    if f.block:
         rows += [
-            ("block", f"{p.block} neighbours share a scale"),
+            ("block", f"{f.block} neighbours share a scale"),
             ("scale", p.scale),
             ("largest element", _value(p.element_max)),
-            ("largest with its scale", _value(p.max)),
+            ("largest with its scale", _value(f.max)),
         ]
     else:
-        rows += [("largest value", _value(p.max)), ("least value", _value(p.lowest))]
+        rows += [("largest value", _value(f.max)), ("least value", _value(f.lowest))]
     decades = inline("{number} decades", number=Quantity(p.decades, Unit.DECADES))
     rows += [
         ("smallest normal", _value(p.min_normal)),
         ("smallest subnormal", _value(p.min_subnormal)),
-        ("epsilon", _value(p.eps)),
+        ("epsilon", _value(f.eps)),
         ("dynamic range", None if math.isnan(p.decades) else decades),
         ("finite values", "too many to list" if p.count is None else Quantity(p.count, Unit.COUNT)),
-        ("NaN", "yes" if math.isnan(p.nan) else _becomes(p.nan)),
-        ("infinity", "yes" if math.isinf(p.infinity) else _becomes(p.infinity)),
+        ("NaN", "yes" if math.isnan(f.nan) else _becomes(f.nan)),
+        ("infinity", "yes" if math.isinf(f.infinity) else _becomes(f.infinity)),
         ("negative zero", Quantity(p.negative_zero, Unit.FLAG)),
         ("beyond the range", p.beyond),
-        ("roundings", Words(textwrap.fill(", ".join(p.roundings), 56))),
+        ("roundings", Words(textwrap.fill(", ".join(f.roundings), 56))),
     ]
     return rows
 
@@ -161,6 +162,8 @@ def named_formats() -> list[NumberFormat]:
 
 
 def _document_row(p: Properties) -> tuple[Cell, ...]:
-    infinity = "yes" if math.isinf(p.infinity) else "NaN" if math.isnan(p.infinity) else p.infinity
-    shown = {"code": Code(p.text), "nan": "yes" if math.isnan(p.nan) else p.nan, "infinity": infinity}
+    f = p.format
+    infinity = "yes" if math.isinf(f.infinity) else "NaN" if math.isnan(f.infinity) else f.infinity
+    shown: dict[str, Cell] = {"code": Code(f.name), "bits": f.bits, "eps": f.eps, "infinity": infinity}
+    shown["nan"] = "yes" if math.isnan(f.nan) else f.nan
     return tuple(shown[name] if name in shown else getattr(p, name) for name in COLUMNS)
