@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from precision.analysis.columns import CELL
 from precision.analysis.results import Published, ReportSettings, Results
 from precision.grid.file.schema import Grid, ReportOptions
 from precision.grid.file.source import Source
@@ -47,23 +48,19 @@ def collect(grid: Grid, source: Source, cells: list[Cell], store: Store) -> Resu
 
 def _row(cell: Cell, result: TrialResult | None, repeats: list[TrialResult], shared: bool) -> dict[str, Any]:
     metrics, runs = _metrics(cell, result, repeats)
+    shown = result or TrialResult(cell.trial, "pending")
     return {
         "trial": cell.trial.id,
-        "dataset": cell.dataset,
-        "dataset_title": result.facts.get("dataset_title", cell.dataset) if result else cell.dataset,
-        "architecture": cell.architecture,
-        "policy": cell.policy,
-        "method": cell.method,
-        "training": cell.training,
-        "seed": cell.seed,
-        "status": result.status if result else "pending",
-        "reason": result.reason if result else "",
+        **dict(zip(CELL, cell.labels, strict=True)),
+        "dataset_title": shown.facts.get("dataset_title", cell.dataset),
+        "status": shown.status,
+        "reason": shown.reason,
         **METRICS.numbers(metrics),
         "repeats": runs,
-        "timing": result.facts.get("timing", "") if result else "",
+        "timing": shown.facts.get("timing", ""),
         "formats": str(Policy.from_json(cell.trial.policy)),
         "shared": shared,
-        "machine": result.provenance.get("machine", "") if result else "",
+        "machine": shown.provenance.get("machine", ""),
     }
 
 
