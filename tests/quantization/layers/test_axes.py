@@ -57,7 +57,7 @@ def test_the_outputs_of_one_channel_of_a_depthwise_layer_share_its_scale():
     assert (stored.axis, stored.scales) == (-2, 3)
     wrapped = apply(model, parse_policy(POLICY)).get_layer("depthwise")
     quantizer = wrapped.quantizers["weights"]
-    assert quantizer.channels == 3
+    assert quantizer.scale.channels == 3
     rounded = keras.ops.convert_to_numpy(quantizer(wrapped.variable_of("weights"), stored.axis))
     np.testing.assert_array_equal(rounded[0, 0], [[7, 2], [14, 4], [28, 8]])
     assert not rounded[1:].any()
