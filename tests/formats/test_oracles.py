@@ -1,10 +1,11 @@
 """The oracles themselves: two ways to the same result, and the command behind ``make verify``."""
 
+import shutil
 from fractions import Fraction
 
 import numpy as np
 import pytest
-from oracles import exhaustive, patterns, verify
+from oracles import exhaustive, patterns, record, verify
 from oracles.blocks import rounded
 from oracles.catalogue import definition
 from oracles.definition import MODES
@@ -87,3 +88,15 @@ def test_an_exhaustive_run_tells_a_wrong_format(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(verify, "_wanted", lambda sample: [0x40])  # from 2 to 8
     assert verify.main([*COMMAND, str(tmp_path)]) == 1
     assert "40100001: 40200000, not 40000000" in capsys.readouterr().out  # 2.25 and a little: 2.5 is no FP4
+
+
+@pytest.mark.parametrize("changed", ["precision/formats/families/posit.py", "precision/formats/base.py"])
+def test_a_record_belongs_to_all_files_of_the_formats(tmp_path, monkeypatch, changed):
+    for folder in ("precision/formats", "tests/oracles"):
+        shutil.copytree(record.ROOT / folder, tmp_path / folder)
+    before = record.fingerprint()
+    monkeypatch.setattr(record, "ROOT", tmp_path)
+    assert record.fingerprint() == before
+    with (tmp_path / changed).open("a") as file:
+        file.write("# another line\n")
+    assert record.fingerprint() != before

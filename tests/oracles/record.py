@@ -23,9 +23,9 @@ def fingerprint() -> str:
     """Return a digest of the code under test, of the oracles and of the versions of the libraries."""
     digest = hashlib.sha256()
     for folder in ("precision/formats", "tests/oracles"):
-        for path in sorted((ROOT / folder).glob("*.py")):
+        for path in sorted((ROOT / folder).rglob("*.py")):
             if path.stem not in COMMAND:
-                digest.update(path.name.encode() + b"\0" + path.read_bytes())
+                digest.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes())
     digest.update(repr(versions()).encode())
     return digest.hexdigest()[:12]
 
