@@ -45,11 +45,12 @@ def structure(model: Any, policy: Policy) -> tuple[Any, ...]:
             return kind(setting, weight=slot in VARIABLES), setting.per_channel
         return setting
 
+    graph = Graph(model)
     return tuple(
         (
             name,
             tuple((slot, shared(slot, setting)) for slot, setting in settings.items()),
-            "gradients" in settings and rounds_output(model.get_layer(name), policy.exempt),
+            "gradients" in settings and rounds_output(graph, model.get_layer(name), policy.exempt),
         )
         for name, settings in sites(model, policy).items()
     )

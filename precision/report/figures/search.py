@@ -51,7 +51,7 @@ def search_figure(rows: pd.DataFrame, objective: str, tolerance: float, title: s
             beside: dict[str, Any] = {"xytext": (4, 4), "textcoords": "offset points"}
             place = (row.cost, row.accuracy_loss)
             axes.annotate(label(row.policy), place, **beside, fontsize=7.5, color=INK, zorder=6)
-        _scale(axes, rows["accuracy_loss"])
+        _scale(axes, rows["accuracy_loss"], tolerance)
         axes.set_xlim(0, 1.1 * float(rows["cost"].max()))
         axes.set_xlabel(cost)
         axes.set_ylabel("accuracy lost on training images\n(percentage points)")
@@ -62,10 +62,13 @@ def search_figure(rows: pd.DataFrame, objective: str, tolerance: float, title: s
     return figure
 
 
-def _scale(axes: Axes, losses: pd.Series) -> None:
-    """Linear around no loss, where the decision is, and logarithmic where nothing works any more."""
+def _scale(axes: Axes, losses: pd.Series, tolerance: float) -> None:
+    """Linear around no loss, where the decision is, and logarithmic where nothing works any more.
+
+    The tolerance lies on the axis: a label beyond it would leave the panel no room.
+    """
     axes.set_yscale("symlog", linthresh=LINEAR, linscale=1.0)
-    low, high = min(-0.1, float(losses.min()) * 1.2), max(1.5, float(losses.max()) * 1.3)
+    low, high = min(-0.1, float(losses.min()) * 1.2), max(1.5, float(losses.max()) * 1.3, tolerance * 1.2)
     axes.set_ylim(low, high)
     set_ticks(axes.yaxis, [tick for tick in _TICKS if low <= tick <= high])
     set_lines([axes], "#e4e4e4")

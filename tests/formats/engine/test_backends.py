@@ -23,7 +23,7 @@ def processes():
     started = {}
     for backend in ("jax", "torch"):
         if importlib.util.find_spec(backend) is not None:
-            own = {"KERAS_BACKEND": backend, "PYTHONPATH": str(HERE.parent), "JAX_PLATFORMS": "cpu"}
+            own = {"KERAS_BACKEND": backend, "PYTHONPATH": str(HERE.parents[1]), "JAX_PLATFORMS": "cpu"}
             command = [sys.executable, str(HERE / "other_backend.py")]
             started[backend] = subprocess.Popen(
                 command, env=os.environ | own, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
