@@ -75,7 +75,8 @@ def draft(path: Path) -> Iterator[Path]:
     try:
         yield unfinished
     finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+        if unfinished.is_dir():
+            shutil.rmtree(unfinished, ignore_errors=True)
         with suppress(OSError):  # an error that brought us here says more
             unfinished.unlink(missing_ok=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import statistics
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Mapping
@@ -68,16 +69,7 @@ class Estimator:
         self._store = _Memory(images, OF_A_STORE)
         for one in here or useful:
             self._store.add(one)
-        # A grid may have 100,000 trials, but few kinds of them.
-        kinds: dict[_Kind, int] = {}
-        self._left = {
-            trial.id: (
-                kinds.setdefault(_kind(trial), len(kinds)),
-                trial.baseline.id if needs_baseline(trial) else "",
-            )
-            for trial in trials
-        }
-        self._kinds = list(kinds)
+        self._left = {trial.id: trial for trial in trials}
 
     def add(self, result: TrialResult, seconds: float) -> None:
         """Take note of a trial that is done, after so many seconds."""
@@ -87,22 +79,39 @@ class Estimator:
 
     def forecast(self) -> Forecast:
         """Return what is known of the time that the trials that are left will take."""
+        if not (self._run or self._store):
+            return Forecast(unknown=len(self._left))
+        kinds, of_trial = self._sorted
         known = [
             min(self._run.seconds(kind), self._store.seconds(kind), key=lambda found: found[0])
-            for kind in self._kinds
+            for kind in kinds
         ]
         found = Forecast(foreign=self._foreign)
-        for number, count in Counter(number for number, _ in self._left.values()).items():
+        left = [of_trial[name] for name in self._left]
+        for number, count in Counter(number for number, _ in left).items():
             level, seconds = known[number]
             if level == len(LEVELS):
                 found.unknown += count
             else:
                 found.bases[LEVELS[level]] += count
                 found.seconds += count * seconds
-        for number, baseline in set(self._left.values()):
-            before = known[self._left[baseline][0]][1] if baseline in self._left else 0.0
+        for number, baseline in set(left):
+            before = known[of_trial[baseline][0]][1] if baseline in self._left else 0.0
             found.longest = max(found.longest, known[number][1] + before)
         return found
+
+    @functools.cached_property
+    def _sorted(self) -> tuple[list[_Kind], dict[str, tuple[int, str]]]:
+        """The kinds of the trials, few even of 100,000; and for each trial its kind and its baseline."""
+        kinds: dict[_Kind, int] = {}
+        of_trial = {
+            name: (
+                kinds.setdefault(_kind(trial), len(kinds)),
+                trial.baseline.id if needs_baseline(trial) else "",
+            )
+            for name, trial in self._left.items()
+        }
+        return list(kinds), of_trial
 
 
 class _Kind(NamedTuple):
@@ -127,6 +136,10 @@ class _Memory:
         self._images, self._levels = images, levels
         self._filed: dict[tuple[Any, ...], deque[Summary]] = defaultdict(lambda: deque(maxlen=recent))
         self._known: dict[_Kind, tuple[int, float]] = {}
+
+    def __bool__(self) -> bool:
+        """Whether there is any result."""
+        return bool(self._filed)
 
     def add(self, summary: Summary) -> None:
         """File a result."""
