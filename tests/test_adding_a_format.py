@@ -2,16 +2,14 @@
 
 import hashlib
 import json
-import os
 import re
 import shlex
-import subprocess
-import sys
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import precision, python
 
 from precision import plugins
 from precision.formats import parse
@@ -52,22 +50,6 @@ def formats(folder):
     plugins.load([folder / "takum8.py", folder / "bfloat16x2.py"])
     yield
     plugins.load([])
-
-
-def python(folder, *words, **environment):
-    return subprocess.run(
-        [sys.executable, *words],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-        env={**os.environ, **environment},
-    )
-
-
-def precision(folder, *words, **environment):
-    return python(folder, "-c", "from precision.cli import main; main()", *words, **environment)
 
 
 def takum_by_definition(code):

@@ -5,11 +5,10 @@ import json
 import os
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from commands import precision, python
 
 from precision import plugins
 from precision.registry import REGISTRIES, foreign
@@ -20,22 +19,6 @@ COMMANDS = [
     line for block in re.findall(r"<!-- run -->\n```sh\n(.*?)```", PAGE, re.S) for line in block.splitlines()
 ]
 PYTHON = [name for name in FILES if name.endswith(".py")]
-
-
-def python(folder, *words, **environment):
-    return subprocess.run(
-        [sys.executable, *words],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-        env={**os.environ, **environment},
-    )
-
-
-def precision(folder, *words, **environment):
-    return python(folder, "-c", "from precision.cli import main; main()", *words, **environment)
 
 
 def write(folder):
