@@ -46,6 +46,16 @@ def checked_by(check: Callable[[Any, dict[str, Any]], None]) -> Callable[[Factor
     return decorate
 
 
+def measured_alone(method: Factory) -> Factory:
+    """Mark a method that runs natively: the memory of its process is worth a measurement.
+
+    Each of its trials gets a process of its own, so that the peak does not depend on what ran before it. What
+    an emulation holds says nothing about a format.
+    """
+    method.alone = True  # type: ignore[attr-defined]
+    return method
+
+
 class Registry:
     """Functions of one kind by name. A name can be given only once.
 

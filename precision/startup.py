@@ -11,19 +11,32 @@ from collections.abc import Iterator
 _SPARED = ("matplotlib", "sklearn")
 
 
+def import_backend(lean: bool = False) -> None:
+    """Import Keras with its backend, which touches no device and computes nothing; a failure raises.
+
+    Args:
+        lean: for a process that is to start soon: what Keras has for plots and for sklearn is left out, which
+            takes a third of the time. Both packages can still be imported afterwards.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _silence(), _missing(_SPARED if lean else ()):
+        import keras
+
+        if keras.backend.backend() == "tensorflow":
+            import tensorflow  # noqa: F401
+
+
 def start_backend(threads: int | None = None, lean: bool = False) -> None:
     """Import Keras with its backend, and have TensorFlow look for devices; a failure to import raises.
 
     Args:
         threads: of one operation of TensorFlow, to be given before anything ran; None for one per core.
-        lean: for a process that is to start soon: what Keras has for plots and for sklearn is left out, which
-            takes a third of the time. Both packages can still be imported afterwards.
+        lean: see :func:`import_backend`.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _silence():
-        with _missing(_SPARED if lean else ()):
-            import keras
+    import_backend(lean)
+    import keras
 
+    with _silence():
         if keras.backend.backend() == "tensorflow":
             import tensorflow as tf
 

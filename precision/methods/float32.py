@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from precision.methods.outcome import Outcome
 from precision.methods.workbench import Workbench
-from precision.registry import METHODS
+from precision.registry import METHODS, measured_alone
 from precision.trial import Trial
 
 
 @METHODS.register("float32")
+@measured_alone
 def float32(trial: Trial, bench: Workbench) -> Outcome:
     """Train the network in float32 without any rounding; its times are native."""
     from precision.deploy.predictor import KerasPredictor

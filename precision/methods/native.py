@@ -17,7 +17,7 @@ from precision.methods.outcome import Outcome
 from precision.methods.workbench import Workbench
 from precision.options import Flag, Rule
 from precision.quantization import Policy, parse_policy
-from precision.registry import METHODS, checked_by
+from precision.registry import METHODS, checked_by, measured_alone
 from precision.trial import Trial
 
 DTYPES = ("float16", "bfloat16")
@@ -75,6 +75,7 @@ def check(policy: Policy, options: dict[str, Any]) -> None:
 
 
 @METHODS.register("native")
+@measured_alone
 @checked_by(check)
 def native(
     trial: Trial,

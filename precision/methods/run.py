@@ -23,8 +23,9 @@ def run_trial(trial: Trial, bench: Workbench) -> TrialResult:
     """
     from precision.methods.evaluation import evaluate
 
+    method = METHODS[trial.method.name]
     with PeakMemory() as memory:
-        outcome = METHODS[trial.method.name](trial, bench, **trial.method.options)
+        outcome = method(trial, bench, **trial.method.options)
         if not isinstance(outcome, Outcome):
             raise METHODS.error(trial.method.name, f"must return an Outcome, but it returned {outcome!r}")
         dataset = bench.dataset(trial.dataset)
@@ -39,7 +40,7 @@ def run_trial(trial: Trial, bench: Workbench) -> TrialResult:
         "accuracy": tested.accuracy,
         "loss": tested.loss,
         "inference_images_per_second": tested.images_per_second,
-        "peak_memory_bytes": memory.peak,
+        "peak_memory_bytes": memory.peak if getattr(method, "alone", False) else math.nan,
         **_training_times(outcome),
         **_sizes(outcome.predictor),
         "train_images": len(dataset.x_train),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from precision.registry import METHODS
 from precision.trial import Trial
 
 GROWTH = 2**30  # bytes beyond those after its first trial that a process may hold in any case
@@ -56,8 +57,12 @@ class Executor(Protocol):
 
 
 def group(trial: Trial) -> str:
-    """Return what the trials share that a warm worker is good for: data, network, and where it runs."""
-    return repr((trial.dataset, trial.architecture, trial.runtime))
+    """Return what the trials share that a warm worker is good for: data, network, and where it runs.
+
+    A trial whose memory is measured shares it with none.
+    """
+    alone = trial.id if getattr(METHODS[trial.method.name], "alone", False) else ""
+    return repr((trial.dataset, trial.architecture, trial.runtime, alone))
 
 
 def outgrown(first: int, size: int) -> bool:

@@ -1,16 +1,11 @@
-"""Ctrl-C, twice: the first lets the trials in flight end, the second stops them. A parent that is gone."""
+"""Ctrl-C, twice: the first lets the trials in flight end, the second stops them."""
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import signal
 import threading
-from multiprocessing.connection import wait
 from types import FrameType
 from typing import Any
-
-ORPHANED = 70  # exit code of a process whose parent is gone; nobody is left to read it
 
 
 class Interrupts:
@@ -42,20 +37,3 @@ class Interrupts:
 
     def _terminate(self, number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
-
-
-def end_with_parent() -> None:
-    """End this process at once when the one that started it is gone, however that ended.
-
-    Without it a worker whose parent was killed would train on, for nobody, and hold the lock of its trial.
-    A process that ``multiprocessing`` did not start has no such parent.
-    """
-    parent = multiprocessing.parent_process()
-    if parent is None:
-        return
-
-    def watch() -> None:
-        wait([parent.sentinel])
-        os._exit(ORPHANED)
-
-    threading.Thread(target=watch, name="parent", daemon=True).start()

@@ -2,38 +2,31 @@
 
 from __future__ import annotations
 
-import concurrent.futures
-import contextlib
-import multiprocessing
-import multiprocessing.context
-import os
-import signal
-import sys
-import threading
 import time
-from concurrent.futures import BrokenExecutor
+from collections.abc import Iterator
 from dataclasses import replace
-from multiprocessing.connection import Connection
+from multiprocessing.connection import wait
 from typing import Any
 
-import psutil
-from pebble import ProcessExpired, ProcessPool
-
-from precision.grid.execution import lost_trials
+from precision.errors import PrecisionError
+from precision.grid.execution import launch, lost_trials
 from precision.grid.execution.executor import Ended, Heard, group, outgrown
-from precision.grid.execution.interrupt import end_with_parent
+from precision.grid.execution.launch import WorkerProcess
 from precision.grid.execution.options import RunOptions, default_threads, share_of_cores
-from precision.grid.execution.worker import Setup, start, work
+from precision.grid.execution.surroundings import Surroundings
+from precision.grid.execution.worker import Setup
 from precision.grid.store import Store
 from precision.trial import Trial
 
 LOOK = 0.1  # seconds between two looks at the memory of the workers
+DEATHS = 3  # in a row of workers that had not begun a trial, after which nothing is expected of the next
 
 
 class LocalWorkers:
     """Worker processes, each with its share of the cores. An ``Executor``."""
 
     def __init__(self, setup: Setup, options: RunOptions, store: Store) -> None:
+        self._idle_deaths = 0
         self._workers = [
             _Worker(replace(setup, checkpoint_seconds=options.checkpoint_seconds), options, store, index)
             for index in range(options.jobs)
@@ -55,21 +48,40 @@ class LocalWorkers:
         next(p for p in self._workers if p.trial is None and p.group == group).begin(trial, attempt)
 
     def poll(self, seconds: float) -> list[Ended | Heard]:
-        """Return what happened since the last call."""
+        """Return what happened since the last call.
+
+        Raises:
+            PrecisionError: when a result cannot be stored, or no worker lives until it has a trial.
+        """
         events: list[Ended | Heard] = []
         deadline = time.monotonic() + seconds
         while not events:
-            busy = [worker.future for worker in self._workers if worker.future is not None]
             pause = max(0.0, min(LOOK, deadline - time.monotonic()))
-            if busy:
-                concurrent.futures.wait(busy, pause, concurrent.futures.FIRST_COMPLETED)
+            news = [end for worker in self._workers for end in worker.news()]
+            if news:
+                wait(news, pause)
             else:
                 time.sleep(pause)
             for worker in self._workers:
                 events += worker.happened()
+                self._count(worker)
             if time.monotonic() >= deadline:
                 break
         return events
+
+    def _count(self, worker: _Worker) -> None:
+        """Give up when worker after worker dies before it has begun a trial."""
+        if worker.begun:
+            self._idle_deaths = 0
+        while worker.deaths:
+            self._idle_deaths += 1
+            last = worker.deaths.pop()
+            if self._idle_deaths >= DEATHS:
+                raise PrecisionError(
+                    f"no worker process lives until it has a trial: {last}, {DEATHS} times in a row; see what "
+                    "python -c 'import tensorflow, keras' says here, and whether a limit of memory or of "
+                    "processes is too tight"
+                )
 
 
 class _Worker:
@@ -77,168 +89,172 @@ class _Worker:
 
     It goes on warm within one group. For another one it is replaced, because a process keeps much of the
     memory that it once had, and the next network's peak would be this one's.
+
+    Attributes:
+        begun: whether it has begun the trial that it was given.
+        deaths: how processes ended that had not begun the trial which they were given.
     """
 
     def __init__(self, setup: Setup, options: RunOptions, store: Store, index: int) -> None:
-        cores = share_of_cores(index, options.jobs) if options.jobs > 1 else ()
-        self._setup, self._options, self._store = replace(setup, cores=cores), options, store
-        self._pool: Any = None
-        self._reader: Connection | None = None
-        self._writer: Connection | None = None
-        self._process: psutil.Process | None = None
-        self._first_bytes = 0
-        self._too_large = 0
-        self._began = 0.0
+        self._cores = share_of_cores(index, options.jobs) if options.jobs > 1 else ()
+        self._setup, self._options, self._store = setup, options, store
+        self._process: WorkerProcess | None = None
+        self._ready = False
+        self._first_bytes = self._too_large = 0
+        self._handed = 0.0
+        self._deadline: float | None = None
         self._attempt = 1
+        self.begun = False
+        self.deaths: list[str] = []
         self.group: str | None = None
         self.trial: Trial | None = None
-        self.future: Any = None
 
     def begin(self, trial: Trial, attempt: int) -> None:
         """Hand a trial to the worker, to a new one where the present one is of another group."""
-        if self._pool is None or self.group != group(trial) or not self._pool.active:
+        if self._process is not None:
+            self._process.look()
+        if self._process is None or self._process.over or self.group != group(trial):
             self.close()
             self._open(trial)
-        self.trial, self._attempt, self._began = trial, attempt, time.monotonic()
-        try:
-            self._schedule()
-        except BrokenExecutor:  # the worker died between two trials: this one has not begun
-            self.close()
-            self._open(trial)
-            self._schedule()
+        self.trial, self._attempt, self._handed, self.begun = trial, attempt, time.monotonic(), False
+        if self._ready:
+            self._hand_over()
 
-    def _schedule(self) -> None:
-        assert self.trial is not None
-        self.future = self._pool.schedule(
-            work, args=(self.trial.to_json(), self._attempt), timeout=self._options.timeout
-        )
+    def news(self) -> list[Any]:
+        """Return what becomes readable when something happens."""
+        return [] if self._process is None else self._process.news
 
     def _open(self, trial: Trial) -> None:
         threads = trial.runtime.threads or self._setup.runtime.threads or default_threads()
-        runtime = replace(trial.runtime, threads=threads)
-        self._reader, self._writer = multiprocessing.Pipe(duplex=False)
-        self._pool = ProcessPool(
-            max_workers=1,
-            context=_Context(),
-            initializer=_start,
-            initargs=(replace(self._setup, runtime=runtime), self._writer),
-        )
+        self._setup = replace(self._setup, runtime=replace(trial.runtime, threads=threads))
+        self._process = WorkerProcess(launch.server(self._setup.runner))
         self.group = group(trial)
 
     def close(self) -> None:
         """Stop the worker at once, even in the middle of a trial."""
-        if self._pool is not None:
-            self._pool.stop()
-            self._pool.join()
-        for end in (self._reader, self._writer):
-            if end is not None:
-                end.close()
-        self._pool = self._reader = self._writer = self._process = self.group = None
-        self.trial = self.future = None
+        if self._process is not None:
+            self._process.close()
+        self._process = self.group = self.trial = self._deadline = None
+        self._ready = self.begun = False
         self._first_bytes = self._too_large = 0
+
+    def _send(self, message: object) -> None:
+        assert self._process is not None
+        try:
+            self._process.connection.send(message)
+        except OSError:  # it has died, which is met soon
+            return
+
+    def _hand_over(self) -> None:
+        assert self.trial is not None
+        self._send((self.trial.id, self.trial.to_json(), self._attempt))
 
     def happened(self) -> list[Ended | Heard]:
         """Return what the worker told since the last call, and the end of its trial."""
+        if self._process is None:
+            return []
+        self._process.look()  # before the messages are taken: those of a process that is over are all there
+        over = self._process.over
         events: list[Ended | Heard] = []
-        done = self.future is not None and self.future.done()  # before the pipe is emptied
-        while self._reader is not None and self._reader.poll():
-            kind, trial_id, row = self._reader.recv()
-            if kind == "process":
-                with contextlib.suppress(psutil.Error):
-                    self._process = psutil.Process(row["pid"])
+        for kind, trial_id, value in self._messages():
+            if kind == "alive":
+                surroundings = Surroundings.here()
+                mine = replace(surroundings, cores=self._cores) if self._cores else surroundings
+                self._send((self._setup, mine))
+            elif kind == "ready":
+                self._ready = True
+                if self.trial is not None:
+                    self._hand_over()
             elif self.trial is not None and trial_id == self.trial.id:
-                events.append(Heard(kind, self.trial, row))
-        if done and self.trial is not None:
-            trial, seconds = self.trial, time.monotonic() - self._began
-            status = self._outcome(trial)
-            if status is not None:
-                events.append(Ended(trial, status, seconds))
+                events += self._heard(kind, self.trial, value)
+        if over:
+            events += self._died()
         elif self.trial is not None:
-            self._weigh()
+            events += self._watch()
         return events
 
-    def _outcome(self, trial: Trial) -> str | None:
-        """Return what became of a trial whose future is done; None where it has to begin again."""
-        error = self.future.exception()
-        if error is None:
-            status, size = self.future.result()
-            self.trial = self.future = None
-            self._first_bytes = self._first_bytes or size
-            if outgrown(self._first_bytes, size):
-                self.close()
-            return str(status)
-        large, limit = self._too_large, self._options.memory
-        self.close()  # a worker that went wrong is not trusted with another trial, nor is its pipe
-        if isinstance(error, OSError) and not isinstance(error, ProcessExpired | TimeoutError):
-            raise lost_trials.full(self._store, error) from None
-        if isinstance(error, BrokenExecutor):  # died idle, before it had taken the trial
-            self._open(trial)
-            self.trial = trial
-            self._schedule()
-            return None
-        if large:
-            status = "out_of_memory"
-            reason = f"its process held {large / 2**30:.2f} GiB, above the limit of {limit / 2**30:.2f} GiB"
-        elif isinstance(error, TimeoutError):
-            status, reason = "timeout", f"it was not done after {self._options.timeout:g} s"
-        elif isinstance(error, ProcessExpired):
-            status, reason = "killed", lost_trials.death(error.exitcode)
-        else:  # any other error costs one trial, never all
-            status, reason = "failed", lost_trials.sentence(error)
-        try:
-            return lost_trials.record(self._store, trial, status, reason, self._attempt)
-        except OSError as problem:
-            raise lost_trials.full(self._store, problem) from None
-
-    def _weigh(self) -> None:
-        """Kill the worker when it holds more memory than it may."""
-        if self._process is None or self._too_large:
-            return
-        with contextlib.suppress(psutil.Error):
-            size = int(self._process.memory_info().rss)
-            if size > self._options.memory:
-                self._too_large = size
-                self._process.kill()
-
-
-def _start(setup: Setup, writer: Connection) -> None:
-    """Begin in the new process."""
-    lock = threading.Lock()  # of the threads of this process; a dead process leaves no lock behind
-
-    def report(kind: str, trial_id: str, row: dict[str, float]) -> None:
-        with lock, contextlib.suppress(OSError):  # the parent is gone
-            # Far below 4096 bytes, which a pipe takes whole or not at all.
-            writer.send((kind, trial_id, row))
-
-    end_with_parent()
-    report("process", "", {"pid": os.getpid()})
-    start(setup, report)
-
-
-_spawning = threading.Lock()
-
-
-class _Process(multiprocessing.context.SpawnProcess):
-    """A process that does not run the caller's script again, and that Ctrl-C does not reach.
-
-    So ``precision.run`` works in a script without a ``__main__`` guard. The workers need nothing of it.
-    """
-
-    @staticmethod
-    def _Popen(process_obj: Any) -> Any:  # noqa: N802
-        with _spawning:  # pools start their processes from threads of their own
-            main = vars(sys.modules["__main__"])
-            kept: dict[str, Any] = {name: main[name] for name in ("__file__", "__spec__") if name in main}
-            main.pop("__file__", None)
-            main["__spec__"] = None
-            # The new process inherits the mask: Ctrl-C on a terminal goes to all, and it may be importing.
-            former = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    def _messages(self) -> Iterator[tuple[str, str, Any]]:
+        while self._process is not None and not self._process.connection.closed:
             try:
-                return multiprocessing.context.SpawnProcess._Popen(process_obj)
-            finally:
-                signal.pthread_sigmask(signal.SIG_SETMASK, former)
-                main.update(kept)
+                if not self._process.connection.poll():
+                    return
+                message = self._process.connection.recv()
+            except (EOFError, OSError):  # it has ended, perhaps in the middle of a message
+                self._process.connection.close()
+                return
+            yield message
 
+    def _heard(self, kind: str, trial: Trial, value: Any) -> list[Ended | Heard]:
+        if kind == "begun":
+            self.begun = True
+            if self._options.timeout is not None:
+                self._deadline = time.monotonic() + self._options.timeout
+        elif kind == "done":
+            status, size, strays = value
+            self._first_bytes = self._first_bytes or size
+            worn = strays or outgrown(self._first_bytes, size)
+            return self._ended(trial, status, keep=not worn)
+        elif kind == "full":
+            raise lost_trials.full(self._store, value)
+        elif kind == "raised":
+            return self._failed(trial, "failed", value)
+        else:
+            return [Heard("epoch" if kind == "epoch" else "sample", trial, value)]
+        return []
 
-class _Context(multiprocessing.context.SpawnContext):
-    Process = _Process
+    def _watch(self) -> list[Ended | Heard]:
+        """Stop a worker that takes too long, or holds too much."""
+        assert self._process is not None and self.trial is not None
+        if not self._ready and self._process.stuck():
+            launch.distrust()
+            self._again(self.trial)
+        elif self._deadline is not None and time.monotonic() > self._deadline:
+            return self._failed(self.trial, "timeout", f"it was not done after {self._options.timeout:g} s")
+        elif not self._too_large and (size := self._process.bytes()) > self._options.memory:
+            self._too_large = size
+            self._process.kill()
+        return []
+
+    def _died(self) -> list[Ended | Heard]:
+        process, trial = self._process, self.trial
+        assert process is not None
+        if trial is None:
+            self.close()
+            return []
+        if self._too_large:
+            held, limit = self._too_large / 2**30, self._options.memory / 2**30
+            reason = f"its process held {held:.2f} GiB, above the limit of {limit:.2f} GiB"
+            return self._failed(trial, "out_of_memory", reason)
+        if self.begun and not process.lost:
+            return self._failed(trial, "killed", lost_trials.death(process.exit_code))
+        if process.preloaded and not self._ready and process.lost:
+            launch.distrust()  # the server could not import, or must not fork
+        else:
+            self.deaths.append(lost_trials.death(process.exit_code))
+        self._again(trial)
+        return []
+
+    def _again(self, trial: Trial) -> None:
+        """Begin the trial in another process; this one ended, or is ended, by no fault of it."""
+        attempt, handed = self._attempt, self._handed
+        self.close()
+        self._open(trial)
+        self.trial, self._attempt, self._handed = trial, attempt, handed
+
+    def _failed(self, trial: Trial, status: str, reason: str) -> list[Ended | Heard]:
+        """Note a trial whose worker could not; a worker that went wrong is not trusted with another one."""
+        attempt = self._attempt
+        if self._process is not None:
+            self._process.close()  # which holds the lock of the trial
+        try:
+            status = lost_trials.record(self._store, trial, status, reason, attempt)
+        except OSError as problem:
+            raise lost_trials.full(self._store, problem.strerror or str(problem)) from None
+        return self._ended(trial, status, keep=False)
+
+    def _ended(self, trial: Trial, status: str, *, keep: bool) -> list[Ended | Heard]:
+        seconds = time.monotonic() - self._handed
+        self.trial, self._deadline = None, None
+        if not keep:
+            self.close()
+        return [Ended(trial, status, seconds)]

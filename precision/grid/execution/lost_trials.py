@@ -47,9 +47,9 @@ def sentence(error: BaseException) -> str:
     return text if ours else plugins.blame(error) or f"{type(error).__name__}: {text[:300]}"
 
 
-def full(store: Store, error: OSError) -> PrecisionError:
-    """Return the error that ends a run when nothing more can be stored."""
+def full(store: Store, problem: str) -> PrecisionError:
+    """Return the error that ends a run when nothing more can be stored, with the words of the system."""
     return PrecisionError(
-        f"{store.root}: a result could not be stored ({error.strerror or error}); make room "
+        f"{store.root}: a result could not be stored ({problem}); make room "
         "and run the same command again, finished trials are kept"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 from typing import Any
@@ -11,8 +12,15 @@ from precision.errors import PrecisionError
 from precision.grid.execution.provenance import plugins_of
 from precision.grid.execution.worker import Report, Run, Setup
 from precision.grid.store import Store
-from precision.startup import start_backend
+from precision.startup import import_backend, start_backend
 from precision.trial import Trial, TrialResult
+
+
+def preload() -> None:
+    """Import what every worker needs, in the process that they are forked from."""
+    import_backend(lean=True)
+    importlib.import_module("precision.methods.run")
+    importlib.import_module("precision.methods.workbench")
 
 
 def runner(setup: Setup, report: Report) -> Run:

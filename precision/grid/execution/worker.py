@@ -7,10 +7,12 @@ import importlib
 import os
 import shutil
 import signal
+import threading
 import time
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ import psutil
 from precision import plugins
 from precision.grid.execution.executor import BUSY
 from precision.grid.execution.lost_trials import sentence
+from precision.grid.execution.orphans import adopt_orphans, end_with_parent, living_children
 from precision.grid.execution.provenance import provenance
 from precision.grid.store import Store
 from precision.grid.store.locks import granted
@@ -59,6 +62,41 @@ class Setup:
 
 # Set once in each worker process by start().
 _state: dict[str, Any] = {}
+
+
+def serve(connection: Connection) -> None:
+    """Run the trials that come through a connection, one after another, until it is closed.
+
+    What goes back is always (kind, id of the trial, value): ``alive`` at once, to be answered by a Setup and
+    its Surroundings; ``ready`` when this process is; for each trial (id, description, attempt) ``begun``, any
+    number of ``epoch`` and ``sample``, and at last ``done`` with what :func:`work` returned and whether
+    processes are left that the trial started, ``full`` with the words of the system when the result could
+    not be stored, or ``raised`` with a sentence.
+    """
+    lock = threading.Lock()  # of the threads of this process; a dead process leaves no lock behind
+
+    def report(kind: str, trial_id: str, value: Any) -> None:
+        with lock, contextlib.suppress(OSError):  # the parent is gone
+            connection.send((kind, trial_id, value))
+
+    end_with_parent()
+    adopt_orphans()
+    report("alive", "", None)
+    with contextlib.suppress(EOFError, ConnectionError):
+        setup, surroundings = connection.recv()
+        surroundings.take()
+        start(setup, report)
+        report("ready", "", None)
+        while True:
+            trial_id, description, attempt = connection.recv()
+            report("begun", trial_id, None)
+            try:
+                status, size = work(description, attempt)
+                report("done", trial_id, (status, size, bool(living_children())))
+            except OSError as error:
+                report("full", trial_id, error.strerror or str(error))
+            except Exception as error:
+                report("raised", trial_id, sentence(error))
 
 
 def start(setup: Setup, report: Report) -> None:

@@ -65,7 +65,7 @@ def await_line(process, start):
 def workers(process):
     with contextlib.suppress(psutil.Error):
         children = psutil.Process(process.pid).children(recursive=True)
-        return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+        return [child for child in children if child.name() == "precision-work"]
     return []
 
 
