@@ -188,7 +188,7 @@ METRICS = Metrics(
         Metric(
             name="peak_memory_bytes",
             kind="measured",
-            meaning="peak resident memory of the worker process",
+            meaning="peak resident memory of the trial's process; empty for an emulation",
             unit="byte",
             title="Peak memory",
             better="lower",

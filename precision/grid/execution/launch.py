@@ -47,7 +47,7 @@ class WorkerProcess:
         finally:
             theirs.close()
             os.close(status)
-        self.began = time.monotonic()
+        self._began = time.monotonic()  # to be asked for, and then to start
         self.pid: int | None = None
         self.exit_code: int | None = None
         self.lost = False
@@ -56,7 +56,10 @@ class WorkerProcess:
     @property
     def news(self) -> list[Connection | int]:
         """What becomes readable when the worker has something to tell, or has ended."""
-        return [*([] if self.connection.closed else [self.connection]), *([] if self.over else [self._status])]
+        return [
+            *([] if self.connection.closed else [self.connection]),
+            *([] if self.over else [self._status]),
+        ]
 
     @property
     def over(self) -> bool:
@@ -71,6 +74,7 @@ class WorkerProcess:
                 self.lost = True
             elif self.pid is None:
                 (self.pid,) = STATUS.unpack(word)
+                self._began = time.monotonic()
                 with contextlib.suppress(psutil.Error):
                     self._process = psutil.Process(self.pid)
             else:
@@ -79,7 +83,7 @@ class WorkerProcess:
     def stuck(self) -> bool:
         """Whether it takes too long to start; asked as long as it is not ready."""
         limit = START_SECONDS if self.pid is not None else IMPORT_SECONDS
-        return self.preloaded and time.monotonic() - self.began > limit
+        return self.preloaded and time.monotonic() - self._began > limit
 
     def bytes(self) -> int:
         """Return the resident bytes; 0 for one that has ended."""

@@ -71,16 +71,14 @@ class LocalWorkers:
 
     def _count(self, worker: _Worker) -> None:
         """Give up when worker after worker dies before it has begun a trial."""
-        if worker.begun:
-            self._idle_deaths = 0
-        while worker.deaths:
-            self._idle_deaths += 1
-            last = worker.deaths.pop()
+        while worker.starts:
+            death = worker.starts.pop(0)
+            self._idle_deaths = 0 if death is None else self._idle_deaths + 1
             if self._idle_deaths >= DEATHS:
                 raise PrecisionError(
-                    f"no worker process lives until it has a trial: {last}, {DEATHS} times in a row; see what "
-                    "python -c 'import tensorflow, keras' says here, and whether a limit of memory or of "
-                    "processes is too tight"
+                    f"no worker process lives until it has begun a trial: {death}, {DEATHS} times in a row; "
+                    "see what python -c 'import tensorflow, keras' says here, and whether a limit of memory "
+                    "or of processes is too tight"
                 )
 
 
@@ -91,8 +89,7 @@ class _Worker:
     memory that it once had, and the next network's peak would be this one's.
 
     Attributes:
-        begun: whether it has begun the trial that it was given.
-        deaths: how processes ended that had not begun the trial which they were given.
+        starts: for every trial that it was given, None when it was begun, or else how the process ended.
     """
 
     def __init__(self, setup: Setup, options: RunOptions, store: Store, index: int) -> None:
@@ -104,8 +101,8 @@ class _Worker:
         self._handed = 0.0
         self._deadline: float | None = None
         self._attempt = 1
-        self.begun = False
-        self.deaths: list[str] = []
+        self._begun = False
+        self.starts: list[str | None] = []
         self.group: str | None = None
         self.trial: Trial | None = None
 
@@ -116,7 +113,7 @@ class _Worker:
         if self._process is None or self._process.over or self.group != group(trial):
             self.close()
             self._open(trial)
-        self.trial, self._attempt, self._handed, self.begun = trial, attempt, time.monotonic(), False
+        self.trial, self._attempt, self._handed, self._begun = trial, attempt, time.monotonic(), False
         if self._ready:
             self._hand_over()
 
@@ -135,7 +132,7 @@ class _Worker:
         if self._process is not None:
             self._process.close()
         self._process = self.group = self.trial = self._deadline = None
-        self._ready = self.begun = False
+        self._ready = self._begun = False
         self._first_bytes = self._too_large = 0
 
     def _send(self, message: object) -> None:
@@ -186,7 +183,8 @@ class _Worker:
 
     def _heard(self, kind: str, trial: Trial, value: Any) -> list[Ended | Heard]:
         if kind == "begun":
-            self.begun = True
+            self._begun = True
+            self.starts.append(None)
             if self._options.timeout is not None:
                 self._deadline = time.monotonic() + self._options.timeout
         elif kind == "done":
@@ -204,7 +202,8 @@ class _Worker:
 
     def _watch(self) -> list[Ended | Heard]:
         """Stop a worker that takes too long, or holds too much."""
-        assert self._process is not None and self.trial is not None
+        assert self._process is not None
+        assert self.trial is not None
         if not self._ready and self._process.stuck():
             launch.distrust()
             self._again(self.trial)
@@ -225,12 +224,12 @@ class _Worker:
             held, limit = self._too_large / 2**30, self._options.memory / 2**30
             reason = f"its process held {held:.2f} GiB, above the limit of {limit:.2f} GiB"
             return self._failed(trial, "out_of_memory", reason)
-        if self.begun and not process.lost:
+        if self._begun and not process.lost:
             return self._failed(trial, "killed", lost_trials.death(process.exit_code))
         if process.preloaded and not self._ready and process.lost:
             launch.distrust()  # the server could not import, or must not fork
         else:
-            self.deaths.append(lost_trials.death(process.exit_code))
+            self.starts.append(lost_trials.death(process.exit_code))
         self._again(trial)
         return []
 

@@ -1,4 +1,4 @@
-"""Processes that lose their parent: a worker ends with the run, and what a trial started ends with the trial."""
+"""Processes that lose their parent: a worker ends with its run, what a trial started with the trial."""
 
 from __future__ import annotations
 

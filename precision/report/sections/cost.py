@@ -24,13 +24,11 @@ from precision.report.titles import columns_of, title_of
 
 _SIZES = "Packed in the bits of their own formats; in brackets, how many times smaller than in float32."
 _NATIVE = """\
-The network as the framework runs it. Peak memory is the resident memory of the whole worker process, the
-framework and the images included. A worker runs the trials of one network, one after another, and keeps \
-memory
-that it once had: the first trial of a network, which trains it, sets the mark for those that follow."""
+The network as the framework runs it, each trial in a process of its own. Peak memory is the resident memory
+of that process, the framework and the images included."""
 _EMULATED = """\
 These formats are emulated in float32: the times are those of the emulation and say nothing about hardware
-that has the format. The memory is that of the emulation too."""
+that has the format. Its memory would say nothing either, and is not measured."""
 
 
 @SECTIONS.register("cost")
@@ -129,7 +127,8 @@ def _measured(cells: pd.DataFrame, baseline: str, timing: str) -> list[Table]:
 def _measured_table(cells: pd.DataFrame, title: str) -> Table:
     """Return one row per architecture and format, means over seeds."""
     table = summary(cells)
-    shown = [metric for metric in METRICS.of("measured", "timed") if metric.cost]
+    costs = [metric for metric in METRICS.of("measured", "timed") if metric.cost]
+    shown = [metric for metric in costs if table[metric.name].notna().any()]
     columns = {"architecture": Column("Architecture"), "policy": Column("Format")}
     columns |= columns_of(*(metric.name for metric in shown))
     usual = int(table["n"].mode().max())

@@ -1,6 +1,7 @@
 """Whole runs, as a user starts them: real processes, real training on a few of the bundled digits."""
 
 import json
+import math
 import signal
 import subprocess
 import sys
@@ -94,7 +95,10 @@ def test_every_trial_has_its_whole_record(finished):
         assert 0 <= metrics["accuracy"] <= 1
         assert metrics["parameters"] == 784 * 32 + 32 + 32 * 10 + 10
         assert set(metrics) == {metric.name for metric in METRICS.values() if metric.computed is None}
-        assert metrics["peak_memory_bytes"] > 50 * 2**20
+        if result.trial.method.name == "float32":
+            assert metrics["peak_memory_bytes"] > 50 * 2**20
+        else:  # of an emulation it says nothing
+            assert math.isnan(metrics["peak_memory_bytes"])
         assert metrics["inference_images_per_second"] > 0
         assert result.provenance["machine"] and result.provenance["tensorflow"]
         trained = result.trial.method.name != "ptq"
