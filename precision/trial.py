@@ -134,7 +134,7 @@ class Trial:
             ("method", self.method.text),
             ("numerics", str(numerics)),
             ("plugins", _json(self.plugins) if self.plugins else ""),
-            ("policy", self._policy_text),
+            ("policy", self.policy_text),
             ("repeat", str(self.repeat) if self.repeat else ""),
             ("runtime", _json(asdict(self.runtime)) if self.runtime != _ANY_RUNTIME else ""),
             ("seed", str(self.seed)),
@@ -144,7 +144,8 @@ class Trial:
         return hashlib.sha256(f"{{{content}}}".encode()).hexdigest()[:12]
 
     @cached_property
-    def _policy_text(self) -> str:
+    def policy_text(self) -> str:
+        """The policy as JSON with sorted keys."""
         return _json(self.policy)
 
     def _dataset_text(self) -> str:
@@ -180,7 +181,7 @@ class Trial:
             self.runtime,
         )
         # As the properties have them, and made only once.
-        vars(trial).update(baseline=self, _policy_text=resolved.text)
+        vars(trial).update(baseline=self, policy_text=resolved.text)
         return trial
 
     def repeated(self, number: int) -> Trial:

@@ -96,11 +96,12 @@ def run(
     left = [trial for trial in trials if trial.id not in done]
     preflight.check_plugins(Policy.from_json(trial.policy) for trial in left)
     try_plugins(lambda: collect(parsed, source, cells, results_store))
+    place = preflight.place_in(source, cells)
     console = Console(stderr=True, quiet=quiet)
     estimator = Estimator(left, results_store.summaries() if left else [], machine())
     with contextlib.ExitStack() as stack:
         images = stack.enter_context(tempfile.TemporaryDirectory(prefix="precision-"))
-        datasets = preflight.share_data(left, trials, results_store, folder, Path(images))
+        datasets = preflight.share_data(left, trials, results_store, folder, Path(images), place)
         ids = [trial.id for trial in everything]
         results_store.register(Path(grid), parsed.name, ids, " ".join(named.words()))
         watchers = [ConsoleWatcher(left, cells, console, options.jobs, estimator), *trackers]

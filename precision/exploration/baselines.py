@@ -9,7 +9,13 @@ from pathlib import Path
 from rich.console import Console
 
 from precision.errors import PrecisionError, unknown
-from precision.grid.execution.preflight import check_images, check_networks, check_plugins, choices
+from precision.grid.execution.preflight import (
+    check_images,
+    check_networks,
+    check_plugins,
+    choices,
+    unplaced,
+)
 from precision.grid.execution.scheduler import run_trials, setup
 from precision.grid.file.schema import Grid
 from precision.grid.plan.expand import Cell
@@ -98,7 +104,7 @@ def trained(
     for choice in choices(everything.values()).values():
         trials = [trial for trial in everything.values() if trial.dataset == choice]
         check_images(bench.dataset(choice), trials, store)
-        check_networks(trials, bench.dataset(choice))
+        check_networks(trials, bench.dataset(choice), unplaced)
     done = store.done(everything.values())
     left = [trial for trial in everything.values() if trial.id not in done]
     if left:

@@ -26,10 +26,16 @@ from typing import Any
 
 import psutil
 
-from precision.grid.execution.orphans import adopt_orphans, kill_with_descendants, living_children
+from precision.grid.execution.orphans import (
+    adopt_orphans,
+    end_with_parent,
+    kill_with_descendants,
+    living_children,
+)
 
 REQUEST = b"w"  # comes with four files: connection, status, standard output, standard error
 STATUS = struct.Struct("=q")  # what the status file gets: the worker's pid, and when it ended its exit code
+ALIVE = "alive"
 UNSAFE = 3  # exit code of a server that must not fork
 
 
@@ -77,6 +83,15 @@ def _unsafe() -> bool:
             if str(file.readlink()).startswith(("/dev/nvidia", "/dev/dri", "/dev/kfd")):
                 return True
     return False
+
+
+def work(connection: Connection) -> None:
+    """Say that this process is there, and do what it is told: take some surroundings, and call a function."""
+    with contextlib.suppress(EOFError, ConnectionError):  # nobody wants it any more
+        connection.send(ALIVE)
+        surroundings, function, arguments = connection.recv()
+        surroundings.take()
+        function(connection, *arguments)
 
 
 class _Server:
@@ -140,12 +155,12 @@ class _Server:
             self._control.close()
             for file in (out, err, status, self._woken, self._wake, *self._workers.values()):
                 os.close(file)
-            _called("precision-work")
             multiprocessing.current_process().daemon = False  # a trial may start processes
             if (numpy := sys.modules.get("numpy")) is not None:
                 numpy.random.seed()  # else all workers would draw the same where nobody gave a seed
-            from precision.grid.execution.worker import serve as work
-
+            end_with_parent()
+            adopt_orphans()
+            _called("precision-work")
             work(Connection(connection))
             code = 0
         except BaseException:

@@ -12,14 +12,17 @@ import sys
 import threading
 import time
 import weakref
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
 import psutil
 
 from precision.grid.execution import forkserver
-from precision.grid.execution.forkserver import REQUEST, STATUS
+from precision.grid.execution.forkserver import ALIVE, REQUEST, STATUS
 from precision.grid.execution.orphans import kill_with_descendants
+from precision.grid.execution.surroundings import Surroundings
 
 START_SECONDS = 60.0  # that a forked worker may take until it is ready
 IMPORT_SECONDS = 300.0  # that a server may take to import what workers need
@@ -27,18 +30,30 @@ _VOLATILE = ("PRECISION_", "PYTEST_", "PWD", "OLDPWD", "COLUMNS", "LINES")
 
 
 class WorkerProcess:
-    """A worker as its parent sees it.
+    """A forked process as its parent sees it.
+
+    Args:
+        server: from which it is forked.
+        function: of a module; called there with its end of the connection and the arguments.
+        cores: the processors that it may use; empty for those of this process.
 
     Attributes:
-        connection: both ways, of pickled messages; see ``worker.serve``.
+        connection: both ways, of pickled messages.
         pid: None until the server has forked it.
         exit_code: None while it runs, and of one whose server is gone.
         lost: whether its server is gone, so that nobody knows how the worker fares.
         preloaded: whether it was forked from a server that had imported what it needs.
     """
 
-    def __init__(self, server: Server) -> None:
+    def __init__(
+        self,
+        server: Server,
+        function: Callable[..., None],
+        arguments: tuple[object, ...],
+        cores: tuple[int, ...] = (),
+    ) -> None:
         self._server = server  # which lives as long as one of its workers
+        self._task, self._cores = (function, arguments), cores
         self.preloaded = server.preload
         self.connection, theirs = multiprocessing.Pipe()
         self._status, status = os.pipe()
@@ -65,6 +80,27 @@ class WorkerProcess:
     def over(self) -> bool:
         """Whether it has ended, as far as can be known; see :meth:`look`."""
         return self.lost or self.exit_code is not None
+
+    def messages(self) -> Iterator[Any]:
+        """Return what it has sent since the last call; to be exhausted."""
+        while not self.connection.closed:
+            try:
+                if not self.connection.poll():
+                    return
+                message = self.connection.recv()
+            except (EOFError, OSError):  # it has ended, perhaps in the middle of a message
+                self.connection.close()
+                return
+            if message == ALIVE:
+                here = Surroundings.here()
+                self.send((replace(here, cores=self._cores or here.cores), *self._task))
+            else:
+                yield message
+
+    def send(self, message: object) -> None:
+        """Send it something; one that has died is met soon by what it tells no more."""
+        with contextlib.suppress(OSError):
+            self.connection.send(message)
 
     def look(self) -> None:
         """Take in what the server told."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from multiprocessing.connection import wait
 from typing import Any
@@ -13,8 +12,7 @@ from precision.grid.execution import launch, lost_trials
 from precision.grid.execution.executor import Ended, Heard, group, outgrown
 from precision.grid.execution.launch import WorkerProcess
 from precision.grid.execution.options import RunOptions, default_threads, share_of_cores
-from precision.grid.execution.surroundings import Surroundings
-from precision.grid.execution.worker import Setup
+from precision.grid.execution.worker import Setup, serve
 from precision.grid.store import Store
 from precision.trial import Trial
 
@@ -124,7 +122,8 @@ class _Worker:
     def _open(self, trial: Trial) -> None:
         threads = trial.runtime.threads or self._setup.runtime.threads or default_threads()
         self._setup = replace(self._setup, runtime=replace(trial.runtime, threads=threads))
-        self._process = WorkerProcess(launch.server(self._setup.runner))
+        server = launch.server(self._setup.runner)
+        self._process = WorkerProcess(server, serve, (self._setup,), self._cores)
         self.group = group(trial)
 
     def close(self) -> None:
@@ -135,16 +134,10 @@ class _Worker:
         self._ready = self._begun = False
         self._first_bytes = self._too_large = 0
 
-    def _send(self, message: object) -> None:
-        assert self._process is not None
-        try:
-            self._process.connection.send(message)
-        except OSError:  # it has died, which is met soon
-            return
-
     def _hand_over(self) -> None:
+        assert self._process is not None
         assert self.trial is not None
-        self._send((self.trial.id, self.trial.to_json(), self._attempt))
+        self._process.send((self.trial.id, self.trial.to_json(), self._attempt))
 
     def happened(self) -> list[Ended | Heard]:
         """Return what the worker told since the last call, and the end of its trial."""
@@ -153,12 +146,8 @@ class _Worker:
         self._process.look()  # before the messages are taken: those of a process that is over are all there
         over = self._process.over
         events: list[Ended | Heard] = []
-        for kind, trial_id, value in self._messages():
-            if kind == "alive":
-                surroundings = Surroundings.here()
-                mine = replace(surroundings, cores=self._cores) if self._cores else surroundings
-                self._send((self._setup, mine))
-            elif kind == "ready":
+        for kind, trial_id, value in self._process.messages():
+            if kind == "ready":
                 self._ready = True
                 if self.trial is not None:
                     self._hand_over()
@@ -169,17 +158,6 @@ class _Worker:
         elif self.trial is not None:
             events += self._watch()
         return events
-
-    def _messages(self) -> Iterator[tuple[str, str, Any]]:
-        while self._process is not None and not self._process.connection.closed:
-            try:
-                if not self._process.connection.poll():
-                    return
-                message = self._process.connection.recv()
-            except (EOFError, OSError):  # it has ended, perhaps in the middle of a message
-                self._process.connection.close()
-                return
-            yield message
 
     def _heard(self, kind: str, trial: Trial, value: Any) -> list[Ended | Heard]:
         if kind == "begun":

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
-import architectures
 from precision import data, plugins
 from precision.data import Dataset
 from precision.data.shared import share
 from precision.errors import PrecisionError
 from precision.formats.kernels.callback import ArrayFormat
 from precision.formats.probe import probe
+from precision.grid.execution.elsewhere import elsewhere
+from precision.grid.execution.networks import distinct, misfits
+from precision.grid.file.source import Source
+from precision.grid.plan.cell import Cell
 from precision.grid.store import Store
 from precision.quantization import Policy, Setting
 from precision.quantization.calibration.observers import choose_range, statistics_of
-from precision.registry import ARCHITECTURES, OBSERVERS
-from precision.startup import start_backend
+from precision.registry import OBSERVERS
 from precision.trial import Choice, Trial
 
 
@@ -45,30 +46,40 @@ def check_plugins(policies: Iterable[Policy]) -> None:
             probe(number_format, rounding)
 
 
-def check_networks(trials: Iterable[Trial], dataset: Dataset) -> None:
-    """Build every network of a plugin that is to be trained on a data set, twice.
+Place = Callable[[Trial, str, str], PrecisionError]
+"""Takes a trial, its ``architecture`` or ``policy`` that is wrong, and why; adds where it is asked for."""
+
+
+def unplaced(trial: Trial, part: str, text: str) -> PrecisionError:
+    """Return an error that does not say where the trial is asked for. A ``Place``."""
+    return PrecisionError(text)
+
+
+def place_in(source: Source, cells: Iterable[Cell]) -> Place:
+    """Return what names the line of a grid file that asks for the policy or the network of a trial."""
+
+    def place(trial: Trial, part: str, text: str) -> PrecisionError:
+        for cell in cells:
+            if part == "policy" and trial in cell.trials():
+                return source.error(("policies", cell.policy), f"policy {cell.policy!r}: {text}")
+            if part == "architecture" and trial.architecture == cell.trial.architecture:
+                return source.error(("architectures",), f"architecture {cell.architecture!r}: {text}")
+        return unplaced(trial, part, text)
+
+    return place
+
+
+def check_networks(trials: Iterable[Trial], dataset: Dataset, place: Place) -> None:
+    """Build every network that is to be trained on a data set, and resolve the policies that round it.
 
     Raises:
-        PrecisionError: for the first one that fails, or whose layers are not called the same each time.
+        PrecisionError: for the first network that cannot be built for these images, or whose layers are not
+            called the same each time, or policy that does not fit, with how many more there are.
     """
-    for name, text in dict.fromkeys((t.architecture.name, t.architecture.text) for t in trials):
-        if ARCHITECTURES.owner(name).builtin:
-            continue
-        start_backend()
-        options = json.loads(text)["options"]
-        models = [
-            architectures.build(name, dataset.input_shape, dataset.classes, **options) for _ in range(2)
-        ]
-        first, second = (
-            [layer.name for layer in model.layers if type(layer).__name__ != "InputLayer"] for model in models
-        )
-        if first != second:
-            differing = next(iter(set(first) ^ set(second)), "another order")
-            raise ARCHITECTURES.error(
-                name,
-                "must call its layers the same at every build, by which policies address them, but one build "
-                f"alone gave {differing!r}; give every layer a name",
-            )
+    wrong = elsewhere(misfits, distinct(trials), dataset.input_shape, dataset.classes)
+    if wrong:
+        trial, part, text = wrong[0]
+        raise place(trial, part, text + (f" (and {len(wrong) - 1} more like it)" if wrong[1:] else ""))
 
 
 def check_images(dataset: Dataset, trials: Iterable[Trial], store: Store) -> None:
@@ -90,7 +101,12 @@ def check_images(dataset: Dataset, trials: Iterable[Trial], store: Store) -> Non
 
 
 def share_data(
-    left: Sequence[Trial], trials: Sequence[Trial], store: Store, data_dir: Path | None, folder: Path
+    left: Sequence[Trial],
+    trials: Sequence[Trial],
+    store: Store,
+    data_dir: Path | None,
+    folder: Path,
+    place: Place = unplaced,
 ) -> dict[str, Path]:
     """Load every data set of the trials that are left once, and write its arrays for the workers to map.
 
@@ -99,18 +115,19 @@ def share_data(
     Args:
         trials: whose stored results must be of the same images.
         folder: to write to.
+        place: says where a network or a policy is asked for that is wrong.
 
     Returns:
         Folders below ``folder``, by the text of the data set's choice.
 
     Raises:
-        PrecisionError: when a data set cannot be loaded or written, a plugin's network cannot be built, or
-            stored results are of other images.
+        PrecisionError: when a data set cannot be loaded or written, a network cannot be built, a policy does
+            not fit it, or stored results are of other images.
     """
     folders = {}
     for text, choice in choices(left).items():
         dataset = data.load(choice.name, data_dir=data_dir, **choice.options)
-        check_networks([trial for trial in left if trial.dataset == choice], dataset)
+        check_networks([trial for trial in left if trial.dataset == choice], dataset, place)
         check_images(dataset, [trial for trial in trials if trial.dataset == choice], store)
         folders[text] = share(dataset, folder)
     return folders

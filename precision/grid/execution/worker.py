@@ -21,7 +21,7 @@ import psutil
 from precision import plugins
 from precision.grid.execution.executor import BUSY
 from precision.grid.execution.lost_trials import sentence
-from precision.grid.execution.orphans import adopt_orphans, end_with_parent, living_children
+from precision.grid.execution.orphans import living_children
 from precision.grid.execution.provenance import provenance
 from precision.grid.store import Store
 from precision.grid.store.locks import granted
@@ -33,6 +33,9 @@ Report = Callable[[str, str, dict[str, float]], None]
 """Takes what a running trial tells: ``epoch`` or ``sample``, the trial's id, and a row."""
 
 Run = Callable[[Trial], TrialResult]
+
+
+RUNNER = "precision.grid.execution.runner:runner"
 
 
 @dataclass(frozen=True)
@@ -57,21 +60,20 @@ class Setup:
     runtime: Runtime = field(default_factory=Runtime)
     cores: tuple[int, ...] = ()
     checkpoint_seconds: float = 60.0
-    runner: str = "precision.grid.execution.runner:runner"
+    runner: str = RUNNER
 
 
 # Set once in each worker process by start().
 _state: dict[str, Any] = {}
 
 
-def serve(connection: Connection) -> None:
+def serve(connection: Connection, setup: Setup) -> None:
     """Run the trials that come through a connection, one after another, until it is closed.
 
-    What goes back is always (kind, id of the trial, value): ``alive`` at once, to be answered by a Setup and
-    its Surroundings; ``ready`` when this process is; for each trial (id, description, attempt) ``begun``, any
-    number of ``epoch`` and ``sample``, and at last ``done`` with what :func:`work` returned and whether
-    processes are left that the trial started, ``full`` with the words of the system when the result could
-    not be stored, or ``raised`` with a sentence.
+    What goes back is always (kind, id of the trial, value): ``ready`` when this process is; for each trial
+    (id, description, attempt) ``begun``, any number of ``epoch`` and ``sample``, and at last ``done`` with
+    what :func:`work` returned and whether processes are left that the trial started, ``full`` with the words
+    of the system when the result could not be stored, or ``raised`` with a sentence.
     """
     lock = threading.Lock()  # of the threads of this process; a dead process leaves no lock behind
 
@@ -79,14 +81,9 @@ def serve(connection: Connection) -> None:
         with lock, contextlib.suppress(OSError):  # the parent is gone
             connection.send((kind, trial_id, value))
 
-    end_with_parent()
-    adopt_orphans()
-    report("alive", "", None)
+    start(setup, report)
+    report("ready", "", None)
     with contextlib.suppress(EOFError, ConnectionError):
-        setup, surroundings = connection.recv()
-        surroundings.take()
-        start(setup, report)
-        report("ready", "", None)
         while True:
             trial_id, description, attempt = connection.recv()
             report("begun", trial_id, None)

@@ -1,0 +1,74 @@
+"""Build the networks of a grid before anything is trained, and see whether its policies fit them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from precision.errors import PrecisionError
+from precision.quantization import Policy
+from precision.registry import ARCHITECTURES
+from precision.trial import Choice, Trial
+
+Misfit = tuple[Trial, str, str]
+"""A trial that cannot be, its ``architecture`` or ``policy`` that is the reason, and why."""
+
+
+def distinct(trials: Iterable[Trial]) -> list[Trial]:
+    """Return one trial per network and policy."""
+    found: dict[tuple[str, str], Trial] = {}
+    for trial in trials:
+        found.setdefault((trial.architecture.text, trial.policy_text), trial)
+    return list(found.values())
+
+
+def misfits(trials: Sequence[Trial], input_shape: tuple[int, int, int], classes: int) -> list[Misfit]:
+    """Return which networks cannot be built for images of a shape, and which policies do not fit theirs.
+
+    A network of a plugin is built twice, as policies address its layers by names that must be the same each
+    time. Imports Keras.
+    """
+    found: list[Misfit] = []
+    for text in dict.fromkeys(trial.architecture.text for trial in trials):
+        asking = [trial for trial in trials if trial.architecture.text == text]
+        try:
+            model = _built(asking[0].architecture, input_shape, classes)
+        except PrecisionError as error:
+            found.append((asking[0], "architecture", str(error)))
+            continue
+        for trial in asking:
+            try:
+                _check_policy(model, Policy.from_json(trial.policy))
+            except PrecisionError as error:
+                found.append((trial, "policy", f"{error}; the network is {trial.architecture.name}"))
+    return found
+
+
+def _built(choice: Choice, input_shape: tuple[int, int, int], classes: int) -> Any:
+    import architectures
+
+    def build() -> Any:
+        return architectures.build(choice.name, input_shape, classes, **choice.options)
+
+    model = build()
+    if ARCHITECTURES.owner(choice.name).builtin:
+        return model
+    first, second = (
+        [layer.name for layer in each.layers if type(layer).__name__ != "InputLayer"]
+        for each in (model, build())
+    )
+    if first != second:
+        differing = next(iter(set(first) ^ set(second)), "another order")
+        raise ARCHITECTURES.error(
+            choice.name,
+            "must call its layers the same at every build, by which policies address them, but one build "
+            f"alone gave {differing!r}; give every layer a name",
+        )
+    return model
+
+
+def _check_policy(model: Any, policy: Policy) -> None:
+    from precision.quantization.model import structure
+    from precision.quantization.transforms.folding import fold
+
+    structure(fold(model).model if policy.fold_batch_norm else model, policy)
