@@ -71,10 +71,11 @@ def run(
     from precision.analysis.collect import collect
     from precision.data.files.locate import data_directory
     from precision.grid import Store, expand, schedule, select
-    from precision.grid.execution import preflight
+    from precision.grid.execution import launch, preflight
     from precision.grid.execution.options import RunOptions
     from precision.grid.execution.scheduler import run_trials, setup
     from precision.grid.execution.watcher import Watchers
+    from precision.grid.execution.worker import RUNNER
     from precision.grid.plan.forecast import Estimator
     from precision.grid.progress import ConsoleWatcher
     from precision.measure.machine.environment import machine
@@ -94,6 +95,8 @@ def run(
     trackers = tracking.make(track, results_store, parsed.name, cells)
     done = results_store.done(trials)
     left = [trial for trial in trials if trial.id not in done]
+    if left and options.executor == "local":
+        launch.server(RUNNER)  # which imports Keras while this process loads images
     preflight.check_plugins(Policy.from_json(trial.policy) for trial in left)
     try_plugins(lambda: collect(parsed, source, cells, results_store))
     place = preflight.place_in(source, cells)

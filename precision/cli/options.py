@@ -41,5 +41,12 @@ OnlyOption = Annotated[
         metavar="AXIS=VALUE",
     ),
 ]
+Networks = Annotated[
+    bool,
+    typer.Option(
+        "--networks",
+        help="Load the images, build each network for them, see whether the policies fit; as run does.",
+    ),
+]
 Force = Annotated[bool, typer.Option("--force", help="Replace a file that exists.")]
 RUNS = Path("runs")

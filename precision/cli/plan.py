@@ -12,7 +12,9 @@ import typer
 from precision.cli.grids import cells_of
 from precision.cli.options import (
     RUNS,
+    DataDir,
     GridFile,
+    Networks,
     OnlyOption,
     PluginFiles,
     SeedsOption,
@@ -24,6 +26,7 @@ from precision.errors import PrecisionError
 
 if TYPE_CHECKING:
     from precision.grid import Cell, Store
+    from precision.grid.file.source import Source
     from precision.trial import Trial
 
 MOST_ROWS = 50
@@ -43,11 +46,15 @@ def plan(
     seeds: SeedsOption = None,
     only: OnlyOption = None,
     plugin: PluginFiles = None,
+    networks: Networks = False,
+    data_dir: DataDir = None,
 ) -> None:
     """Say what GRID asks for, what of it has a result, and how long the rest will take; run nothing."""
     from precision.grid import Store, schedule
 
-    parsed, _, cells = cells_of(grid, plugin, changes, seeds, only)
+    parsed, source, cells = cells_of(grid, plugin, changes, seeds, only)
+    if networks:
+        _check_networks(cells, source, data_dir)
     trials = schedule(cells)
     results = Store(store)
     done = results.done(trials)
@@ -71,6 +78,8 @@ def validate(
     seeds: SeedsOption = None,
     only: OnlyOption = None,
     plugin: PluginFiles = None,
+    networks: Networks = False,
+    data_dir: DataDir = None,
 ) -> None:
     """Check every GRID; say how many cells and trials it has, or what is wrong with it."""
     from precision.grid import schedule
@@ -78,13 +87,22 @@ def validate(
     wrong = 0
     for grid in grids:
         try:
-            _, _, cells = cells_of(grid, plugin, changes, seeds, only)
+            _, source, cells = cells_of(grid, plugin, changes, seeds, only)
+            if networks:
+                _check_networks(cells, source, data_dir)
             typer.echo(f"{grid}: ok, {len(cells)} cells, {len(schedule(cells))} trials")
         except PrecisionError as error:
             wrong += 1
             typer.echo(f"precision: {error}", err=True)
     if wrong:
         raise typer.Exit(2)
+
+
+def _check_networks(cells: Sequence[Cell], source: Source, data_dir: Path | None) -> None:
+    from precision.data.files.locate import data_directory
+    from precision.grid.execution.preflight import check_grid
+
+    check_grid(cells, source, data_directory(data_dir))
 
 
 def _state(cell: Cell, done: Collection[str]) -> str:

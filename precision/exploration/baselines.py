@@ -104,7 +104,14 @@ def trained(
     for choice in choices(everything.values()).values():
         trials = [trial for trial in everything.values() if trial.dataset == choice]
         check_images(bench.dataset(choice), trials, store)
-        check_networks(trials, bench.dataset(choice), unplaced)
+        asked = [
+            replace(trial, policy=policy.to_json())
+            for network in found
+            for trial in network.trials.values()
+            for policy in network.policies.values()
+            if trial.dataset == choice
+        ]
+        check_networks([*trials, *asked], bench.dataset(choice), unplaced)
     done = store.done(everything.values())
     left = [trial for trial in everything.values() if trial.id not in done]
     if left:

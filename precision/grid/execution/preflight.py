@@ -82,6 +82,19 @@ def check_networks(trials: Iterable[Trial], dataset: Dataset, place: Place) -> N
         raise place(trial, part, text + (f" (and {len(wrong) - 1} more like it)" if wrong[1:] else ""))
 
 
+def check_grid(cells: Sequence[Cell], source: Source, data_dir: Path | None) -> None:
+    """Load the data sets of cells, build their networks for these images, and resolve the policies.
+
+    Raises:
+        PrecisionError: when a data set cannot be loaded, a network cannot be built, or a policy does not fit.
+    """
+    trials = [cell.trial for cell in cells]
+    place = place_in(source, cells)
+    for choice in choices(trials).values():
+        dataset = data.load(choice.name, data_dir=data_dir, **choice.options)
+        check_networks([trial for trial in trials if trial.dataset == choice], dataset, place)
+
+
 def check_images(dataset: Dataset, trials: Iterable[Trial], store: Store) -> None:
     """Refuse stored results of trials that are of other images than a data set has.
 

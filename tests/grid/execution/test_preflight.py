@@ -2,6 +2,7 @@
 
 import sys
 
+import commands
 import pytest
 
 import precision
@@ -10,7 +11,8 @@ from precision.errors import PrecisionError
 from precision.exploration.search import search
 from precision.exploration.sensitivity import sensitivity
 from precision.formats.families import qtorch_library
-from precision.grid.execution.preflight import check_plugins
+from precision.grid import expand, load_grid
+from precision.grid.execution.preflight import check_grid, check_plugins
 from precision.quantization import parse_policy
 
 BROKEN = """\
@@ -80,6 +82,52 @@ def test_a_broken_plugin_ends_everything_before_anything_is_trained(tmp_path, mo
     assert text.startswith(f"broken.py:{LINE}: quantize of format 'broken' must round float32 of any shape")
     assert "it raised ZeroDivisionError" in text and "\n" not in text
     assert not list((tmp_path / "runs").rglob("result.json"))
+
+
+UNFIT = """\
+name: unfit
+datasets: [{name: digits, train_size: 60, test_size: 20}]
+architectures: [{name: mlp, width: 0.1}, lenet]
+policies:
+  float32: float32
+  fits: fixed(6,3)
+  half:
+    weights: fixed(6,3)
+    layers: {"conv*": float16}
+training: {epochs: 1}
+"""
+
+
+def checked(grid, **_):
+    """As validate and plan do with --networks."""
+    loaded, source = load_grid(grid)
+    check_grid(expand(loaded, source), source, None)
+
+
+@pytest.mark.parametrize("start", [precision.run, search, sensitivity, checked])
+def test_a_pattern_that_one_of_the_networks_lacks_ends_everything_before_anything_is_trained(
+    tmp_path, monkeypatch, start
+):
+    """The line is that of the policy where a grid is run; the networks are built in another process."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.yaml").write_text(UNFIT)
+    with pytest.raises(PrecisionError) as caught:
+        start("own.yaml", quiet=True)
+    line = UNFIT.split("\n").index("  half:") + 1
+    assert "the policy's layer pattern 'conv*' matches no layer; known: dense1, " in str(caught.value)
+    assert str(caught.value).endswith("the network is mlp")
+    if start not in (search, sensitivity):
+        assert str(caught.value).startswith(f"own.yaml:{line}: policy 'half': ")
+    assert not list((tmp_path / "runs").rglob("result.json"))
+
+
+def test_the_same_in_a_process_of_its_own(tmp_path):
+    """As a command does it, which does not import Keras."""
+    (tmp_path / "own.yaml").write_text(UNFIT)
+    bad = commands.run("validate", "--networks", "own.yaml", cwd=tmp_path)
+    assert bad.returncode == 2
+    assert bad.stderr.startswith("precision: own.yaml:7: policy 'half': the policy's layer pattern")
+    assert "Traceback" not in bad.stderr and bad.stderr.count("\n") == 1
 
 
 def test_a_policy_that_is_not_asked_for_is_not_tried(tmp_path, monkeypatch):
