@@ -34,7 +34,8 @@ test: .venv/.test
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 faults: .venv/.test
-	PRECISION_FAULT_TRIALS=1000 PRECISION_FAULT_KILLS=60 $(BIN)/python -m pytest tests/grid/execution/test_faults.py
+	PRECISION_FAULT_TRIALS=1000 PRECISION_FAULT_KILLS=60 PRECISION_FORKS=2000 \
+		$(BIN)/python -m pytest tests/grid/execution/test_faults.py tests/grid/execution/test_workers.py
 
 wheel: .venv/.test
 	PRECISION_WHEEL=1 $(BIN)/python -m pytest tests/test_wheel.py

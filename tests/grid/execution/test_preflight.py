@@ -124,7 +124,7 @@ def test_a_pattern_that_one_of_the_networks_lacks_ends_everything_before_anythin
 def test_the_same_in_a_process_of_its_own(tmp_path):
     """As a command does it, which does not import Keras."""
     (tmp_path / "own.yaml").write_text(UNFIT)
-    bad = commands.run("validate", "--networks", "own.yaml", cwd=tmp_path)
+    bad = commands.precision(tmp_path, "validate", "--networks", "own.yaml")
     assert bad.returncode == 2
     assert bad.stderr.startswith("precision: own.yaml:7: policy 'half': the policy's layer pattern")
     assert "Traceback" not in bad.stderr and bad.stderr.count("\n") == 1
