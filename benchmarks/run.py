@@ -20,6 +20,7 @@ from timing import HEADER
 
 BENCHMARKS = (
     "startup",
+    "workers",
     "quantizer",
     "formats",
     "training_step",

@@ -12,15 +12,20 @@ from precision.errors import PrecisionError
 from precision.grid.execution.provenance import plugins_of
 from precision.grid.execution.worker import Report, Run, Setup
 from precision.grid.store import Store
+from precision.measure.machine.environment import commit
 from precision.startup import import_backend, start_backend
 from precision.trial import Trial, TrialResult
+
+# What nearly every trial imports in its functions, because checking a grid must not import Keras.
+_USED = ("methods.run", "methods.evaluation", "methods.fit", "methods.traced", "deploy.predictor")
 
 
 def preload() -> None:
     """Import what every worker needs, in the process that they are forked from."""
     import_backend(lean=True)
-    importlib.import_module("precision.methods.run")
-    importlib.import_module("precision.methods.workbench")
+    for module in _USED:
+        importlib.import_module(f"precision.{module}")
+    commit()  # of the code that is loaded now
 
 
 def runner(setup: Setup, report: Report) -> Run:
