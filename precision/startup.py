@@ -6,31 +6,62 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
+from importlib.metadata import version
+
+from precision.errors import PrecisionError
 
 # What Keras imports at its start if it is there, for plots and for classes that sklearn knows.
 _SPARED = ("matplotlib", "sklearn")
 
 
+BACKENDS = ("tensorflow", "jax")
+
+
+def backend_of(name: str | None) -> str | None:
+    """Return the backend of Keras that a name stands for, None for TensorFlow.
+
+    Args:
+        name: None for that of the environment variable KERAS_BACKEND, and without it TensorFlow.
+
+    Raises:
+        PrecisionError: when trials do not run on it.
+    """
+    given = name or os.environ.get("KERAS_BACKEND") or "tensorflow"
+    if given not in BACKENDS:
+        raise PrecisionError(
+            f"networks run on the backends {' and '.join(BACKENDS)} of Keras, but KERAS_BACKEND is "
+            f"{given!r}; unset it, or give runtime.backend in the grid"
+        )
+    return None if given == "tensorflow" else given
+
+
 def import_backend(lean: bool = False) -> None:
     """Import Keras with its backend, which touches no device and computes nothing; a failure raises.
+
+    The backend is that of the environment variable KERAS_BACKEND, or else TensorFlow. What the user's own
+    configuration of Keras says counts neither for it nor for types and layouts: every number depends on them.
 
     Args:
         lean: for a process that is to start soon: what Keras has for plots and for sklearn is left out, which
             takes a third of the time. Both packages can still be imported afterwards.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     with _silence(), _missing(_SPARED if lean else ()):
         import keras
 
         if keras.backend.backend() == "tensorflow":
             import tensorflow  # noqa: F401
+    keras.config.set_floatx("float32")
+    keras.config.set_epsilon(1e-7)
+    keras.config.set_image_data_format("channels_last")
 
 
 def start_backend(threads: int | None = None, lean: bool = False) -> None:
     """Import Keras with its backend, and have TensorFlow look for devices; a failure to import raises.
 
     Args:
-        threads: of one operation of TensorFlow, to be given before anything ran; None for one per core.
+        threads: of one operation, to be given before anything ran; None for one per core.
         lean: see :func:`import_backend`.
     """
     import_backend(lean)
@@ -44,6 +75,35 @@ def start_backend(threads: int | None = None, lean: bool = False) -> None:
                 tf.config.threading.set_intra_op_parallelism_threads(threads)
             tf.config.list_physical_devices()
             tf.function(lambda x: x + 1, jit_compile=True)(tf.constant(0.0))
+        elif threads is not None:
+            os.environ["NPROC"] = str(threads)  # XLA's name for the threads of its client
+
+
+def started() -> dict[str, str]:
+    """Return the backend with its version, the GPUs that it sees, and the threads of an operation if told."""
+    import keras
+
+    name, threads = keras.backend.backend(), os.environ.get("NPROC", "")
+    if name == "tensorflow":
+        import tensorflow as tf
+
+        threads = str(tf.config.threading.get_intra_op_parallelism_threads() or "")
+        details = map(tf.config.experimental.get_device_details, tf.config.get_visible_devices("GPU"))
+        gpus = [str(gpu.get("device_name", "unknown")) for gpu in details]
+    else:
+        import jax
+
+        gpus = [device.device_kind for device in jax.devices() if device.platform != "cpu"]
+    return {name: version(name), "GPUs": ", ".join(gpus), "threads": threads}
+
+
+@contextlib.contextmanager
+def only_the_backend() -> Iterator[None]:
+    """Keep Keras from importing TensorFlow, which takes seconds, where that is not its backend."""
+    import keras
+
+    with _missing(() if keras.backend.backend() == "tensorflow" else ("tensorflow",)):
+        yield
 
 
 @contextlib.contextmanager

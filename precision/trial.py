@@ -55,10 +55,19 @@ class Runtime:
     Attributes:
         device: ``cpu`` or ``gpu``.
         threads: of one operation. Sums are split among them, so that other threads give other bits.
+        backend: of Keras, where it is not TensorFlow; other code gives other bits.
     """
 
     device: str | None = None
     threads: int | None = None
+    backend: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the options as JSON-ready data, without a backend where it is TensorFlow."""
+        data = asdict(self)
+        if self.backend is None:
+            del data["backend"]
+        return data
 
 
 _ANY_RUNTIME = Runtime()
@@ -136,7 +145,7 @@ class Trial:
             ("plugins", _json(self.plugins) if self.plugins else ""),
             ("policy", self.policy_text),
             ("repeat", str(self.repeat) if self.repeat else ""),
-            ("runtime", _json(asdict(self.runtime)) if self.runtime != _ANY_RUNTIME else ""),
+            ("runtime", _json(self.runtime.to_json()) if self.runtime != _ANY_RUNTIME else ""),
             ("seed", str(self.seed)),
             ("training", self.training.text),
         ]
@@ -196,6 +205,7 @@ class Trial:
         # What is left out is as it was before there was such a thing, and so is the identity.
         if not self.plugins:
             del data["plugins"]
+        data["runtime"] = self.runtime.to_json()
         if self.runtime == _ANY_RUNTIME:
             del data["runtime"]
         if not self.repeat:

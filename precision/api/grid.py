@@ -96,7 +96,7 @@ def run(
     done = results_store.done(trials)
     left = [trial for trial in trials if trial.id not in done]
     if left and options.executor == "local":
-        launch.server(RUNNER)  # which imports Keras while this process loads images
+        launch.server(RUNNER, left[0].runtime.backend)  # which imports Keras while this process loads images
     preflight.check_plugins(Policy.from_json(trial.policy) for trial in left)
     try_plugins(lambda: collect(parsed, source, cells, results_store))
     place = preflight.place_in(source, cells)

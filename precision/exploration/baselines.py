@@ -100,6 +100,7 @@ def trained(
         KeyboardInterrupt: on Ctrl-C; finished trainings are kept.
     """
     check_plugins(policy for network in found for policy in network.policies.values())
+    _check_backend(trial for network in found for trial in network.trials.values())
     everything = {trial.id: trial for network in found for trial in network.trials.values()}
     for choice in choices(everything.values()).values():
         trials = [trial for trial in everything.values() if trial.dataset == choice]
@@ -118,6 +119,20 @@ def trained(
         with ConsoleWatcher(left, cells, console) as watcher:
             run_trials(left, store, setup(store, data_dir), watcher)
     return [_with_results(network, store) for network in found]
+
+
+def _check_backend(trials: Iterable[Trial]) -> None:
+    """Refuse networks of another backend than that of this process, in which an exploration evaluates."""
+    import keras
+
+    here = keras.backend.backend()
+    for trial in trials:
+        theirs = trial.runtime.backend or "tensorflow"
+        if theirs != here:
+            raise PrecisionError(
+                f"the grid asks for networks on {theirs}, but this process has started {here}; set the "
+                f"environment variable KERAS_BACKEND={theirs}, or choose cells with --only"
+            )
 
 
 def _with_results(network: Network, store: Store) -> Network:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import time
 import zipfile
 import zlib
@@ -20,11 +19,11 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from precision import files
-from precision.measure.machine.processor import processor
+from precision.measure.machine.processor import cores, processor
 from precision.quantization.layers.graph import has_shared_generator, shared_generator
+from precision.startup import started
 from precision.trial import NUMERICS_VERSION, Trial
 
 History = list[dict[str, float]]
@@ -148,16 +147,12 @@ def _bytes(value: np.ndarray | bytes) -> np.ndarray:
 
 def _surroundings() -> dict[str, str]:
     """Return what else the bits of a training follow from."""
-    threads = tf.config.threading.get_intra_op_parallelism_threads()
-    if not threads:  # as many as TensorFlow finds
-        threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    gpus = [tf.config.experimental.get_device_details(gpu) for gpu in tf.config.get_visible_devices("GPU")]
+    here = started()
     return {
         "numerics": str(NUMERICS_VERSION),
-        "tensorflow": tf.__version__,
+        **here,
+        "threads": here["threads"] or str(len(cores())),
         "keras": keras.__version__,
         "numpy": np.__version__,
         "processor": processor(),
-        "GPUs": ", ".join(str(gpu.get("device_name", "unknown")) for gpu in gpus),
-        "threads": str(threads),
     }

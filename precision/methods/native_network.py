@@ -8,11 +8,10 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
-from tensorflow.python.framework.config import disable_op_determinism, is_op_determinism_enabled
 
 from precision.methods.workbench import Workbench
 from precision.quantization.model import copy_weights
+from precision.startup import started
 from precision.trial import Trial
 
 # What Adam, AdamW and Nadam need where every number of theirs has 16 bits. In float16 the mean of squared
@@ -48,7 +47,7 @@ def needs_compiling() -> bool:
     See ``benchmarks/native.py``: the gradient of a convolution in bfloat16 takes several times longer
     without it.
     """
-    return not tf.config.get_visible_devices("GPU")
+    return not started()["GPUs"]
 
 
 @contextmanager
@@ -58,6 +57,12 @@ def compiling(compiled: bool) -> Iterator[None]:
     XLA on a CPU gives the same bits each time by itself; what TensorFlow lacks deterministic code for is the
     gradient of max-pooling on a GPU.
     """
+    if keras.backend.backend() != "tensorflow":  # which compiles everything, and knows no such setting
+        yield
+        return
+    from tensorflow.config.experimental import enable_op_determinism
+    from tensorflow.python.framework.config import disable_op_determinism, is_op_determinism_enabled
+
     asked = is_op_determinism_enabled()
     if compiled:
         disable_op_determinism()
@@ -65,7 +70,7 @@ def compiling(compiled: bool) -> Iterator[None]:
         yield
     finally:
         if asked:
-            tf.config.experimental.enable_op_determinism()
+            enable_op_determinism()
 
 
 def fit_optimizer(optimizer: Any, dtype: str) -> str:

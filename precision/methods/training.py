@@ -87,12 +87,14 @@ def prepare(
 ) -> None:
     """Compile a model for evaluation, or for training over ``steps`` steps in all.
 
-    XLA is left to the quantizers: on a CPU it makes convolutions several times slower than oneDNN.
+    On TensorFlow XLA is left to the quantizers: on a CPU it makes convolutions several times slower than
+    oneDNN. On JAX nothing else compiles.
 
     Args:
         change: maps the optimizer of Keras to the one that trains.
         compiled: let XLA compile the whole model.
     """
+    compiled = compiled or keras.backend.backend() != "tensorflow"
     if training is None:
         model.compile(jit_compile=compiled)
         return

@@ -10,6 +10,7 @@ import precision.data as data
 from precision import files
 from precision.data.shared import shared
 from precision.quantization import Policy
+from precision.startup import only_the_backend
 from precision.trial import Choice, Trial
 
 if TYPE_CHECKING:  # it imports Keras
@@ -69,10 +70,13 @@ class Workbench:
     def restart(self, trial: Trial) -> None:
         """Start every random stream from the trial's seed, independent of what ran in this process before."""
         import keras
-        import tensorflow as tf
 
-        tf.config.experimental.enable_op_determinism()
-        keras.utils.set_random_seed(trial.seed)
+        if keras.backend.backend() == "tensorflow":
+            import tensorflow as tf
+
+            tf.config.experimental.enable_op_determinism()
+        with only_the_backend():
+            keras.utils.set_random_seed(trial.seed)
 
     def network(self, trial: Trial) -> Any:
         """Return a freshly initialised float32 network, the same bits for the same seed."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -125,7 +125,8 @@ class Quantized(keras.layers.Wrapper):
         if "inputs" in self.quantizers:
             inputs = self._rounded("inputs", inputs, training)
         accumulator = self.settings.get("accumulators")
-        with keras.StatelessScope(state_mapping=replaced) as scope:
+        given = {id(variable) for variable, _ in replaced}
+        with keras.StatelessScope(state_mapping=[*replaced, *_surrounding(layer, given)]) as scope:
             if isinstance(accumulator, Accumulator):
                 from precision.quantization import sums
 
@@ -134,7 +135,6 @@ class Quantized(keras.layers.Wrapper):
                 outputs = layer(inputs, training=training, **arguments)
             else:
                 outputs = layer(inputs, **arguments)
-        given = {id(variable) for variable, _ in replaced}
         for variable in layer.non_trainable_variables:  # for example the statistics of a batch normalisation
             value = scope.get_current_value(variable)
             if value is not None and id(variable) not in given:
@@ -164,6 +164,17 @@ class Quantized(keras.layers.Wrapper):
             "hands_on": self.hands_on,
             "switchable": self.switchable,
         }
+
+
+def _surrounding(layer: Any, replaced: Collection[int]) -> list[tuple[Any, Any]]:
+    """Return the variables of a layer that are not replaced, with their present values.
+
+    A backend without state trains within a scope that holds all values, and which an inner scope hides:
+    without this a layer would compute with the values from the time when the model was compiled.
+    """
+    if keras.backend.backend() == "tensorflow":
+        return []
+    return [(variable, variable.value) for variable in layer.variables if id(variable) not in replaced]
 
 
 def unwrapped(layer: Any) -> Any:

@@ -17,13 +17,14 @@ from precision.startup import start_backend
 Result = TypeVar("Result")
 
 
-def elsewhere(function: Callable[..., Result], *arguments: object) -> Result:
+def elsewhere(function: Callable[..., Result], *arguments: object, backend: str | None = None) -> Result:
     """Return what a function of a module returns, called in a process that is forked for it.
 
     It has the plugins of this process. Where this process has Keras already, the function is called here.
 
     Args:
         function, arguments: to be pickled, as is the value that comes back.
+        backend: of Keras; None for TensorFlow.
 
     Raises:
         PrecisionError: that the function raised; for any other error, with its text; and when the process
@@ -32,7 +33,9 @@ def elsewhere(function: Callable[..., Result], *arguments: object) -> Result:
     if "keras" in sys.modules:
         return function(*arguments)
     while True:
-        process = WorkerProcess(launch.server(RUNNER), answer, (tuple(plugins.loaded()), function, arguments))
+        process = WorkerProcess(
+            launch.server(RUNNER, backend), answer, (tuple(plugins.loaded()), function, arguments)
+        )
         try:
             kind, value = _answer(process)
         finally:

@@ -39,11 +39,12 @@ ALIVE = "alive"
 UNSAFE = 3  # exit code of a server that must not fork
 
 
-def serve(control: socket.socket, runner: str, preload: bool) -> None:
+def serve(control: socket.socket, runner: str, backend: str, preload: bool) -> None:
     """Fork a worker for every request, until the other end of ``control`` is closed.
 
     Args:
         runner: see ``worker.Setup``; what its module offers as ``preload`` is called first.
+        backend: of Keras.
         preload: False forks workers that import everything themselves, which is safe everywhere.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -51,6 +52,7 @@ def serve(control: socket.socket, runner: str, preload: bool) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     _called("precision-fork")
     adopt_orphans()
+    os.environ["KERAS_BACKEND"] = backend
     if preload:
         with contextlib.suppress(Exception):  # the workers meet it again, and tell it
             getattr(importlib.import_module(runner.partition(":")[0]), "preload", lambda: None)()

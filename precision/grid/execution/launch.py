@@ -93,7 +93,9 @@ class WorkerProcess:
                 return
             if message == ALIVE:
                 here = Surroundings.here()
-                self.send((replace(here, cores=self._cores or here.cores), *self._task))
+                environment = {**here.environment, "KERAS_BACKEND": self._server.backend}
+                mine = replace(here, environment=environment, cores=self._cores or here.cores)
+                self.send((mine, *self._task))
             else:
                 yield message
 
@@ -151,10 +153,10 @@ class WorkerProcess:
 class Server:
     """A process that forks workers; it ends when nobody holds this object any more."""
 
-    def __init__(self, runner: str, preload: bool) -> None:
-        self.runner, self.preload, self.owner = runner, preload, os.getpid()
+    def __init__(self, runner: str, backend: str, preload: bool) -> None:
+        self.backend, self.preload, self.owner = backend, preload, os.getpid()
         self._control, theirs = socket.socketpair()
-        process = _Process(target=forkserver.serve, args=(theirs, runner, preload), daemon=True)
+        process = _Process(target=forkserver.serve, args=(theirs, runner, backend, preload), daemon=True)
         try:
             process.start()
         finally:
@@ -178,7 +180,7 @@ class Server:
 
 
 _lock = threading.Lock()
-_servers: dict[bool, tuple[tuple[str, ...], Server]] = {}
+_servers: dict[tuple[str, bool], tuple[tuple[str, ...], Server]] = {}
 _distrusted = False
 
 
@@ -188,19 +190,24 @@ def distrust() -> None:
     _distrusted = True
 
 
-def server(runner: str) -> Server:
+def server(runner: str, backend: str | None = None) -> Server:
     """Return the server from which workers with a runner are to be forked, a new one where none fits.
+
+    Args:
+        runner: see ``worker.Setup``.
+        backend: of Keras; None for TensorFlow.
 
     It has its environment from the time when it was started: another one makes it another server.
     """
     preload = sys.platform == "linux" and not _distrusted
     kept = sorted(f"{k}={v}" for k, v in os.environ.items() if not k.startswith(_VOLATILE))
-    key = (runner, *kept)
+    key, name = (runner, *kept), backend or "tensorflow"
     with _lock:
-        known, found = _servers.get(preload, ((), None))
+        place = (name, preload)
+        known, found = _servers.get(place, ((), None))
         if found is None or known != key or not found.alive():
-            found = Server(runner, preload)
-            _servers[preload] = (key, found)
+            found = Server(runner, name, preload)
+            _servers[place] = (key, found)
         return found
 
 

@@ -122,7 +122,7 @@ class _Worker:
     def _open(self, trial: Trial) -> None:
         threads = trial.runtime.threads or self._setup.runtime.threads or default_threads()
         self._setup = replace(self._setup, runtime=replace(trial.runtime, threads=threads))
-        server = launch.server(self._setup.runner)
+        server = launch.server(self._setup.runner, trial.runtime.backend)
         self._process = WorkerProcess(server, serve, (self._setup,), self._cores)
         self.group = group(trial)
 

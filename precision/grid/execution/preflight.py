@@ -76,7 +76,9 @@ def check_networks(trials: Iterable[Trial], dataset: Dataset, place: Place) -> N
         PrecisionError: for the first network that cannot be built for these images, or whose layers are not
             called the same each time, or policy that does not fit, with how many more there are.
     """
-    wrong = elsewhere(misfits, distinct(trials), dataset.input_shape, dataset.classes)
+    asked = distinct(trials)
+    backend = asked[0].runtime.backend if asked else None
+    wrong = elsewhere(misfits, asked, dataset.input_shape, dataset.classes, backend=backend)
     if wrong:
         trial, part, text = wrong[0]
         raise place(trial, part, text + (f" (and {len(wrong) - 1} more like it)" if wrong[1:] else ""))

@@ -32,7 +32,7 @@ def provenance(trial: Trial, threads: int | None = None) -> dict[str, str]:
         threads: of one operation; None for those of this process.
     """
     return {
-        **environment(threads),
+        **environment(threads, trial.runtime.backend),
         "rerun": f"precision rerun {trial.id}",
         **({"plugins": plugins.sources(trial.plugins)} if trial.plugins else {}),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -13,11 +13,14 @@ from precision.grid.execution.provenance import plugins_of
 from precision.grid.execution.worker import Report, Run, Setup
 from precision.grid.store import Store
 from precision.measure.machine.environment import commit
-from precision.startup import import_backend, start_backend
+from precision.startup import import_backend, start_backend, started
 from precision.trial import Trial, TrialResult
 
 # What nearly every trial imports in its functions, because checking a grid must not import Keras.
 _USED = ("methods.run", "methods.evaluation", "methods.fit", "methods.traced", "deploy.predictor")
+
+
+_WITH_GPU = {"tensorflow": "tensorflow[and-cuda]", "jax": "jax[cuda12]"}
 
 
 def preload() -> None:
@@ -31,7 +34,7 @@ def preload() -> None:
 def runner(setup: Setup, report: Report) -> Run:
     """Return the function that runs one trial after another in this process."""
     if setup.runtime.device == "cpu":
-        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+        os.environ.update(CUDA_VISIBLE_DEVICES="-1", JAX_PLATFORMS="cpu")
     start_backend(setup.runtime.threads, lean=True)
     # Every trial is a model of its own; TensorFlow takes the traces of many for a mistake.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
@@ -78,10 +81,9 @@ def _check_plugins(trial: Trial) -> None:
 def _check_device(trial: Trial) -> None:
     if trial.runtime.device != "gpu":
         return
-    import tensorflow as tf
-
-    if not tf.config.list_physical_devices("GPU"):
+    if not started()["GPUs"]:
+        backend = trial.runtime.backend or "tensorflow"
         raise PrecisionError(
-            "the trial is to run on device gpu, but TensorFlow finds none here; "
-            "install tensorflow[and-cuda] with a driver, or take gpu out of runtime.device"
+            f"the trial is to run on device gpu, but {backend} finds none here; install {_WITH_GPU[backend]} "
+            "with a driver, or take gpu out of runtime.device"
         )

@@ -112,6 +112,10 @@ class RuntimeAxes(Axes):
         default=[None],
         description="Of one operation; null leaves it to the run. Other threads give other bits.",
     )
+    backend: Listed[Literal["tensorflow", "jax"] | None] = Field(
+        default=[None],
+        description="Of Keras; null takes that of the variable KERAS_BACKEND, or else tensorflow.",
+    )
 
 
 Words = Annotated[Listed[str], Field(description="Labels or wildcards; all if absent.")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import precision.data
@@ -26,6 +27,7 @@ from precision.grid.plan.cell import Cell
 from precision.grid.plan.only import word
 from precision.grid.plan.selections import check_selection, excluded_by, matches
 from precision.registry import ARCHITECTURES, DATASETS, METHODS, Registry
+from precision.startup import backend_of
 from precision.trial import FLOAT32, ResolvedPolicy, Runtime, Training, Trial
 
 
@@ -149,6 +151,7 @@ class _Maker:
         self, values: tuple[Any, ...], varying: set[str], location: Location
     ) -> tuple[Training, Runtime, str]:
         training, runtime = Training(*values[: len(TRAINING)]), Runtime(*values[len(TRAINING) :])
+        runtime = replace(runtime, backend=backend_of(runtime.backend))
         if training.momentum and training.optimizer not in ("sgd", "rmsprop"):
             raise self._source.error(
                 location,

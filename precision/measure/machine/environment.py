@@ -14,19 +14,24 @@ import psutil
 
 from precision.measure.machine.processor import cores, processor
 
-PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "precision")
+PACKAGES = ("keras", "numpy", "scipy", "precision")
 # What a report tells of the environment of its numbers, in this order.
 SHOWN = (
-    *("machine", "memory", "threads", "system", "python", "tensorflow", "keras", "numpy", "commit"),
+    *("machine", "memory", "threads", "system", "python", "tensorflow", "jax", "keras", "numpy", "commit"),
     "plugins",
 )
 
 
-def environment(threads: int | None = None) -> dict[str, str]:
-    """Return versions, machine, threads and commit of this process as texts."""
+def environment(threads: int | None = None, backend: str | None = None) -> dict[str, str]:
+    """Return versions, machine, threads and commit of this process as texts.
+
+    Args:
+        threads: of one operation; None for one per core.
+        backend: of Keras; None for TensorFlow.
+    """
     return {
         "python": platform.python_version(),
-        **{package: _version(package) for package in PACKAGES},
+        **{package: _version(package) for package in (backend or "tensorflow", *PACKAGES)},
         "machine": machine(),
         "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
         "system": platform.platform(),
