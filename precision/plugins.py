@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
+from architectures.released import edited
 from precision.errors import PrecisionError, line_in, trouble
 from precision.formats import NumberFormat
 from precision.metrics import METRICS
@@ -139,7 +140,8 @@ def identities(formats: Iterable[NumberFormat], others: Iterable[Thing] = ()) ->
 
     Of anything but a format the key begins with its kind: ``architecture tiny``. The value is the sha256 of a
     plugin file, or name and version of a package and the sha256 of its module. A plugin file that mentions
-    what another plugin registers depends on it too. What is built in gives nothing.
+    what another plugin registers depends on it too. What is built in gives nothing, but for a network whose
+    code has been edited.
 
     Raises:
         PrecisionError: for something that no worker process could load.
@@ -157,7 +159,10 @@ def identities(formats: Iterable[NumberFormat], others: Iterable[Thing] = ()) ->
     for thing in others:
         registry, name = thing
         registry[name]  # a worker process loads the package that has it first
-        if registry.owner(name).builtin:
+        owner = registry.owner(name)
+        if owner.builtin:
+            if registry is ARCHITECTURES and (digest := edited(name, owner.module)) is not None:
+                found[_key(thing)] = f"edited, code {digest}"
             continue
         whole = [_identity(thing)]
         reached = [_file_of(thing)]
