@@ -13,7 +13,7 @@ from precision.errors import PrecisionError
 from precision.quantization.layers.axes import contraction_axis, scale_axis
 from precision.quantization.layers.graph import takes_training
 from precision.quantization.layers.variables import VARIABLES, variables
-from precision.quantization.policy.policy import parse_policy
+from precision.quantization.policy.policy import Policy
 from precision.quantization.policy.settings import Setting
 from precision.quantization.quantizer import Quantizer
 from precision.quantization.scales.base import PLAIN, Backward
@@ -45,7 +45,7 @@ class Quantized(keras.layers.Wrapper):
         **options: Any,
     ) -> None:
         super().__init__(layer, **{"name": layer.name, **options})
-        self.settings = dict(parse_policy(dict(settings)).slots)
+        self.settings = dict(Policy.from_json(dict(settings)).slots)
         self.backward = Backward(**backward)
         self.hands_on, self.switchable = hands_on, switchable
         self.quantizers: dict[str, Quantizer] = {}

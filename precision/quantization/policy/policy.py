@@ -25,22 +25,19 @@ from precision import plugins
 from precision.arithmetic.accumulators.accumulator import Accumulator
 from precision.errors import LocatedError, PrecisionError, suggest
 from precision.formats import NumberFormat
-from precision.quantization.policy.accumulators import parse_accumulator
 from precision.quantization.policy.options import (
     IMAGES,
     CalibrationOptions,
     Exemption,
     PolicyOptions,
-    SlotOptions,
     option,
 )
-from precision.quantization.policy.settings import QUOTES, Defaults, Setting, parse_setting
+from precision.quantization.policy.presets import expanded
+from precision.quantization.policy.settings import Defaults, Setting
+from precision.quantization.policy.slots import COMPUTED, SLOTS, SlotReader, Slots
 from precision.registry import OBSERVERS
 
-COMPUTED = ("weights", "biases", "activations", "inputs")  # what a format text alone stands for
-SLOTS = tuple(SlotOptions.model_fields)
 EXEMPTIONS = get_args(Exemption)
-Slots = Mapping[str, Setting | Accumulator | None]
 
 
 class LayerName(NamedTuple):
@@ -76,7 +73,7 @@ class Policy:
         fold_batch_norm: whether normalisations are folded into the layers before them first.
 
     >>> from precision.quantization import parse_policy
-    >>> policy = parse_policy({"weights": "int(8)", "layers": {"logits": "float16"}})
+    >>> policy = parse_policy({"weights": "fixed(8,6)", "layers": {"logits": "float16"}})
     >>> str(policy.for_layer("logits")["weights"])
     'float16'
     """
@@ -173,8 +170,8 @@ class Policy:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Policy:
-        """Return the policy that :meth:`to_json` described."""
-        return parse_policy({**data, "layers": dict(data.get("layers", []))})
+        """Return the policy that :meth:`to_json` described, in which every setting says all."""
+        return _read({**data, "layers": dict(data.get("layers", []))}, resolved=True)
 
     def __str__(self) -> str:
         parts = [f"{slot} {setting}" for slot, setting in self.slots.items() if setting is not None]
@@ -202,8 +199,12 @@ def parse_policy(spec: Any) -> Policy:
     >>> [str(number_format) for number_format in policy.formats()]
     ['fixed(8,6)', 'float8_e5m2']
     """
+    return _read(expanded(spec))
+
+
+def _read(spec: Any, resolved: bool = False) -> Policy:
     if not isinstance(spec, Mapping):
-        return Policy(_slots(spec, (), Defaults()))
+        return Policy(SlotReader(Defaults(), resolved).read(spec))
     rest = dict(spec)
     options = {key: rest.pop(key) for key in PolicyOptions.model_fields if key not in SLOTS and key in rest}
     rounding = option(PolicyOptions, options, "rounding", ())
@@ -213,14 +214,14 @@ def parse_policy(spec: Any) -> Policy:
         raise LocatedError(
             ("layers",), f"layers must map a pattern such as 'conv*' to formats, but got {layers!r}"
         )
-    fold = option(PolicyOptions, options, "fold_batch_norm", ())
+    reader = SlotReader(defaults, resolved)
     return Policy(
-        slots=_slots(rest, (), defaults),
-        layers=tuple((str(p), _slots(override, ("layers", p), defaults)) for p, override in layers.items()),
+        slots=reader.read(rest),
+        layers=tuple((str(p), reader.read(entry, ("layers", p), str(p))) for p, entry in layers.items()),
         rounding=rounding,
         exempt=_exempt(options.get("exempt", [])),
         images=images,
-        fold_batch_norm=fold,
+        fold_batch_norm=option(PolicyOptions, options, "fold_batch_norm", ()),
     )
 
 
@@ -253,48 +254,3 @@ def _calibration(entry: Any, rounding: str) -> tuple[int, Defaults]:
         raise LocatedError((*location, "percentile"), "'percentile' needs 'observer: percentile'")
     percentile = option(CalibrationOptions, entry, "percentile", location)
     return images, Defaults(rounding, observer, percentile)
-
-
-def _slots(spec: Any, location: tuple[str, ...], defaults: Defaults) -> Slots:
-    """Read the slots of a policy or of an override; a format text, or a setting, is for the computed ones."""
-    if not isinstance(spec, Mapping) or "format" in spec:
-        whole = parse_setting(spec, location, defaults)
-        for slot in COMPUTED:
-            _check_slot(slot, whole, location)
-        return dict.fromkeys(COMPUTED, whole)
-    slots: dict[str, Setting | Accumulator | None] = {}
-    for slot, entry in spec.items():
-        if slot not in SLOTS:
-            known = SlotOptions.model_fields if location else PolicyOptions.model_fields
-            hint = QUOTES if ")" in str(slot) else suggest(slot, known)
-            raise LocatedError((*location, str(slot)), f"unknown slot {slot!r}; {hint}")
-        if slot == "accumulators":
-            slots[slot] = parse_accumulator(entry, (*location, slot))
-        else:
-            setting = parse_setting(entry, (*location, slot), defaults)
-            _check_slot(slot, setting, (*location, slot))
-            slots[slot] = setting
-    return slots
-
-
-def _check_slot(slot: str, setting: Setting | None, location: tuple[str, ...]) -> None:
-    """Refuse a scaling that a slot cannot have."""
-    if setting is None or not setting.scaled:
-        return
-    if slot in ("gradients", "optimizer_state"):
-        if not setting.scaling.dynamic:
-            raise LocatedError(
-                (*location, "scaling"),
-                f"the {slot} change while a network is trained, so their range cannot be calibrated; add "
-                "'dynamic: true', as in {format: fixed(8,auto), dynamic: true}",
-            )
-        if setting.per_channel:
-            raise LocatedError(
-                (*location, "per"), f"{slot} have one scale per tensor; leave 'per: channel' out"
-            )
-    if slot == "biases" and setting.per_channel:
-        raise LocatedError(
-            (*location, "per"),
-            "a channel has a single bias, so 'per: channel' is not for biases; give them a slot of their "
-            "own, with a scale per tensor",
-        )

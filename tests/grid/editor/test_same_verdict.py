@@ -28,7 +28,7 @@ VALUES = [
     *([], [1], [1, 2], [1, 1], [1, 2, 3], [1, 2, 3, 4], [0, 1], [1, "2"], [1.5, 2], [True, 2]),
     *(["first", "last"], ["first", "word"], ["adam", "sgd"]),
     *({}, {"rotation": 10}, {"rotation": 200}, {"shift": 1}, {"turn": 1}, {"images": 8}, {"images": 0}),
-    *({"percentile": 30}, {"percentile": 99}, {"conv1": "float16"}, {"conv1": 3}, {"format": "int(8)"}),
+    *({"percentile": 30}, {"percentile": 99}, {"conv1": "float16"}, {"conv1": 3}, {"format": "fixed(8,4)"}),
 ]
 
 

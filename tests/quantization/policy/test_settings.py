@@ -102,10 +102,10 @@ def test_float32_is_no_rounding_in_any_mode():
 def test_the_rounding_of_the_policy_is_for_slots_without_their_own():
     policy = parse_policy(
         {
-            "weights": "int(8)",
-            "activations": {"format": "int(8)", "rounding": "floor"},
+            "weights": "fixed(8,6)",
+            "activations": {"format": "fixed(8,6)", "rounding": "floor"},
             "rounding": "odd",
-            "layers": {"a": {"weights": "int(4)", "activations": {**INT8, "rounding": "nearest"}}},
+            "layers": {"a": {"weights": "fixed(4,3)", "activations": {**INT8, "rounding": "nearest"}}},
         }
     )
     assert {s: v.rounding for s, v in policy.slots.items()} == {"weights": "odd", "activations": "floor"}
@@ -184,8 +184,8 @@ def test_how_it_is_shown(options, text):
     ("spec", "text"),
     [
         ("fixed(8,4)", "weights fixed(8,4), biases fixed(8,4), activations fixed(8,4), inputs fixed(8,4)"),
-        ({"weights": "float16", "layers": {"a*": "int(8)", "b": {"weights": "float32"}}},
-         "weights float16, a*: int(8), b: weights float32"),
+        ({"weights": "float16", "layers": {"a*": "fixed(8,6)", "b": {"weights": "float32"}}},
+         "weights float16, a*: fixed(8,6), b: weights float32"),
         ({"inputs": "float16", "exempt": ["last", "first"], "fold_batch_norm": True},
          "inputs float16, exempt first last, batch norm folded"),
         ({}, "float32"),
@@ -216,8 +216,8 @@ def mappings(draw, dynamic=(True, False, None), per=("tensor", "channel", "block
     spec = {"format": draw(st.sampled_from([*FORMATS, "mxfp8_e4m3"]))}
     kind = draw(st.sampled_from(["none", "pow2", "real", "auto"]))
     spec |= draw(st.fixed_dictionaries({}, optional={"rounding": st.sampled_from(MODES)}))
-    if kind == "none":
-        return spec
+    if kind == "none":  # which integers have to say
+        return spec | ({"scaling": "none"} if "int(" in spec["format"] else {})
     spec["format"] = "fixed(6,auto)" if kind == "auto" else draw(st.sampled_from(FORMATS))
     spec |= {} if kind == "auto" else {"scaling": kind}
     spec["per"] = draw(st.sampled_from(per))

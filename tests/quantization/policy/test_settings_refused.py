@@ -158,7 +158,7 @@ policies:
   float32: float32
   mine:
     weights:
-      format: int(8)
+      format: fixed(8,6)
       {weights}
     activations: {{format: int(8), scaling: real{activations}}}
     exempt: [{exempt}]
