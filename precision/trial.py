@@ -85,6 +85,11 @@ class Choice:
         """Name and options as JSON with sorted keys."""
         return _json(asdict(self))
 
+    @property
+    def words(self) -> str:
+        """Name and options as words."""
+        return " ".join([self.name, *(f"{name}={value}" for name, value in sorted(self.options.items()))])
+
 
 FLOAT32 = Choice("float32")
 _OF_TRAINING = ("dataset ", "architecture ")  # with what the plugins begin that a baseline depends on
@@ -191,6 +196,12 @@ class Trial:
         )
         # As the properties have them, and made only once.
         vars(trial).update(baseline=self, policy_text=resolved.text)
+        return trial
+
+    def continued(self, method: Choice) -> Trial:
+        """Return the float32 training that goes on from what this one, a baseline, trains."""
+        trial = replace(self, method=method)
+        vars(trial)["baseline"] = self
         return trial
 
     def repeated(self, number: int) -> Trial:

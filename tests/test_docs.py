@@ -10,6 +10,8 @@ import yaml
 import precision
 from precision.formats import parse
 from precision.grid import expand, load_grid
+from precision.quantization import parse_policy
+from precision.quantization.policy.presets import PRESETS
 from precision.registry import FORMATS
 from precision.report.pages.columns import columns_document
 
@@ -78,6 +80,15 @@ def test_the_policies_of_the_policies_page(tmp_path):
     rest = "name: x\ndatasets: digits\narchitectures: lenet\nreport: {baseline: half}\n"
     path.write_text(rest + fragment)
     assert len(expand(*load_grid(path))) == 2
+
+
+def test_the_policies_page_has_what_the_presets_expand_to():
+    page = (ROOT / "docs" / "policies.md").read_text()
+    fragment = page[page.index("## Presets") :]
+    written = yaml.safe_load(re.search(r"```yaml\n(policies:.*?)```", fragment, re.S)[1])["policies"]
+    assert {name: parse_policy(slots) for name, slots in written.items()} == {
+        name: parse_policy(name) for name in PRESETS
+    }
 
 
 def test_the_formats_of_the_readme():

@@ -1,4 +1,4 @@
-"""The answer: per architecture, the smallest format whose accuracy is near enough to the baseline's."""
+"""The answer: per architecture, the smallest format that is shown to be near enough to the baseline."""
 
 from __future__ import annotations
 
@@ -8,21 +8,15 @@ from typing import Any
 import pandas as pd
 
 from precision.analysis.differences import blocks, rows_of
-from precision.analysis.statistics import POWERED
+from precision.analysis.evidence import evidence, shown, wanted
 
 COLUMNS_OF_CHOICE = [
     *("dataset", "training", "method", "architecture", "verdict", "policy"),
     *("accuracy_mean", "baseline_accuracy_mean", "accuracy_difference_mean", "accuracy_difference_ci95"),
+    "untouched_accuracy_mean",
+    *("accuracy_difference_low", "accuracy_difference_high"),
     *("pairs", "weight_bits", "activation_bits", "weight_bytes", "compression", "sentence"),
 ]
-
-
-def evidence(pairs: int, half_width: float) -> str:
-    """Return what a mean difference rests on; ``half_width`` is of its interval, in percentage points."""
-    if pairs < 2:
-        return "n = 1: no interval"
-    power = f", underpowered (n < {POWERED})" if pairs < POWERED else ""
-    return f"± {half_width:.2f}, n = {pairs}{power}"
 
 
 def points(tolerance: float) -> str:
@@ -32,10 +26,8 @@ def points(tolerance: float) -> str:
 
 def _described(row: pd.Series) -> str:
     """Return accuracy and difference of one format in words."""
-    support = evidence(row["pairs"], 100 * row["accuracy_difference_ci95"])
-    return (
-        f"{100 * row['accuracy_mean']:.2f} % ({100 * row['accuracy_difference_mean']:+.2f} points; {support})"
-    )
+    difference = 100 * row["accuracy_difference_mean"]
+    return f"{100 * row['accuracy_mean']:.2f} % ({difference:+.2f} points; {evidence(row)})"
 
 
 def _smaller(compared: pd.DataFrame, reference: pd.Series) -> pd.DataFrame:
@@ -65,7 +57,10 @@ def _chosen(cells: pd.DataFrame, baseline: str, tolerance: float) -> dict[Hashab
         status = "no accuracy" if reference["status"] == "ok" else reference["status"]
         why = f"{baseline} has no result ({status})"
         return {"verdict": "no baseline", "sentence": f"{name}: {why}, so no format can be compared with it."}
-    found: dict[Hashable, Any] = {"baseline_accuracy_mean": reference["accuracy_mean"]}
+    found: dict[Hashable, Any] = {
+        "baseline_accuracy_mean": reference["accuracy_mean"],
+        "untouched_accuracy_mean": reference["untouched_accuracy_mean"],
+    }
     compared = cells[(cells["policy"] != baseline) & (cells["pairs"] > 0)]
     if compared.empty:
         sentence = f"{name}: no format but {baseline} has a result."
@@ -80,27 +75,43 @@ def _chosen(cells: pd.DataFrame, baseline: str, tolerance: float) -> dict[Hashab
             closest = smaller.sort_values("loss", kind="stable").iloc[0]
             sentence += f"; the closest is {closest['policy']} with {_described(closest)}"
         return {**found, "verdict": "none", "sentence": sentence + "."}
-    best = within.iloc[0]
+    near = [row for _, row in within.iterrows()]
+    best = next((row for row in near if shown(row, tolerance)), None)
+    if best is None:
+        best = near[0]
+        sentence = (
+            f"{name}: no smaller format is shown to stay within {points(tolerance)} of {baseline}; the best "
+            f"candidate is {best['policy']} with {_described(best)}: {wanted(best, tolerance)}."
+        )
+        return {**best.to_dict(), **found, "verdict": "not shown", "sentence": sentence}
     sentence = (
-        f"{name}: {best['policy']} is the smallest format within {points(tolerance)} of {baseline}: "
-        f"{_described(best)}, weights {best['compression']:.1f} times smaller than in float32."
+        f"{name}: {best['policy']} is the smallest format shown to stay within {points(tolerance)} of "
+        f"{baseline}: {_described(best)}, weights {best['compression']:.1f} times smaller than in float32."
     )
+    if near[0]["policy"] != best["policy"]:
+        smallest = near[0]
+        sentence += (
+            f" The smaller {smallest['policy']} is not shown to, with {_described(smallest)}: "
+            f"{wanted(smallest, tolerance)}."
+        )
     return {**best.to_dict(), **found, "verdict": "found", "sentence": sentence}
 
 
 def smallest_within_tolerance(summary: pd.DataFrame, baseline: str, tolerance: float) -> pd.DataFrame:
     """Return one row per (dataset, training, method, architecture): the smallest format near the baseline.
 
-    Smallest is by bytes of weights, then by bits of activations, then by accuracy. Near is a mean paired
-    difference of at most ``tolerance`` percentage points. A format with a failed run is never chosen, nor
-    one that is as large as the baseline. ``verdict`` is ``found``, ``none`` (no format is near enough),
-    ``no baseline`` or ``no result``; ``sentence`` says it in words.
+    Smallest is by bytes of weights, then by bits of activations, then by accuracy. Near is a difference
+    whose 95 % interval loses at most ``tolerance`` percentage points: the interval over seeds, or with one
+    seed over the test images. A format with a failed run is never chosen, nor one that is as large as
+    the baseline. ``verdict`` is ``found``; ``not shown``, with the best candidate, where only means are within the
+    tolerance; ``none`` where no mean is; ``no baseline`` or ``no result``. ``sentence`` says it in words,
+    with what would show the candidate to be near.
 
     >>> import precision
     >>> from precision.analysis import smallest_within_tolerance, summary
     >>> table = summary(precision.load_results("grid.yaml"))
-    >>> smallest_within_tolerance(table, "float32", tolerance=2)["policy"].tolist()
-    ['fixed8']
+    >>> smallest_within_tolerance(table, "float32", tolerance=2)[["verdict", "policy"]].values.tolist()
+    [['not shown', 'fixed8']]
     """
     rows = []
     for block in blocks(summary, baseline):

@@ -16,6 +16,7 @@ from precision.analysis.results import Published, ReportSettings, Results
 from precision.grid.file.schema import Grid, ReportOptions
 from precision.grid.file.source import Source
 from precision.grid.plan.expand import Cell
+from precision.grid.plan.unrounded import epochs_before
 from precision.grid.store import Store
 from precision.measure.machine.environment import together
 from precision.metrics import METRICS
@@ -37,7 +38,7 @@ def collect(grid: Grid, source: Source, cells: list[Cell], store: Store) -> Resu
         name=grid.name,
         description=grid.description,
         frame=pd.DataFrame(rows),
-        histories={result.trial.id: result.history for result in results if result.history},
+        histories={result.trial.id: _history(result) for result in results if result.history},
         settings=_settings(grid.report),
         source=_shown(source.path),
         options=_options(grid),
@@ -46,12 +47,19 @@ def collect(grid: Grid, source: Source, cells: list[Cell], store: Store) -> Resu
     )
 
 
+def _history(result: TrialResult) -> list[dict[str, float]]:
+    """Return a row per epoch, counted from the beginning of the first training of the network."""
+    before = epochs_before(result.trial)
+    return [{**row, "epoch": row["epoch"] + before} for row in result.history]
+
+
 def _row(cell: Cell, result: TrialResult | None, repeats: list[TrialResult], shared: bool) -> dict[str, Any]:
     metrics, runs = _metrics(cell, result, repeats)
     shown = result or TrialResult(cell.trial, "pending")
     return {
         "trial": cell.trial.id,
         **dict(zip(CELL, cell.labels, strict=True)),
+        "control": cell.control,
         "dataset_title": shown.facts.get("dataset_title", cell.dataset),
         "status": shown.status,
         "reason": shown.reason,

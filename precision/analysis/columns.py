@@ -46,13 +46,28 @@ _IDENTITY = {
 _OF_BASELINE = {
     "baseline_accuracy": Column(
         "float64",
-        "accuracy of the baseline run of equal dataset, architecture, training and seed",
+        "accuracy of the baseline run of equal dataset, architecture, training, seed and control",
         "fraction",
     ),
     "accuracy_difference": Column("float64", "accuracy minus baseline_accuracy", "fraction"),
+    "accuracy_difference_low": Column(
+        "float64",
+        "where a cell has one seed: least end of the 95 % interval of accuracy_difference over the test "
+        "images, paired",
+        "fraction",
+    ),
+    "accuracy_difference_high": Column("float64", "its largest end", "fraction"),
+    "untouched_accuracy": Column(
+        "float64", "where control is not empty: accuracy of the baseline before it went on", "fraction"
+    ),
 }
-DERIVED = tuple(_OF_BASELINE)
-"""Columns that the analysis computes: a frame given to it may lack them."""
+_CONTROL = Column(
+    "str",
+    "the float32 training that the run is compared with; empty for the baseline of the grid, from which a "
+    "method that goes on training goes on in float32 too",
+)
+OPTIONAL = (*_OF_BASELINE, "control")
+"""Columns that a frame may lack: the analysis computes them, or they are empty."""
 
 _TIMING = Column("str", "native, or emulated: then the times say nothing about hardware")
 _BEFORE = {
@@ -60,6 +75,7 @@ _BEFORE = {
     "dataset": _IDENTITY["dataset"],
     "dataset_title": Column("str", "name of the dataset in words"),
     **{name: _IDENTITY[name] for name in ("architecture", "policy", "method", "training")},
+    "control": _CONTROL,
     "seed": Column("Int64", "seed of initialisation and data order; the same seed is paired across policies"),
     "status": Column("str", ", ".join(STATUSES)),
     "reason": Column("str", "why the trial gave no result; empty when it did"),
@@ -74,17 +90,27 @@ _AFTER = {
 
 _COUNTS = {
     **_IDENTITY,
+    "control": _CONTROL,
     "n": Column("Int64", "seeds with a result", "runs"),
     "failed": Column("Int64", "seeds that ended without a result", "runs"),
     "pending": Column("Int64", "seeds not run yet", "runs"),
     "status": Column("str", "ok when a seed has a result, otherwise the most frequent way to fail"),
 }
 _PAIRED = {
+    "test_images": Column("Int64", "images tested on", "images"),
     "pairs": Column("Int64", "seeds with a result both here and of the baseline", "pairs"),
     "accuracy_difference_mean": Column("float64", "mean paired difference to the baseline", "fraction"),
     "accuracy_difference_ci95": Column(
         "float64", "half width of the 95 % t-interval of the paired difference", "fraction"
     ),
+    "accuracy_difference_low": Column(
+        "float64",
+        "least end of the 95 % interval of the difference: over seeds where there are several, otherwise "
+        "over the test images, paired",
+        "fraction",
+    ),
+    "accuracy_difference_high": Column("float64", "its largest end", "fraction"),
+    "untouched_accuracy_mean": Column("float64", "mean over seeds of untouched_accuracy", "fraction"),
 }
 _PARETO = {
     "pareto": Column(
@@ -164,7 +190,8 @@ SUMMARY_COLUMNS = Columns(
 def _converted(frame: pd.DataFrame, name: str, dtype: Dtype) -> pd.Series:
     """Return one column in its dtype; missing text becomes empty, a missing flag False."""
     if name not in frame:
-        return pd.Series(float("nan"), index=frame.index, dtype="float64")
+        empty = {"str": "", "bool": False}.get(dtype, float("nan"))
+        return pd.Series(empty, index=frame.index, dtype=dtype)
     column = frame[name]
     try:
         if dtype == "str":
@@ -199,7 +226,7 @@ def checked(frame: pd.DataFrame) -> pd.DataFrame:
     True
     """
     for name in COLUMNS:
-        if name not in frame and name not in DERIVED:
+        if name not in frame and name not in OPTIONAL:
             raise PrecisionError(f"results: the column {name!r} is missing; received {list(frame.columns)}")
     for name in frame.columns:
         if name not in COLUMNS:

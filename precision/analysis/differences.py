@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
+from precision.analysis.paired import Paired
+
 PAIR = ["dataset", "architecture", "training", "seed"]
+ENDS = ["accuracy_difference_low", "accuracy_difference_high"]
+CONTROL = [*PAIR, "control"]
+"""What a run has in common with the baseline run that it is compared with."""
 
 
 class Block(NamedTuple):
@@ -22,12 +29,20 @@ class Block(NamedTuple):
     method: str
 
 
-def with_differences(frame: pd.DataFrame, baseline: str) -> pd.DataFrame:
-    """Return the frame with ``baseline_accuracy`` and ``accuracy_difference`` computed.
+Intervals = Callable[[str, str, float], Paired | None]
 
-    A run is paired with the baseline run of its dataset, architecture, training and seed: that of its
-    own method if there is one, otherwise that of any method. Without such a run, or when either of the
-    two has no result, the difference is NaN.
+
+def with_differences(frame: pd.DataFrame, baseline: str, intervals: Intervals | None = None) -> pd.DataFrame:
+    """Return the frame with ``baseline_accuracy``, ``accuracy_difference`` and ``untouched_accuracy``.
+
+    A run is paired with the baseline run of its dataset, architecture, training, seed and control, the
+    float32 training that it is compared with: that of its own method if there is one, otherwise that of
+    any method. Without such a run, or when either of the two has no result, the difference is NaN. Where
+    the control went on from the baseline of the grid, that is the untouched one.
+
+    Args:
+        intervals: given two trials and the difference of their accuracies, returns its interval over the test
+            images; asked where a cell has a single seed with a difference, as several seeds say more.
 
     >>> import precision
     >>> from precision.analysis import with_differences
@@ -35,17 +50,46 @@ def with_differences(frame: pd.DataFrame, baseline: str) -> pd.DataFrame:
     >>> frame.groupby("policy", sort=False)["accuracy_difference"].mean().round(2).to_dict()
     {'float32': 0.0, 'fixed8': -0.01, 'fixed4': -0.42}
     """
+    frame = _with_control(frame)
     usable = frame[(frame["policy"] == baseline) & (frame["status"] == "ok") & frame["accuracy"].notna()]
-    own, any_method = (
-        usable.drop_duplicates(keys).set_index(keys)["accuracy"] for keys in ([*PAIR, "method"], PAIR)
-    )
-    reference = pd.Series(
-        own.reindex(pd.MultiIndex.from_frame(frame[[*PAIR, "method"]])).to_numpy(dtype="float64"), frame.index
-    )
-    fallback = any_method.reindex(pd.MultiIndex.from_frame(frame[PAIR])).to_numpy(dtype="float64")
-    reference = reference.fillna(pd.Series(fallback, frame.index))
+    reference = _looked_up("accuracy", usable, frame, [*CONTROL, "method"])
+    reference = reference.fillna(_looked_up("accuracy", usable, frame, CONTROL))
+    untouched = _looked_up("accuracy", usable[usable["control"] == ""], frame, PAIR)
     accuracy = frame["accuracy"].where(frame["status"] == "ok")
-    return frame.assign(baseline_accuracy=reference, accuracy_difference=accuracy - reference)
+    found = frame.assign(
+        baseline_accuracy=reference,
+        accuracy_difference=accuracy - reference,
+        untouched_accuracy=untouched.where(frame["control"] != ""),
+        **dict.fromkeys(ENDS, np.nan),
+    )
+    if intervals is not None:
+        compared = _looked_up("trial", usable, frame, [*CONTROL, "method"])
+        compared = compared.fillna(_looked_up("trial", usable, frame, CONTROL))
+        _set_intervals(found, baseline, compared, intervals)
+    return found
+
+
+def _set_intervals(frame: pd.DataFrame, baseline: str, compared: pd.Series, intervals: Intervals) -> None:
+    """Fill in the ends of the intervals over test images of the cells that have one seed."""
+    paired = frame[frame["accuracy_difference"].notna() & (frame["policy"] != baseline)]
+    single = ~paired.duplicated([*PAIR[:-1], "policy", "method"], keep=False)
+    for row in paired.index[single]:
+        trial, difference = paired.loc[row, ["trial", "accuracy_difference"]]
+        interval = intervals(trial, compared[row], difference)
+        if interval is not None:
+            frame.loc[row, ENDS] = [interval.low, interval.high]
+
+
+def _with_control(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the frame with the column ``control``, which one may lack."""
+    return frame if "control" in frame else frame.assign(control="")
+
+
+def _looked_up(name: str, runs: pd.DataFrame, frame: pd.DataFrame, keys: list[str]) -> pd.Series:
+    """Return for each row of the frame the value of the first of the runs that agrees in the keys."""
+    known = runs.drop_duplicates(keys).set_index(keys)[name]
+    found = known.reindex(pd.MultiIndex.from_frame(frame[keys]))
+    return pd.Series(found.to_numpy(dtype="float64" if name == "accuracy" else "object"), frame.index)
 
 
 def blocks(frame: pd.DataFrame, baseline: str) -> list[Block]:
@@ -75,8 +119,8 @@ def blocks(frame: pd.DataFrame, baseline: str) -> list[Block]:
 def rows_of(frame: pd.DataFrame, block: Block, baseline: str) -> pd.DataFrame:
     """Return the rows of a block together with the baseline rows that it is compared with.
 
-    A baseline run recorded under another method only (the same trial serves all methods) joins the
-    block; nothing else of another method does.
+    A baseline run recorded under another method only joins the block, if it has the control of a run
+    there (the same trial serves all methods that do not train); nothing else of another method does.
 
     >>> import precision
     >>> from precision.analysis import Block, rows_of
@@ -84,10 +128,13 @@ def rows_of(frame: pd.DataFrame, block: Block, baseline: str) -> pd.DataFrame:
     >>> len(rows_of(frame, Block("digits", "", "ptq"), "float32"))
     6
     """
+    frame = _with_control(frame)
     here = frame[(frame["dataset"] == block.dataset) & (frame["training"] == block.training)]
     own = here[here["method"] == block.method]
     elsewhere = (here["policy"] == baseline) & (here["method"] != block.method)
-    references = here[elsewhere & here["architecture"].isin(own["architecture"])].drop_duplicates(PAIR)
-    have = pd.MultiIndex.from_frame(own.loc[own["policy"] == baseline, PAIR])
-    missing = ~pd.MultiIndex.from_frame(references[PAIR]).isin(have)
+    references = here[elsewhere].drop_duplicates(CONTROL)
+    have = pd.MultiIndex.from_frame(own.loc[own["policy"] == baseline, CONTROL])
+    compared = pd.MultiIndex.from_frame(own[["architecture", "control"]].drop_duplicates())
+    wanted = pd.MultiIndex.from_frame(references[["architecture", "control"]]).isin(compared)
+    missing = wanted & ~pd.MultiIndex.from_frame(references[CONTROL]).isin(have)
     return pd.concat([own, references[missing]]).sort_index()

@@ -11,6 +11,8 @@ import pandas as pd
 
 from precision.analysis.columns import checked
 from precision.analysis.differences import with_differences
+from precision.analysis.paired import Paired, over_images
+from precision.errors import PrecisionError
 
 
 @dataclass(frozen=True)
@@ -53,9 +55,10 @@ class Results:
         description: Markdown, may be empty.
         frame: one row per cell of the grid, with the columns of ``COLUMNS``; the order of its rows
             is the order of architectures and policies in every table.
-        histories: trial to one mapping per epoch (``epoch`` from 1, ``loss``, ``accuracy``,
-            ``val_loss``, ``val_accuracy``, ``seconds``; ``val_`` is measured on the test images).
-            A trial that trained nothing is absent.
+        histories: trial to one mapping per epoch (``epoch``, ``loss``, ``accuracy``, ``val_loss``,
+            ``val_accuracy``, ``seconds``; ``val_`` is measured on the test images). The epochs of a
+            training that goes on from a baseline of n epochs begin at n + 1. A trial that trained nothing
+            is absent.
         settings: what the grid file asks of the report.
         source: path of the grid file, for the command that repeats it.
         options: what was chosen for training, methods, networks and data, for example
@@ -78,6 +81,9 @@ class Results:
     options: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     predictions: Callable[[str], np.ndarray] | None = None
+    _intervals: dict[tuple[str, str], Paired | None] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def cells(self) -> pd.DataFrame:
         """Return the frame checked, in the documented order, with its differences to the baseline.
@@ -85,4 +91,16 @@ class Results:
         Raises:
             PrecisionError: when the frame breaks the rules of ``COLUMNS``.
         """
-        return with_differences(checked(self.frame), self.settings.baseline)
+        return with_differences(checked(self.frame), self.settings.baseline, self._interval)
+
+    def _interval(self, trial: str, compared: str, difference: float) -> Paired | None:
+        """Return the interval of a difference over the test images; None without stored predictions."""
+        if self.predictions is None:
+            return None
+        if (trial, compared) not in self._intervals:
+            try:
+                found = over_images(self.predictions(trial), self.predictions(compared), difference)
+            except (OSError, PrecisionError):
+                found = None
+            self._intervals[trial, compared] = found
+        return self._intervals[trial, compared]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from precision.analysis.columns import COLUMNS, Column, Columns, typed
+from precision.analysis.columns import COLUMNS, OPTIONAL, Column, Columns, typed
 from precision.errors import PrecisionError
 from precision.grid.store import Store
 from precision.metrics import METRICS
@@ -44,7 +44,7 @@ MORE: dict[str, Column] = {
 
 _OF_TRIAL = [name for name in MORE if name == "repeat" or "." in name]
 _TEXTS = [name for name, column in MORE.items() if column.dtype == "str" and name not in _OF_TRIAL]
-_OF_A_GRID = ("baseline_accuracy", "accuracy_difference", "repeats", "shared")
+_OF_A_GRID = (*OPTIONAL, "repeats", "shared")
 _WITHOUT_GRID = {
     "dataset": "name and options of the data set",
     "architecture": "name and options of the network",

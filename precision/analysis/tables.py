@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 
 from precision.analysis.columns import SUMMARY_COLUMNS
-from precision.analysis.differences import Block, rows_of
-from precision.analysis.statistics import estimate
+from precision.analysis.differences import ENDS, Block, rows_of
+from precision.analysis.statistics import Estimate, estimate
 from precision.metrics import METRICS, Statistic
 
 GROUP = ["dataset", "architecture", "policy", "method", "training"]
@@ -40,9 +40,13 @@ def _summarised(cell: pd.DataFrame) -> dict[str, Any]:
         "failed": int((~cell["status"].isin(["ok", "pending"])).sum()),
         "pending": int((cell["status"] == "pending").sum()),
         "status": outcome(cell["status"]),
+        "test_images": _first(cell["test_images"]),
         "pairs": difference.n,
         "accuracy_difference_mean": difference.mean,
         "accuracy_difference_ci95": difference.ci95,
+        **_ends(ok, difference),
+        "untouched_accuracy_mean": estimate(cell["untouched_accuracy"]).mean,
+        "control": _first(cell["control"]),
         "timing": _first(cell["timing"]),
         "machine": "several" if len(machines) > 1 else "".join(machines),
         "pareto": False,
@@ -52,6 +56,15 @@ def _summarised(cell: pd.DataFrame) -> dict[str, Any]:
         for statistic in metric.summary:
             row[metric.column_of(statistic)] = _statistic(cell, ok, metric.name, statistic, comparable)
     return row
+
+
+def _ends(ok: pd.DataFrame, difference: Estimate) -> dict[str, float]:
+    """Return the interval of the difference: over the seeds, or of the only one over its test images."""
+    if difference.n == 1:
+        pair = ok[ok["accuracy_difference"].notna()].iloc[0]
+        return {name: pair[name] for name in ENDS}
+    ends = (difference.mean - difference.ci95, difference.mean + difference.ci95)
+    return dict(zip(ENDS, ends, strict=True))
 
 
 def _statistic(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +13,8 @@ from precision.cli.options import Force, PluginFiles
 from precision.errors import PrecisionError, suggest
 
 if TYPE_CHECKING:
+    from precision.deploy.packed.entry import Entry
+    from precision.deploy.packed.loss import Loss
     from precision.quantization import Policy
 
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="Keras model, a .keras file.")]
@@ -20,7 +24,10 @@ def pack(
     model: Model,
     format_text: Annotated[
         str | None,
-        typer.Argument(metavar="[FORMAT]", help="Format of the weights and biases, such as 'fixed(8,6)'."),
+        typer.Argument(
+            metavar="[FORMAT]",
+            help="Format of the weights and biases, such as 'fixed(8,6)', or a preset such as int8.",
+        ),
     ] = None,
     output: Annotated[
         Path | None,
@@ -49,8 +56,9 @@ def pack(
 ) -> None:
     """Write the quantised weights of MODEL to a safetensors file of packed codes.
 
-    FORMAT, or the policy NAME of GRID, says how they are rounded. A 6-bit value takes 6 bits, scales are
-    included, statistics of batch normalisation stay float32.
+    FORMAT (or int8, int4_weights: integers with scales), or the policy NAME of GRID, says how they are
+    rounded. A 6-bit value takes 6 bits, scales are included, statistics of batch normalisation stay float32.
+    What rounding did to each variable is printed.
     """
     from precision.deploy import model_file
 
@@ -69,6 +77,8 @@ def pack(
         f"{8 * packed.payload_bytes / max(values, 1):.3g} bits each, and a header of "
         f"{len(content) - packed.payload_bytes:,} bytes; as float32 they take {4 * values:,} bytes"
     )
+    if packed.losses:
+        typer.echo(_lost(packed.losses, packed.entries))
 
 
 def unpack(
@@ -96,6 +106,37 @@ def unpack(
     typer.echo(f"{output}: {len(packed.entries)} variables from {file}")
 
 
+def _lost(losses: Mapping[str, Loss], entries: Mapping[str, Entry]) -> str:
+    """Return what rounding did to the variables, the worst first, and to all of them."""
+    from precision.deploy.packed.loss import total
+    from precision.report.document import Column, Table, Unit, note
+    from precision.report.render import terminal
+
+    columns = (
+        Column("variable"),
+        Column("format"),
+        Column("values", Unit.COUNT),
+        Column("clipped", Unit.SHARE),
+        Column("to zero", Unit.SHARE),
+        Column("SQNR dB", Unit.DECIBELS, decimals=2),
+    )
+    rows = []
+    for name, loss in sorted(losses.items(), key=lambda found: found[1].sqnr):
+        rows.append((name, str(entries[name].number_format), *_shares(loss)))
+    left = len(rows) - _SHOWN
+    rows = [*rows[:_SHOWN], ("all", "", *_shares(total(losses.values())))]
+    more = (note(f"The {left} others have a higher SQNR."),) if left > 0 else ()
+    return terminal.render([Table(columns, tuple(rows), notes=more)])
+
+
+_SHOWN = 20  # variables: those that rounding hurts most
+
+
+def _shares(loss: Loss) -> tuple[Any, ...]:
+    sqnr = "exact" if loss.sqnr == math.inf else loss.sqnr
+    return (loss.values, loss.clipped / loss.values, loss.zeroed / loss.values, sqnr)
+
+
 def _policy(
     text: str | None,
     biases: str | None,
@@ -107,6 +148,8 @@ def _policy(
     """Return the policy that the words of the command describe; plugins are loaded first."""
     from precision import plugins
     from precision.quantization import parse_policy
+    from precision.quantization.policy.presets import expanded
+    from precision.quantization.policy.slots import is_bare
 
     if grid is not None or name is not None:
         for word, given in (("FORMAT", text), ("--biases", biases), ("--layer", layers)):
@@ -118,15 +161,27 @@ def _policy(
             "say how to round: a FORMAT such as 'fixed(8,6)', or a policy: --grid GRID --policy NAME"
         )
     plugins.load(plugin)
-    overrides = {}
+    for word, given in (("FORMAT", text), ("--biases", biases)):
+        if given is not None and is_bare(given):
+            raise PrecisionError(
+                f"{word} {given} without a scale rounds to whole numbers, which makes most weights 0; write "
+                "int8 or int4_weights, which have a scale for each channel, or name a policy of a grid by "
+                "--grid and --policy"
+            )
+    whole = expanded(text)
+    slots = dict(whole) if isinstance(whole, dict) else {"weights": text, "biases": text}
+    if biases is not None:
+        slots["biases"] = biases
+    overrides: dict[str, Any] = {}
     for option in layers:
         pattern, equals, override = option.partition("=")
         if not equals:
             raise PrecisionError(
                 f"--layer is written NAME=FORMAT, such as 'conv*=fixed(6,5)', but got {option!r}"
             )
-        overrides[pattern] = {"weights": override, "biases": override}
-    return parse_policy({"weights": text, "biases": text if biases is None else biases, "layers": overrides})
+        # An integer takes the scale of what it overrides, wherever there is one.
+        overrides[pattern] = override if is_bare(override) else {"weights": override, "biases": override}
+    return parse_policy({**slots, "layers": overrides})
 
 
 def _of_grid(grid: Path | None, name: str | None, plugin: list[Path]) -> Policy:

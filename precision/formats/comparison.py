@@ -139,7 +139,7 @@ def compare(number_format: NumberFormat, x: np.ndarray, fit: str = "none") -> Co
         mean_error=float(error.mean()) if error.size else math.nan,
         max_error=float(error.max()) if error.size else math.nan,
         relative_error=float((error[nonzero] / np.abs(exact[nonzero])).mean()) if nonzero.any() else math.nan,
-        clipped=_clipped(number_format, scaled),
+        clipped=_share(beyond(number_format, scaled)),
         flushed=float(((rounded == 0) & (scaled != 0)).mean()),
         lost=float((~finite).mean()),
     )
@@ -158,15 +158,24 @@ def _decibels(signal: float, noise: float) -> float:
     return 10 * math.log10(signal / noise) if signal else -math.inf
 
 
-def _clipped(f: NumberFormat, x: np.ndarray) -> float:
+def _share(mask: np.ndarray | None) -> float:
+    return math.nan if mask is None else float(mask.mean())
+
+
+def beyond(f: NumberFormat, x: np.ndarray, axis: int = -1) -> np.ndarray | None:
+    """Return which values lie beyond the largest or the least that a format has; None if it does not tell.
+
+    Args:
+        axis: along which blocks run.
+    """
     if f.block is None:
-        return float(((x > f.max) | (x < f.lowest)).mean())
+        return np.asarray((x > f.max) | (x < f.lowest))
     if not isinstance(f, Block):
-        return math.nan
+        return None
     # The largest and the least number that each place could hold under the scale it has.
     ends = []
-    codes = f.encode(x)
+    codes = f.encode(x, axis=axis)
     for end in (f.element.max, f.element.lowest):
         code = f.element.encode(np.array([end], np.float32))
-        ends.append(f.decode(codes._replace(elements=np.broadcast_to(code[0], x.shape))))
-    return float(((x > ends[0]) | (x < ends[1])).mean())
+        ends.append(f.decode(codes._replace(elements=np.broadcast_to(code[0], x.shape)), axis=axis))
+    return np.asarray((x > ends[0]) | (x < ends[1]))

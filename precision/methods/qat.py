@@ -7,7 +7,6 @@ straight through, updates on the unrounded float32 weights.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from precision.errors import PrecisionError
@@ -68,6 +67,7 @@ def qat(
     """
     from precision.deploy.predictor import KerasPredictor
     from precision.methods.fit import fit
+    from precision.methods.freezing import freezing
     from precision.quantization import apply
     from precision.quantization.scales.base import Backward
 
@@ -84,7 +84,7 @@ def qat(
         model,
         epochs=epochs,
         learning_rate=learning_rate,
-        before_epoch=_freezing(model, int(freeze_batch_norm)),
+        before_epoch=freezing(model, int(freeze_batch_norm)),
     )
     return Outcome(KerasPredictor(model, policy, source), trained, timing="emulated")
 
@@ -98,19 +98,3 @@ def _check_learned(model: Any) -> None:
         raise PrecisionError(
             "learn_scales needs a scale to train: 'scaling: real' without 'zero_point' and 'dynamic'"
         )
-
-
-def _freezing(model: Any, first: int) -> Callable[[int], None]:
-    """Return what freezes the normalisations of a model when an epoch (from 1) begins; 0 is never."""
-
-    from precision.quantization.layers.graph import parts
-
-    def before(epoch: int) -> None:
-        if epoch != first:
-            return
-        for layer in parts(model):
-            if type(layer).__name__ == "BatchNormalization":
-                layer.trainable = False
-        model.make_train_function(force=True)  # traced anew, as what is trained has changed
-
-    return before

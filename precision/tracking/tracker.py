@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from precision.grid.execution.watcher import Watcher
+from precision.grid.plan.unrounded import epochs_before
 from precision.tracking.description import Describer, End, epoch_metrics, sample_metrics
 from precision.tracking.tool import Record, Tool
 from precision.trial import Trial, TrialResult
@@ -186,18 +187,18 @@ class _Writer:
             self._epochs[key] = set()
         record = self._open[key]
         if note.what == "epoch":
-            self._epoch(key, note.payload, note.time)
+            self._epoch(key, trial, note.payload, note.time)
         elif note.what == "sample":
             record.sample(float(note.payload.get("seconds", 0.0)), sample_metrics(note.payload), note.time)
         else:
             # Epochs of a training that was resumed were heard by an earlier run, or by none.
             for row in note.payload.history:
-                self._epoch(key, row, note.time)
+                self._epoch(key, trial, row, note.time)
             record.end(self._describer.end(note.payload, note.what == "retried", note.time))
             del self._open[key], self._epochs[key]
 
-    def _epoch(self, key: str, row: dict[str, float], time: float) -> None:
-        number = int(row["epoch"])
+    def _epoch(self, key: str, trial: Trial, row: dict[str, float], time: float) -> None:
+        number = int(row["epoch"]) + epochs_before(trial)
         if number not in self._epochs[key]:
             self._epochs[key].add(number)
             self._open[key].epoch(number, epoch_metrics(row), time)

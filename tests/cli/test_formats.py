@@ -246,6 +246,14 @@ def test_compare_prints_a_table():
     assert "lost" in run("compare", "float16", "float32", "--scale", "1e5")[1]
 
 
+def test_integers_without_a_scale_are_told_with_what_to_write():
+    assert "whole numbers" in run("show", "int(8)")[1]
+    unfitted = run("compare", "int(8)", "nf4")[1]
+    assert '{format: "int(8)", scaling: real}, and --fit max' in unfitted
+    for words in (("show", "fixed(8,4)"), ("compare", "int(8)", "nf4", "--fit", "max")):
+        assert "whole numbers" not in run(*words)[1]
+
+
 @pytest.mark.parametrize("name", DISTRIBUTIONS)
 def test_distributions(name):
     x = samples(name, 50_000, 1.0, 1)

@@ -131,11 +131,11 @@ def test_names_that_look_like_patterns():
     model = keras.Sequential(
         [keras.Input((4,)), keras.layers.Dense(3, name="a[1]"), keras.layers.Dense(2, name="a1")]
     )
-    made = Assignments(model, {"x": parse_policy("int(8)"), "y": parse_policy("int(4)")})
+    made = Assignments(model, {"x": parse_policy("fixed(8,6)"), "y": parse_policy("fixed(4,3)")})
     policy = made.policy((1, 0))
     assert [pattern for pattern, _ in policy.layers] == [glob.escape("a[1]"), "a1"]
     found = sites(model, policy)
-    assert (str(found["a[1]"]["weights"]), str(found["a1"]["weights"])) == ("int(4)", "int(8)")
+    assert (str(found["a[1]"]["weights"]), str(found["a1"]["weights"])) == ("fixed(4,3)", "fixed(8,6)")
 
 
 @pytest.mark.parametrize(
@@ -146,15 +146,15 @@ def test_names_that_look_like_patterns():
     ],
 )
 def test_policies_that_cannot_be_mixed(resnet, more, key):
-    policies = {"a": parse_policy("int(8)"), "b": parse_policy({"weights": "int(4)", **more})}
+    policies = {"a": parse_policy("fixed(8,6)"), "b": parse_policy({"weights": "fixed(4,3)", **more})}
     with pytest.raises(PrecisionError, match=f"one '{key}', but the policies a and b"):
         Assignments(resnet, policies)
 
 
 def test_images_of_calibration_matter_only_where_there_is_calibration(resnet):
-    scaled = {"weights": "int(8)", "activations": {"format": "int(8)", "scaling": "real"}}
+    scaled = {"weights": "fixed(8,6)", "activations": {"format": "int(8)", "scaling": "real"}}
     policies = {
-        "a": parse_policy("int(8)"),
+        "a": parse_policy("fixed(8,6)"),
         "b": parse_policy({**scaled, "calibration": {"images": 64}}),
     }
     made = Assignments(resnet, policies)
@@ -166,7 +166,7 @@ def test_images_of_calibration_matter_only_where_there_is_calibration(resnet):
 
 def test_the_energy_of_an_unknown_kind_is_not_known():
     model = keras.Sequential([keras.Input((5, 3)), keras.layers.LSTM(4, name="lstm")])
-    made = Assignments(model, {"a": parse_policy("int(8)"), "b": parse_policy("int(4)")})
+    made = Assignments(model, {"a": parse_policy("fixed(8,6)"), "b": parse_policy("fixed(4,3)")})
     assert not made.has_energy
     assert np.isnan(made.rows((0,))[0].energy)
     assert made.bytes((1,)) < made.bytes((0,))

@@ -101,7 +101,7 @@ def test_fewer_images_are_other_rows(folder):
 
 def test_a_policy_that_does_not_fit_is_left_out(folder):
     path = folder / "tiny.yaml"
-    path.write_text(path.read_text().replace("  int4:", "  odd: {layers: {nowhere: int(4)}}\n  int4:"))
+    path.write_text(path.read_text().replace("  int4:", "  odd: {layers: {nowhere: float16}}\n  int4:"))
     found = measured(folder, policies=["odd", "int4"], slots=["weights"], images=10)
     assert set(found.frame["policy"]) == {"int4"}
     (text,) = found.left_out

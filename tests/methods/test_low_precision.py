@@ -11,7 +11,7 @@ import precision
 from precision.errors import PrecisionError
 from precision.formats import parse
 from precision.grid import expand, load_grid
-from precision.grid.plan.schedule import needs_baseline
+from precision.grid.plan.unrounded import needs_baseline
 from precision.methods.loss_scaling import scale_loss
 from precision.methods.run import run_trial
 from precision.methods.training import Batches, train
@@ -245,7 +245,7 @@ REFUSED = [
         "the scale of weights is calibrated on a trained network",
     ),
     ("low_precision", {"activations": "fixed(8,auto)"}, {}, "observer: moving_average"),
-    ("low_precision", {"weights": "int(8)", "fold_batch_norm": True}, {}, "start: baseline"),
+    ("low_precision", {"weights": "fixed(8,6)", "fold_batch_norm": True}, {}, "start: baseline"),
     ("low_precision", {"gradients": "fixed(8,6)"}, {"loss_scale": "dynamic"}, "end at 1.98438; use a format"),
     ("low_precision", {"gradients": "posit(8,2)"}, {"loss_scale": "dynamic"}, "end at 1.67772e"),
     (
@@ -259,14 +259,14 @@ REFUSED = [
     ("ptq", {"optimizer_state": "float16"}, {}, "ptq trains nothing, so 'optimizer_state' has no effect"),
     ("qat", {"optimizer_state": "float16"}, {}, "qat updates in float32"),
     ("qat", {"accumulators": "float16"}, {}, "training sums in float32"),
-    ("qat", {"weights": "int(8)", "fold_batch_norm": True}, {"start": "scratch"}, "start: baseline"),
+    ("qat", {"weights": "fixed(8,6)", "fold_batch_norm": True}, {"start": "scratch"}, "start: baseline"),
     (
         "qat",
-        {"weights": "int(8)"},
+        {"weights": "fixed(8,6)"},
         {"start": "scratch", "freeze_batch_norm": True},
         "needs trained statistics",
     ),
-    ("qat", {"weights": "int(8)"}, {"start": "scratch", "learn_scales": True}, "learned scales"),
+    ("qat", {"weights": "fixed(8,6)"}, {"start": "scratch", "learn_scales": True}, "learned scales"),
 ]
 
 

@@ -1,14 +1,18 @@
 """What a worker calibrates, folds and re-uses under ptq, against a worker that is new."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+import yaml
 from tiny import registered
 
 from precision.errors import PrecisionError
 from precision.methods.ptq import check
+from precision.methods.run import run_trial
 from precision.methods.workbench import Workbench
 from precision.quantization import apply, parse_policy
 from precision.quantization.calibration.calibrator import calibration_images
@@ -183,3 +187,18 @@ def test_more_images_than_there_are(folder):
 def test_slots_of_a_training_are_refused(slot):
     with pytest.raises(PrecisionError, match=f"ptq trains nothing, so '{slot}' has no effect"):
         check(parse_policy({"weights": "float16", slot: "float16"}), {})
+
+
+def test_the_int4_policy_of_the_readme_computes_something(tmp_path):
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    fragment = re.search(r"```yaml\n(policies:\n  int4:.*?)```", readme, re.S)[1]
+    one = replace(
+        trial(yaml.safe_load(fragment)["policies"]["int4"]),
+        dataset=Choice("digits", {"train_size": 1400, "test_size": 300}),
+        training=Training(epochs=4, batch_size=32, learning_rate=0.01),
+    )
+    bench = Bench(tmp_path)
+    before = run_trial(one.baseline, bench).metrics["accuracy"]
+    after = run_trial(one, bench).metrics["accuracy"]
+    assert before > 0.85
+    assert after > before - 0.1  # chance is 0.1

@@ -301,7 +301,11 @@ def test_a_power_of_two_as_loss_scale_changes_nothing_in_float32(loss_scale):
 
 def test_a_policy_without_its_variables():
     policy = parse_policy(
-        {**FIXED, "gradients": "float16", "layers": {"one": {"biases": "float16", "activations": "int(8)"}}}
+        {
+            **FIXED,
+            "gradients": "float16",
+            "layers": {"one": {"biases": "float16", "activations": "fixed(8,6)"}},
+        }
     )
     rest = without_variables(policy)
     assert set(rest.slots) == {"optimizer_state", "gradients"}

@@ -20,15 +20,18 @@ from typing import Any
 
 import numpy as np
 
+from precision.deploy.packed.loss import Loss, loss_of
 from precision.errors import PrecisionError
 from precision.formats import NumberFormat, parse
-from precision.quantization.policy.settings import NO_SCALING, Scaling, Setting, parse_setting
+from precision.formats.comparison import beyond
+from precision.quantization.policy.settings import NO_SCALING, Scaling, Setting, is_integer, parse_setting
 from precision.quantization.scales.kernel import numbers_for, program_of, scale_and_zero
 from precision.quantization.scales.ranges import weight_range
 from precision.quantization.stored import Stored
 
 SCALES, ZERO_POINTS = ":scales", ":zero_points"
 _BIAS = 127  # of the exponent of a power of two
+_DIVISION = 1e-6  # relative
 _EXACT_BITS = 24  # of an integer in float32
 
 Tensors = Mapping[str, np.ndarray]
@@ -111,8 +114,8 @@ def _scaling(text: Any, described: Mapping[str, Any]) -> Scaling:
     return setting.scaling if setting is not None else NO_SCALING
 
 
-def encode(item: Stored) -> tuple[Entry, dict[str, np.ndarray]]:
-    """Return the entry of a variable and its tensors by name.
+def encode(item: Stored) -> tuple[Entry, dict[str, np.ndarray], Loss | None]:
+    """Return the entry of a variable, its tensors by name, and what rounding does to it, if it is rounded.
 
     Raises:
         PrecisionError: when it is not rounded to nearest, a scaled value is not finite, or the codes do not
@@ -121,27 +124,33 @@ def encode(item: Stored) -> tuple[Entry, dict[str, np.ndarray]]:
     setting, values = item.setting, item.values
     entry = Entry(item.number_format, values.shape, item.axis, str(item.variable.dtype))
     if setting is None:
-        return entry, {item.name: np.ascontiguousarray(values)}
+        return entry, {item.name: np.ascontiguousarray(values)}, None
     if setting.rounding != "nearest":
         raise PrecisionError(f"weights are packed rounded to nearest, but the policy says {setting.rounding}")
     if setting.scaled:
         scaling = setting.scaling
         entry = replace(entry, scaling=Scaling(scaling.kind, scaling.per, scaling.zero_point))
-        tensors, wanted = _scaled(item, setting, values.astype(np.float32))
+        tensors, wanted, clipped = _scaled(item, setting, values.astype(np.float32))
     else:
         f = setting.number_format
         tensors = {item.name: _bytes(f.pack(values, axis=item.axis))}
         wanted = f.quantize(values, axis=item.axis)
+        mask = beyond(f, values.astype(np.float32), item.axis)
+        clipped = np.nan if mask is None else float(mask.sum())
     if not np.array_equal(decode(item.name, entry, tensors), wanted, equal_nan=True):
         raise PrecisionError(
             f"{item.name}: the packed codes of {setting} give other values than it rounds to; check it with: "
             f"precision formats check '{setting.number_format}'"
         )
-    return entry, tensors
+    return entry, tensors, loss_of(values, wanted, clipped)
 
 
-def _scaled(item: Stored, setting: Setting, values: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Return the tensors of a scaled variable, and the values that a quantised network computes with."""
+def _scaled(
+    item: Stored, setting: Setting, values: np.ndarray
+) -> tuple[dict[str, np.ndarray], np.ndarray, float]:
+    """Return the tensors of a scaled variable, the values that a quantised network computes with, and how
+    many were clipped.
+    """
     f, name = setting.number_format, item.name
     numbers = numbers_for(setting, *weight_range(setting, values, item.axis, name))
     scale, zero = scale_and_zero(setting, numbers)
@@ -152,14 +161,24 @@ def _scaled(item: Stored, setting: Setting, values: np.ndarray) -> tuple[dict[st
         )
     # The same two steps as in ScaledProgram: a product with the reciprocal, then the element's rounding.
     elements = values * _along(np.float32(1) / scale, values.ndim, item.axis)
+    zeros = _along(zero, values.ndim, item.axis) if setting.scaling.zero_point else np.float32(0)
+    clipped = float(_outside(f, elements + zeros).sum())
     if setting.scaling.zero_point:
-        elements = np.clip(np.rint(elements) + _along(zero, values.ndim, item.axis), f.lowest, f.max)
+        elements = np.clip(np.rint(elements) + zeros, f.lowest, f.max)
     tensors = {name: _bytes(f.pack(elements)), name + SCALES: scale}
     if setting.scaling.kind == "pow2":
         tensors[name + SCALES] = (np.frexp(scale)[1] - 1 + _BIAS).astype(np.uint8)
     if setting.scaling.zero_point:
         tensors[name + ZERO_POINTS] = _bytes(f.pack(zero))
-    return tensors, program_of(setting)[0].array(values, numbers, axis=item.axis)
+    return tensors, program_of(setting)[0].array(values, numbers, axis=item.axis), clipped
+
+
+def _outside(f: NumberFormat, elements: np.ndarray) -> np.ndarray:
+    """Return which elements, values over their scale, lie so far beyond the ends that more than rounding
+    brings them back: half a step of integers, the error of the division of others.
+    """
+    above, below = (0.5, 0.5) if is_integer(f) else (_DIVISION * f.max, _DIVISION * abs(f.lowest))
+    return (elements > f.max + above) | (elements < f.lowest - below)
 
 
 def decode(name: str, entry: Entry, tensors: Tensors, source: str = "") -> np.ndarray:

@@ -20,7 +20,8 @@ no code. Only weights and biases are stored: the file says nothing of what else 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ import numpy as np
 
 from precision import __version__
 from precision.deploy.packed.entry import Entry, decode, encode
+from precision.deploy.packed.loss import Loss
 from precision.errors import PrecisionError
 from precision.quantization.policy.policy import Policy, parse_policy
 from precision.quantization.stored import stored_variables
@@ -41,11 +43,13 @@ class Packed:
         tensors: by name, bytes of codes, scales, zero points, or an array as it is.
         entries: by the name of the variable.
         folded: whether the batch normalisations of the network were folded first.
+        losses: what rounding did, by the name of the variable; a file that is read has none.
     """
 
     tensors: dict[str, np.ndarray]
     entries: dict[str, Entry]
     folded: bool = False
+    losses: Mapping[str, Loss] = field(default_factory=dict)
 
     @property
     def payload_bytes(self) -> int:
@@ -67,19 +71,21 @@ def pack_model(model: Any, policy: Policy) -> Packed:
     >>> from precision.deploy.packed.file import pack_model
     >>> from precision.quantization import parse_policy
     >>> model = architectures.build("mlp", width=0.25)
-    >>> pack_model(model, parse_policy("int(4)")).payload_bytes, model.count_params()
+    >>> pack_model(model, parse_policy("fixed(4,3)")).payload_bytes, model.count_params()
     (12725, 25450)
     """
     if policy.fold_batch_norm:
         model = _folded(model)
     tensors: dict[str, np.ndarray] = {}
-    entries = {}
+    entries, losses = {}, {}
     for item in stored_variables(model, policy):
-        entries[item.name], found = encode(item)
+        entries[item.name], found, loss = encode(item)
         if taken := tensors.keys() & found.keys():
             raise PrecisionError(f"two tensors of the file have the name {min(taken)!r}; rename the variable")
         tensors |= found
-    return Packed(tensors, entries, policy.fold_batch_norm)
+        if loss is not None:
+            losses[item.name] = loss
+    return Packed(tensors, entries, policy.fold_batch_norm, losses)
 
 
 def _folded(model: Any) -> Any:
@@ -95,7 +101,7 @@ def to_bytes(packed: Packed, policy: Policy) -> bytes:
     >>> from pathlib import Path
     >>> from precision.deploy.packed.file import pack_model, to_bytes
     >>> from precision.quantization import parse_policy
-    >>> policy = parse_policy("int(4)")
+    >>> policy = parse_policy("fixed(4,3)")
     >>> packed = pack_model(architectures.build("mlp", width=0.25), policy)
     >>> Path("mlp.safetensors").write_bytes(to_bytes(packed, policy)) > packed.payload_bytes
     True
@@ -124,7 +130,7 @@ def read(path: str | Path) -> Packed:
     >>> from pathlib import Path
     >>> from precision.deploy.packed.file import pack_model, read, to_bytes
     >>> from precision.quantization import parse_policy
-    >>> policy = parse_policy("int(4)")
+    >>> policy = parse_policy("fixed(4,3)")
     >>> packed = pack_model(architectures.build("mlp", width=0.25), policy)
     >>> _ = Path("mlp.safetensors").write_bytes(to_bytes(packed, policy))
     >>> sorted(read("mlp.safetensors").entries)

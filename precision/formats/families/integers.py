@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 from precision.errors import PrecisionError
 from precision.formats.arguments import flag, integer, written
+from precision.formats.base import NumberFormat
 from precision.formats.families.fixed import on_grid
 from precision.formats.kernels.lattice import Lattice
 from precision.registry import FORMATS
@@ -36,3 +39,11 @@ def uint(n: int) -> Lattice:
     """
     integer("uint(n)", "n", n, 1, 32)
     return on_grid(f"uint({n})", n, 0, signed=False, symmetric=False, overflow="saturate")
+
+
+def needs_scale(number_format: NumberFormat) -> bool:
+    """Return whether a format is one of these integers, which are made for a scale.
+
+    Fixed point with the same values, ``fixed(n,0)``, says where its binary point stands.
+    """
+    return re.match(r"u?int\(", number_format.name) is not None

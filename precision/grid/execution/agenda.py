@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable
 
 from precision.grid.execution.executor import group
-from precision.grid.plan.schedule import needs_baseline
+from precision.grid.plan.unrounded import needs_baseline
 from precision.trial import Trial
 
 

@@ -17,7 +17,7 @@ from precision.grid.execution.provenance import plugins_of
 from precision.grid.execution.same_numbers import Comparison, compare
 from precision.grid.execution.scheduler import run_trials, setup
 from precision.grid.execution.watcher import Watcher
-from precision.grid.plan.schedule import needs_baseline
+from precision.grid.plan.unrounded import needs_baseline
 from precision.grid.store import Store
 from precision.trial import Runtime, Trial, TrialResult
 

@@ -13,9 +13,11 @@ from precision.trial import Trial
 class Cell:
     """One row of the report: the labels of a grid, and the trial that they stand for.
 
-    Two cells may have one trial: the float32 policy is the same under every method.
+    Two cells may have one trial: the float32 policy is the same under every method that does not train.
 
     Attributes:
+        control: how the float32 network is trained that the cell is compared with, as text: empty for the
+            baseline of the grid.
         training: the options of training and runtime that vary in the grid, as text.
         repeats: the same experiment again, for its times.
 
@@ -33,6 +35,7 @@ class Cell:
     seed: int
     trial: Trial
     repeats: tuple[Trial, ...] = ()
+    control: str = ""
 
     @property
     def labels(self) -> tuple[Any, ...]:

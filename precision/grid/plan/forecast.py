@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from precision.grid.plan.schedule import needs_baseline
+from precision.grid.plan.unrounded import needs_baseline
 from precision.grid.store.reading import summary
 from precision.trial import Choice, Trial, TrialResult
 

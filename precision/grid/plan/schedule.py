@@ -2,30 +2,11 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
 
 from precision.grid.plan.cell import Cell
-from precision.registry import METHODS
-from precision.trial import FLOAT32, Trial
-
-
-def needs_baseline(trial: Trial) -> bool:
-    """Return whether a trial starts from the trained float32 network.
-
-    A method says so by its option ``start``; one without it always does.
-    """
-    if trial.method.name == FLOAT32.name:
-        return False
-    return bool(trial.method.options.get("start", _default_start(METHODS[trial.method.name])) == "baseline")
-
-
-@functools.cache
-def _default_start(method: Callable[..., Any]) -> Any:
-    option = inspect.signature(method).parameters.get("start")
-    return "baseline" if option is None else option.default
+from precision.grid.plan.unrounded import needs_baseline
+from precision.trial import Trial
 
 
 def schedule(cells: Iterable[Cell]) -> list[Trial]:

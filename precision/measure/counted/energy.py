@@ -72,7 +72,7 @@ def energy(model: Any, policy: Policy, memory: str = MEMORY) -> Energy:
     >>> from precision.measure.counted.energy import energy
     >>> from precision.quantization import parse_policy
     >>> model = architectures.build("mlp", width=0.25)
-    >>> narrow, wide = (energy(model, parse_policy(text)).total_pj for text in ("int(8)", "float32"))
+    >>> narrow, wide = (energy(model, parse_policy(text)).total_pj for text in ("fixed(8,6)", "float32"))
     >>> round(wide / narrow, 1)
     3.4
     """

@@ -43,7 +43,7 @@ def weight_memory(model: Any, policy: Policy) -> WeightMemory:
     >>> import architectures
     >>> from precision.measure.counted.packed import weight_memory
     >>> from precision.quantization import parse_policy
-    >>> memory = weight_memory(architectures.build("mlp"), parse_policy("int(4)"))
+    >>> memory = weight_memory(architectures.build("mlp"), parse_policy("fixed(4,3)"))
     >>> memory.parameters, memory.bytes, memory.bits
     (101770, 50885, 4.0)
     """

@@ -1,4 +1,4 @@
-"""The usual policies of integers, each by one word: what they expand to stands here and in docs/policies.md."""
+"""The usual policies of integers, each by one word; docs/policies.md has what they expand to."""
 
 from __future__ import annotations
 

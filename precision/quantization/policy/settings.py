@@ -301,14 +301,6 @@ def is_integer(number_format: NumberFormat) -> bool:
     return isinstance(number_format, Lattice) and not number_format.floating and number_format.exponent == 0
 
 
-def needs_scale(number_format: NumberFormat) -> bool:
-    """Return whether a format is one of integers, int(n) or uint(n), which are made for a scale.
-
-    Fixed point with the same values, ``fixed(n,0)``, says where its binary point stands.
-    """
-    return re.match(r"u?int\(", number_format.name) is not None
-
-
 def is_automatic(text: Any) -> bool:
     """Return whether a format text is fixed point whose binary point is chosen for each tensor."""
     return isinstance(text, str) and _AUTO.fullmatch(text) is not None

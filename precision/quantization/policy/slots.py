@@ -14,6 +14,7 @@ from typing import Any
 from precision.arithmetic.accumulators.accumulator import Accumulator
 from precision.errors import LocatedError, PrecisionError, suggest
 from precision.formats import parse
+from precision.formats.families.integers import needs_scale
 from precision.quantization.policy.accumulators import parse_accumulator
 from precision.quantization.policy.options import PolicyOptions, SlotOptions
 from precision.quantization.policy.presets import expanded
@@ -22,7 +23,6 @@ from precision.quantization.policy.settings import (
     Defaults,
     Setting,
     is_automatic,
-    needs_scale,
     parse_setting,
 )
 
@@ -43,7 +43,7 @@ class SlotReader:
 
     defaults: Defaults
     resolved: bool = False
-    _scaled: list[tuple[str | None, str, dict[str, Any]]] = field(default_factory=list)  # pattern, slot, options
+    _read: list[tuple[str | None, str, Any]] = field(default_factory=list)  # pattern, slot, what it says
 
     def read(self, spec: Any, location: Location = (), pattern: str | None = None) -> Slots:
         """Return the slots; a format text, or a setting, is for the computed ones.
@@ -56,7 +56,9 @@ class SlotReader:
             LocatedError: for an unknown slot, what :func:`parse_setting` refuses, a scaling that a slot
                 cannot have, and an integer format without a scale.
         """
-        spec = expanded(spec)
+        slots_of_preset = expanded(spec)
+        if slots_of_preset is not spec:  # what it does not name is float32, in a layer too
+            spec = {**dict.fromkeys(COMPUTED, "float32"), **slots_of_preset}
         if not isinstance(spec, Mapping) or "format" in spec:
             return self._whole(spec, location, pattern)
         slots: dict[str, Setting | Accumulator | None] = {}
@@ -76,7 +78,7 @@ class SlotReader:
         return slots
 
     def _accumulator(self, entry: Any, location: Location) -> Accumulator | None:
-        if not self.resolved and _bare(entry):
+        if not self.resolved and is_bare(entry):
             name = _options(entry)["format"]
             raise LocatedError(
                 location,
@@ -87,38 +89,61 @@ class SlotReader:
 
     def _whole(self, spec: Any, location: Location, pattern: str | None) -> Slots:
         """Read one setting for all computed slots; an integer is for those that have a scale to keep."""
-        read = {slot: spec for slot in COMPUTED}
-        if pattern is not None and not self.resolved and _bare(spec):
+        read = dict.fromkeys(COMPUTED, spec)
+        if pattern is not None and not self.resolved and is_bare(spec):
             kept = {slot: self._kept(slot, spec, location, pattern) for slot in COMPUTED}
-            read = {slot: _over(options, spec) for slot, options in kept.items() if options}
-            if not read:
+            if not any(kept.values()):
                 raise _unscaled(spec, "weights", location)
+            for slot, options in kept.items():
+                if options:
+                    read[slot] = _over(options, spec)
+                else:
+                    read[slot] = self._as_it_is(slot, spec, location, pattern)
         slots = {slot: self._setting(entry, slot, location) for slot, entry in read.items()}
         self._remember(pattern, read)
         return slots
 
     def _entry(self, entry: Any, slot: str, location: Location, pattern: str | None) -> Any:
         """Return what an entry says, with what it keeps."""
-        if self.resolved or pattern is None or not _bare(entry):
+        if self.resolved or pattern is None or not is_bare(entry):
             return entry
         kept = self._kept(slot, entry, location, pattern)
         return _over(kept, entry) if kept else entry
 
     def _setting(self, entry: Any, slot: str, location: Location) -> Setting | None:
         setting = parse_setting(entry, location, self.defaults)
-        if setting is not None and not self.resolved and _bare(entry):
+        if setting is not None and not self.resolved and is_bare(entry):
             raise _unscaled(entry, slot, location)
         _check_slot(slot, setting, location)
         return setting
 
     def _remember(self, pattern: str | None, read: Mapping[str, Any]) -> None:
-        for slot, entry in read.items():
-            options = _options(entry)
-            if is_automatic(options.get("format")):
-                options["scaling"] = "pow2"
-            if options.get("scaling", "none") != "none":
-                kept = {key: value for key, value in options.items() if key != "format"}
-                self._scaled.append((pattern, slot, kept))
+        self._read += [(pattern, slot, entry) for slot, entry in read.items()]
+
+    def _replaced(self, slot: str, pattern: str | None) -> list[tuple[str | None, Any]]:
+        """Return what layers that match a pattern may have in a slot so far, and where it was said."""
+        return [
+            (other, entry) for other, name, entry in self._read if name == slot and not _apart(other, pattern)
+        ]
+
+    def _as_it_is(self, slot: str, spec: Any, location: Location, pattern: str | None) -> Any:
+        """Return what a slot without a scale has, which stays.
+
+        Raises:
+            LocatedError: when that differs among the layers.
+        """
+        found = self._replaced(slot, pattern)
+        entries = [entry for _, entry in found]
+        if not any(other is None for other, _ in found):
+            entries.insert(0, "float32")
+        if any(entry != entries[0] for entry in entries):
+            name = _options(spec)["format"]
+            raise LocatedError(
+                location,
+                f"{name} leaves slots without a scale as they are, but the {slot} of these layers differ; "
+                f"name the slots, as in {{weights: {name}}}",
+            )
+        return entries[0]
 
     def _kept(self, slot: str, entry: Any, location: Location, pattern: str | None) -> dict[str, Any]:
         """Return how the setting that an override replaces is scaled; nothing where it has no scale.
@@ -127,9 +152,7 @@ class SlotReader:
             LocatedError: when that depends on which of several overrides a layer has.
         """
         found = [
-            (other, options)
-            for other, name, options in self._scaled
-            if name == slot and not _apart(other, pattern)
+            (other, kept) for other, said in self._replaced(slot, pattern) if (kept := _scaling_of(said))
         ]
         for other, options in found:
             if options != found[0][1]:
@@ -147,8 +170,18 @@ def _options(spec: Any) -> dict[str, Any]:
     return dict(spec) if isinstance(spec, Mapping) else {"format": spec}
 
 
-def _bare(spec: Any) -> bool:
-    """Return whether an entry names an integer format and does not say how it is scaled."""
+def _scaling_of(spec: Any) -> dict[str, Any]:
+    """Return what an entry says besides the format, where it has a scale; empty where it has none."""
+    options = _options(spec)
+    if is_automatic(options.get("format")):
+        options["scaling"] = "pow2"
+    if options.get("scaling", "none") == "none":
+        return {}
+    return {key: value for key, value in options.items() if key != "format"}
+
+
+def is_bare(spec: Any) -> bool:
+    """Return whether an entry of a policy names an integer format and does not say how it is scaled."""
     options = _options(spec)
     text = options.get("format")
     if "scaling" in options or not isinstance(text, str):
@@ -193,7 +226,7 @@ def _unscaled(spec: Any, slot: str, location: Location) -> LocatedError:
     return LocatedError(
         location,
         f"{name} without a scale rounds to whole numbers, which makes most weights and images 0; write "
-        f'{{format: "{name}", scaling: real{dynamic}}}, or a policy such as int8, or \'scaling: none\' where '
+        f"{{format: \"{name}\", scaling: real{dynamic}}}, or a policy such as int8, or 'scaling: none' where "
         "whole numbers are meant",
     )
 
@@ -219,4 +252,3 @@ def _check_slot(slot: str, setting: Setting | None, location: Location) -> None:
             "a channel has a single bias, so 'per: channel' is not for biases; give them a slot of their "
             "own, with a scale per tensor",
         )
-

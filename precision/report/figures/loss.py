@@ -35,8 +35,9 @@ DOTS = 12
 """Epochs up to which every epoch has a dot; a single epoch would have nothing else."""
 
 _NOTE = """\
-Only trials that train have a curve: the baseline, and formats that are present while training. With
-several seeds a curve is their mean."""
+Only trials that train have a curve: the baseline, formats that are present while training, and the baseline
+that goes on as they do. A training that goes on after n epochs begins at epoch n + 1. With several seeds a
+curve is their mean."""
 
 
 @FIGURES.register("loss_curves")
@@ -69,6 +70,8 @@ def draw_loss(frame: pd.DataFrame, histories: Mapping[str, History], baseline: s
     trained = frame[frame["trial"].isin(list(histories))]
     # The baseline serves several methods with one trial: it is one curve.
     trained = trained.drop_duplicates(["trial", "architecture", "policy"])
+    if "control" not in trained:
+        trained = trained.assign(control="")
     trained = trained.assign(curve=_curve_names(trained, baseline))
     # From many bits to few, as the ramp of colours goes.
     order = trained.sort_values("weight_bits", ascending=False, kind="stable")["curve"].unique()
@@ -108,11 +111,15 @@ def draw_loss(frame: pd.DataFrame, histories: Mapping[str, History], baseline: s
 
 
 def _curve_names(trained: pd.DataFrame, baseline: str) -> pd.Series:
-    """Return the policy of each row, with its method where formats of several methods were trained."""
+    """Return the policy of each row, with its method where formats of several methods were trained.
+
+    The baseline has the method beside it where it went on training as the formats did.
+    """
     of_formats = trained["policy"] != baseline
-    if trained.loc[of_formats, "method"].nunique() < 2:
-        return trained["policy"]
-    return trained["policy"].where(~of_formats, trained["policy"] + " (" + trained["method"] + ")")
+    named = ~of_formats & (trained["control"] != "")
+    if trained.loc[of_formats, "method"].nunique() > 1:
+        named |= of_formats
+    return trained["policy"].where(~named, trained["policy"] + " (" + trained["method"] + ")")
 
 
 def _looks(colour: str, *, dots: bool) -> list[dict[str, Any]]:

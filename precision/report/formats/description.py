@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from precision.errors import PrecisionError
 from precision.formats import NumberFormat, parse, usage
 from precision.formats.comparison import Comparison
+from precision.formats.families.integers import needs_scale
 from precision.formats.properties import Properties, properties
 from precision.registry import FORMATS
 from precision.report.document import (
@@ -34,6 +35,8 @@ def show_text(number_format: NumberFormat) -> str:
     """Return the table of properties of a format and its number lines, 80 columns wide at most."""
     p = properties(number_format)
     parts: list[terminal.Shown] = [Table((Column(""), Column("")), tuple(_rows(p)))]
+    if needs_scale(number_format):
+        parts.append(note(_WHOLE, format=number_format.name))
     of = "elements" if number_format.block else "values"
     line = number_line.linear(number_format)
     if line:
@@ -101,6 +104,9 @@ def compare_text(rows: Sequence[Comparison], source: str, fit: str) -> str:
     parts: list[terminal.Shown] = [Note(source), note(_FITS[fit])]
     if lost:
         parts.append(note("lost: became NaN or infinity; the errors are those of the others"))
+    whole = [row.name for row in rows if needs_scale(parse(row.name))]
+    if whole and fit == "none":
+        parts.append(note(_UNFITTED, formats=", ".join(whole), format=whole[0]))
     return terminal.render([*parts, Table(shown, cells)]) + "\n"
 
 
@@ -110,6 +116,14 @@ def _compared(row: Comparison) -> tuple[Cell, ...]:
         sqnr = "exact" if row.sqnr > 0 else "-infinity"
     errors = (row.mean_error, row.max_error, row.relative_error)
     return (row.name, row.bits, sqnr, *errors, row.clipped, row.flushed, row.lost)
+
+
+_WHOLE = """\
+whole numbers: in a policy it has a scale beside it, such as
+{{format: "{format}", scaling: real}}, and is refused without one"""
+_UNFITTED = """\
+{formats}: rounded to whole numbers here; a policy puts a scale beside it, such as
+{{format: "{format}", scaling: real}}, and --fit max compares it so"""
 
 
 _FITS = {

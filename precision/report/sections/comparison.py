@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from precision.analysis import Block, Published, Results
 from precision.analysis.choice import points
+from precision.analysis.differences import ENDS
+from precision.analysis.evidence import within
 from precision.registry import SECTIONS
 from precision.report.document import Cell, Column, Runs, Section, Strong, Table, Unit, Words, note, order
 from precision.report.sections.pivots import Pivot, accuracy_note, pivots, sample_note
@@ -15,19 +18,27 @@ _ACCURACY = """\
 Test accuracy in percent. A cell without a result shows its status; a dash is a cell that the grid does
 not have."""
 _DIFFERENCE = """\
-Percentage points of test accuracy, each run minus the {baseline} run with the same seed. Bold: the mean
-is within the tolerance of {tolerance}. A dash: there is no run, or no {baseline} run to compare it with."""
+Percentage points of test accuracy, each run minus the {baseline} run with the same seed. Bold: the interval
+of the difference is within the tolerance of {tolerance}, over seeds where there are several, otherwise over
+the test images. A dash: there is no run, or no {baseline} run to compare it with."""
 
 
 def accuracy_tables(results: Results) -> Iterator[tuple[Block, Table]]:
     """Yield each block and its table of test accuracy, architecture by policy."""
-    for pivot in pivots(results, "accuracy"):
+    baseline = results.settings.baseline
+    for pivot, before in zip(pivots(results, "accuracy"), pivots(results, "untouched_accuracy"), strict=True):
         seeds = pivot.seeds(pivot.policies)
-        rows = tuple(
-            (name, *(pivot.cell(name, policy) for policy in pivot.policies)) for name in pivot.architectures
-        )
-        columns = (Column("Architecture"), *(Column(policy, Unit.ACCURACY) for policy in pivot.policies))
-        yield pivot.block, Table(columns, rows, title_of(pivot.block), (accuracy_note(seeds),), seeds)
+        columns = [Column("Architecture")]
+        cells: list[tuple[Pivot, str]] = []
+        for policy in pivot.policies:
+            columns.append(Column(policy, Unit.ACCURACY))
+            cells.append((pivot, policy))
+            if policy == baseline and before.seeds([policy]):  # from which the method went on training
+                columns.append(Column(f"{policy} untouched", Unit.ACCURACY))
+                cells.append((before, policy))
+        rows = tuple((name, *(of.cell(name, policy) for of, policy in cells)) for name in pivot.architectures)
+        notes = (accuracy_note(seeds),)
+        yield pivot.block, Table(tuple(columns), rows, title_of(pivot.block), notes, seeds)
 
 
 @SECTIONS.register("accuracy")
@@ -43,13 +54,13 @@ def difference(results: Results) -> Section:
     """Return the paired difference to the baseline in percentage points; bold where within tolerance."""
     baseline, tolerance = results.settings.baseline, results.settings.tolerance
     tables = []
-    for pivot in pivots(results, "accuracy_difference"):
+    for pivot, ends in zip(pivots(results, "accuracy_difference"), pivots(results, ENDS[0]), strict=True):
         policies = [policy for policy in pivot.policies if policy != baseline]
         if not policies:
             continue
         seeds = pivot.seeds(policies)
         rows = tuple(
-            (name, *(_difference(pivot, name, policy, tolerance) for policy in policies))
+            (name, *(_difference(pivot, ends, name, policy, tolerance) for policy in policies))
             for name in pivot.architectures
         )
         columns = (Column("Architecture"), *(Column(policy, Unit.DIFFERENCE) for policy in policies))
@@ -59,11 +70,14 @@ def difference(results: Results) -> Section:
     return Section(f"Difference to {baseline}", (about, *tables))
 
 
-def _difference(pivot: Pivot, name: str, policy: str, tolerance: float) -> Cell:
-    cell = pivot.cell(name, policy)
-    # The same rounding as in the choice of the answer, so that the two never disagree.
-    near = isinstance(cell, Runs) and round(-100 * cell.estimate.mean, 9) <= tolerance
-    return Strong(cell) if near else cell
+def _difference(pivot: Pivot, ends: Pivot, name: str, policy: str, tolerance: float) -> Cell:
+    cell, end = pivot.cell(name, policy), ends.cell(name, policy)
+    if not isinstance(cell, Runs):
+        return cell
+    low = cell.estimate.mean - cell.estimate.ci95
+    if cell.estimate.n == 1:
+        low = end.estimate.mean if isinstance(end, Runs) else math.nan
+    return Strong(cell) if within(low, tolerance) else cell
 
 
 @SECTIONS.register("published")

@@ -61,6 +61,8 @@ def sample_note(seeds: int) -> Note:
     if seeds == 0:
         return note("No run has a result together with its baseline.")
     if seeds == 1:
-        return note("n = 1: no interval; differences of one run.")
+        return note(
+            "n = 1: differences of one run; an interval over its test images says nothing of other seeds."
+        )
     power = f" Underpowered (n < {POWERED})." if seeds < POWERED else ""
     return note(f"n = {seeds}: mean of the paired differences ± half their 95 % t-interval.{power}")

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from precision import plugins
 from precision.cli.app import app
 from precision.deploy import model_file
+from precision.deploy.packed import file as packing
 from precision.errors import PrecisionError
 from precision.measure.counted.packed import weight_memory
 from precision.quantization import apply, parse_policy
@@ -143,3 +144,57 @@ def test_contradictory_words(folder):
     (folder / "grid.yaml").write_text(GRID.replace("fold_batch_norm: true", "fold_batch_norm: 1"))
     assert "grid.yaml:10: policies.int4.fold_batch_norm" in refused("pack", "model.keras", *grid, *policy)
     assert sorted(p.name for p in folder.iterdir()) == ["grid.yaml", "model.keras"]
+
+
+def test_it_says_what_rounding_did(folder):
+    kernel = keras.saving.load_model("model.keras").get_layer("dense").kernel.numpy()
+    result = run("pack", "model.keras", "fixed(4,6)")  # ends at 7/64 and -8/64
+    assert result.exit_code == 0
+    rows = {line.split()[0]: line.split()[1:] for line in result.output.splitlines()[3:]}
+    rounded = np.clip(np.rint(kernel * 64), -8, 7) / 64
+    clipped = ((kernel > 7 / 64) | (kernel < -8 / 64)).mean()
+    noise = 10 * np.log10(np.square(kernel).sum() / np.square(kernel - rounded).sum())
+    zeroed = ((rounded == 0) & (kernel != 0)).mean()
+    assert rows["dense/kernel"][:2] == ["fixed(4,6)", str(kernel.size)]
+    assert float(rows["dense/kernel"][2]) == pytest.approx(100 * clipped, abs=0.06)
+    assert float(rows["dense/kernel"][4]) == pytest.approx(100 * zeroed, abs=0.06)
+    assert float(rows["dense/kernel"][-1]) == pytest.approx(noise, abs=0.006)
+    assert rows["dense/bias"][-1] == "exact"  # all zero
+    assert int(rows["all"][0]) == kernel.size + 3 + 2 * 9 * 4 + 4 + 2 * 4
+
+
+@pytest.mark.parametrize("zero_point", [True, False])
+@pytest.mark.parametrize("observer", ["minmax", "percentile"])
+def test_a_scale_that_reaches_every_value_clips_none(folder, observer, zero_point):
+    network = model_file.load_model(folder / "model.keras")
+    scaled = {"format": "int(4)", "scaling": "real", "observer": observer, "zero_point": zero_point}
+    if observer == "percentile":
+        scaled["percentile"] = 80.0
+    packed = packing.pack_model(network, parse_policy({"weights": scaled}))
+    values = network.get_layer("dense").kernel.numpy()
+    loss = packed.losses["dense/kernel"]
+    if observer == "minmax":
+        assert loss.clipped == 0
+    else:  # a fifth at each end of the range, or a fifth in all
+        assert 0.1 < loss.clipped / values.size < 0.4
+    assert set(packed.losses) == {"conv/kernel", "norm/gamma", "dense/kernel"}
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [(("int(8)",), "FORMAT int(8)"), (("fixed(8,6)", "--biases", "uint(8)"), "--biases uint(8)")],
+)
+def test_integers_without_a_scale_are_refused_with_what_to_write(folder, words, named):
+    result = run("pack", "model.keras", *words)
+    assert isinstance(result.exception, PrecisionError)
+    assert str(result.exception).startswith(f"{named} without a scale")
+    assert "int8 or int4_weights" in str(result.exception)
+    assert not (folder / "model.safetensors").exists()
+
+
+def test_a_preset_packs_integers_with_scales_and_a_layer_keeps_them(folder):
+    assert run("pack", "model.keras", "int4_weights", "--layer", "dense=int(8)").exit_code == 0
+    tensors = load_file(folder / "model.safetensors")
+    assert tensors["conv/kernel"].size == 2 * 9 * 4 / 2 and tensors["conv/kernel:scales"].shape == (4,)
+    assert tensors["dense/kernel:scales"].shape == (3,)
+    assert tensors["dense/kernel"].size == 9 * 4 * 3

@@ -114,8 +114,8 @@ def test_float32_by_hand():
 def test_a_mixed_policy_by_hand():
     policy = parse_policy(
         {
-            "weights": "int(8)",
-            "biases": "int(16)",
+            "weights": "fixed(8,0)",
+            "biases": "fixed(16,0)",
             "activations": "fixed(8,4)",
             "inputs": "ufixed(8,8)",
             "layers": {"logits": {"weights": "float16", "biases": "float16"}},
@@ -152,7 +152,7 @@ def test_the_format_of_the_sums_counts():
 def test_lenet_in_eight_bits():
     """The sum over the network, from its counts: 4,796,744 MACs and 369,174 variables."""
     model = architectures.build("lenet")
-    found = energy(model, parse_policy("int(8)"))
+    found = energy(model, parse_policy("fixed(8,0)"))
     macs, biases = 4_796_744 * 0.3, (25_088 + 4_800 + 256 + 84 + 10) * 0.1
     moved = 784 + 2 * (6272 + 1200 + 256 + 84) + 10  # once written, once read
     assert found.total_pj == pytest.approx(macs + biases + (369_174 + moved) * 8 * 100 / 64)
@@ -160,7 +160,7 @@ def test_lenet_in_eight_bits():
 
 
 def test_wider_memory_costs_more():
-    totals = [energy(tiny(), parse_policy("int(8)"), memory).total_pj for memory in MEMORIES]
+    totals = [energy(tiny(), parse_policy("fixed(8,0)"), memory).total_pj for memory in MEMORIES]
     assert totals == sorted(totals)
 
 

@@ -1,11 +1,13 @@
 """What an override keeps of the setting that it replaces, and integers that have no scale anywhere."""
 
+import keras
 import pytest
 import yaml
 
 from precision.errors import LocatedError
 from precision.quantization import Policy, parse_policy
 from precision.quantization.policy.presets import PRESETS
+from precision.quantization.sites import sites
 
 WEIGHTS = {"format": "int(4,symmetric=true)", "scaling": "real", "per": "channel"}
 AFFINE = {"format": "int(4)", "scaling": "real", "zero_point": True}
@@ -82,7 +84,9 @@ def test_it_keeps_that_of_an_earlier_override_where_the_network_has_none():
 
 def test_where_layers_would_keep_different_scalings_it_has_to_say():
     layers = {"conv*": {"weights": {**WEIGHTS, "per": "tensor"}}, "@first": {"weights": "int(8)"}}
-    with pytest.raises(LocatedError, match="that of the whole network and others that of 'conv\\*'") as caught:
+    with pytest.raises(
+        LocatedError, match="that of the whole network and others that of 'conv\\*'"
+    ) as caught:
         parse_policy({**INT4, "layers": layers})
     assert caught.value.location == ("layers", "@first", "weights")
     layers["@first"] = {"weights": {"format": "int(8)", "scaling": "real"}}
@@ -145,8 +149,9 @@ def test_a_preset_is_what_it_expands_to(name):
     whole = parse_policy(name)
     assert whole == parse_policy(PRESETS[name])
     assert not whole.is_float32
-    layer = parse_policy({"weights": "float16", "layers": {"conv": name}}).for_layer("conv")
-    assert layer.items() >= whole.for_layer("conv").items()
+    # and so it is of a layer: what it does not name is float32 there
+    layer = parse_policy({"weights": "float16", "biases": "float16", "layers": {"conv": name}})
+    assert layer.for_layer("conv") == whole.for_layer("conv")
 
 
 def test_the_presets():
@@ -163,3 +168,33 @@ def test_the_presets():
         },
         "int4_weights": {"weights": "int(4,symmetric=True) scale per channel minmax"},
     }
+
+
+def test_a_whole_layer_keeps_what_has_no_scale():
+    base = {"weights": WEIGHTS, "biases": "float16", "activations": "float8_e4m3fn"}
+    found = texts(overridden("int(8)", base))
+    assert found == {
+        "weights": "int(8) scale per channel minmax",
+        "biases": "float16",
+        "activations": "float8_e4m3fn",
+    }
+    layers = {"conv*": {"biases": "bfloat16"}, "@first": "int(8)"}
+    with pytest.raises(LocatedError, match="the biases of these layers differ"):
+        parse_policy({**base, "layers": layers})
+
+
+def test_a_whole_layer_may_have_slots_that_round_nothing():
+    """Between a convolution and its normalisation nothing is rounded, and the last layer reads no image."""
+    model = keras.Sequential(
+        [
+            keras.Input((6, 6, 1)),
+            keras.layers.Conv2D(2, 3, name="conv"),
+            keras.layers.BatchNormalization(name="norm"),
+            keras.layers.Flatten(name="flatten"),
+            keras.layers.Dense(2, name="logits"),
+        ]
+    )
+    for override in ("int(8)", "int8"):
+        found = sites(model, parse_policy({**INT4, "layers": {"@first": override, "@last": override}}))
+        assert str(found["conv"]["weights"]).startswith("int(8")
+        assert str(found["logits"]["activations"]).startswith("int(8) affine")

@@ -16,7 +16,7 @@ from precision.data.shared import share
 from precision.errors import PrecisionError
 from precision.grid.execution.ray.remote import Files, packed
 from precision.grid.execution.worker import Setup
-from precision.grid.plan.schedule import needs_baseline
+from precision.grid.plan.unrounded import needs_baseline
 from precision.grid.store import Store, record
 from precision.trial import Choice, Trial
 

@@ -1,0 +1,81 @@
+"""What a difference in accuracy rests on, in words, and what it would take to rest on enough."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+from scipy import special
+
+from precision.analysis.statistics import POWERED
+
+_MOST = 10_000  # seeds that are still worth a number
+_LIKELY = 0.975
+
+
+def within(low: float, tolerance: float) -> bool:
+    """Return whether a difference, a fraction, loses at most a tolerance, percentage points; NaN does not.
+
+    A loss of exactly the tolerance is within it, whatever the last binary digit says.
+    """
+    return bool(pd.notna(low) and round(-100 * low, 9) <= tolerance)
+
+
+def shown(row: pd.Series, tolerance: float) -> bool:
+    """Return whether the interval of a difference in the summary lies within a tolerance."""
+    return within(row["accuracy_difference_low"], tolerance)
+
+
+def evidence(row: pd.Series) -> str:
+    """Return what the mean difference in a row of the summary rests on."""
+    pairs = int(row["pairs"])
+    if pairs >= 2:
+        power = f", underpowered (n < {POWERED})" if pairs < POWERED else ""
+        return f"± {100 * row['accuracy_difference_ci95']:.2f}, n = {pairs}{power}"
+    low, high = row["accuracy_difference_low"], row["accuracy_difference_high"]
+    if pd.isna(low):
+        return "n = 1: no interval"
+    return f"{100 * low:+.2f} to {100 * high:+.2f} over the test images, n = 1"
+
+
+def wanted(row: pd.Series, tolerance: float) -> str:
+    """Return what would show that a difference is within a tolerance, if its mean stays as it is.
+
+    Args:
+        row: of the summary, with a mean within the tolerance.
+        tolerance: in percentage points.
+    """
+    pairs, mean = int(row["pairs"]), row["accuracy_difference_mean"]
+    margin = tolerance / 100 + mean
+    if margin <= 1e-9:
+        return "its loss is the tolerance itself, which no number of runs can show"
+    if pairs >= 2:
+        deviation = row["accuracy_difference_ci95"] * math.sqrt(pairs) / special.stdtrit(pairs - 1, _LIKELY)
+        seeds = _seeds(deviation, margin, pairs)
+        return f"about {seeds:,} seeds would show it" if seeds else f"not even {_MOST:,} seeds would show it"
+    if pd.isna(row["accuracy_difference_low"]):
+        return "several seeds could show it"
+    width, images = mean - row["accuracy_difference_low"], int(row["test_images"])
+    needed = _rounded(images * (width / margin) ** 2)
+    return f"about {needed:,} test images in place of {images:,} would show it, or several seeds could"
+
+
+def _seeds(deviation: float, margin: float, above: int) -> int:
+    """Return how many seeds bring half the t-interval below a margin; 0 for more than ``_MOST``."""
+
+    def enough(n: int) -> bool:
+        return bool(special.stdtrit(n - 1, _LIKELY) * deviation / math.sqrt(n) <= margin)
+
+    if not enough(_MOST):
+        return 0
+    low, high = above, _MOST
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return high
+
+
+def _rounded(number: float) -> int:
+    """Return a number rounded up to two digits."""
+    step = 10 ** max(0, math.floor(math.log10(max(number, 1))) - 1)
+    return math.ceil(number / step) * step

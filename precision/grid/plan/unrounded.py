@@ -1,0 +1,57 @@
+"""What a policy without any rounding is under a method: the float32 training that formats are compared with.
+
+A method that goes on training has trained for longer than the baseline. What its rounding costs shows beside
+a float32 network that goes on likewise: by as many epochs, at the same rate, over the images in the same
+order.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from typing import Any
+
+from precision.registry import METHODS
+from precision.trial import FLOAT32, Choice, Trial
+
+_OF_FLOAT32 = ("epochs", "learning_rate", "freeze_batch_norm")  # options of methods that mean the same there
+
+
+def unrounded(method: Choice) -> Choice:
+    """Return the method that a policy without rounding stands for: the baseline, or a training of its own.
+
+    A method says how it trains by its options: one without ``epochs`` trains nothing. From ``scratch``, with
+    the epochs and the rate of the grid, its float32 training is the baseline.
+    """
+    options = method.options
+    if "epochs" not in _defaults(method.name) or options.get("epochs") == 0:
+        return FLOAT32
+    start = start_of(method)
+    given = {name: options[name] for name in _OF_FLOAT32 if options.get(name) not in (None, False)}
+    if start != "baseline" and not given:
+        return FLOAT32
+    return Choice(FLOAT32.name, {"start": start, **given})
+
+
+def start_of(method: Choice) -> Any:
+    """Return what a method begins with: ``baseline`` or ``scratch``; one without the option, the baseline."""
+    return method.options.get("start", _defaults(method.name).get("start", "baseline"))
+
+
+def needs_baseline(trial: Trial) -> bool:
+    """Return whether a trial starts from the trained float32 network."""
+    return bool(start_of(trial.method) == "baseline")
+
+
+def epochs_before(trial: Trial) -> int:
+    """Return how many epochs a network has been trained for already when the training of a trial begins."""
+    return trial.training.epochs if needs_baseline(trial) else 0
+
+
+@functools.cache
+def _defaults_of(method: Any) -> dict[str, Any]:
+    return {name: option.default for name, option in inspect.signature(method).parameters.items()}
+
+
+def _defaults(name: str) -> dict[str, Any]:
+    return _defaults_of(METHODS[name])
