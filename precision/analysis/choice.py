@@ -103,9 +103,9 @@ def smallest_within_tolerance(summary: pd.DataFrame, baseline: str, tolerance: f
     Smallest is by bytes of weights, then by bits of activations, then by accuracy. Near is a difference
     whose 95 % interval loses at most ``tolerance`` percentage points: the interval over seeds, or with one
     seed over the test images. A format with a failed run is never chosen, nor one that is as large as
-    the baseline. ``verdict`` is ``found``; ``not shown``, with the best candidate, where only means are within the
-    tolerance; ``none`` where no mean is; ``no baseline`` or ``no result``. ``sentence`` says it in words,
-    with what would show the candidate to be near.
+    the baseline. ``verdict`` is ``found``; ``not shown``, with the best candidate, where only means are
+    within the tolerance; ``none`` where no mean is; ``no baseline`` or ``no result``. ``sentence`` says it in
+    words, with what would show the candidate to be near.
 
     >>> import precision
     >>> from precision.analysis import smallest_within_tolerance, summary

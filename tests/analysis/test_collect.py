@@ -55,6 +55,29 @@ def test_times_are_medians_over_the_repeats_that_have_a_result(stored):
     assert math.isnan(frame["seconds_per_epoch"][0])
 
 
+def test_the_epochs_of_a_training_that_goes_on_follow_those_before(tmp_path):
+    path = tmp_path / "grid.yaml"
+    path.write_text(
+        "name: test\ndatasets: digits\narchitectures: lenet\npolicies: [float32, float16]\n"
+        "methods: [{name: qat, epochs: 2}, {name: qat, start: scratch, label: new}]\ntraining: {epochs: 3}\n"
+    )
+    grid, source = load_grid(path)
+    cells, store = expand(grid, source), Store(tmp_path / "runs")
+    numbers = {}
+    for trial in {trial.id: trial for cell in cells for trial in (cell.trial, cell.trial.baseline)}.values():
+        rows = [{"epoch": epoch, "loss": 1.0} for epoch in (1, 2)]
+        store.save(TrialResult(trial, "ok", "", {"accuracy": 0.5}, history=rows))
+    found = collect(grid, source, cells, store)
+    for row in found.cells().itertuples():
+        numbers[row.policy, row.method] = [line["epoch"] for line in found.histories[row.trial]]
+    assert numbers == {
+        ("float32", "qat"): [4, 5],
+        ("float16", "qat"): [4, 5],
+        ("float32", "new"): [1, 2],  # the baseline
+        ("float16", "new"): [1, 2],
+    }
+
+
 def test_times_of_another_machine_do_not_count(stored):
     cells, save, collected = stored
     for trial, machine in zip(cells[0].trials(), ("this one", "another", "this one"), strict=True):

@@ -30,6 +30,33 @@ def test_the_baseline_of_another_method_serves_unless_the_method_has_its_own(run
     assert list(table["baseline_accuracy"]) == [0.99, 0.99, 0.99, 0.90, 0.90]
 
 
+LONGER = {"method": "qat", "control": "float32 epochs=2 start=baseline"}
+
+
+def test_a_method_that_goes_on_training_is_compared_with_float32_that_goes_on(run, frame):
+    """MNIST, ResNet: 72.95 % before, 95 % after as many more epochs; fixed8 is no gain of 21.65 points."""
+    table = frame(
+        run("float32", 0.7295),
+        run("fixed8", 0.70),
+        run("float32", 0.95, **LONGER),
+        run("fixed8", 0.946, **LONGER),
+    )
+    assert list(table["accuracy_difference"]) == pytest.approx([0, -0.0295, 0, -0.004])
+    assert list(table["untouched_accuracy"][2:]) == [0.7295, 0.7295]
+    assert table["untouched_accuracy"][:2].isna().all()
+    assert list(rows_of(table, Block("mnist", "", "qat"), "float32").index) == [2, 3]
+
+
+def test_the_untouched_baseline_is_no_substitute_for_it(run, frame):
+    table = frame(run("float32", 0.7295), run("fixed8", 0.946, **LONGER))
+    assert pd.isna(table.loc[1, "accuracy_difference"])
+    assert list(rows_of(table, Block("mnist", "", "qat"), "float32").index) == [1]
+    # of a method that trains alike it is
+    other = {**LONGER, "method": "lsq"}
+    table = frame(run("float32", 0.95, **LONGER), run("fixed8", 0.946, **other))
+    assert table.loc[1, "accuracy_difference"] == pytest.approx(-0.004)
+
+
 @pytest.mark.parametrize(
     "baseline",
     [{"status": "diverged", "accuracy": 0.1}, {"accuracy": None}, {"seed": 7}, {"policy": "fixed16"}],

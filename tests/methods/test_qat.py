@@ -1,6 +1,7 @@
 """What the options of qat do to a training, and what it refuses."""
 
 import h5py
+import keras
 import numpy as np
 import pytest
 from tiny import registered
@@ -71,6 +72,38 @@ def moved(before, after):
 KERNELS = {"conv/kernel", "logits/kernel", "logits/bias"}
 NORM = {"norm/gamma", "norm/beta"}
 STATISTICS = {"norm/moving_mean", "norm/moving_variance"}
+
+
+# What it is compared with
+
+
+def test_float32_goes_on_from_the_baseline_over_the_same_images(folder):
+    one = trial("float32", "float32", start="baseline", epochs=2, learning_rate=0.05)
+    bench_ = bench(folder)
+    baseline = bench_.baseline(one)
+    before = values(baseline)
+    outcome = run(folder, one)
+    assert not moved(before, values(baseline))
+    assert [row["epoch"] for row in outcome.trained.history] == [1, 2]
+    model = keras.models.clone_model(baseline)
+    model.set_weights(baseline.get_weights())
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(optimizer=keras.optimizers.SGD(0.05), loss=loss)
+    data = bench_.dataset(one.dataset)
+    for epoch in (1, 2):
+        batches = Batches(data.x_train, data.y_train, SGD.batch_size, one.seed, epoch)
+        model.fit(batches, shuffle=False, verbose=0)
+    after = values(outcome.predictor.model)
+    for name, value in values(model).items():
+        np.testing.assert_allclose(after[name], value, rtol=1e-5, atol=1e-6, err_msg=name)
+    assert moved(before, after) == KERNELS | NORM | STATISTICS
+
+
+def test_it_goes_on_as_qat_does_where_that_rounds_nothing(folder):
+    options = {"start": "baseline", "freeze_batch_norm": True}
+    control = run(folder, trial("float32", "float32", **options))
+    untrained = trial("float32", "qat", **options)  # no grid asks for it: it is the other
+    assert not moved(values(control.predictor.model), values(run(folder, untrained).predictor.model))
 
 
 # What the options do

@@ -66,7 +66,8 @@ def codebook(path: str, *, sha256: str = "") -> Codebook:
         sha256: at least eight hexadecimal digits that the file's digest must begin with.
 
     Raises:
-        PrecisionError: when the file is missing, is no such table, or is another one than sha256 says.
+        PrecisionError: when the file is missing, is no such table, is another one than sha256 says, or has
+            values too near to each other to be rounded to.
     """
     if not isinstance(path, str) or not isinstance(sha256, str | int):
         raise PrecisionError(f"codebook(path): path must be that of a file, but got {path!r}")
@@ -96,7 +97,14 @@ def codebook(path: str, *, sha256: str = "") -> Codebook:
         )
     order = np.argsort(single)
     bits = max(1, (len(single) - 1).bit_length())
-    return Codebook(f'codebook("{path}",sha256="{digest[:8]}")', bits, single[order], codes=order)
+    found = Codebook(f'codebook("{path}",sha256="{digest[:8]}")', bits, single[order], codes=order)
+    if digest not in _ROUNDING:  # values that lie too near to each other are no format: better now than later
+        found.program()
+        _ROUNDING.add(digest)
+    return found
+
+
+_ROUNDING: set[str] = set()  # digests of tables that are known to round
 
 
 def _read(file: Path) -> np.ndarray:

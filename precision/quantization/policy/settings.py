@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from precision.errors import LocatedError, PrecisionError, suggest
-from precision.formats import Lattice, NumberFormat, parse, parse_rounding
+from precision.formats import Codebook, Lattice, NumberFormat, parse, parse_rounding
 from precision.formats.kernels.callback import ArrayFormat
 from precision.quantization.policy.options import PERCENTILE, SettingOptions, option
 
@@ -151,6 +151,8 @@ def parse_setting(spec: Any, location: tuple[str, ...], defaults: Defaults = Def
     where = (*location, "format") if isinstance(spec, Mapping) else location
     number_format, automatic = _format(options["format"], where)
     rounding = _rounding(options.get("rounding", defaults.rounding), number_format, location, options)
+    if isinstance(number_format, Codebook) and rounding != "nearest":
+        _check_table(number_format, rounding, where)
     if automatic and "scaling" in options:
         raise LocatedError(
             (*location, "scaling"), f"{options['format']} has a power of two as scale; leave 'scaling' out"
@@ -199,6 +201,14 @@ def _rounding(
         raise LocatedError(
             (*location, "rounding") if "rounding" in options else ("rounding",), str(error)
         ) from None
+
+
+def _check_table(number_format: Codebook, rounding: str, location: tuple[str, ...]) -> None:
+    """Refuse a table that cannot be rounded to in a mode, which it shows only when it is worked out."""
+    try:
+        number_format.program(rounding)
+    except PrecisionError as error:
+        raise LocatedError(location, str(error)) from None
 
 
 def _check_scalable(number_format: NumberFormat, kind: str, location: tuple[str, ...]) -> None:

@@ -8,7 +8,9 @@ from oracles.enumerations import table
 from oracles.staircase import bits
 
 from precision.errors import PrecisionError
-from precision.formats import parse
+from precision.formats import Codebook, parse
+from precision.grid import load_grid
+from precision.quantization import parse_policy
 
 VALUES = [-7.5, -3.0, -1.25, -0.1, 0.3, 0.30000001192092896, 1.0, 2.0**-20, 1e4, 2.5]
 
@@ -90,3 +92,31 @@ def test_refused_kinds_of_files(here):
     for name in ("words.csv", "table.json", "objects.npy"):
         with pytest.raises(PrecisionError, match=name):
             parse(f"codebook('{name}')")
+
+
+def adjacent(count):
+    """The float32 numbers from 1 on, one after the other."""
+    return (np.arange(count, dtype=np.int32) + np.float32(1).view(np.int32)).view(np.float32)
+
+
+def test_a_table_that_can_never_round_is_refused_where_it_is_read(here):
+    np.save("near.npy", adjacent(1000))
+    with pytest.raises(PrecisionError, match="too near to each other"):
+        parse("codebook('near.npy')")
+    lines = ["name: x", "datasets: digits", "architectures: lenet", "policies:", "  float32: float32"]
+    (here / "grid.yaml").write_text("\n".join([*lines, "  near: {weights: \"codebook('near.npy')\"}"]))
+    with pytest.raises(PrecisionError, match=r"grid.yaml:6: policies.near.weights: .*too near"):
+        load_grid(here / "grid.yaml")
+
+
+def test_a_table_that_cannot_round_in_one_mode_is_refused_with_that_mode(here, monkeypatch):
+    np.save("few.npy", adjacent(2))
+    assert parse("codebook('few.npy')").quantize(np.float32(1)) == 1
+
+    def program(self, rounding="nearest"):
+        raise PrecisionError(f"no {rounding}")
+
+    monkeypatch.setattr(Codebook, "program", program)
+    assert parse_policy({"weights": "codebook('few.npy')"}).slots["weights"]
+    with pytest.raises(PrecisionError, match="no floor"):
+        parse_policy({"weights": {"format": "codebook('few.npy')", "rounding": "floor"}})

@@ -39,9 +39,79 @@ def test_the_product_of_the_axes(tmp_path):
     assert {c.trial.architecture.options.get("width") for c in found} == {None, 0.5}
 
 
-def test_float32_is_one_trial_under_every_method(tmp_path):
-    baselines = {c.trial.id for c in cells(tmp_path, BASE) if c.policy == "float32"}
+def test_float32_is_one_trial_under_every_method_that_trains_nothing_more(tmp_path):
+    text = BASE.replace("{name: qat, epochs: 1}", "low_precision, {name: qat, start: scratch}")
+    baselines = {c.trial.id for c in cells(tmp_path, text) if c.policy == "float32"}
     assert len(baselines) == 4  # two networks, two seeds
+
+
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [
+        ("{name: qat, epochs: 1}", {"start": "baseline", "epochs": 1}),
+        ("qat", {"start": "baseline"}),
+        (
+            "{name: qat, learning_rate: 0.1, estimator: straight, freeze_batch_norm: 2}",
+            {"start": "baseline", "learning_rate": 0.1, "freeze_batch_norm": 2},
+        ),
+        ("{name: low_precision, start: baseline}", {"start": "baseline"}),
+        ("{name: low_precision, epochs: 9}", {"start": "scratch", "epochs": 9}),
+        ("low_precision", None),
+        ("{name: qat, start: scratch, freeze_batch_norm: false}", None),
+        ("ptq", None),
+    ],
+)
+def test_float32_trains_as_the_method_does(tmp_path, method, options):
+    text = BASE.replace("[ptq, {name: qat, epochs: 1}]", f"[{method}]")
+    float32 = next(c for c in cells(tmp_path, text) if c.policy == "float32")
+    assert float32.trial.policy == {} and float32.trial.method.name == "float32"
+    assert float32.trial.method.options == (options or {})
+    assert bool(float32.control) == bool(options)
+    assert float32.trial.baseline.method.options == {}
+    rounded = next(c for c in cells(tmp_path, text) if c.policy == "half")
+    assert rounded.control == float32.control
+
+
+QAT_ALONE = BASE.replace("methods: [ptq, {name: qat, epochs: 1}]", "methods: {name: qat, epochs: 1}")
+
+
+def test_the_baseline_stays_visible_where_a_method_goes_on(tmp_path):
+    found = cells(tmp_path, QAT_ALONE)
+    untouched = [c for c in found if c.method == "float32"]
+    assert {(c.architecture, c.policy, c.seed) for c in untouched} == {
+        (a, "float32", s) for a in ("lenet", "vgg width=0.5") for s in (0, 1)
+    }
+    assert all(c.trial == c.trial.baseline and not c.control for c in untouched)
+    assert len(found) == 2 * 3 * 2 + len(untouched)
+    # where another method has it, it stands there
+    assert not [c for c in cells(tmp_path, BASE) if c.method == "float32"]
+
+
+def test_what_formats_are_compared_with_is_added_to_what_is_included(tmp_path):
+    text = BASE.replace(", {name: qat, epochs: 1}", "")
+    method = "{name: qat, epochs: 4, label: long}"
+    text += f"include: [{{policy: half, seed: 1, architecture: lenet, method: {method}}}]\n"
+    *_, included, control = cells(tmp_path, text)
+    assert (included.policy, included.method, included.seed) == ("half", "long", 1)
+    assert (control.architecture, control.policy, control.method, control.seed) == (
+        "lenet",
+        "float32",
+        "long",
+        1,
+    )
+    assert control.trial.method.options == {"start": "baseline", "epochs": 4}
+    order = [t.id for t in schedule(cells(tmp_path, text))]
+    assert order.index(control.trial.baseline.id) < order.index(control.trial.id)
+
+
+def test_what_exclude_names_stays_away(tmp_path):
+    text = QAT_ALONE + "exclude: [{policy: float32, method: qat, architecture: vgg*}]\n"
+    found = [c for c in cells(tmp_path, text) if c.policy == "float32"]
+    assert {(c.architecture, c.method) for c in found} == {
+        ("lenet", "qat"),
+        ("lenet", "float32"),
+        ("vgg width=0.5", "float32"),
+    }
 
 
 def test_exclude_and_include(tmp_path):

@@ -150,6 +150,18 @@ def test_loss_has_one_panel_per_architecture_and_two_lines_per_trained_format(gr
     assert legend(figure) == ["float32", "fixed8", "training", "test"]
 
 
+def test_a_training_that_goes_on_has_a_curve_that_begins_later(grid, results):
+    frame = grid(policies={"float32": 32.0, "fixed8": 8.0})
+    frame["control"] = ["float32 start=baseline" if method == "qat" else "" for method in frame["method"]]
+    frame.loc[frame["method"] == "qat", "trial"] += "-on"
+    rows = [{"epoch": epoch, "loss": 1 / epoch, "val_loss": 2 / epoch} for epoch in range(1, 6)]
+    histories = {trial: rows[3:] if trial.endswith("on") else rows[:3] for trial in frame["trial"]}
+    del histories[frame.loc[(frame["policy"] == "fixed8") & (frame["method"] == "ptq"), "trial"].item()]
+    figure = draw_loss(frame, histories)
+    assert legend(figure)[:3] == ["float32", "float32 (qat)", "fixed8"]
+    assert [list(line.get_xdata()) for line in figure.axes[0].lines[::2]] == [[1, 2, 3], [4, 5], [4, 5]]
+
+
 def test_seeds_are_averaged(grid, draw_losses):
     axes = draw_losses(grid(seeds=(0, 2), policies={"float32": 32.0})).axes[0]
     assert len(axes.lines) == 2

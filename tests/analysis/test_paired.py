@@ -1,0 +1,71 @@
+"""The interval of a difference over the same test images, against published values and by simulation."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import optimize
+
+from precision.analysis.paired import over_images, score_interval
+
+
+def test_a_published_interval():
+    """M. Fagerland, S. Lydersen and P. Laake 2014, Statistics in Medicine 33: 1 and 7 of 21 pairs differ."""
+    assert score_interval(1, 7, 21) == pytest.approx((-0.517, -0.026), abs=5e-4)
+
+
+@pytest.mark.parametrize("images", [30, 360, 10_000])
+def test_without_a_difference_the_width_is_that_of_the_score(images):
+    low, high = score_interval(0, 0, images)
+    assert (high, -low) == pytest.approx((1.96**2 / (images + 1.96**2),) * 2, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("better", "worse", "images"), [(1, 7, 21), (40, 60, 10_000), (0, 3, 50), (9, 2, 80)]
+)
+def test_the_ends_are_where_the_likelihood_says(better, worse, images):
+    """The variance under a supposed difference, by maximising the likelihood numerically."""
+    for end, sign in zip(score_interval(better, worse, images), (1, -1), strict=True):
+
+        def unlikely(share, end=end):  # share of pairs that are worse; better ones are so many more
+            return -sum(
+                count * math.log(max(p, 1e-300))
+                for count, p in (
+                    (better, share + end),
+                    (worse, share),
+                    (images - better - worse, 1 - 2 * share - end),
+                )
+                if count
+            )
+
+        inside = (max(0.0, -end) + 1e-12, (1 - end) / 2 - 1e-12)
+        share = optimize.minimize_scalar(
+            unlikely, bounds=inside, method="bounded", options={"xatol": 1e-12}
+        ).x
+        error = math.sqrt((2 * share + end - end**2) / images)
+        assert ((better - worse) / images - end) / error == pytest.approx(sign * 1.96, abs=0.005)
+
+
+def test_it_covers_the_truth_as_often_as_it_says():
+    draws = np.random.default_rng(0)
+    images, better, worse = 400, 0.01, 0.03
+    counts = draws.multinomial(images, [better, worse, 1 - better - worse], 1000)
+    found = [score_interval(b, w, images) for b, w, _ in counts]
+    assert 0.93 < np.mean([low <= better - worse <= high for low, high in found]) < 0.97
+
+
+def test_the_predictions_tell_no_less_than_the_labels():
+    draws = np.random.default_rng(1)
+    labels = draws.integers(0, 10, 2000)
+    one, other = (np.where(draws.random(2000) < p, labels, draws.integers(0, 10, 2000)) for p in (0.9, 0.92))
+    right, rights = one == labels, other == labels
+    exact = score_interval(int((right & ~rights).sum()), int((rights & ~right).sum()), 2000)
+    found = over_images(one, other, right.mean() - rights.mean())
+    assert found.images == 2000
+    assert found.low <= exact[0] and exact[1] <= found.high
+    assert found.high - found.low < 1.2 * (exact[1] - exact[0])
+
+
+def test_predictions_of_other_images_are_not_compared():
+    assert over_images(np.zeros(3), np.zeros(4), 0.0) is None
+    assert over_images(np.zeros(0), np.zeros(0), 0.0) is None
