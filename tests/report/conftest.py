@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -118,6 +119,17 @@ def histories_of(frame: pd.DataFrame, epochs: int = 5) -> dict[str, list[dict[st
     return histories
 
 
+def predictions_of(frame: pd.DataFrame) -> Callable[[str], np.ndarray]:
+    """Return what gives the predictions of a trial: 0, which is right, but for the first images."""
+    accuracies = frame.set_index("trial")["accuracy"]
+
+    def predictions(trial: str) -> np.ndarray:
+        accuracy = np.atleast_1d(accuracies[trial])[0]
+        return (np.arange(10_000) >= round(10_000 * accuracy)).astype(np.uint8)
+
+    return predictions
+
+
 def results_of(frame: pd.DataFrame, epochs: int = 5, **settings: Any) -> Results:
     """Return results around a frame."""
     return Results(
@@ -126,6 +138,7 @@ def results_of(frame: pd.DataFrame, epochs: int = 5, **settings: Any) -> Results
         frame=frame,
         histories=histories_of(frame, epochs),
         settings=ReportSettings(**settings),
+        predictions=predictions_of(frame),
         environment={"cpu": "Example CPU, 2 cores", "threads": "2", "commit": "abc1234"},
     )
 

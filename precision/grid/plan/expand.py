@@ -24,9 +24,10 @@ from precision.grid.plan.axes import (
     walk,
 )
 from precision.grid.plan.cell import Cell
+from precision.grid.plan.controls import add_controls
 from precision.grid.plan.only import word
 from precision.grid.plan.selections import check_selection, excluded_by, matches
-from precision.grid.plan.unrounded import needs_baseline, unrounded
+from precision.grid.plan.unrounded import unrounded
 from precision.registry import ARCHITECTURES, DATASETS, METHODS, Registry
 from precision.startup import backend_of
 from precision.trial import FLOAT32, ResolvedPolicy, Runtime, Training, Trial
@@ -57,9 +58,13 @@ def expand(grid: Grid, source: Source) -> list[Cell]:
         raise source.error(("report", "baseline"), f"report.baseline: {error}")
     maker = _Maker(grid, source)
     excluded = [excluded_by(exclusion, axes) for exclusion in grid.exclude]
+
+    def left_out(cell: Cell) -> bool:
+        return any(exclusion(cell) for exclusion in excluded)
+
     cells: dict[tuple[Any, ...], Cell] = {}
     for cell in maker.cells(walk(axes, grid.zip), _varying(axes), ("training",)):
-        if not any(exclusion(cell) for exclusion in excluded):
+        if not left_out(cell):
             cells[cell.labels] = cell
     included: set[tuple[Any, ...]] = set()
     for index, inclusion in enumerate(grid.include):
@@ -75,28 +80,8 @@ def expand(grid: Grid, source: Source) -> list[Cell]:
         raise source.error(("exclude",), "the grid is empty: exclude leaves no trial")
     _check_methods(cells.values(), grid, source)
     if grid.policies[grid.report.baseline].is_float32:
-        _add_controls(cells, maker, grid.report.baseline, included, excluded)
+        add_controls(cells, grid.report.baseline, included, left_out)
     return list(cells.values())
-
-
-def _add_controls(
-    cells: dict[tuple[Any, ...], Cell],
-    maker: _Maker,
-    baseline: str,
-    included: set[tuple[Any, ...]],
-    excluded: list[Callable[[Cell], bool]],
-) -> None:
-    """Add the float32 trainings that cells are compared with, and the baselines before them, where they lack.
-
-    What ``exclude`` names stays away, but not from a cell that is included in spite of it.
-    """
-    trials = {cell.trial.id for cell in cells.values() if cell.policy == baseline}
-    for cell in list(cells.values()):
-        for beside in maker.compared(cell, baseline):
-            left_out = cell.labels not in included and any(exclusion(beside) for exclusion in excluded)
-            if beside.labels in cells or (not beside.control and beside.trial.id in trials) or left_out:
-                continue
-            cells[beside.labels] = beside
 
 
 class _Maker:
@@ -162,35 +147,10 @@ class _Maker:
                 trial = trial.rounded(method.choice, resolved, self._plugins(METHODS, method, "methods"))
             elif control != FLOAT32:
                 trial = trial.continued(control)
-            place = (dataset.label, architecture.label, policy)
-            yield self._cell(
-                place, method.label, (text, seed), trial, "" if control == FLOAT32 else control.words
-            )
-
-    def compared(self, cell: Cell, baseline: str) -> list[Cell]:
-        """Return the float32 cells that a reader of a rounded one needs beside it.
-
-        They are the training without rounding that it is compared with, if that is not the baseline of the
-        grid, and the baseline, if that is where both go on from.
-
-        Args:
-            baseline: the policy that others are compared with; without rounding.
-        """
-        trial = cell.trial
-        if not cell.control or not trial.policy:
-            return []
-        control = trial.baseline.continued(unrounded(trial.method))
-        place, trained = (cell.dataset, cell.architecture, baseline), (cell.training, cell.seed)
-        found = [self._cell(place, cell.method, trained, control, cell.control)]
-        if needs_baseline(trial):
-            found.append(self._cell(place, FLOAT32.name, trained, trial.baseline, ""))
-        return found
-
-    def _cell(
-        self, place: tuple[str, str, str], method: str, trained: tuple[str, int], trial: Trial, control: str
-    ) -> Cell:
-        repeats = tuple(trial.repeated(number) for number in range(1, self._repeats))
-        return Cell(*place, method, *trained, trial, repeats, control)
+            repeats = tuple(trial.repeated(number) for number in range(1, self._repeats))
+            how = "" if control == FLOAT32 else control.words
+            place = (dataset.label, architecture.label, policy, method.label, text, seed)
+            yield Cell(*place, trial, repeats, how)
 
     def _plugins(self, registry: Registry, entry: Labelled, axis: str) -> dict[str, str]:
         """Return what a choice depends on beyond this project."""

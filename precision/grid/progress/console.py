@@ -13,7 +13,7 @@ from precision.grid.plan.cell import Cell
 from precision.grid.plan.forecast import Estimator
 from precision.grid.progress.duration import duration
 from precision.grid.progress.live import Running, View, percent
-from precision.trial import Trial, TrialResult
+from precision.trial import FLOAT32, Trial, TrialResult
 
 
 class ConsoleWatcher(Watcher):
@@ -131,6 +131,6 @@ def names(cells: Sequence[Cell]) -> dict[str, str]:
 
 
 def _name(cell: Cell) -> str:
-    method = "" if not cell.trial.policy else f" {cell.method}"
+    method = f" {cell.method}" if cell.trial.policy or cell.trial.method != FLOAT32 else ""
     words = [cell.dataset, cell.architecture, f"{cell.policy}{method}", f"seed {cell.seed}", cell.training]
     return " ".join(word for word in words if word)

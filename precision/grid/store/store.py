@@ -24,7 +24,7 @@ from precision import files
 from precision.errors import PrecisionError
 from precision.grid.store import reading, record, registered
 from precision.grid.store.locks import Lock
-from precision.trial import Trial, TrialResult
+from precision.trial import FLOAT32, Trial, TrialResult
 
 
 class Store:
@@ -181,7 +181,7 @@ class Store:
             return True
         # The trials that start from a baseline need its weights.
         needed = [self.folder(trial.id) / "predictions.npy"]
-        needed += [self.weights(trial.id)] if trial.method.name == "float32" else []
+        needed += [self.weights(trial.id)] if trial.method == FLOAT32 else []
         return all(path.exists() for path in needed)
 
 

@@ -11,6 +11,7 @@ from precision.cli.app import app
 from precision.deploy import model_file
 from precision.deploy.packed import file as packing
 from precision.errors import PrecisionError
+from precision.formats import parse
 from precision.measure.counted.packed import weight_memory
 from precision.quantization import apply, parse_policy
 from precision.quantization.transforms.folding import fold
@@ -173,10 +174,13 @@ def test_a_scale_that_reaches_every_value_clips_none(folder, observer, zero_poin
     packed = packing.pack_model(network, parse_policy({"weights": scaled}))
     values = network.get_layer("dense").kernel.numpy()
     loss = packed.losses["dense/kernel"]
-    if observer == "minmax":
-        assert loss.clipped == 0
-    else:  # a fifth at each end of the range, or a fifth in all
-        assert 0.1 < loss.clipped / values.size < 0.4
+    zero = 0
+    if zero_point:
+        zero = parse("int(4)").unpack(packed.tensors["dense/kernel:zero_points"].tobytes(), (1,))
+    codes = values / packed.tensors["dense/kernel:scales"] + zero
+    # a value within half a step of the end is rounded to it, as to any other
+    assert loss.clipped == ((codes > 7.5) | (codes < -8.5)).sum()
+    assert (loss.clipped == 0) == (observer == "minmax")
     assert set(packed.losses) == {"conv/kernel", "norm/gamma", "dense/kernel"}
 
 

@@ -79,7 +79,7 @@ def test_the_baseline_stays_visible_where_a_method_goes_on(tmp_path):
     found = cells(tmp_path, QAT_ALONE)
     untouched = [c for c in found if c.method == "float32"]
     assert {(c.architecture, c.policy, c.seed) for c in untouched} == {
-        (a, "float32", s) for a in ("lenet", "vgg width=0.5") for s in (0, 1)
+        (a, "float32", s) for a in ("lenet", "vgg") for s in (0, 1)
     }
     assert all(c.trial == c.trial.baseline and not c.control for c in untouched)
     assert len(found) == 2 * 3 * 2 + len(untouched)
@@ -110,7 +110,7 @@ def test_what_exclude_names_stays_away(tmp_path):
     assert {(c.architecture, c.method) for c in found} == {
         ("lenet", "qat"),
         ("lenet", "float32"),
-        ("vgg width=0.5", "float32"),
+        ("vgg", "float32"),
     }
 
 
@@ -130,7 +130,11 @@ include:
     assert not [c for c in found if c.architecture == "vgg" and c.policy != "float32" and c.seed != 7]
     assert not [c for c in found if c.method == "qat" and c.seed == 1]
     added = [c for c in found if c.seed == 7]
-    assert [(c.method, c.trial.method.options) for c in added] == [("long qat", {"epochs": 9})]
+    assert [(c.policy, c.method, c.trial.method.options) for c in added] == [
+        ("half", "long qat", {"epochs": 9}),
+        ("float32", "long qat", {"start": "baseline", "epochs": 9}),  # what it is compared with
+        ("float32", "float32", {}),  # and what both go on from
+    ]
     longer = [c for c in found if c.training]
     assert [(c.training, c.trial.training.epochs, c.trial.training.learning_rate) for c in longer] == [
         ("epochs=4", 4, 0.001)

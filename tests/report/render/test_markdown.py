@@ -71,12 +71,14 @@ def test_the_answer_names_the_smallest_format(grid, report):
     ptq, qat = tables(text)
     assert [row[:2] for row in ptq[2:]] == [["lenet", "**fixed8**"], ["resnet", "**float16**"]]
     assert [row[:2] for row in qat[2:]] == [["lenet", "**fixed6**"], ["resnet", "**fixed8**"]]
-    assert "n = 1: no interval; differences of one run." in text
+    assert (
+        "n = 1: differences of one run; an interval over its test images says nothing of other seeds." in text
+    )
 
 
 def test_one_architecture_is_answered_in_a_sentence_too(grid, report):
     text = section(report(grid(methods=("ptq",))), "The answer")
-    assert "lenet: fixed8 is the smallest format within 1 percentage point of float32" in text
+    assert "lenet: fixed8 is the smallest format shown to stay within 1 percentage point of float32" in text
 
 
 def test_methods_have_tables_of_their_own_with_the_baseline_in_each(grid, report):
@@ -196,3 +198,30 @@ def test_the_columns_are_documented_as_tables():
     results, summary = tables(columns_document())
     assert results[2][0] == "`trial`"
     assert summary[-1][0] == "`machine`"
+
+
+def test_the_untouched_baseline_stays_beside_the_one_that_went_on(grid, report):
+    frame = grid(policies={"float32": 32.0, "fixed8": 8.0})
+    on = frame["method"] == "qat"
+    frame["control"] = ["float32 start=baseline" if went_on else "" for went_on in on]
+    frame.loc[on & (frame["policy"] == "float32"), ["trial", "accuracy"]] = ["longer", 0.994]
+    text = report(frame)
+    ptq, qat = tables(section(text, "The answer"))
+    assert ptq[0][3:5] == ["float32 %", "Difference"]
+    assert qat[0][3:6] == ["float32 %", "float32 untouched %", "Difference"]
+    assert qat[2][3:6] == ["99.40", "99.00", "-0.40"]
+    ptq, qat = tables(section(text, "Accuracy"))
+    assert ptq[0] == ["Architecture", "float32", "fixed8"]
+    assert qat[0] == ["Architecture", "float32", "float32 untouched", "fixed8"]
+    assert qat[2][1:3] == ["99.40", "99.00"]
+    assert tables(section(text, "Difference to float32"))[1][2] == ["lenet", "**-0.40**"]
+
+
+def test_a_format_that_is_not_shown_to_be_near_is_named_as_that(grid, report):
+    frame = grid(policies={"float32": 32.0, "fixed8": 8.0}, methods=("ptq",), seeds=(0, 1, 2))
+    frame.loc[frame["policy"] == "fixed8", "accuracy"] += [0.009, 0.0, -0.009]
+    text = report(frame)
+    row = tables(section(text, "The answer"))[0][2]
+    assert row[:2] == ["lenet", "not shown (fixed8)"]
+    assert "seeds would show it" in section(text, "The answer")
+    assert "**" not in tables(section(text, "Difference to float32"))[0][2][1]

@@ -50,4 +50,4 @@ def test_nothing_to_show_is_said(grid, results):
 def test_the_answer_is_one_sentence_each(grid, results):
     lines = answer_text(results(grid(("lenet", "vgg")))).splitlines()
     assert len(lines) == 4
-    assert lines[0].startswith("mnist, ptq: lenet: fixed8 is the smallest format within 1 percentage point")
+    assert lines[0].startswith("mnist, ptq: lenet: fixed8 is the smallest format shown to stay within 1 ")
