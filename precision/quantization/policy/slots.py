@@ -78,13 +78,14 @@ class SlotReader:
         return slots
 
     def _accumulator(self, entry: Any, location: Location) -> Accumulator | None:
-        if not self.resolved and is_bare(entry):
-            name = _options(entry)["format"]
-            raise LocatedError(
-                location,
-                f"a running sum in {name} would be rounded to whole numbers, as it has no scale; write fixed "
-                "point with a binary point, such as fixed(16,8)",
-            )
+        for key, part in (("format", entry), ("products", _options(entry).get("products"))):
+            if not self.resolved and is_bare(part):
+                name = _options(part)["format"]
+                raise LocatedError(
+                    (*location, key) if isinstance(entry, Mapping) else location,
+                    f"a running sum in {name} is rounded to whole numbers, as it has no scale; write fixed "
+                    "point with a binary point, such as fixed(16,8)",
+                )
         return parse_accumulator(entry, location)
 
     def _whole(self, spec: Any, location: Location, pattern: str | None) -> Slots:
@@ -184,7 +185,7 @@ def is_bare(spec: Any) -> bool:
     """Return whether an entry of a policy names an integer format and does not say how it is scaled."""
     options = _options(spec)
     text = options.get("format")
-    if "scaling" in options or not isinstance(text, str):
+    if "scaling" in options or not isinstance(text, str) or "int" not in text:  # some formats take a second
         return False
     try:
         return needs_scale(parse(text))

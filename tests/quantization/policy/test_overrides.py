@@ -142,6 +142,9 @@ def test_what_is_to_be_written_for_gradients_and_accumulators():
         parse_policy({"gradients": "int(8)"})
     with pytest.raises(LocatedError, match=r"whole numbers.*fixed\(16,8\)"):
         parse_policy({"accumulators": "int(16)"})
+    with pytest.raises(LocatedError, match="whole numbers") as caught:
+        parse_policy({"accumulators": {"format": "float16", "products": "int(16)"}})
+    assert caught.value.location == ("accumulators", "products")
 
 
 @pytest.mark.parametrize("name", PRESETS)
