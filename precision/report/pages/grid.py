@@ -147,13 +147,13 @@ def pivot_text(results: Results, width: int = 100) -> str:
 
 
 def answer_text(results: Results) -> str:
-    """Return one sentence per architecture and method: the smallest format within the tolerance.
+    """Return one sentence per architecture and method: the smallest format shown to be within the tolerance.
 
     >>> import precision
     >>> from precision.report import answer_text
     >>> results = precision.run("grid.yaml", output="report", quiet=True)
-    >>> answer_text(results).split(" within")[0]
-    'digits, ptq: mlp: fixed8 is the smallest format'
+    >>> answer_text(results).split(" of ")[0]
+    'digits, ptq: mlp: no smaller format is shown to stay within 1 percentage point'
     """
     settings = results.settings
     choices = smallest_within_tolerance(summary(results.cells()), settings.baseline, settings.tolerance)

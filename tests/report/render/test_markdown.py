@@ -70,7 +70,8 @@ def test_the_answer_names_the_smallest_format(grid, report):
     text = section(report(grid(("lenet", "resnet"))), "The answer")
     ptq, qat = tables(text)
     assert [row[:2] for row in ptq[2:]] == [["lenet", "**fixed8**"], ["resnet", "**float16**"]]
-    assert [row[:2] for row in qat[2:]] == [["lenet", "**fixed6**"], ["resnet", "**fixed8**"]]
+    # fixed6 loses 0.9 points by qat, but up to 1.1 within its interval
+    assert [row[:2] for row in qat[2:]] == [["lenet", "**fixed8**"], ["resnet", "**fixed8**"]]
     assert (
         "n = 1: differences of one run; an interval over its test images says nothing of other seeds." in text
     )
@@ -209,12 +210,12 @@ def test_the_untouched_baseline_stays_beside_the_one_that_went_on(grid, report):
     ptq, qat = tables(section(text, "The answer"))
     assert ptq[0][3:5] == ["float32 %", "Difference"]
     assert qat[0][3:6] == ["float32 %", "float32 untouched %", "Difference"]
-    assert qat[2][3:6] == ["99.40", "99.00", "-0.40"]
+    assert qat[2][3:6] == ["99.40", "99.00", "-0.58"]
     ptq, qat = tables(section(text, "Accuracy"))
     assert ptq[0] == ["Architecture", "float32", "fixed8"]
     assert qat[0] == ["Architecture", "float32", "float32 untouched", "fixed8"]
     assert qat[2][1:3] == ["99.40", "99.00"]
-    assert tables(section(text, "Difference to float32"))[1][2] == ["lenet", "**-0.40**"]
+    assert tables(section(text, "Difference to float32"))[1][2] == ["lenet", "**-0.58**"]
 
 
 def test_a_format_that_is_not_shown_to_be_near_is_named_as_that(grid, report):
