@@ -115,8 +115,9 @@ def _measured(cells: pd.DataFrame, baseline: str, timing: str) -> list[Table]:
             own = rows_of(rows, block, baseline)
             if timing == "emulated":
                 own = own[own["policy"] != baseline]
-            alone = (own["policy"] == baseline).all()
-            # The baseline alone is not of a method: equal tables under several methods become one.
+            alone = ((own["policy"] == baseline) & (own["control"] == "")).all()
+            # The baseline alone is not of a method, unless it went on training as one does: equal tables
+            # under several methods become one.
             title = title_of(block._replace(method="") if alone else block, f"machine {machine}" * several)
             if len(own):
                 table = _measured_table(own, title)

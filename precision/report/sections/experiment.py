@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from precision.analysis import Results, blocks, rows_of
+from precision.analysis import Block, Results, blocks, rows_of
 from precision.registry import SECTIONS
 from precision.report.document import (
     Cell,
@@ -143,12 +143,13 @@ def trials(results: Results) -> Section:
         "accuracy_difference": Column("Difference", Unit.DIFFERENCE),
         **columns_of("loss"),
     }
+    parts = {title_of(block): rows_of(cells, block, baseline) for block in blocks(cells, baseline)}
+    shown = {trial for rows in parts.values() for trial in rows["trial"]}
+    rest = cells[~cells["trial"].isin(shown)]  # baselines from which every method went on training
+    for place, rows in rest.groupby(["dataset", "training", "method"], sort=False):
+        parts[title_of(Block(*map(str, place)))] = rows
     return Section(
-        "Every trial",
-        tuple(
-            table_of(rows_of(cells, block, baseline), columns, title_of(block))
-            for block in blocks(cells, baseline)
-        ),
+        "Every trial", tuple(table_of(rows, columns, title) for title, rows in parts.items() if len(rows))
     )
 
 

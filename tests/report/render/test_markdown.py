@@ -226,3 +226,22 @@ def test_a_format_that_is_not_shown_to_be_near_is_named_as_that(grid, report):
     assert row[:2] == ["lenet", "not shown (fixed8)"]
     assert "seeds would show it" in section(text, "The answer")
     assert "**" not in tables(section(text, "Difference to float32"))[0][2][1]
+
+
+def test_a_baseline_that_only_went_on_is_listed_and_timed_apart(grid, report):
+    frame = grid(policies={"float32": 32.0, "fixed8": 8.0}, methods=("qat", "float32"))
+    frame = frame[(frame["policy"] == "float32") | (frame["method"] == "qat")]
+    frame["control"] = ["float32 start=baseline" if method == "qat" else "" for method in frame["method"]]
+    frame.loc[(frame["method"] == "qat") & (frame["policy"] == "float32"), "trial"] = "longer"
+    text = report(frame)
+    listed = section(text, "Every trial")
+    assert re.findall(r"^\*\*(.*)\*\*$", listed, flags=re.MULTILINE) == [
+        "mnist, qat (quantisation-aware training)",
+        "mnist, float32",
+    ]
+    assert [[row[2] for row in table[2:]] for table in tables(listed)] == [["float32", "fixed8"], ["float32"]]
+    native = section(text, "Memory and time").split("### Measured, native")[1].split("### Measured")[0]
+    assert re.findall(r"^\*\*(.*)\*\*$", native, flags=re.MULTILINE) == [
+        "mnist, qat (quantisation-aware training)",
+        "mnist",
+    ]
