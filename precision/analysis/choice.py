@@ -51,7 +51,10 @@ def _chosen(cells: pd.DataFrame, baseline: str, tolerance: float) -> dict[Hashab
     """Return verdict, sentence and row of the chosen format among the formats of one architecture."""
     name = cells["architecture"].iloc[0]
     if (cells["policy"] != baseline).all():
-        return {"verdict": "no baseline", "sentence": f"{name}: the grid has no {baseline} to compare with."}
+        return {
+            "verdict": "no baseline",
+            "sentence": f"{name}: the grid has no {baseline} that was trained likewise, to compare with.",
+        }
     reference = cells[cells["policy"] == baseline].iloc[0]
     if reference["n"] == 0:
         status = "no accuracy" if reference["status"] == "ok" else reference["status"]
