@@ -1,12 +1,12 @@
 """The command line: what it lists, and one sentence with exit code 2 for whatever is wrong."""
 
 import gzip
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from commands import here, precision
 
 GRID = """\
 name: t
@@ -14,17 +14,6 @@ datasets: [{dataset}]
 architectures: [lenet]
 policies: [float32]
 """
-
-
-def precision(*words, **environment):
-    return subprocess.run(
-        [sys.executable, "-c", "from precision.cli import main; main()", *map(str, words)],
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-        env={**os.environ, **environment},
-    )
 
 
 def refused(done):
@@ -42,7 +31,7 @@ def refused(done):
     ],
 )
 def test_lists(command, words):
-    done = precision(command)  # a process of its own: what a command lists, it has imported itself
+    done = precision(".", command)  # a process of its own: what a command lists, it has imported itself
     assert done.returncode == 0, done.stderr
     for word in words:
         assert word in done.stdout
@@ -70,22 +59,22 @@ def write(folder: Path, text: str) -> Path:
 
 
 def test_wrong_grid_files(tmp_path):
-    assert "no such file" in refused(precision("run", tmp_path / "none.yaml"))
+    assert "no such file" in refused(here(".", "run", tmp_path / "none.yaml"))
     path = write(tmp_path, GRID.format(dataset="digits").replace("lenet", "lennet"))
     assert f"{path}:3: architectures: unknown architecture 'lennet'; did you mean 'lenet'?" in refused(
-        precision("run", path)
+        here(".", "run", path)
     )
 
 
 def test_wrong_folders(tmp_path):
     path = write(tmp_path, GRID.format(dataset="mnist"))
     words = ("run", path, "--store", tmp_path / "runs", "--output", tmp_path / "out")
-    text = refused(precision(*words, "--data-dir", tmp_path / "nowhere"))
+    text = refused(here(".", *words, "--data-dir", tmp_path / "nowhere"))
     assert "nowhere" in text and "--data-dir" in text
-    text = refused(precision(*words, PRECISION_DATA=str(tmp_path / "nowhere")))
+    text = refused(here(".", *words, PRECISION_DATA=str(tmp_path / "nowhere")))
     assert "nowhere" in text and "PRECISION_DATA" in text
     (tmp_path / "file").touch()
-    assert "must be a folder" in refused(precision("run", path, "--store", tmp_path / "file"))
+    assert "must be a folder" in refused(here(".", "run", path, "--store", tmp_path / "file"))
 
 
 def test_a_report_folder_that_cannot_be(tmp_path):
@@ -94,7 +83,7 @@ def test_a_report_folder_that_cannot_be(tmp_path):
     for command in ("run", "report"):
         for folder in (tmp_path / "file", tmp_path / "file" / "below"):
             words = (command, path, "--store", tmp_path / "runs", "--output", folder)
-            assert "the report cannot be written here" in refused(precision(*words))
+            assert "the report cannot be written here" in refused(here(".", *words))
 
 
 def test_a_corrupt_file_is_named_before_anything_is_trained(tmp_path):
@@ -109,6 +98,6 @@ def test_a_corrupt_file_is_named_before_anything_is_trained(tmp_path):
         (folder / f"{part}-images-idx3-ubyte.gz").write_bytes(gzip.compress(images)[:-2000])
     path = write(tmp_path, GRID.format(dataset="mnist"))
     words = ("run", path, "--store", tmp_path / "runs", "--output", tmp_path / "out")
-    text = refused(precision(*words, "--data-dir", tmp_path / "data"))
+    text = refused(here(".", *words, "--data-dir", tmp_path / "data"))
     assert "train-images-idx3-ubyte.gz" in text
     assert not list((tmp_path / "runs").rglob("result.json"))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import here, precision
 from typer.testing import CliRunner
 
 from precision.cli.app import app
@@ -17,7 +18,7 @@ from precision.report.document import Unit
 from precision.report.formats.description import formats_document, show_text
 from precision.report.text import number, value_text
 
-from .test_app import precision, refused
+from .test_app import refused
 
 ROOT = Path(__file__).parents[2]
 SHOWN = [
@@ -183,18 +184,18 @@ def test_check_of_a_good_format():
 def test_check_of_a_broken_plugin(tmp_path):
     path = tmp_path / "halves.py"
     path.write_text(PLUGIN)
-    done = precision("formats", "check", "halves_of_the_test", "--no-tensors", "--plugin", path)
+    done = here(".", "formats", "check", "halves_of_the_test", "--no-tensors", "--plugin", path)
     assert done.returncode == 1, done.stderr
     assert re.search(
         r"^exact on its own values +BROKEN: its own value 0.5 rounds \(nearest\) to 1$", done.stdout, re.M
     )
     assert re.search(r"^idempotent +not applicable: it needs what does not hold: exact", done.stdout, re.M)
-    listed = precision("formats", "--plugin", path)
+    listed = here(".", "formats", "--plugin", path)
     assert "Multiples of 0.5 from -1.5 to 1.5 that forget" in listed.stdout
 
 
 def test_check_with_tensors_says_nothing_else():
-    done = precision("formats", "check", "fixed(8,4)")
+    done = precision(".", "formats", "check", "fixed(8,4)")  # a new process, in which TensorFlow starts
     assert done.returncode == 0, done.stdout
     assert done.stderr == ""
     assert re.search(r"^tensors run compiled as arrays +ok$", done.stdout, re.M)
@@ -273,7 +274,7 @@ def test_samples_of_a_file(tmp_path):
 
 def test_wrong_input(tmp_path):
     def sentence(*words):
-        return refused(precision("formats", *words))
+        return refused(here(".", "formats", *words))
 
     assert "did you mean 'fixed'?" in sentence("show", "fixd(8,4)")
     assert "two formats or more, but got 'float16' alone" in sentence("compare", "float16")

@@ -1,15 +1,16 @@
 """A packed file: as large as the formats say, and bit for bit what the formats round to."""
 
+import contextlib
 import json
 import resource
 import shlex
-import subprocess
-import sys
+import signal
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+from commands import here, precision
 from safetensors.numpy import load_file, save_file
 
 import architectures
@@ -273,14 +274,7 @@ def test_files_that_are_no_packed_models(tmp_path, packed_file):
 # The commands.
 
 
-def precision(*words, **options) -> subprocess.CompletedProcess:
-    code = "from precision.cli import main; main()"
-    return subprocess.run(
-        [sys.executable, "-c", code, *map(str, words)], capture_output=True, text=True, check=False, **options
-    )
-
-
-def refused(done: subprocess.CompletedProcess) -> str:
+def refused(done) -> str:
     assert done.returncode == 2, (done.stdout, done.stderr)
     lines = done.stderr.strip().splitlines()
     assert len(lines) == 1 and lines[0].startswith("precision: "), done.stderr
@@ -290,11 +284,11 @@ def refused(done: subprocess.CompletedProcess) -> str:
 def test_pack_and_unpack(saved, lenet, tmp_path):
     file, back = tmp_path / "lenet.safetensors", tmp_path / "back.keras"
     words = ("--biases", "float16", "--layer", "logits=mxfp4_e2m1", "--output", file)
-    done = precision("pack", saved, "fixed(6,5)", *words)
+    done = here(".", "pack", saved, "fixed(6,5)", *words)
     assert done.returncode == 0, done.stderr
     policy = parse_policy({"weights": "fixed(6,5)", "biases": "float16", "layers": {"logits": "mxfp4_e2m1"}})
     assert f"in {weight_memory(lenet, policy).bytes:,} bytes" in done.stdout
-    done = precision("unpack", file, saved, back)
+    done = here(".", "unpack", file, saved, back)
     assert done.returncode == 0, done.stderr
     received = model_file.load_model(back)
     formats = {item.variable.path: item for item in stored_variables(lenet, policy)}
@@ -309,31 +303,32 @@ def test_a_frozen_layer_is_packed_too(tmp_path):
     model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(8), keras.layers.Dense(2)])
     model.layers[0].trainable = False
     model.save(tmp_path / "frozen.keras")
-    assert precision("pack", tmp_path / "frozen.keras", "fixed(8,6)").returncode == 0
+    assert here(".", "pack", tmp_path / "frozen.keras", "fixed(8,6)").returncode == 0
     tensors = load_file(tmp_path / "frozen.safetensors")
     assert sum(t.nbytes for t in tensors.values()) == model.count_params()
 
 
 def test_wrong_words(saved, tmp_path):
     out = ("--output", tmp_path / "out.safetensors")
-    assert "did you mean 'fixed'" in refused(precision("pack", saved, "fixd(8,6)", *out))
-    assert "1 <= wl <= 32" in refused(precision("pack", saved, "fixed(0,0)", *out))
-    assert "NAME=FORMAT" in refused(precision("pack", saved, "fixed(8,6)", "--layer", "logits", *out))
-    text = refused(precision("pack", saved, "fixed(8,6)", "--layer", "logit=float16", *out))
+    assert "did you mean 'fixed'" in refused(here(".", "pack", saved, "fixd(8,6)", *out))
+    assert "1 <= wl <= 32" in refused(here(".", "pack", saved, "fixed(0,0)", *out))
+    assert "NAME=FORMAT" in refused(here(".", "pack", saved, "fixed(8,6)", "--layer", "logits", *out))
+    text = refused(here(".", "pack", saved, "fixed(8,6)", "--layer", "logit=float16", *out))
     assert "did you mean 'logits'" in text
     assert list(tmp_path.iterdir()) == []
 
 
 def test_wrong_model_files(saved, tmp_path):
     out = ("--output", tmp_path / "out.safetensors")
-    text = refused(precision("pack", saved.with_name("lenett.keras"), "fixed(8,6)", *out))
+    text = refused(here(".", "pack", saved.with_name("lenett.keras"), "fixed(8,6)", *out))
     assert "there is no such file" in text and "has lenet.keras" in text
     (tmp_path / "old.h5").write_bytes(b"\x89HDF")
-    assert "a model is a .keras file" in refused(precision("pack", tmp_path / "old.h5", "fixed(8,6)", *out))
+    assert "a model is a .keras file" in refused(here(".", "pack", tmp_path / "old.h5", "fixed(8,6)", *out))
     (tmp_path / "text.keras").write_text("text")
-    assert "no .keras file" in refused(precision("pack", tmp_path / "text.keras", "fixed(8,6)", *out))
+    assert "no .keras file" in refused(here(".", "pack", tmp_path / "text.keras", "fixed(8,6)", *out))
     (tmp_path / "half.keras").write_bytes(saved.read_bytes()[:-2000])
-    assert "damaged" in refused(precision("pack", tmp_path / "half.keras", "fixed(8,6)", *out))
+    # In a process of its own, which must not show what TensorFlow and Keras say when they start.
+    assert "damaged" in refused(precision(".", "pack", tmp_path / "half.keras", "fixed(8,6)", *out))
 
 
 def test_a_model_that_would_run_code_is_refused(tmp_path):
@@ -342,7 +337,7 @@ def test_a_model_that_would_run_code_is_refused(tmp_path):
     model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(2), layer])
     model.save(tmp_path / "evil.keras")
     flag.unlink(missing_ok=True)
-    text = refused(precision("pack", tmp_path / "evil.keras", "fixed(8,6)"))
+    text = refused(here(".", "pack", tmp_path / "evil.keras", "fixed(8,6)"))
     assert "Keras cannot load this model" in text and not flag.exists()
 
 
@@ -353,35 +348,41 @@ def test_an_existing_file_is_kept(saved, packed_file, tmp_path):
         (back, ("unpack", packed_file, saved, back)),
     ):
         path.write_text("mine")
-        assert "this file exists; choose another name or add --force" in refused(precision(*words))
+        assert "this file exists; choose another name or add --force" in refused(here(".", *words))
         assert path.read_text() == "mine"
-        assert precision(*words, "--force").returncode == 0
+        assert here(".", *words, "--force").returncode == 0
         assert path.stat().st_size > 1000
-    text = refused(precision("pack", saved, "fixed(8,6)", "--output", tmp_path / "none" / "x"))
+    text = refused(here(".", "pack", saved, "fixed(8,6)", "--output", tmp_path / "none" / "x"))
     assert "there is no folder" in text
-    assert "must end in .keras" in refused(precision("unpack", packed_file, saved, tmp_path / "back.h5"))
+    assert "must end in .keras" in refused(here(".", "unpack", packed_file, saved, tmp_path / "back.h5"))
 
 
 def test_another_model(packed_file, tmp_path):
     network("mlp").save(tmp_path / "mlp.keras")
-    text = refused(precision("unpack", packed_file, tmp_path / "mlp.keras", tmp_path / "back.keras"))
+    text = refused(here(".", "unpack", packed_file, tmp_path / "mlp.keras", tmp_path / "back.keras"))
     assert "it was packed from another model" in text
     assert not (tmp_path / "back.keras").exists()
 
 
 @pytest.mark.skipif(not hasattr(resource, "RLIMIT_FSIZE"), reason="needs a limit on the size of files")
 def test_a_full_disk_leaves_nothing(saved, packed_file, tmp_path):
+    @contextlib.contextmanager
     def small():
-        import signal
-
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+            signal.signal(signal.SIGXFSZ, handler)
 
     for words in (
         ("pack", saved, "fixed(8,6)", "--output", tmp_path / "out.safetensors"),
         ("unpack", packed_file, saved, tmp_path / "back.keras"),
     ):
-        done = precision(*words, preexec_fn=small)
+        with small():
+            done = here(".", *words)
         assert "cannot be written (File too large)" in refused(done)
         assert list(tmp_path.iterdir()) == []
 
@@ -393,5 +394,5 @@ def test_the_commands_of_the_documentation(saved, tmp_path):
     (tmp_path / "lenet.keras").write_bytes(saved.read_bytes())
     (tmp_path / "grid.yaml").write_text(text.split("```yaml\n")[1].split("```")[0])
     for words in commands:
-        assert precision(*words, cwd=tmp_path).returncode == 0
+        assert here(tmp_path, *words).returncode == 0
     assert len(list(tmp_path.iterdir())) == 7

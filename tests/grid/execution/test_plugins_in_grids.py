@@ -2,12 +2,11 @@
 
 import hashlib
 import json
-import os
-import subprocess
-import sys
 from dataclasses import replace
 
 import pytest
+from commands import here
+from commands import precision as command
 
 import precision
 from precision import plugins
@@ -83,19 +82,6 @@ def _forget_plugins():
     plugins.load([])
 
 
-def command(folder, *words):
-    code = "from precision.cli import main; main()"
-    return subprocess.run(
-        [sys.executable, "-c", code, *map(str, words)],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-        cwd=folder,
-        env=os.environ,
-    )
-
-
 def write(folder, grid=GRID):
     (folder / "formats").mkdir(exist_ok=True)
     (folder / "formats" / "quarters.py").write_text(QUARTERS)
@@ -117,7 +103,7 @@ PLUGIN = ("--plugin", "eighths.py")
 def finished(tmp_path_factory):
     """One run of the grid: its folder, and what it printed."""
     folder = write(tmp_path_factory.mktemp("finished"))
-    return folder, command(folder, "run", "own.yaml", *PLUGIN)
+    return folder, here(folder, "run", "own.yaml", *PLUGIN)
 
 
 def results(folder):
@@ -174,14 +160,13 @@ def test_a_trial_without_plugins_is_the_trial_that_it_was(finished):
 def test_plan_status_and_report(finished):
     folder, _ = finished
     assert (
-        "5 trials with their baselines: 4 done, 1 to run"
-        in command(folder, "plan", "own.yaml", *PLUGIN).stdout
+        "5 trials with their baselines: 4 done, 1 to run" in here(folder, "plan", "own.yaml", *PLUGIN).stdout
     )
-    status = command(folder, "status", "own.yaml", *PLUGIN)
+    status = here(folder, "status", "own.yaml", *PLUGIN)
     assert "4 ok, 1 failed of 5 trials" in status.stdout and "eighths.py:" in status.stdout
-    assert command(folder, "report", "own.yaml", *PLUGIN, "--output", "again").returncode == 0
+    assert here(folder, "report", "own.yaml", *PLUGIN, "--output", "again").returncode == 0
     assert (folder / "again/report.md").read_bytes() == (folder / "reports/own/report.md").read_bytes()
-    text = refused(command(folder, "report", "own.yaml"))
+    text = refused(here(folder, "report", "own.yaml"))
     assert "own.yaml:9: policies.eighths: unknown format 'eighths'" in text
 
 
@@ -230,7 +215,7 @@ def test_a_plugin_that_is_gone(finished):
     (folder / "formats" / "quarters.py").rename(folder / "formats" / "moved.py")
     try:
         for word in ("report", "run"):
-            text = refused(command(folder, word, "own.yaml", *PLUGIN))
+            text = refused(here(folder, word, "own.yaml", *PLUGIN))
             assert (
                 "own.yaml:2: plugins: formats/quarters.py: there is no such plugin file; formats has moved.py"
                 in text
@@ -238,7 +223,7 @@ def test_a_plugin_that_is_gone(finished):
     finally:
         write(folder)
     assert "none.py: there is no such plugin file" in refused(
-        command(folder, "plan", "own.yaml", "--plugin", "none.py")
+        here(folder, "plan", "own.yaml", "--plugin", "none.py")
     )
 
 
@@ -269,10 +254,10 @@ def test_a_broken_plugin_on_the_command_line(tmp_path):
     write(tmp_path)
     broken = EIGHTHS.replace("import keras", "import keras; x + undefined")
     (tmp_path / "eighths.py").write_text(broken.replace("return np.arange", "undefined; return np.arange"))
-    text = refused(command(tmp_path, "run", "own.yaml", *PLUGIN))
+    text = refused(here(tmp_path, "run", "own.yaml", *PLUGIN))
     assert "eighths.py:" in text and "NameError: name 'undefined' is not defined" in text
     for words in (("show", "eighths"), ("compare", "eighths", "fixed(8,4)")):
-        done = command(tmp_path, "formats", *words, *PLUGIN)
+        done = here(tmp_path, "formats", *words, *PLUGIN)
         assert done.returncode == 2 and "Traceback" not in done.stderr
         assert "precision: eighths.py:" in done.stderr and "NameError" in done.stderr
     (tmp_path / "eighths.py").write_text(EIGHTHS.replace("import numpy", "import keras, numpy"))
