@@ -32,6 +32,7 @@ LAYERS = [
     ["precision.origin"],
     ["precision.files"],
     ["precision.startup"],
+    ["precision.points"],
     ["precision.errors"],
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}

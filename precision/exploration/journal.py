@@ -16,6 +16,7 @@ from typing import Any
 
 import filelock
 
+from precision import points
 from precision.errors import PrecisionError
 
 Row = dict[str, Any]
@@ -67,6 +68,7 @@ class Journal:
             stream.flush()
             os.fsync(stream.fileno())
         self.rows.append(row)
+        points.reached("row kept")
 
     def _read(self) -> list[Row]:
         try:

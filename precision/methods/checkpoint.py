@@ -20,7 +20,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from precision import files
+from precision import files, points
 from precision.measure.machine.processor import cores, processor
 from precision.quantization.layers.graph import has_shared_generator, shared_generator
 from precision.startup import started
@@ -107,6 +107,7 @@ class Checkpoint:
         except OSError as error:
             self.facts["checkpoint"] = f"not written: {error.strerror or error}"
         self._written = time.monotonic()
+        points.reached("checkpoint kept")
 
     def _write(self, **arrays: np.ndarray) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)

@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from precision import points
 from precision.data import Augmentation, as_float
 from precision.deploy.predictor import KerasPredictor
 from precision.methods.checkpoint import Checkpoint
@@ -155,6 +156,7 @@ def train(
             }
         )
         report(history[-1])
+        points.reached("epoch over")
         if not math.isfinite(history[-1]["loss"]):
             return Trained(history, epoch, facts)
         if checkpoint and epoch < training.epochs:
