@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 
 import keras
@@ -105,6 +106,19 @@ def run(folder, one, checkpoints=None, cut_after=0, end=None):
         report,
         None if checkpoints is None else lambda trial_id: checkpoints / trial_id,
         every=0,
+    )
+    return run_trial(one, bench)
+
+
+def run_through(folder, one, left):
+    """Train to the end, and keep a copy of each checkpoint in a folder of its epoch below ``left``."""
+
+    def report(row):
+        if row["epoch"] > 1:  # the checkpoint of the epoch before is there now, and the next will replace it
+            shutil.copytree(left / "now" / one.id, left / str(row["epoch"] - 1) / one.id)
+
+    bench = Workbench(
+        None, lambda trial_id: folder / f"{trial_id}.weights.h5", report, lambda name: left / "now" / name, 0
     )
     return run_trial(one, bench)
 

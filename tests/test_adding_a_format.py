@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from commands import precision, python
+from commands import here, precision, python
 
 from precision import plugins
 from precision.formats import parse
@@ -119,7 +119,7 @@ def test_the_tests_of_the_page(folder):
 def test_the_commands_of_the_page(folder, command):
     program, *words = shlex.split(command)
     assert program == "precision"
-    done = precision(folder, *words)
+    done = here(folder, *words)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     if words[0] == "run":
@@ -151,7 +151,7 @@ def test_the_package_of_the_page(tmp_path):
     assert identities == {
         name: f"takum-formats 1.0 sha256 {digests[name]}" for name in ("takum8", "bfloat16x2")
     }
-    assert "unknown format 'takum8'" in precision(tmp_path, "plan", "grid.yaml").stderr
+    assert "unknown format 'takum8'" in here(tmp_path, "plan", "grid.yaml").stderr
 
 
 def test_the_package_offers_what_the_page_says():

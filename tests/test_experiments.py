@@ -8,7 +8,10 @@ import pytest
 import yaml
 
 import precision
-from precision.grid import expand, load_grid, schedule
+from precision.grid import Store, expand, load_grid, schedule
+from precision.grid.execution.options import RunOptions
+from precision.grid.execution.scheduler import run_trials, setup
+from precision.grid.execution.watcher import Watcher
 
 FILES = sorted((Path(__file__).parent.parent / "experiments").glob("*.yaml"))
 IDS = Path(__file__).parent / "trial_ids.json"
@@ -72,22 +75,31 @@ def label(entry):
     return entry.get("label", entry["name"]) if isinstance(entry, dict) else entry
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The reduced grids, beside a store with the results of them all.
+
+    Their trials run together, so that a worker that has a network warm has it for every grid.
+    """
+    folder = tmp_path_factory.mktemp("reduced")
+    for path in FILES:
+        # 1e-3 is a text to PyYAML; the grid's own reader takes it as the number that it is.
+        grid = reduced(yaml.safe_load(path.read_text().replace("1e-3", "0.001").replace("5e-4", "0.0005")))
+        (folder / path.name).write_text(yaml.safe_dump(grid, sort_keys=False))
+    trials = schedule([cell for path in FILES for cell in expand(*load_grid(folder / path.name))])
+    store = Store(folder / "runs")
+    store.create()
+    run_trials(trials, store, setup(store, None), Watcher(), RunOptions(jobs=2))
+    return folder
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.name)
-def test_runs_at_reduced_size(path, tmp_path):
-    # 1e-3 is a text to PyYAML; the grid's own reader takes it as the number that it is.
-    grid = reduced(yaml.safe_load(path.read_text().replace("1e-3", "0.001").replace("5e-4", "0.0005")))
-    small = tmp_path / path.name
-    small.write_text(yaml.safe_dump(grid, sort_keys=False))
+def test_runs_at_reduced_size(path, folder, tmp_path):
+    small = folder / path.name
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        results = precision.run(
-            small,
-            store=tmp_path / "runs",
-            output=tmp_path / "out",
-            quiet=True,
-            options=precision.RunOptions(jobs=2),
-        )
+        results = precision.run(small, store=folder / "runs", output=tmp_path, quiet=True)
     cells = results.cells()
     assert (cells["status"] == "ok").all(), cells[["architecture", "policy", "status", "reason"]]
     assert len(cells) == len(expand(*load_grid(small)))
-    assert (tmp_path / "out" / "report.md").read_text().startswith(f"# {grid['name']}")
+    assert (tmp_path / "report.md").read_text().startswith(f"# {results.name}\n")

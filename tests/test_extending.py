@@ -8,7 +8,7 @@ import shlex
 from pathlib import Path
 
 import pytest
-from commands import precision, python
+from commands import here, precision, python
 
 from precision import plugins
 from precision.registry import REGISTRIES, foreign
@@ -36,7 +36,7 @@ def done(tmp_path_factory):
     for command in COMMANDS:
         program, *words = shlex.split(command)
         assert program == "precision"
-        found = precision(folder, *words)
+        found = here(folder, *words)
         assert found.returncode == 0 and "Traceback" not in found.stderr, found.stderr
         assert "warning" not in found.stderr, found.stderr
         printed[words[0]] = found.stdout
@@ -82,7 +82,7 @@ def test_a_change_makes_the_trials_stale_that_use_the_file_and_no_others(done):
     for name in PYTHON:
         (folder / name).write_text(FILES[name] + "# a word more\n")
         try:
-            planned = precision(folder, "plan", "own.yaml").stdout
+            planned = here(folder, "plan", "own.yaml").stdout
         finally:
             (folder / name).write_text(FILES[name])
         assert f"{5 - left.get(name, 0)} done, {left.get(name, 0)} to run" in planned, name
@@ -147,5 +147,5 @@ def test_the_package_of_the_page(tmp_path):
     assert "## The best run" in (tmp_path / "reports/installed/report.md").read_text()
     listed = precision(tmp_path, "plugins", PYTHONPATH=path).stdout
     assert re.search(r"architecture +tiny +own-things 1\.0 ", listed)
-    missing = precision(tmp_path, "plan", "grid.yaml").stderr
+    missing = here(tmp_path, "plan", "grid.yaml").stderr
     assert "grid.yaml:3: architectures: unknown architecture 'tiny'" in missing

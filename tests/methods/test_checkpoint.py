@@ -42,29 +42,45 @@ def cut(weights, checkpoints, one, epoch):
         interrupted.run(weights, one, checkpoints, epoch)
 
 
+@pytest.fixture(scope="module")
+def straight(weights, tmp_path_factory):
+    """A function that trains a case to its end, once, and returns its result.
+
+    Its checkpoints lie in the folder that the function also returns, as a training that is cut off after an
+    epoch leaves them, in a folder for each epoch.
+    """
+    done = {}
+
+    def run(case):
+        if case not in done:
+            folder = tmp_path_factory.mktemp("straight")
+            done[case] = interrupted.run_through(weights, interrupted.trial(case), folder), folder
+        return done[case]
+
+    return run
+
+
 @pytest.mark.parametrize("case", interrupted.CASES)
-def test_a_training_goes_on_with_the_same_bits(case, weights, tmp_path):
+def test_a_training_goes_on_with_the_same_bits(case, straight, weights):
     one = interrupted.trial(case)
-    straight = interrupted.run(weights, one)
-    cut(weights, tmp_path, one, 2)
-    resumed = interrupted.run(weights, one, tmp_path)
+    through, left = straight(case)
+    resumed = interrupted.run(weights, one, left / "2")
     assert resumed.facts["resumed_after_epoch"] == "2"
-    assert interrupted.numbers(resumed) == interrupted.numbers(straight)
-    assert "resumed_after_epoch" not in straight.facts
-    assert "checkpoint" not in {**resumed.facts, **straight.facts}
+    assert interrupted.numbers(resumed) == interrupted.numbers(through)
+    assert "resumed_after_epoch" not in through.facts
+    assert "checkpoint" not in {**resumed.facts, **through.facts}
 
 
-def test_a_training_may_be_cut_off_again(weights, tmp_path):
+def test_a_training_may_be_cut_off_again(straight, weights):
     one = interrupted.trial("qat frozen")  # after the first epoch
-    straight = interrupted.run(weights, one)
-    cut(weights, tmp_path, one, 1)
-    cut(weights, tmp_path, one, 2)
-    resumed = interrupted.run(weights, one, tmp_path)
+    through, left = straight("qat frozen")
+    cut(weights, left / "1", one, 2)
+    resumed = interrupted.run(weights, one, left / "1")
     assert resumed.facts["resumed_after_epoch"] == "2"
-    assert interrupted.numbers(resumed) == interrupted.numbers(straight)
+    assert interrupted.numbers(resumed) == interrupted.numbers(through)
 
 
-def test_a_process_goes_on_where_another_was_killed(tmp_path):
+def test_a_process_goes_on_where_another_was_killed(straight, tmp_path):
     def process(epoch):
         tests = str(Path(interrupted.__file__).parent)
         script = (
@@ -76,8 +92,7 @@ def test_a_process_goes_on_where_another_was_killed(tmp_path):
     assert process(2).returncode == -signal.SIGKILL
     after, numbers = process(0).stdout.split("\n", 1)
     assert after == "2"
-    straight = interrupted.run(tmp_path / "straight", interrupted.trial("low_precision"))
-    assert numbers.strip() == interrupted.numbers(straight)
+    assert numbers.strip() == interrupted.numbers(straight("low_precision")[0])
 
 
 def test_seconds_of_the_epochs_that_are_spared_stay(tmp_path):

@@ -1,16 +1,18 @@
-"""Whole runs, as a user starts them: real processes, real training on a few of the bundled digits."""
+"""Whole runs, with real training in real workers on a few of the bundled digits."""
 
 import json
 import math
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pandas as pd
 import psutil
 import pytest
+from commands import here
+from commands import precision as command
+from stopped import await_stop, let_go, stop_at
 
 import precision
 from precision.grid import Store, expand, load_grid, schedule
@@ -25,28 +27,12 @@ policies:
   fixed8: {weights: "fixed(8,6)", activations: "fixed(8,3)"}
   fixed3: fixed(3,1)
   broken: {weights: float16, layers: {"conv*": float32}}
-methods: [ptq, {name: qat, epochs: 1}]
+methods: [ptq, {name: qat, epochs: 2}]
 training: {epochs: 2, batch_size: 32, learning_rate: 1e-2}
 exclude: [{method: qat, policy: fixed3}, {method: qat, policy: broken}]
 """
-SLOW = (
-    TINY.replace("train_size: 200, ", "")
-    .replace("epochs: 2", "epochs: 20")
-    .replace("epochs: 1}", "epochs: 6}")
-)
-SLOW = SLOW.replace("  broken", "  # broken")
-SLOW = SLOW.replace(", {method: qat, policy: broken}]", "]")
-
-
-def command(*words):
-    code = "from precision.cli import main; main()"
-    return [sys.executable, "-c", code, *map(str, words)]
-
-
-def run(*words, **options):
-    return subprocess.run(
-        command(*words), capture_output=True, text=True, timeout=300, check=False, **options
-    )
+# Without the policy that fits no layer.
+WHOLE = TINY.replace("  broken", "  # broken").replace(", {method: qat, policy: broken}]", "]")
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +40,7 @@ def finished(tmp_path_factory):
     """One run of the tiny grid: its folder and what it printed."""
     folder = tmp_path_factory.mktemp("finished")
     (folder / "tiny.yaml").write_text(TINY)
-    return folder, run("run", "tiny.yaml", cwd=folder)
+    return folder, command(folder, "run", "tiny.yaml")
 
 
 def results_of(folder):
@@ -123,7 +109,7 @@ def test_a_second_run_only_repeats_what_failed(finished):
     folder, _ = finished
     before = {p: p.stat().st_mtime_ns for p in (folder / "runs").rglob("result.json")}
     table = (folder / "reports/tiny/results.csv").read_bytes()
-    again = run("run", "tiny.yaml", cwd=folder)
+    again = here(folder, "run", "tiny.yaml")
     changed = [p for p, t in before.items() if p.stat().st_mtime_ns != t]
     assert [json.loads(p.read_text())["status"] for p in changed] == ["failed"]
     assert "[1/1]" in again.stderr
@@ -161,90 +147,81 @@ def test_the_same_numbers_alone_beside_others_and_in_another_order(finished, tmp
 
 def test_plan_status_and_report(finished):
     folder, _ = finished
-    planned = run("plan", "tiny.yaml", cwd=folder)
+    planned = here(folder, "plan", "tiny.yaml")
     assert planned.returncode == 0
     assert "6 cells, 5 trials with their baselines: 4 done, 1 to run" in planned.stdout
-    status = run("status", "tiny.yaml", cwd=folder)
+    status = here(folder, "status", "tiny.yaml")
     assert "4 ok, 1 failed of 5 trials" in status.stdout and "matches no layer" in status.stdout
-    fresh = run("status", "tiny.yaml", "--store", "elsewhere", cwd=folder)
+    fresh = here(folder, "status", "tiny.yaml", "--store", "elsewhere")
     assert "5 pending of 5 trials" in fresh.stdout
-    written = run("report", "tiny.yaml", "--output", "again", cwd=folder)
+    written = here(folder, "report", "tiny.yaml", "--output", "again")
     assert written.returncode == 0
     assert (folder / "again/report.md").read_bytes() == (folder / "reports/tiny/report.md").read_bytes()
-    empty = run("report", "tiny.yaml", "--store", "elsewhere", "--output", "empty", cwd=folder)
+    empty = here(folder, "report", "tiny.yaml", "--store", "elsewhere", "--output", "empty")
     assert empty.returncode == 0 and "pending" in (folder / "empty/report.md").read_text()
 
 
-def _start(folder, *words):
-    return subprocess.Popen(
-        command("run", "slow.yaml", *words),
+def _start(folder, point, *words):
+    """Start a run whose worker stops at a point, and wait until it has."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from precision.cli import main; main()", "run", "tiny.yaml", *words],
         cwd=folder,
         stderr=subprocess.PIPE,
         text=True,
+        env=stop_at(folder, point),
         # A shell starts its background jobs with Ctrl-C ignored, and these tests may be one.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
+    await_stop(folder, process)
+    return process
 
 
-def _await_line(process, start):
-    lines = []
-    for line in process.stderr:
-        lines.append(line)
-        if line.startswith(start):
-            return lines
-    raise AssertionError("".join(lines))
+def _times(folder):
+    return {p: p.stat().st_mtime_ns for p in (folder / "runs").rglob("result.json")}
 
 
-def _trials(store):
-    return {p.parent.name: json.loads(p.read_text()) for p in store.glob("trials/*/result.json")}
-
-
-def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path):
-    """Two runs, one let to end its trial and one cut off in the middle of it, come to the same bits."""
-    (tmp_path / "slow.yaml").write_text(SLOW)
-    gentle = _start(tmp_path, "--store", "gentle")
-    _await_line(gentle, "[1/")
+def test_an_interrupted_run_goes_on_where_it_stopped(finished, tmp_path):
+    """A run that is let to end its trial, then one that is cut off in the middle of another: the same bits."""
+    (tmp_path / "tiny.yaml").write_text(WHOLE)
+    gentle = _start(tmp_path, "epoch over")
     gentle.send_signal(signal.SIGINT)
-    rest = gentle.communicate(timeout=60)[1]
+    assert any("press Ctrl-C again to stop them now" in line for line in gentle.stderr)
+    let_go(tmp_path)
+    rest = gentle.communicate(timeout=300)[1]
     assert gentle.returncode == 130
-    assert "interrupted; finished trials are kept" in rest
+    assert "[1/5]" in rest and "interrupted; finished trials are kept" in rest
     assert "Traceback" not in rest
-    kept = {p: p.stat().st_mtime_ns for p in (tmp_path / "gentle").rglob("result.json")}
-    assert kept
-    again = run("run", "slow.yaml", "--store", "gentle", cwd=tmp_path)
-    assert again.returncode == 0, again.stderr
-    assert all(p.stat().st_mtime_ns == t for p, t in kept.items())
-    assert f"[1/{5 - len(kept)}]" in again.stderr
+    kept = _times(tmp_path)
+    assert len(kept) == 1, "the baseline"
 
-    rude = _start(tmp_path, "--store", "rude", "--checkpoint", "0.05s")
-    deadline = time.monotonic() + 60
-    while not (checkpoints := list((tmp_path / "rude").glob("trials/*/checkpoint/*.npz"))):
-        assert time.monotonic() < deadline and rude.poll() is None
-        time.sleep(0.02)
+    rude = _start(tmp_path, "checkpoint kept", "--checkpoint", "0.001s")
+    (checkpoint,) = (tmp_path / "runs").glob("trials/*/checkpoint/*.npz")
     children = psutil.Process(rude.pid).children(recursive=True)
     rude.send_signal(signal.SIGTERM)
-    rest = rude.communicate(timeout=60)[1]
+    rest = rude.communicate(timeout=300)[1]
     assert rude.returncode == 130 and "Traceback" not in rest
-    assert not psutil.wait_procs(children, timeout=10)[1]
-    again = run("run", "slow.yaml", "--store", "rude", "--jobs", "2", cwd=tmp_path)
+    assert children and not psutil.wait_procs(children, timeout=60)[1]
+    assert {path: _times(tmp_path).get(path) for path in kept} == kept
+    kept = _times(tmp_path)
+
+    again = here(tmp_path, "run", "tiny.yaml")
     assert again.returncode == 0, again.stderr
-    found, expected = _trials(tmp_path / "rude"), _trials(tmp_path / "gentle")
-    assert int(found[checkpoints[0].parts[-3]]["facts"]["resumed_after_epoch"]) >= 1
-    assert not list((tmp_path / "rude").rglob("checkpoint")), "what is done needs none"
-    for trial, record in expected.items():
-        assert found[trial]["facts"].get("weights_digest") == record["facts"].get("weights_digest")
-        assert found[trial]["metrics"]["loss"] == record["metrics"]["loss"]
-    assert (
-        sum("weights_digest" in record["facts"] for record in expected.values()) == 3
-    )  # float32, and on from it
+    assert f"[1/{5 - len(kept)}]" in again.stderr
+    assert {path: _times(tmp_path).get(path) for path in kept} == kept
+    found, expected = results_of(tmp_path)[0], results_of(finished[0])[0]
+    assert found[checkpoint.parts[-3]].facts["resumed_after_epoch"] == "1"
+    assert not list((tmp_path / "runs").rglob("checkpoint")), "what is done needs none"
+    assert len(found) == 5
+    for trial, result in found.items():
+        assert result.facts.get("weights_digest") == expected[trial].facts.get("weights_digest")
+        assert result.metrics["loss"] == expected[trial].metrics["loss"]
+    assert sum("weights_digest" in result.facts for result in found.values()) == 3
 
 
 def test_a_training_that_diverges_is_named(tmp_path):
-    text = TINY.replace("learning_rate: 1e-2", "learning_rate: 1e30, optimizer: sgd").replace(
-        "  broken", "  # broken"
-    )
-    (tmp_path / "tiny.yaml").write_text(text.replace(", {method: qat, policy: broken}]", "]"))
-    done = run("run", "tiny.yaml", cwd=tmp_path)
+    text = WHOLE.replace("learning_rate: 1e-2", "learning_rate: 1e30, optimizer: sgd")
+    (tmp_path / "tiny.yaml").write_text(text)
+    done = here(tmp_path, "run", "tiny.yaml")
     assert done.returncode == 1
     assert "diverged: the loss was no longer finite in epoch 1" in done.stderr
     assert "its float32 baseline diverged" in done.stderr
@@ -256,11 +233,9 @@ def test_a_training_that_diverges_is_named(tmp_path):
 
 def test_a_script_needs_no_guard(tmp_path):
     """Workers do not run the caller's script again."""
-    (tmp_path / "tiny.yaml").write_text(
-        TINY.replace("  broken", "  # broken").replace(", {method: qat, policy: broken}]", "]")
-    )
+    (tmp_path / "tiny.yaml").write_text(WHOLE)
     (tmp_path / "script.py").write_text(
-        "import precision\nprint(len(precision.run('tiny.yaml', quiet=True).cells()), 'rows')\n"
+        "import precision\ncells = precision.run('tiny.yaml', quiet=True, only=['policy=float32']).cells()\nprint(len(cells), 'rows')\n"
     )
     done = subprocess.run(
         [sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, check=False
@@ -286,14 +261,13 @@ def test_results_of_other_images_do_not_mix(tmp_path):
                 header + np.full(n * 784, value, np.uint8).tobytes()
             )
 
-    text = TINY.replace("name: digits", "name: mnist").replace("  broken", "  # broken")
-    (tmp_path / "tiny.yaml").write_text(text.replace(", {method: qat, policy: broken}]", "]"))
+    (tmp_path / "tiny.yaml").write_text(WHOLE.replace("name: digits", "name: mnist"))
     write(1)
-    assert run("run", "tiny.yaml", "--data-dir", "data", cwd=tmp_path).returncode == 0
+    assert here(tmp_path, "run", "tiny.yaml", "--data-dir", "data").returncode == 0
     write(2)
     (tmp_path / "tiny.yaml").write_text(
         (tmp_path / "tiny.yaml").read_text().replace("  float32:", "  half: float16\n  float32:")
     )
-    again = run("run", "tiny.yaml", "--data-dir", "data", cwd=tmp_path)
+    again = here(tmp_path, "run", "tiny.yaml", "--data-dir", "data")
     assert again.returncode == 2
     assert "this result is of other images" in again.stderr
