@@ -31,7 +31,7 @@ quickstart: .venv/.installed
 	$(BIN)/precision run experiments/quickstart.yaml
 
 test: .venv/.test
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 faults: .venv/.test
 	PRECISION_FAULT_TRIALS=1000 PRECISION_FAULT_KILLS=60 PRECISION_FORKS=2000 \

@@ -14,6 +14,25 @@ settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
 
 
+# The files that take longest, which begin first: what is left at the end is then in small pieces.
+LONGEST = (
+    "tests/test_experiments.py",
+    "tests/methods/test_checkpoint.py",
+    "tests/grid/execution/ray/test_ray.py",
+    "tests/grid/execution/test_run.py",
+    "tests/methods/test_native.py",
+    "tests/test_adding_a_format.py",
+    "tests/methods/test_workbench.py",
+    "tests/grid/execution/test_faults.py",
+    "tests/test_extending.py",
+)
+
+
+def pytest_collection_modifyitems(items):
+    places = {file: place for place, file in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.nodeid.split("::")[0], len(places)))
+
+
 @pytest.fixture
 def small_disk(tmp_path):
     """A file system with 1 MiB and few files."""

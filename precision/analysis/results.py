@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -81,9 +82,6 @@ class Results:
     options: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     predictions: Callable[[str], np.ndarray] | None = None
-    _intervals: dict[tuple[str, str], Paired | None] = field(
-        default_factory=dict, init=False, repr=False, compare=False
-    )
 
     def cells(self) -> pd.DataFrame:
         """Return the frame checked, in the documented order, with its differences to the baseline.
@@ -91,16 +89,18 @@ class Results:
         Raises:
             PrecisionError: when the frame breaks the rules of ``COLUMNS``.
         """
+        return self._cells.copy()
+
+    @cached_property
+    def _cells(self) -> pd.DataFrame:
+        # Every section and figure of a report asks for them.
         return with_differences(checked(self.frame), self.settings.baseline, self._interval)
 
     def _interval(self, trial: str, compared: str, difference: float) -> Paired | None:
         """Return the interval of a difference over the test images; None without stored predictions."""
         if self.predictions is None:
             return None
-        if (trial, compared) not in self._intervals:
-            try:
-                found = over_images(self.predictions(trial), self.predictions(compared), difference)
-            except (OSError, PrecisionError):
-                found = None
-            self._intervals[trial, compared] = found
-        return self._intervals[trial, compared]
+        try:
+            return over_images(self.predictions(trial), self.predictions(compared), difference)
+        except (OSError, PrecisionError):
+            return None

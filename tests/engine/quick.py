@@ -63,6 +63,9 @@ def runner(setup, report):
         match options.get("do"):
             case "sleep":
                 time.sleep(options["seconds"])
+            case "wait":  # until the test says so
+                while not (Path(setup.store) / "go").exists():
+                    time.sleep(0.01)
             case "raise":
                 raise ValueError("as it was told")
             case "abort":
@@ -71,10 +74,11 @@ def runner(setup, report):
                 os.kill(os.getpid(), signal.SIGSEGV)
             case "exit":
                 os._exit(3)
-            case "hoard":
+            case "hoard":  # 1 GiB, and keep it
+                for _ in range(32):
+                    hoard.append(np.ones(2**22))
                 while True:
-                    hoard.append(np.ones(2**22))  # 32 MiB
-                    time.sleep(0.005)
+                    time.sleep(1)
             case "once":  # fails the first time
                 if len(list(began.glob(f"{wanted.id}.*"))) == 1:
                     os.kill(os.getpid(), signal.SIGKILL)

@@ -17,6 +17,11 @@ from precision.grid.execution.worker import Setup
 
 
 class Print(Watcher):
+    """Prints what happens; ``paced``, it waits for a byte from the test after every trial."""
+
+    def __init__(self, paced=False):
+        self.paced = paced
+
     def started(self, trial):
         print("started", trial.id, flush=True)
 
@@ -25,6 +30,8 @@ class Print(Watcher):
 
     def finished(self, trial, result, seconds):
         print("finished", trial.id, result.status, flush=True)
+        if self.paced:
+            sys.stdin.buffer.raw.read(1)
 
     def note(self, text):
         print("note", text, flush=True)
@@ -47,7 +54,8 @@ if __name__ == "__main__":
     try:
         store.create()
         setup = Setup(store.root, runner="quick:runner")
-        run_trials(trials(asked["trials"]), store, setup, Print(), RunOptions(**asked.get("options", {})))
+        watcher, options = Print(asked.get("paced", False)), RunOptions(**asked.get("options", {}))
+        run_trials(trials(asked["trials"]), store, setup, watcher, options)
     except PrecisionError as error:
         print("refused", error, flush=True)
         sys.exit(2)

@@ -18,7 +18,7 @@ from typing import Any
 
 import psutil
 
-from precision import plugins
+from precision import plugins, points
 from precision.grid.execution.executor import BUSY
 from precision.grid.execution.lost_trials import sentence
 from precision.grid.execution.orphans import living_children
@@ -81,6 +81,7 @@ def serve(connection: Connection, setup: Setup) -> None:
         with lock, contextlib.suppress(OSError):  # the parent is gone
             connection.send((kind, trial_id, value))
 
+    points.reached("worker begun")
     start(setup, report)
     report("ready", "", None)
     with contextlib.suppress(EOFError, ConnectionError):

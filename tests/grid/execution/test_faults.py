@@ -16,6 +16,7 @@ import psutil
 import pytest
 import quick
 import quick_run
+from stopped import await_stop, let_go, stop_at
 
 from precision import files
 from precision.grid import Store
@@ -23,6 +24,7 @@ from precision.grid import Store
 # `make faults` asks for more.
 TRIALS = int(os.environ.get("PRECISION_FAULT_TRIALS", "200"))
 KILLS = int(os.environ.get("PRECISION_FAULT_KILLS", "12"))
+AHEAD = 8  # trials that a paced run may have finished beyond those that the test has seen
 
 
 @pytest.fixture
@@ -30,12 +32,14 @@ def start():
     """Starts runs of quick trials, and leaves none behind."""
     running = []
 
-    def begin(store, trials, group=False, **options):
-        asked = json.dumps({"trials": trials, "options": options})
+    def begin(store, trials, group=False, paced=False, env=None, **options):
+        asked = json.dumps({"trials": trials, "options": options, "paced": paced})
         process = subprocess.Popen(
             [sys.executable, quick_run.__file__, str(store), asked],
+            stdin=subprocess.PIPE if paced else None,
             stdout=subprocess.PIPE,
             text=True,
+            env=env,
             start_new_session=group,
             # A shell starts its background jobs with Ctrl-C ignored, and these tests may be one.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
@@ -93,6 +97,22 @@ def check(store, wanted):
         np.testing.assert_array_equal(found.predictions(trial.id), predictions)
 
 
+def pace(process, lines):
+    """Let a paced run finish so many more trials, and see them."""
+    for _ in range(lines):
+        await_line(process, "finished")
+        process.stdin.write("\n")
+        process.stdin.flush()
+
+
+def kill(draw, process, victims):
+    """Kill one of these processes, as soon as there is one."""
+    while not (found := victims(process)):
+        pace(process, 1)
+    with contextlib.suppress(psutil.NoSuchProcess):
+        draw.choice(found).kill()
+
+
 def many(count):
     return [
         {"index": i, "seed": i % 4, "network": "abc"[i % 3], "do": "sleep", "seconds": 0.01 * (i % 4)}
@@ -101,26 +121,29 @@ def many(count):
 
 
 def test_killed_at_random_moments(tmp_path, start):
-    """kill -9 of workers and of whole runs, again and again; what was done stays done."""
+    """kill -9 of workers and of whole runs, again and again; what was done stays done.
+
+    A run is never more than a few trials ahead of the test, so that every kill falls into it.
+    """
     draw = random.Random(0)
     store, wanted = tmp_path / "runs", many(TRIALS)
     everything = quick_run.trials(wanted)
-    stretch = len(everything) // KILLS  # about so many trials from one kill to the next
+    stretch = len(everything) * 2 // KILLS // 3  # about so many trials from one kill to the next
     done: dict[str, int] = {}
     for _ in range(KILLS // 2):
-        process = start(store, wanted, jobs=2, retries=5)
+        process = start(store, wanted, paced=True, jobs=2, retries=5)
+        process.stdin.write("\n" * AHEAD)
         for victims in (workers, lambda process: [psutil.Process(process.pid)]):
-            for _ in range(draw.randrange(stretch // 2, stretch)):
-                await_line(process, "finished")
+            pace(process, draw.randrange(stretch // 2, stretch))
             time.sleep(draw.random() / 20)
             orphans = workers(process)
-            draw.choice(victims(process)).kill()
+            kill(draw, process, victims)
         process.communicate()
-        assert not psutil.wait_procs(orphans, timeout=20)[1], "a worker outlived its parent"
+        assert not psutil.wait_procs(orphans, timeout=60)[1], "a worker outlived its parent"
         now = results(store)
         assert all(now.get(name) == when for name, when in done.items()), "a result was lost or done again"
         done = {name: when for name, when in now.items() if Store(store).load(name).status == "ok"}
-    assert 0 < len(done) < len(everything), "the kills are to fall into the run"
+    assert 0 < len(done) < len(everything)
     process = start(store, wanted, jobs=2)
     lines = complete(process)
     assert process.returncode == 0, lines
@@ -149,13 +172,14 @@ def test_two_runs_of_one_grid_never_do_the_same(tmp_path, start):
 
 def test_the_first_interrupt_lets_trials_end(tmp_path, start):
     store = tmp_path / "runs"
-    wanted = [{"index": i, "baseline": False, "do": "sleep", "seconds": 1.5} for i in range(6)]
+    wanted = [{"index": i, "baseline": False, "do": "wait"} for i in range(6)]
     process = start(store, wanted, jobs=2)
     first = await_line(process, "epoch")[1]
     process.send_signal(signal.SIGINT)
-    lines = complete(process, timeout=30)
+    assert await_line(process, "note")[-5:] == ["again", "to", "stop", "them", "now"]
+    (store / "go").touch()
+    lines = complete(process)
     assert process.returncode == 130
-    assert any("press Ctrl-C again to stop them now" in line for line in lines)
     finished = {line.split()[1]: line.split()[2] for line in lines if line.startswith("finished")}
     assert first in finished and set(finished.values()) == {"ok"}
     assert set(begun(store)) == set(finished) and len(finished) <= 2, "nothing new is begun"
@@ -167,13 +191,13 @@ def test_a_second_interrupt_stops_at_once(tmp_path, start, signals):
     process = start(store, [{"baseline": False, "do": "sleep", "seconds": 300}])
     await_line(process, "epoch")
     children = workers(process)
-    for number in signals:
+    for count, number in enumerate(signals, 1):
         process.send_signal(number)
-        if number == signal.SIGINT and signals.count(number) > 1:
-            time.sleep(0.5)
-    complete(process, timeout=30)
+        if count < len(signals):
+            await_line(process, "note")
+    complete(process)
     assert process.returncode == 130
-    assert children and not psutil.wait_procs(children, timeout=10)[1]
+    assert children and not psutil.wait_procs(children, timeout=60)[1]
     assert results(store) == {}, "a trial that was stopped has no result"
 
 
@@ -181,11 +205,13 @@ def test_ctrl_c_reaches_the_whole_group(tmp_path, start):
     """A terminal sends Ctrl-C to the workers too, also while they start."""
     store = tmp_path / "runs"
     wanted = [{"index": i, "baseline": False, "network": n} for i in range(3) for n in "ab"]
-    process = start(store, wanted, group=True)
+    process = start(store, wanted, group=True, env=stop_at(tmp_path, "worker begun"))
     first = await_line(process, "started")[1]
-    time.sleep(0.1)  # now its worker is being started
+    await_stop(tmp_path, process)
     os.killpg(process.pid, signal.SIGINT)
-    lines = complete(process, timeout=60)
+    await_line(process, "note")
+    let_go(tmp_path)
+    lines = complete(process)
     assert process.returncode == 130
     assert f"finished {first} ok" in lines
 

@@ -181,7 +181,7 @@ def _times(folder):
 
 
 def test_an_interrupted_run_goes_on_where_it_stopped(finished, tmp_path):
-    """A run that is let to end its trial, then one that is cut off in the middle of another: the same bits."""
+    """One run is let to end its trial, one is cut off in the middle of another: the bits stay the same."""
     (tmp_path / "tiny.yaml").write_text(WHOLE)
     gentle = _start(tmp_path, "epoch over")
     gentle.send_signal(signal.SIGINT)
@@ -235,7 +235,9 @@ def test_a_script_needs_no_guard(tmp_path):
     """Workers do not run the caller's script again."""
     (tmp_path / "tiny.yaml").write_text(WHOLE)
     (tmp_path / "script.py").write_text(
-        "import precision\ncells = precision.run('tiny.yaml', quiet=True, only=['policy=float32']).cells()\nprint(len(cells), 'rows')\n"
+        "import precision\n"
+        "cells = precision.run('tiny.yaml', quiet=True, only=['policy=float32']).cells()\n"
+        "print(len(cells), 'rows')\n"
     )
     done = subprocess.run(
         [sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, check=False

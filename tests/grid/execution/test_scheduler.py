@@ -20,8 +20,10 @@ quick.prepared()
 
 
 class Log(Watcher):
-    def __init__(self):
-        self.lines = []
+    """What happened; ``then`` is called with each trial that is finished."""
+
+    def __init__(self, then=lambda trial: None):
+        self.lines, self.then = [], then
 
     def started(self, trial):
         self.lines.append(("started", trial.id))
@@ -31,6 +33,7 @@ class Log(Watcher):
 
     def finished(self, trial, result, seconds):
         self.lines.append(("finished", trial.id, result.status))
+        self.then(trial)
 
     def waiting(self, trial):
         self.lines.append(("waiting", trial.id))
@@ -53,8 +56,8 @@ def run(trials, store, **options):
     return run_exactly(with_baselines(trials), store, **options)
 
 
-def run_exactly(trials, store, **options):
-    log = Log()
+def run_exactly(trials, store, log=None, **options):
+    log = log or Log()
     run_trials(trials, store, Setup(store.root, runner="quick:runner"), log, RunOptions(**options))
     return log
 
@@ -101,9 +104,7 @@ def test_every_trial_once_and_baselines_first(store, jobs):
 
 
 def test_jobs_share_the_cores(store):
-    trials = [
-        quick.trial(i, network=n, baseline=False, do="sleep", seconds=1) for i in range(2) for n in "ab"
-    ]
+    trials = [quick.trial(i, network=n, baseline=False) for i in range(2) for n in "ab"]
     run(trials, store, jobs=2)
     cores = sorted(os.sched_getaffinity(0))
     shares = {store.load(t.id).facts["affinity"] for t in trials}
@@ -136,10 +137,10 @@ def test_what_goes_wrong_costs_its_own_trial(store, do, status, reason):
 
 def test_a_trial_that_sleeps_for_ever_is_stopped(store):
     good, bad = quick.trial(0), quick.trial(1, do="deaf")  # which ignores SIGTERM too
-    run([bad, good], store, timeout=1.0)
+    run([bad, good], store, timeout=3.0)
     check([good], store)
     assert store.load(bad.id).status == "timeout"
-    assert "not done after 1 s" in store.load(bad.id).reason
+    assert "not done after 3 s" in store.load(bad.id).reason
 
 
 def test_a_trial_that_allocates_without_end_is_stopped(store):
@@ -186,22 +187,21 @@ def test_a_baseline_that_nobody_runs(store):
 
 
 HOLD = """
-import sys, time
+import sys
 from precision.grid import Store
 with Store(sys.argv[1]).lock(sys.argv[2]):
     print("held", flush=True)
-    time.sleep(3)
+    sys.stdin.read()
 """
 
 
 def test_a_trial_in_other_hands_is_awaited(store):
     mine, theirs = quick.trial(0, baseline=False), quick.trial(1, baseline=False)
-    other = subprocess.Popen(
-        [sys.executable, "-c", HOLD, store.root, theirs.id], stdout=subprocess.PIPE, text=True
-    )
-    assert other.stdout.readline() == "held\n"
-    log = run([theirs, mine], store)
-    other.communicate(timeout=10)
+    command = [sys.executable, "-c", HOLD, store.root, theirs.id]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "held\n"
+        log = Log(lambda trial: trial is mine and other.stdin.close())
+        run_exactly([theirs, mine], store, log)
     check([mine, theirs], store)
     assert log.of("finished") == [mine.id, theirs.id] and theirs.id in log.of("waiting")
 
