@@ -142,8 +142,6 @@ def numbers(result):
 
 
 def main(folder, case, epoch):
-    """Train, and kill this process when the checkpoint of an epoch was written; 0 trains to the end."""
+    """Train, and kill this process when the checkpoint of an epoch was written."""
     with registered():
-        result = run(folder, trial(case), folder, epoch, lambda: os.kill(os.getpid(), signal.SIGKILL))
-        print(result.facts.get("resumed_after_epoch"))
-        print(numbers(result))
+        run(folder, trial(case), folder, epoch, lambda: os.kill(os.getpid(), signal.SIGKILL))

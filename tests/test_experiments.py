@@ -8,12 +8,14 @@ import pytest
 import yaml
 
 import precision
+from precision.cli.init import STARTER
 from precision.grid import Store, expand, load_grid, schedule
 from precision.grid.execution.options import RunOptions
 from precision.grid.execution.scheduler import run_trials, setup
 from precision.grid.execution.watcher import Watcher
 
 FILES = sorted((Path(__file__).parent.parent / "experiments").glob("*.yaml"))
+GRIDS = [*FILES, STARTER]
 IDS = Path(__file__).parent / "trial_ids.json"
 
 
@@ -82,18 +84,18 @@ def folder(tmp_path_factory):
     Their trials run together, so that a worker that has a network warm has it for every grid.
     """
     folder = tmp_path_factory.mktemp("reduced")
-    for path in FILES:
+    for path in GRIDS:
         # 1e-3 is a text to PyYAML; the grid's own reader takes it as the number that it is.
         grid = reduced(yaml.safe_load(path.read_text().replace("1e-3", "0.001").replace("5e-4", "0.0005")))
         (folder / path.name).write_text(yaml.safe_dump(grid, sort_keys=False))
-    trials = schedule([cell for path in FILES for cell in expand(*load_grid(folder / path.name))])
+    trials = schedule([cell for path in GRIDS for cell in expand(*load_grid(folder / path.name))])
     store = Store(folder / "runs")
     store.create()
     run_trials(trials, store, setup(store, None), Watcher(), RunOptions(jobs=2))
     return folder
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: p.name)
+@pytest.mark.parametrize("path", GRIDS, ids=lambda p: p.name)
 def test_runs_at_reduced_size(path, folder, tmp_path):
     small = folder / path.name
     with warnings.catch_warnings():

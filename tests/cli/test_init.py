@@ -8,11 +8,9 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-import precision
 from precision.cli.app import app
 from precision.cli.init import STARTER
 from precision.errors import PrecisionError
-from precision.grid import expand, load_grid, schedule
 from precision.grid.editor import json_schema
 
 RUNNER = CliRunner()
@@ -35,6 +33,7 @@ def test_the_first_commands_of_a_newcomer():
     assert done.exit_code == 0
     assert done.output == "grid.yaml: change it as you like; precision run grid.yaml runs it\n"
     assert Path("grid.yaml").read_bytes() == STARTER.read_bytes()
+    # It also runs, reduced as the grids of experiments/ are: see test_experiments.py.
     assert command("validate", "grid.yaml").output == "grid.yaml: ok, 12 cells, 10 trials\n"
 
 
@@ -73,13 +72,3 @@ def test_every_line_is_explained():
     for number, line in enumerate(lines):
         if line and not line.startswith("#") and line.strip()[0] not in "#-":
             assert lines[number - 1].strip().startswith("#"), line
-
-
-def test_it_runs_reduced():
-    small = ["datasets.0={name: digits, train_size: 40, test_size: 20}", "training.epochs=1"]
-    thin = ["architectures.0={name: lenet, width: 0.1}", "architectures.1.width=0.1"]
-    options = precision.RunOptions(jobs=2)
-    results = precision.run(STARTER, output="out", changes=[*small, *thin], options=options, quiet=True)
-    assert (results.cells()["status"] == "ok").all(), results.cells()["reason"].tolist()
-    assert Path("out/report.md").read_text().startswith("# starter")
-    assert len(schedule(expand(*load_grid(STARTER)))) == 10

@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from precision import plugins
 from precision.deploy.predictor import KerasPredictor
 from precision.errors import PrecisionError
 from precision.exploration import sensitivity as module
@@ -12,6 +13,27 @@ from precision.grid import Store, expand, load_grid
 from precision.methods.evaluation import evaluate
 from precision.methods.workbench import Workbench
 from precision.quantization import Policy
+
+NETWORK = """\
+from precision.registry import ARCHITECTURES
+
+
+@ARCHITECTURES.register("normalised")
+def normalised(input_shape, classes):
+    import keras
+    from keras import layers
+
+    x = images = keras.Input(input_shape)
+    x = layers.Conv2D(4, 3, strides=2, use_bias=False, name="conv")(x)
+    x = layers.ReLU(name="relu")(layers.BatchNormalization(name="norm")(x))
+    return keras.Model(images, layers.Dense(classes, name="logits")(layers.Flatten(name="flatten")(x)))
+"""
+
+
+@pytest.fixture(autouse=True)
+def _forget_plugins():
+    yield
+    plugins.load([])
 
 
 @pytest.fixture
@@ -111,10 +133,12 @@ def test_a_policy_that_does_not_fit_is_left_out(folder):
 
 
 def test_a_folded_network_has_no_normalisation_to_round(tmp_path, train):
+    (tmp_path / "normalised.py").write_text(NETWORK)
     text = """\
 name: tiny
+plugins: [normalised.py]
 datasets: [{name: digits, train_size: 60, test_size: 20}]
-architectures: [{name: resnet, depth: 8, width: 0.1}]
+architectures: [normalised]
 policies:
   float32: float32
   plain: {weights: "fixed(6,4)"}
