@@ -64,7 +64,8 @@ def runner(setup, report):
             case "sleep":
                 time.sleep(options["seconds"])
             case "wait":  # until the test says so
-                while not (Path(setup.store) / "go").exists():
+                until = Path(options.get("until", Path(setup.store) / "go"))
+                while not until.exists():
                     time.sleep(0.01)
             case "raise":
                 raise ValueError("as it was told")

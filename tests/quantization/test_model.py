@@ -96,7 +96,7 @@ def test_gradients_pass_where_nothing_was_clipped_and_updates_reach_the_unrounde
 @pytest.mark.parametrize("name", sorted(set(architectures.names())))
 def test_every_architecture_learns_under_a_policy(name):
     keras.utils.set_random_seed(0)
-    model = architectures.build(name, width=0.25)
+    model = architectures.build(name, width=0.25, **({"depth": 8} if name == "resnet" else {}))
     quantised = apply(model, parse_policy(POLICY))
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     quantised.compile("sgd", loss=loss, jit_compile=False)

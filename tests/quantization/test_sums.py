@@ -8,7 +8,6 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -124,6 +123,8 @@ def test_float32_in_the_stated_order():
 
 
 def test_half_precision_as_torch_adds_it():
+    import torch  # which takes seconds
+
     x, kernel = normal(40, 200).astype(np.float16), normal(200, 12, seed=1).astype(np.float16)
     a, b = torch.from_numpy(x), torch.from_numpy(kernel)
     total = torch.zeros(40, 12, dtype=torch.half)

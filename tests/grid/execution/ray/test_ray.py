@@ -148,18 +148,20 @@ def test_what_goes_wrong_in_a_trial_costs_that_trial(cluster, store):
     assert all(free(store, trial) for trial in bad.values())
 
 
-def test_trials_of_a_lost_node_are_run_again(cluster, store):
+def test_trials_of_a_lost_node_are_run_again(cluster, store, tmp_path):
     """The node that is not the head is killed while both run; its trial ends on another one."""
     import ray
 
     doomed = next(node for node in cluster.list_all_nodes() if not node.head)
-    trials = [quick.trial(index, baseline=False, do="sleep", seconds=6) for index in range(3)]
+    go_on = tmp_path / "go"
+    trials = [quick.trial(index, baseline=False, do="wait", until=str(go_on)) for index in range(3)]
     log, seen = Log(), set()
 
     def kill(trial):
         seen.add(trial.id)
         if len(seen) == 2 and doomed in cluster.worker_nodes:
             cluster.remove_node(doomed, allow_graceful=False)
+            go_on.touch()
 
     log.on_start = kill
     go(cluster, store, trials, log)
