@@ -63,6 +63,8 @@ def reduced(grid):
     for options in (grid["training"], *(i["training"] for i in grid.get("include", []) if "training" in i)):
         if "epochs" in options:
             options["epochs"] = [1, 2] if isinstance(options["epochs"], list) else 1
+        if "batch_size" in options:
+            options["batch_size"] = 20  # all images, as with any other; so grids share their baselines
     for inclusion in grid.get("include", []):
         if isinstance(inclusion.get("method"), dict):
             inclusion["method"]["epochs"] = 1
