@@ -205,6 +205,12 @@ BLOCKS: dict[str, Callable[[], PowerOfTwo | Real]] = {
     "bfp(4,block=7)": lambda: _fixed(4, 2, 7),
     "bfp(12,block=16)": lambda: _fixed(12, 10, 16),
     "nf4(block=64)": lambda: Real(definition("nf4"), 64, scale_bits=32),
+    "block(int(4,symmetric=True),32,scale=float32)": lambda: Real(
+        definition("int(4,symmetric=True)"), 32, scale_bits=32
+    ),
+    "block(nf4,16,scale=float16(overflow=saturate))": lambda: Real(
+        definition("nf4"), 16, definition("float16(overflow=saturate)"), scale_bits=16
+    ),
     "block(posit(8,0),32)": lambda: PowerOfTwo(definition("posit(8,0)"), 32),
     "block(fixed(8,12),8)": lambda: _fixed(8, 12, 8, symmetric=False),
     "block(float8_e5m2(overflow=saturate),8,scale=float8_e4m3fn(overflow=saturate))": lambda: Real(

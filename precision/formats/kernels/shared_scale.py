@@ -87,11 +87,12 @@ class BlockProgram(Program):
         if self.tensor_scale:
             if most is None:
                 most = xp.max(xp.where(broken, 0, largest))
-            whole = xp.view(most, "float32") / parameters[3]
+            whole = _quotient(xp, xp.view(most, "float32"), parameters[3], most == 0)
             whole = xp.where(whole == 0, np.float32(1), whole)
         number = parameters[HEAD : HEAD + PARAMETERS]
         # A quotient of a quotient is what a compiler may rewrite; a quotient by a product is not.
-        return LatticeProgram(Rounding())(xp, amax / (parameters[2] * whole), number), whole
+        scale = _quotient(xp, amax, parameters[2] * whole, broken)
+        return LatticeProgram(Rounding())(xp, scale, number), whole
 
     def factors(self, xp: Any, block: Any, whole: Any) -> tuple[Any, Any, Any]:
         """Return the scale of each block, and two factors that take it out, which is at most by 2^128.
@@ -214,6 +215,15 @@ def _in_two(program: BlockProgram) -> Callable[..., Any]:
     first = backend.compiled(scales, same_shape=False)
     second = backend.compiled(stochastic if program.rounding.stochastic else deterministic)
     return lambda x, parameters, *words: second(x, parameters, *words, *first(x, parameters))
+
+
+def _quotient(xp: Any, a: Any, b: Any, undivided: Any) -> Any:
+    """Return a / b correctly rounded, and ``a`` where it is to stay undivided: a mask in the shape of ``a``.
+
+    Of a division by one number for all, or by a constant, XLA makes a product with its reciprocal, whose last
+    bit may be another one. It does not where the divisor is chosen for each element.
+    """
+    return a / xp.where(undivided, np.float32(1), b)
 
 
 def _normalised(magnitude: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The JAX and torch backends of Keras give the bits of NumPy arrays, as TensorFlow does."""
+"""Every backend of Keras gives the bits of NumPy arrays."""
 
 import importlib.util
 import os
@@ -19,12 +19,13 @@ HERE = Path(__file__).parent
 
 @pytest.fixture(scope="module")
 def processes():
-    """Start the other backends side by side, each in a process of its own: Keras has one backend in each."""
+    """Start the backends side by side, each in a process of its own: Keras has one backend in each."""
     started = {}
-    for backend in ("jax", "torch"):
+    path = os.pathsep.join(map(str, (HERE.parents[1], HERE.parents[2])))
+    for backend in ("tensorflow", "jax", "torch"):
         if importlib.util.find_spec(backend) is not None:
-            own = {"KERAS_BACKEND": backend, "PYTHONPATH": str(HERE.parents[1]), "JAX_PLATFORMS": "cpu"}
-            command = [sys.executable, str(HERE / "other_backend.py")]
+            own = {"KERAS_BACKEND": backend, "PYTHONPATH": path, "JAX_PLATFORMS": "cpu"}
+            command = [sys.executable, str(HERE / "on_backend.py")]
             started[backend] = subprocess.Popen(
                 command, env=os.environ | own, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
             )
@@ -34,7 +35,7 @@ def processes():
         process.communicate()
 
 
-@pytest.mark.parametrize("backend", ["jax", "torch"])
+@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
 def test_same_bits_in_every_family(backend, processes):
     if backend not in processes:
         pytest.skip(f"{backend} is not installed")
@@ -42,7 +43,7 @@ def test_same_bits_in_every_family(backend, processes):
     assert processes[backend].returncode == 0, errors[-3000:]
     *differences, compared = out.splitlines()
     assert not differences, "\n".join(differences)
-    assert int(compared) > 70
+    assert int(compared) > 40
 
 
 @pytest.mark.parametrize("jit", [False, True])

@@ -4,7 +4,7 @@ import functools
 
 import numpy as np
 import pytest
-from oracles import patterns
+from oracles import patterns, ties
 from oracles.blocks import BLOCKS, Real, quantize, reference
 from oracles.definition import MODES
 from oracles.staircase import bits
@@ -54,6 +54,13 @@ def check(got: np.ndarray, expected: np.ndarray, x: np.ndarray) -> None:
 def test_arrays_are_rounded_to_nearest(text):
     f = parse(text)
     for x in tensors().values():
+        check(f.quantize(x), quantize(text, x), x)
+
+
+@pytest.mark.parametrize("text", BLOCKS)
+def test_ties_of_scales_and_elements(text):
+    f = parse(text)
+    for x in ties.tensors(f):
         check(f.quantize(x), quantize(text, x), x)
 
 

@@ -1,19 +1,23 @@
 """Run in a process of its own with KERAS_BACKEND set: tensors of that backend against NumPy arrays.
 
 Prints one line for every difference, and last how many roundings were compared. Numbers below 2^-126 are left
-out: backends differ in whether they flush them to zero.
+out: backends differ in whether they flush them to zero. On TensorFlow what test_every_format and
+test_block_formats compare is not compared again.
 """
 
 import sys
 
 import keras
 import numpy as np
-from oracles import patterns
+from kernels import AFFINE, POW2, REAL, setting
+from oracles import patterns, ties
+from oracles.blocks import BLOCKS
 from oracles.catalogue import definition
 from oracles.definition import MODES
 from oracles.staircase import bits
 
 from precision.formats import parse
+from precision.quantization.scales.kernel import compiled_range, constants, numbers_for, program_of, range_of
 
 ALONE = [
     *(
@@ -40,10 +44,13 @@ COMPILED = {
     "jax": ["fixed(8,4)", "float8_e4m3fnuz", "posit(8,2)", "mxfp8_e4m3", "nvfp4"],
     "torch": ["float8_e4m3fnuz"],
 }
-BLOCKS = [
-    *("mxfp8_e4m3", "mxfp8_e5m2", "mxfp6_e3m2", "mxfp6_e2m3(scale=even)", "mxfp4_e2m1(scale=ceil)"),
-    *("mxint8(scale=rceil)", "nvfp4", "nvfp4(tensor_scale=False)", "bfp(8)", "bfp(4,block=7)"),
-    *("nf4(block=64)", "block(posit(8,0),16)"),
+# Of the tensors with ties, those that are also rounded within a compiled function, where the numbers of the
+# format are constants.
+TIES_COMPILED = ["block(int(4,symmetric=True),32,scale=float32)", "nvfp4", "nvfp4(tensor_scale=False)"]
+SCALED = [
+    *(("int(8)", REAL), ("int(4,symmetric=True)", {**REAL, "per": "channel"}), ("uint(8)", AFFINE)),
+    *(("int(8)", {**AFFINE, "per": "channel"}), ("fixed(8,4)", POW2), ("float8_e4m3fn", REAL)),
+    *(("float4_e2m1fn", {**POW2, "per": "channel"}), ("posit(8,1)", REAL), ("nf4", REAL)),
 ]
 compared = 0
 
@@ -75,6 +82,10 @@ def compiled(function):
         import jax
 
         return jax.jit(function)
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.function(function, jit_compile=True, autograph=False)
     import torch
 
     return torch.compile(function, backend="aot_eager")
@@ -93,7 +104,43 @@ def gradient(text: str, x: np.ndarray, upstream: np.ndarray) -> np.ndarray:
     return t.grad.numpy()
 
 
-def main() -> int:
+def on_ties() -> None:
+    """Compare formats with shared scales where the scale or the elements of a block are ties."""
+    for text in BLOCKS:
+        f = parse(text)
+        for x in ties.tensors(f):
+            expected, tensor = f.quantize(x), keras.ops.convert_to_tensor(x)
+            compare(f"{text} on ties", f.quantize(tensor), expected, x)
+            if text in TIES_COMPILED and keras.backend.backend() != "torch":
+                compare(f"{text} on ties, compiled", compiled(f.quantize)(tensor), expected, x)
+
+
+def under_a_scale() -> None:
+    """Compare what a policy does with a format whose values stand alone: rounding x / s, and finding s."""
+    rng = np.random.default_rng(6)
+    for text, options in SCALED:
+        s = setting(text, **options)
+        low, high = -np.abs(rng.normal(size=(2, 7, 1))).astype(np.float32) * np.float32([[[1]], [[-1.3]]])
+        if not s.per_channel:
+            low, high = low[:1], high[:1]
+        numbers = numbers_for(s, low[:, 0], high[:, 0])
+        found = compiled_range(range_of(s))(
+            *(keras.ops.convert_to_tensor(end[:, 0]) for end in (low, high)),
+            keras.ops.convert_to_tensor(constants(s)),
+        )
+        compare(f"the scale of {text} with {options}", found, numbers, numbers)
+        # Steps and halves of steps of the range, and what lies beyond it.
+        steps = rng.integers(-600, 600, (7, 400)).astype(np.float32) / np.float32(512)
+        x = patterns.neighbours(steps * (high - low)).reshape(3, 7, 400)
+        x[np.abs(x) < 2.0**-126] = 0
+        program = program_of(s)[0]
+        tensors = (keras.ops.convert_to_tensor(part) for part in (x, numbers))
+        expected = program.array(x, numbers, axis=1)
+        compare(f"{text} with {options}", program.tensor(*tensors, axis=1), expected, x)
+
+
+def every_family() -> None:
+    """Compare every family in its modes, within compiled functions, along each axis, and its gradient."""
     for text in [*ALONE, *BLOCKS]:
         f, x = parse(text), inputs(text)
         expected = f.quantize(x)
@@ -114,6 +161,13 @@ def main() -> int:
     for axis in (0, 1):
         tensor = parse("mxfp8_e4m3").quantize(keras.ops.convert_to_tensor(x), axis=axis)
         compare(f"mxfp8_e4m3 along {axis}", tensor, parse("mxfp8_e4m3").quantize(x, axis=axis), x)
+
+
+def main() -> int:
+    if keras.backend.backend() != "tensorflow":
+        every_family()
+    on_ties()
+    under_a_scale()
     print(compared)
     return 0
 
