@@ -29,7 +29,7 @@ from architectures import (
     two_conv,
     vgg,
 )
-from precision.errors import PrecisionError
+from precision.errors import PrecisionError, shown
 from precision.registry import ARCHITECTURES
 
 if TYPE_CHECKING:
@@ -128,11 +128,11 @@ def build(
         and input_shape[2] >= 1
     ):
         raise PrecisionError(
-            f"architecture {name!r} needs an input shape of three integers (height, width, channels), "
-            f"at least ({SMALLEST_IMAGE}, {SMALLEST_IMAGE}, 1), but got {input_shape!r}"
+            f"architecture {shown(name)} needs an input shape of three integers (height, width, channels), "
+            f"at least ({SMALLEST_IMAGE}, {SMALLEST_IMAGE}, 1), but got {shown(input_shape)}"
         )
     if not _is_integer(classes) or classes < 2:
-        raise PrecisionError(f"architecture {name!r} needs at least 2 classes, but got {classes!r}")
+        raise PrecisionError(f"architecture {shown(name)} needs at least 2 classes, but got {shown(classes)}")
     import keras
 
     model = ARCHITECTURES.call(name, keras.Model, tuple(input_shape), classes, **options)
@@ -151,7 +151,7 @@ def _check_network(name: str, model: keras.Model, classes: int) -> None:
         )
     if model.layers[-1].name != "logits":
         raise ARCHITECTURES.error(
-            name, f"must call its last layer 'logits', but it is called {model.layers[-1].name!r}"
+            name, f"must call its last layer 'logits', but it is called {shown(model.layers[-1].name)}"
         )
 
 

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import difflib
+import math
+import reprlib
 import traceback
 from collections.abc import Iterable
+from typing import Any
 
+MOST = 500  # characters of a message
 LONGEST = 300  # characters of an exception's text that are repeated
+_LISTED = 300  # characters of a list of what is known
+_END = 160  # characters of a message that stay at its end, where the suggestion is
+_COMPARED = 100  # characters of a name for which others are looked up
 
 
 class PrecisionError(ValueError):
     """Something the user gave is wrong: YAML, a format text, a data file, a path, a tensor.
 
-    Its text is one sentence: the location, the rule, the received value and a suggestion. The command
-    line prints it without a traceback and exits with code 2.
+    Its text is one sentence: the location, the rule, the received value and a suggestion. It is one line of
+    at most 500 characters, whatever was received: control characters are written as escapes, and what is too
+    long is left out of the middle. The command line prints it without a traceback and exits with code 2.
 
     >>> from precision import PrecisionError, formats
     >>> try:
@@ -23,6 +31,9 @@ class PrecisionError(ValueError):
     unknown format 'float61'; did you mean 'float16'?
     """
 
+    def __init__(self, text: str = "") -> None:
+        super().__init__(_one_line(text))
+
 
 class LocatedError(PrecisionError):
     """A mistake inside a nested value; ``location`` is the way to it: keys and indices, outermost first."""
@@ -31,25 +42,96 @@ class LocatedError(PrecisionError):
         super().__init__(text)
         self.location = location
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.location, str(self))
+
+
+class _Short(reprlib.Repr):
+    """``repr`` of anything in bounded time: the ends of long texts, the first entries of long lists."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel = 4
+        self.maxlist = self.maxtuple = self.maxset = self.maxfrozenset = self.maxdict = 12
+        self.maxstring = self.maxlong = self.maxother = 120
+
+    def repr_int(self, x: int, level: int) -> str:
+        """Return an integer, or how many digits one has that nobody would read."""
+        digits = int(abs(x).bit_length() * math.log10(2)) + 1
+        return repr(x) if digits <= self.maxlong else f"an integer of about {digits} digits"
+
+    def repr_dict(self, x: dict[Any, Any], level: int) -> str:
+        """Return a mapping in its own order."""
+        if level <= 0:
+            return "{...}" if x else "{}"
+        words = [
+            f"{self.repr1(key, level - 1)}: {self.repr1(x[key], level - 1)}"
+            for _, key in zip(range(self.maxdict), x, strict=False)
+        ]
+        return f"{{{', '.join([*words, *(['...'] if len(x) > self.maxdict else [])])}}}"
+
+
+_short = _Short()
+
+
+def shown(value: object) -> str:
+    """Return what was received as a message repeats it: its ``repr``, shortened where it is long.
+
+    >>> from precision.errors import shown
+    >>> shown([1, "x"]), shown(10**5000)
+    ("[1, 'x']", 'an integer of about 5000 digits')
+    """
+    return _cut(_short.repr(value), LONGEST)
+
+
+def short(text: str, most: int = 80) -> str:
+    """Return a text as it is, or its beginning where it is long."""
+    return text if len(text) <= most else f"{text[:most]}..."
+
+
+def _one_line(text: str) -> str:
+    text = _cut(text, 4 * MOST)  # so that the rest costs nothing
+    if not text.isprintable():
+        text = "".join(
+            c if c.isprintable() else " " if c.isspace() else c.encode("unicode_escape").decode()
+            for c in text
+        ).rstrip()
+    return _cut(text, MOST)
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - _END - 5]} ... {text[-_END:]}"
+
 
 def suggest(received: object, known: Iterable[str]) -> str:
     """Return ``"did you mean 'x'?"`` for a near miss, otherwise the list of what is known."""
     names = sorted(known)
-    close = difflib.get_close_matches(str(received).lower(), [n.lower() for n in names], n=1, cutoff=0.6)
+    word = received if isinstance(received, str) else shown(received)
+    word = word[:_COMPARED].lower()
+    close = difflib.get_close_matches(word, [n.lower() for n in names], n=1, cutoff=0.6)
     if close:
-        return f"did you mean '{next(n for n in names if n.lower() == close[0])}'?"
-    return f"known: {', '.join(names)}" if names else "none is known"
+        return f"did you mean {shown(next(n for n in names if n.lower() == close[0]))}?"
+    if not names:
+        return "none is known"
+    while len(", ".join(names)) > _LISTED and len(names) > 1:
+        names = [*names[: len(names) * 3 // 4], "..."]
+    return f"known: {', '.join(names)}"
 
 
 def unknown(kind: str, received: object, known: Iterable[str]) -> PrecisionError:
     """Return the error for a name that is not in a closed list, for example a misspelt architecture."""
-    return PrecisionError(f"unknown {kind} {received!r}; {suggest(received, known)}")
+    return PrecisionError(f"unknown {kind} {shown(received)}; {suggest(received, known)}")
 
 
 def trouble(error: BaseException) -> str:
     """Return an exception on one line: its type, and what it says."""
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text[:LONGEST]}" if text else type(error).__name__
+    text, name = said(error), type(error).__name__
+    return name if text == name else f"{name}: {text}"
+
+
+def said(error: BaseException) -> str:
+    """Return what an exception says on one line; its type where it says nothing."""
+    return _cut(" ".join(str(error).split()), LONGEST) or type(error).__name__
 
 
 def line_in(error: BaseException, file: str) -> int | None:

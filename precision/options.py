@@ -31,7 +31,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, ErrorDetails
 
-from precision.errors import LocatedError, PrecisionError, suggest
+from precision.errors import LocatedError, PrecisionError, shown, suggest
 
 
 @dataclass(frozen=True)
@@ -121,17 +121,17 @@ def read(
         PrecisionError: for a missing option without a default.
     """
     try:
-        found = model.model_validate(dict(given), context=lambda key: f"option {key!r} of {owner}")
+        found = model.model_validate(dict(given), context=lambda key: f"option {shown(key)} of {owner}")
     except ValidationError as error:
         first = {str(problem["loc"][0]): problem for problem in reversed(error.errors())}
         for key, value in given.items():  # a misspelt option explains the missing one
             if key in first and key not in model.model_fields:
-                text = f"{owner} has no option {key!r}; {suggest(key, model.model_fields)}"
+                text = f"{owner} has no option {shown(key)}; {suggest(key, model.model_fields)}"
                 raise LocatedError((key,), text) from None
             if key in first:
                 sentence = _refusal(model, first[key], value, must_be.format(owner=owner, key=key))
                 raise LocatedError((key,), sentence) from None
-        raise PrecisionError(f"{owner} needs the option {next(iter(first))!r}") from None
+        raise PrecisionError(f"{owner} needs the option {shown(next(iter(first)))}") from None
     return {key: vars(found)[key] for key in given}
 
 
@@ -162,11 +162,11 @@ def _refusal(model: type[Options], problem: ErrorDetails, value: Any, must_be: s
     field = model.model_fields[key]
     rule = next(_rules(field), None)
     if rule is not None:
-        return f"{must_be} {rule.text}, but got {value!r}"
+        return f"{must_be} {rule.text}, but got {shown(value)}"
     if problem["type"] == "literal_error":
-        return f"unknown {key} {value!r}; {suggest(value, get_args(field.annotation))}"
+        return f"unknown {key} {shown(value)}; {suggest(value, get_args(field.annotation))}"
     text = problem["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
-    return f"{must_be} {text}, but got {value!r}"
+    return f"{must_be} {text}, but got {shown(value)}"
 
 
 def _rules(field: FieldInfo) -> Iterator[Rule]:

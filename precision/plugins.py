@@ -19,7 +19,8 @@ from pathlib import Path
 from types import ModuleType
 
 from architectures.released import edited
-from precision.errors import PrecisionError, line_in, trouble
+from precision import received
+from precision.errors import PrecisionError, line_in, shown, trouble
 from precision.formats import NumberFormat
 from precision.metrics import METRICS
 from precision.registry import (
@@ -35,6 +36,7 @@ from precision.registry import (
 )
 from precision.startup import start_backend
 
+MOST = 1 << 24  # bytes of a plugin
 Thing = tuple[Registry, str]
 """Something registered: where, and by what name."""
 
@@ -77,17 +79,10 @@ def read(path: str | Path) -> Plugin:
     place = Path(path)
     if place.suffix != ".py":
         raise PrecisionError(
-            f"{path}: a plugin is a Python file whose name ends in .py, but got {place.name!r}; "
+            f"{path}: a plugin is a Python file whose name ends in .py, but got {shown(place.name)}; "
             "an installed package needs no plugin file, name what it offers"
         )
-    try:
-        return Plugin(str(path), place.read_bytes())
-    except FileNotFoundError:
-        near = sorted(p.name for p in place.parent.glob("*.py")) if place.parent.is_dir() else []
-        hint = f"; {place.parent} has {', '.join(near)}" if near else "; check the path"
-        raise PrecisionError(f"{path}: there is no such plugin file{hint}") from None
-    except OSError as error:
-        raise PrecisionError(f"{path}: this plugin file cannot be read ({error.strerror})") from None
+    return Plugin(str(path), received.read(place, MOST, near="*.py"))
 
 
 def load(plugins: Iterable[str | Path | Plugin]) -> None:

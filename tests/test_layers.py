@@ -31,6 +31,7 @@ LAYERS = [
     ["precision.metrics"],
     ["precision.origin"],
     ["precision.files"],
+    ["precision.received"],
     ["precision.startup"],
     ["precision.points"],
     ["precision.errors"],

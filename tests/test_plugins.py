@@ -171,10 +171,10 @@ def test_a_file_that_is_no_plugin(folder, number):
 
 def test_a_file_that_cannot_be_read(folder):
     write(folder / "q.py", GOOD)
-    assert refused(plugins.load, ["p.py"]) == "p.py: there is no such plugin file; . has q.py"
-    assert "no such plugin file; check the path" in refused(plugins.load, ["nowhere/p.py"])
+    assert refused(plugins.load, ["p.py"]) == "p.py: there is no such file; . has q.py"
+    assert "no such file; check the path" in refused(plugins.load, ["nowhere/p.py"])
     (folder / "d.py").mkdir()
-    assert "d.py: this plugin file cannot be read (Is a directory)" in refused(plugins.load, ["d.py"])
+    assert "d.py: this is a folder, and a file is needed" in refused(plugins.load, ["d.py"])
     assert "q.txt: a plugin is a Python file whose name ends in .py" in refused(plugins.load, ["q.txt"])
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from precision.analysis.columns import Column
-from precision.errors import PrecisionError, unknown
+from precision.errors import PrecisionError, shown, unknown
 
 _CONDITION = re.compile(r"\s*([^\s<>=!]+)\s*(>=|<=|!=|==|=|<|>)\s*(.*?)\s*", re.DOTALL)
 _COMMA = re.compile(r",(?![^()]*\))")  # those in fixed(8,4) belong to the format
@@ -86,7 +86,7 @@ def _mask(frame: pd.DataFrame, text: str, columns: Mapping[str, Column]) -> pd.S
     if parts is None:
         raise PrecisionError(
             f"a condition is a column, one of = != < <= > >=, and a value, such as 'accuracy>=0.9', "
-            f"but got {text!r}"
+            f"but got {shown(text)}"
         )
     name, sign, value = parts.groups()
     dtype = columns[_known(name, columns)].dtype
@@ -110,7 +110,7 @@ def _mask(frame: pd.DataFrame, text: str, columns: Mapping[str, Column]) -> pd.S
                 return values.notna() & ~found
         return ~found if sign == "!=" else found
     except PrecisionError as error:
-        raise PrecisionError(f"the condition {text!r}: {error}") from None
+        raise PrecisionError(f"the condition {shown(text)}: {error}") from None
 
 
 def _alternatives(value: str) -> list[str]:
@@ -129,10 +129,10 @@ def _number(text: str) -> float:
             return number
     except ValueError:
         pass
-    raise PrecisionError(f"a number must stand here, but got {text!r}")
+    raise PrecisionError(f"a number must stand here, but got {shown(text)}")
 
 
 def _flag(text: str) -> bool:
     if text.lower() not in _FLAGS:
-        raise PrecisionError(f"true or false must stand here, but got {text!r}")
+        raise PrecisionError(f"true or false must stand here, but got {shown(text)}")
     return _FLAGS[text.lower()]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from precision import files
+from precision import files, received
 from precision.errors import PrecisionError
 
 DEFAULT_STORE = Path("runs")
@@ -17,6 +17,7 @@ def report_folder(output: str | Path | None, name: str) -> Path:
         PrecisionError: when nothing can be written there.
     """
     folder = Path(output) if output is not None else Path("reports") / name
+    received.check_name(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         files.check_room(folder)

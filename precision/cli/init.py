@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from precision import received
 from precision.cli.options import Force
 from precision.errors import PrecisionError
 
@@ -22,6 +23,7 @@ def init(
 
     It runs in about a minute, on images that come with the installation.
     """
+    received.check_name(file)
     if file.exists() and not force:
         raise PrecisionError(f"{file}: exists already; give another file, or --force to replace it")
     schema = file.with_name(SCHEMA)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from precision.cli.options import Force, PluginFiles
-from precision.errors import PrecisionError, suggest
+from precision.errors import PrecisionError, shown, suggest
 
 if TYPE_CHECKING:
     from precision.deploy.packed.entry import Entry
@@ -177,7 +177,7 @@ def _policy(
         pattern, equals, override = option.partition("=")
         if not equals:
             raise PrecisionError(
-                f"--layer is written NAME=FORMAT, such as 'conv*=fixed(6,5)', but got {option!r}"
+                f"--layer is written NAME=FORMAT, such as 'conv*=fixed(6,5)', but got {shown(option)}"
             )
         # An integer takes the scale of what it overrides, wherever there is one.
         overrides[pattern] = override if is_bare(override) else {"weights": override, "biases": override}
@@ -193,5 +193,5 @@ def _of_grid(grid: Path | None, name: str | None, plugin: list[Path]) -> Policy:
     if name is None:
         raise PrecisionError(f"--grid needs --policy NAME; {grid} has {', '.join(parsed.policies)}")
     if name not in parsed.policies:
-        raise PrecisionError(f"{grid}: unknown policy {name!r}; {suggest(name, parsed.policies)}")
+        raise PrecisionError(f"{grid}: unknown policy {shown(name)}; {suggest(name, parsed.policies)}")
     return parsed.policies[name]

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from precision.cli.options import PluginFiles, SetOptions
-from precision.errors import PrecisionError, suggest
+from precision.errors import PrecisionError, shown, suggest
 
 app = typer.Typer(name="policy", help="See what a policy does.", no_args_is_help=True)
 
@@ -43,7 +43,7 @@ def show(
 
     parsed, _ = load_grid(grid, plugin or (), Changes(changes or ()))
     if policy not in parsed.policies:
-        raise PrecisionError(f"{grid}: unknown policy {policy!r}; {suggest(policy, parsed.policies)}")
+        raise PrecisionError(f"{grid}: unknown policy {shown(policy)}; {suggest(policy, parsed.policies)}")
     networks = _chosen(grid, "architecture", parsed.architectures, architecture)
     images = _chosen(grid, "dataset", parsed.datasets, dataset)[0]
 
@@ -69,7 +69,7 @@ def _chosen(grid: Path, kind: str, entries: list[Any], label: str | None) -> lis
     found = [entry for entry in entries if label is None or entry.label == label]
     if not found:
         raise PrecisionError(
-            f"{grid}: unknown {kind} {label!r}; {suggest(label, [e.label for e in entries])}"
+            f"{grid}: unknown {kind} {shown(label)}; {suggest(label, [e.label for e in entries])}"
         )
     return found
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import BeforeValidator, Field, ValidationInfo
 
-from precision.errors import PrecisionError, suggest
+from precision.errors import PrecisionError, shown, suggest
 from precision.options import Options, Rule, location_of, options_of, read
 
 
@@ -55,7 +55,7 @@ class Augmentation:
             return None
         if not isinstance(mapping, Mapping):
             raise PrecisionError(
-                f"{location} must map rotation, shift or zoom to numbers, but got {mapping!r}"
+                f"{location} must map rotation, shift or zoom to numbers, but got {shown(mapping)}"
             )
         amounts = _amounts(mapping, location)
         return cls(**amounts) if any(amounts.values()) else None
@@ -108,7 +108,7 @@ def _amounts(given: Mapping[str, Any], location: str) -> dict[str, float]:
     model = options_of(Augmentation)
     for key in given:
         if key not in model.model_fields:
-            raise PrecisionError(f"{location} has no key {key!r}; {suggest(key, model.model_fields)}")
+            raise PrecisionError(f"{location} has no key {shown(key)}; {suggest(key, model.model_fields)}")
     return read(model, given, location, "{owner}: {key} must be")
 
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from precision.data.options import parse, path_options
+from precision import received
+from precision.data.options import folder_options, parse, path_options
 from precision.errors import PrecisionError
 
 
@@ -34,6 +35,9 @@ def fingerprint(name: str, options: Mapping[str, Any]) -> str | None:
     if not paths:
         return None
     digest = hashlib.sha256()
+    folders = folder_options(name)
+    for option in sorted(paths & own.keys()):
+        (received.check_folder if option in folders else received.check)(own[option])
     for option in sorted(paths & own.keys()):
         for relative, content in _contents(own[option]):
             # Lengths keep the boundaries: "ab" + "c" is not "a" + "bc".

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from precision.errors import PrecisionError, suggest
+from precision.errors import PrecisionError, shown, suggest
 
 
 def number_labels(
@@ -34,7 +34,7 @@ def number_labels(
     strange = sorted(set(test.tolist()) - set(known.tolist()), key=str)
     if strange:
         raise PrecisionError(
-            f"{location}: every test label must occur in training, but got {strange[0]!r}; "
+            f"{location}: every test label must occur in training, but got {shown(strange[0])}; "
             f"{suggest(strange[0], names)}"
         )
     return y_train.astype(np.int64), np.searchsorted(known, test).astype(np.int64), names
@@ -55,7 +55,7 @@ def resolve_classes(location: str, chosen: Sequence[int | str], names: Sequence[
         if isinstance(item, str) or numeric:
             if str(item) not in names:
                 raise PrecisionError(
-                    f"{location} names the class {item!r}, which is unknown; {suggest(item, names)}"
+                    f"{location} names the class {shown(item)}, which is unknown; {suggest(item, names)}"
                 )
             label = list(names).index(str(item))
         elif 0 <= item < len(names):
@@ -63,7 +63,7 @@ def resolve_classes(location: str, chosen: Sequence[int | str], names: Sequence[
         else:
             raise PrecisionError(f"{location} must hold labels in 0..{len(names) - 1}, but got {item}")
         if label in labels:
-            raise PrecisionError(f"{location} must name each class once, but got {names[label]!r} twice")
+            raise PrecisionError(f"{location} must name each class once, but got {shown(names[label])} twice")
         labels.append(label)
     return labels
 

@@ -10,7 +10,7 @@ from typing import Any
 from precision.data.augment import Augment
 from precision.data.files.catalogue import ENTRIES
 from precision.data.labels import resolve_classes
-from precision.data.rules import Classes, Count, Size
+from precision.data.rules import FOLDER, Classes, Count, Size
 from precision.errors import PrecisionError
 from precision.options import Flag, Options, options_of, read
 from precision.registry import DATASETS
@@ -57,6 +57,12 @@ def path_options(name: str) -> set[str]:
     except PrecisionError:
         return set()
     return {option for option, field in model.model_fields.items() if field.annotation is Path}
+
+
+def folder_options(name: str) -> set[str]:
+    """Return those of :func:`path_options` that are folders."""
+    fields = model_of(name).model_fields
+    return {option for option in path_options(name) if FOLDER in fields[option].metadata}
 
 
 def parse(name: str, options: Mapping[str, Any]) -> tuple[dict[str, Any], CommonOptions]:

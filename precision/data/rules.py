@@ -14,7 +14,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
-from precision.errors import PrecisionError
+from precision.data.files.locate import home
+from precision.errors import PrecisionError, shown
 from precision.options import Rule, location_of
 
 
@@ -29,7 +30,7 @@ def _with_channels(value: Any) -> Any:
 
 def _different(items: tuple[int | str, ...], info: ValidationInfo) -> tuple[int | str, ...]:
     if len(set(items)) < len(items):
-        raise PrecisionError(f"{location_of(info)} must name each class once, but got {list(items)!r}")
+        raise PrecisionError(f"{location_of(info)} must name each class once, but got {shown(list(items))}")
     return items
 
 
@@ -37,11 +38,9 @@ def _path(value: Any, info: ValidationInfo) -> Any:
     if not isinstance(value, str | PathLike) or not str(value):
         return value  # which is no path
     try:
-        return Path(value).expanduser()
-    except RuntimeError:  # ~name of nobody
-        raise PrecisionError(
-            f"{location_of(info)} begins with the home of an unknown user, but got {value!r}"
-        ) from None
+        return home(value)
+    except PrecisionError as error:
+        raise PrecisionError(f"{location_of(info)}: {error}") from None
 
 
 Count = Annotated[int, Field(ge=1), Rule("a positive integer")]
@@ -50,6 +49,12 @@ FilePath = Annotated[  # in a grid it counts from the grid's file, ``~`` is the 
     Path,
     BeforeValidator(_path, json_schema_input_type=Annotated[str, Field(min_length=1)]),
     Rule("a path"),
+]
+FOLDER = Rule("the path of a folder")
+FolderPath = Annotated[  # all the files below it count
+    Path,
+    BeforeValidator(_path, json_schema_input_type=Annotated[str, Field(min_length=1)]),
+    FOLDER,
 ]
 Size = Annotated[tuple[Count, Count], BeforeValidator(_tuple), Rule("[height, width], two positive integers")]
 Shape = Annotated[

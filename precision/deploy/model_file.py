@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from precision import files
+from precision import files, received
 from precision.errors import PrecisionError
 from precision.startup import start_backend
 
@@ -21,10 +21,7 @@ def load_model(path: str | Path) -> Any:
     path = Path(path)
     if path.suffix != ".keras":
         raise PrecisionError(f"{path}: a model is a .keras file, as model.save('model.keras') writes it")
-    if not path.is_file():
-        near = sorted(p.name for p in path.parent.glob("*.keras")) if path.parent.is_dir() else []
-        hint = f"; {path.parent} has {', '.join(near[:5])}" if near else ""
-        raise PrecisionError(f"{path}: there is no such file{hint}")
+    received.check(path, received.memory(), near="*.keras")
     if not zipfile.is_zipfile(path):
         raise PrecisionError(f"{path}: this is no .keras file (a zip archive), or a damaged one")
     start_backend()
@@ -57,6 +54,7 @@ def check_free(path: str | Path, *, force: bool) -> None:
         PrecisionError: when the file exists and ``force`` is not set, or its folder does not.
     """
     path = Path(path)
+    received.check_name(path)
     if path.is_dir():
         raise PrecisionError(f"{path}: this is a folder; name a file in it")
     if path.exists() and not force:

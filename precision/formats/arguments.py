@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from precision.errors import PrecisionError, suggest
+from precision.errors import PrecisionError, shown, suggest
 
 
 def integer(form: str, name: str, value: object, least: int, most: int) -> int:
@@ -19,16 +19,16 @@ def integer(form: str, name: str, value: object, least: int, most: int) -> int:
     """
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
         raise PrecisionError(
-            f"{form}: {name} must be an integer with {least} <= {name} <= {most}, but got {value!r}"
+            f"{form}: {name} must be an integer with {least} <= {name} <= {most}, but got {shown(value)}"
         )
     return value
 
 
 def flag(form: str, name: str, value: object) -> bool:
     """Return a True or False argument; ``yes`` and ``1`` are neither."""
-    word = {"true": True, "false": False}.get(str(value).lower())
+    word = {"true": True, "false": False}.get(shown(value).strip("'").lower())
     if word is None:
-        raise PrecisionError(f"{form}: {name} must be True or False, but got {value!r}")
+        raise PrecisionError(f"{form}: {name} must be True or False, but got {shown(value)}")
     return word
 
 
@@ -36,7 +36,7 @@ def choice(form: str, name: str, value: object, known: Iterable[str]) -> str:
     """Return a word out of a closed list."""
     known = list(known)
     if value not in known:
-        raise PrecisionError(f"{form}: unknown {name} {value!r}; {suggest(value, known)}")
+        raise PrecisionError(f"{form}: unknown {name} {shown(value)}; {suggest(value, known)}")
     return str(value)
 
 

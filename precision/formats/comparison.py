@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from precision.errors import PrecisionError, suggest
+from precision.data.files import npy
+from precision.errors import PrecisionError, shown, suggest
 from precision.formats.base import NumberFormat
 from precision.formats.kernels.block import Block
 
@@ -70,11 +70,11 @@ def samples(source: str, count: int | None = None, scale: float = 1.0, seed: int
             numbers, a count below 1 or a scale that is not above 0.
     """
     if count is not None and not 1 <= count <= MOST:
-        raise PrecisionError(f"samples: their number must lie in 1..{MOST:,}, but got {count:,}")
+        raise PrecisionError(f"samples: their number must lie in 1..{MOST:,}, but got {shown(count)}")
     if not (0 < scale < math.inf):
-        raise PrecisionError(f"scale: it must be a finite number above 0, but got {scale:g}")
+        raise PrecisionError(f"scale: it must be a finite number above 0, but got {shown(scale)}")
     if seed < 0:
-        raise PrecisionError(f"seed: it must be at least 0, but got {seed}")
+        raise PrecisionError(f"seed: it must be at least 0, but got {shown(seed)}")
     if source in DISTRIBUTIONS:
         x = DISTRIBUTIONS[source][1](np.random.default_rng(seed), count or 100_000)
     elif source.endswith(".npy"):
@@ -82,7 +82,8 @@ def samples(source: str, count: int | None = None, scale: float = 1.0, seed: int
         x = x if count is None else x.reshape(-1)[:count]
     else:
         raise PrecisionError(
-            f"unknown distribution {source!r}, and no name of a .npy file; {suggest(source, DISTRIBUTIONS)}"
+            f"unknown distribution {shown(source)}, and no name of a .npy file; "
+            f"{suggest(source, DISTRIBUTIONS)}"
         )
     with np.errstate(over="ignore"):
         single = (x * scale).astype(np.float32)
@@ -94,16 +95,9 @@ def samples(source: str, count: int | None = None, scale: float = 1.0, seed: int
 
 
 def _read(path: str) -> np.ndarray:
-    try:
-        x = np.load(Path(path), allow_pickle=False)
-    except FileNotFoundError:
-        raise PrecisionError(f"{path}: no such file") from None
-    except (OSError, ValueError, EOFError) as error:
-        raise PrecisionError(f"{path}: no array of numbers in NumPy's format ({error})") from None
-    if not isinstance(x, np.ndarray) or x.dtype.kind not in "fiu":
-        raise PrecisionError(
-            f"{path}: an array of real numbers is needed, but it has {getattr(x, 'dtype', 'none')}"
-        )
+    x = npy.read(path)
+    if x.dtype.kind not in "fiu":
+        raise PrecisionError(f"{path}: an array of real numbers is needed, but it has {x.dtype}")
     if not x.size:
         raise PrecisionError(f"{path}: at least one sample is needed, but the array is empty")
     return x.astype(np.float64)
@@ -122,7 +116,7 @@ def compare(number_format: NumberFormat, x: np.ndarray, fit: str = "none") -> Co
         PrecisionError: for another fit.
     """
     if fit not in FITS:
-        raise PrecisionError(f"unknown fit {fit!r}; {suggest(fit, FITS)}")
+        raise PrecisionError(f"unknown fit {shown(fit)}; {suggest(fit, FITS)}")
     factor = _factor(number_format, x) if fit == "max" else 1.0
     scaled = (x.astype(np.float64) * factor).astype(np.float32)
     rounded = number_format.quantize(scaled)

@@ -24,7 +24,7 @@ import ast
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from precision.errors import PrecisionError, suggest
+from precision.errors import PrecisionError, shown, suggest
 
 ROUNDINGS = (
     "nearest",
@@ -90,14 +90,14 @@ def parse_rounding(text: str | Rounding, modes: Iterable[str] = ROUNDINGS, owner
         return rounding
     if rounding.mode in ROUNDINGS:
         raise PrecisionError(
-            f"{owner} does not round {rounding.mode!r}; its roundings are {', '.join(modes)}"
+            f"{owner} does not round {shown(rounding.mode)}; its roundings are {', '.join(modes)}"
         )
-    raise PrecisionError(f"unknown rounding {text!r}; {suggest(rounding.mode, modes)}")
+    raise PrecisionError(f"unknown rounding {shown(text)}; {suggest(rounding.mode, modes)}")
 
 
 def _read(text: object) -> Rounding:
     malformed = PrecisionError(
-        f"malformed rounding {text!r}; write a mode such as 'nearest' or 'stochastic(random_bits=8)'"
+        f"malformed rounding {shown(text)}; write a mode such as 'nearest' or 'stochastic(random_bits=8)'"
     )
     if not isinstance(text, str):
         raise malformed
@@ -113,11 +113,13 @@ def _read(text: object) -> Rounding:
     if len(values) != 1 or any(k.arg != "random_bits" for k in node.keywords):
         raise malformed
     if node.func.id != "stochastic":
-        raise PrecisionError(f"rounding {text!r}: only stochastic takes random_bits; write {node.func.id!r}")
+        raise PrecisionError(
+            f"rounding {shown(text)}: only stochastic takes random_bits; write {shown(node.func.id)}"
+        )
     bits = values[0].value if isinstance(values[0], ast.Constant) else None
     if not isinstance(bits, int) or isinstance(bits, bool) or not 1 <= bits <= MOST_RANDOM_BITS:
         raise PrecisionError(
-            f"rounding {text!r}: random_bits must be an integer with "
+            f"rounding {shown(text)}: random_bits must be an integer with "
             f"1 <= random_bits <= {MOST_RANDOM_BITS}, but got {ast.unparse(values[0])}"
         )
     return Rounding("stochastic", bits)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import ast
 import inspect
+import warnings
 from collections.abc import Callable
 from typing import Any
 
-from precision.errors import PrecisionError, suggest
+from precision.errors import PrecisionError, shown, suggest
 from precision.formats.base import NumberFormat
 from precision.formats.engine import foreign
 from precision.registry import FORMATS
+
+LONGEST = 8192  # characters, of which a path takes most
 
 
 def parse(text: str | NumberFormat) -> NumberFormat:
@@ -30,17 +33,24 @@ def parse(text: str | NumberFormat) -> NumberFormat:
     if isinstance(text, NumberFormat):
         return text
     if not isinstance(text, str):
-        raise PrecisionError(f"a format is a text such as 'fixed(8,4)', but got {text!r}")
+        raise PrecisionError(f"a format is a text such as 'fixed(8,4)', but got {shown(text)}")
+    try:
+        return _parsed(text)
+    except RecursionError:
+        raise PrecisionError(f"format {shown(text)}: formats are nested too deeply in it") from None
+
+
+def _parsed(text: str) -> NumberFormat:
     name, positional, named = _call(text)
     if name not in FORMATS:
         FORMATS.load(name)
     if name not in FORMATS:
-        raise PrecisionError(f"unknown format {text!r}; {suggest(name, [*FORMATS, *FORMATS.offers()])}")
+        raise PrecisionError(f"unknown format {shown(text)}; {suggest(name, [*FORMATS, *FORMATS.offers()])}")
     factory = FORMATS[name]
     try:
         inspect.signature(factory).bind(*positional, **named)
     except TypeError as error:
-        raise PrecisionError(f"format {text!r}: {error}; write it as {usage(name)}") from None
+        raise PrecisionError(f"format {shown(text)}: {error}; write it as {usage(name)}") from None
     if FORMATS.owner(name).builtin:
         result: NumberFormat = factory(*positional, **named)
         return result
@@ -53,8 +63,8 @@ def _foreign(text: str, name: str, make: Callable[[], Any]) -> NumberFormat:
     result = foreign.build(text, owner, make)
     if not isinstance(result, NumberFormat):
         raise PrecisionError(
-            f"{owner.file}:{owner.line}: the factory of format {text!r} must return a NumberFormat, but it "
-            f"returned {result!r}; return one, for example a Codebook"
+            f"{owner.file}:{owner.line}: the factory of format {shown(text)} must return a NumberFormat, but "
+            f"it returned {shown(result)}; return one, for example a Codebook"
         )
     canonical = getattr(result, "name", None)
     try:
@@ -69,7 +79,7 @@ def _foreign(text: str, name: str, make: Callable[[], Any]) -> NumberFormat:
     if type(again) is not type(result) or again.name != canonical:
         raise PrecisionError(
             f"{owner.file}:{owner.line}: the name of a format must be a text that gives the same format, but "
-            f"{text!r} gave the name {canonical!r}; name it {text!r}"
+            f"{shown(text)} gave the name {shown(canonical)}; name it {shown(text)}"
         )
     return result
 
@@ -92,10 +102,16 @@ def _call(text: str) -> tuple[str, list[Any], dict[str, Any]]:
     An argument that is no literal is taken as the text that it is: a word, another format, or a path.
     """
     text = text.strip()
-    malformed = PrecisionError(f"malformed format {text!r}; write it as 'float16' or 'fixed(8,4)'")
+    malformed = PrecisionError(f"malformed format {shown(text)}; write it as 'float16' or 'fixed(8,4)'")
+    if len(text) > LONGEST:
+        raise malformed
     try:
-        node = ast.parse(text, mode="eval").body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # of what is Python, but surely not meant
+            node = ast.parse(text, mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError, Warning):
+        if "\\" in text:
+            raise PrecisionError(f"{malformed}; a backslash in a path is written twice") from None
         raise malformed from None
     if isinstance(node, ast.Name):
         return node.id, [], {}
@@ -113,5 +129,5 @@ def _call(text: str) -> tuple[str, list[Any], dict[str, Any]]:
 def _literal(node: ast.expr, text: str) -> Any:
     try:
         return ast.literal_eval(node)
-    except ValueError:
+    except (ValueError, TypeError, RecursionError, MemoryError):  # no literal, or none that Python makes
         return ast.get_source_segment(text, node)

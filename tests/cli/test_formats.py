@@ -282,7 +282,7 @@ def test_wrong_input(tmp_path):
         run("compare", "fixed(8,4)", "float16", "fixed(8, 4)")
     for words, text in [
         (("--dist", "norml"), "unknown distribution 'norml'.*did you mean 'normal'"),
-        (("--dist", tmp_path / "no.npy"), "no.npy: no such file"),
+        (("--dist", tmp_path / "no.npy"), "no.npy: there is no such file"),
         (("--samples", 0), "must lie in 1..100,000,000, but got 0"),
         (("--samples", 10**12), "must lie in 1"),
         (("--scale", 0), "above 0, but got 0"),
@@ -303,7 +303,7 @@ def test_wrong_input(tmp_path):
         with pytest.raises(PrecisionError, match=f"{name}.npy: "):
             run("compare", "float16", "nf4", "--dist", tmp_path / f"{name}.npy")
     (tmp_path / "junk.npy").write_bytes(b"junk")
-    with pytest.raises(PrecisionError, match=r"junk.npy: no array"):
+    with pytest.raises(PrecisionError, match=r"junk.npy: this is no array"):
         run("compare", "float16", "nf4", "--dist", tmp_path / "junk.npy")
     for path, text in [("x.xyz", "must end in .png"), ("no/x.png", "cannot be written")]:
         with pytest.raises(PrecisionError, match=text):

@@ -64,7 +64,9 @@ def test_a_folder(folder: Path) -> None:
 def test_wrong_options_and_files(tmp_path: Path) -> None:
     with pytest.raises(PrecisionError, match="needs the option 'path'"):
         fingerprint("npz", {})
-    with pytest.raises(
-        PrecisionError, match=r"none: cannot be read \(No such file or directory\); check the path"
-    ):
+    with pytest.raises(PrecisionError, match=r"none: there is no such file"):
         fingerprint("npz", {"path": tmp_path / "none"})
+    with pytest.raises(PrecisionError, match=r"this is a folder, and a file is needed"):
+        fingerprint("csv", {"path": tmp_path})
+    with pytest.raises(PrecisionError, match=r"this is a file, and a folder is needed"):
+        fingerprint("image_folder", {"path": __file__})

@@ -46,7 +46,7 @@ def test_accepts(name: str, options: dict[str, object]) -> None:
         (
             "npz",
             {"path": "~nobody-here/x"},
-            "begins with the home of an unknown user, but got '~nobody-here/x'",
+            "the home of an unknown user is meant, but got '~nobody-here/x'",
         ),
         (
             "npz",

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from precision.errors import PrecisionError
+from precision import received
+from precision.errors import PrecisionError, shown
 
 VARIABLE = "PRECISION_DATA"
 
@@ -28,11 +29,23 @@ def data_directory(data_dir: str | Path | None) -> Path | None:
     given = data_dir or os.environ.get(VARIABLE)
     if not given:
         return None
-    folder = Path(given).expanduser()
-    if not folder.is_dir():
+    folder = home(given)
+    if not received.is_folder(folder):
         origin = "--data-dir" if data_dir else f"the environment variable {VARIABLE}"
         raise PrecisionError(f"the data directory must be an existing folder, but got {folder} from {origin}")
     return folder
+
+
+def home(path: str | os.PathLike[str]) -> Path:
+    """Return a path with the home of a user in place of ``~``.
+
+    Raises:
+        PrecisionError: for the home of an unknown user.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise PrecisionError(f"the home of an unknown user is meant, but got {shown(str(path))}") from None
 
 
 def folders(name: str, data_dir: Path | None) -> list[Path]:

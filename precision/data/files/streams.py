@@ -6,6 +6,7 @@ import gzip
 import zlib
 from pathlib import Path
 
+from precision import received
 from precision.errors import PrecisionError
 
 _CHUNK = 1 << 20
@@ -20,6 +21,7 @@ def read_bytes(path: Path, limit: int) -> bytes:
     Raises:
         PrecisionError: if the file cannot be read, or its compression is truncated or corrupt.
     """
+    received.check(path)
     pieces = []
     left = limit
     try:

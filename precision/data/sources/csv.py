@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 import re
 import warnings
-import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from precision import received
 from precision.data.dataset import Dataset
 from precision.data.rules import Column, FilePath, Fraction, Shape
 from precision.data.sources.assembly import Part, assemble, check_finite
-from precision.errors import PrecisionError, suggest
+from precision.errors import PrecisionError, said, suggest
 from precision.options import Flag
 from precision.registry import DATASETS
 
@@ -69,6 +69,7 @@ def csv(
 def _read(path: Path, label: str | int | None, header: bool | None) -> pd.DataFrame:
     import pandas as pd
 
+    received.check(path, received.memory(), near="*.csv*")
     try:
         if header is None:
             first = pd.read_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False)
@@ -81,10 +82,9 @@ def _read(path: Path, label: str | int | None, header: bool | None) -> pd.DataFr
             )
     except OSError as error:
         raise PrecisionError(f"{path}: cannot be read ({error.strerror or error}); check the file") from None
-    except (ValueError, EOFError, zlib.error, pd.errors.ParserWarning) as error:
-        reason = " ".join(str(error).split())  # pandas breaks lines
+    except Exception as error:  # a parser and a decompressor can raise anything
         raise PrecisionError(
-            f"{path}: must be a table of comma-separated values, but got: {reason}"
+            f"{path}: must be a table of comma-separated values, but got: {said(error)}"
         ) from None
 
 

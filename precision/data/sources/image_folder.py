@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
+from precision import received
 from precision.data.dataset import Dataset
-from precision.data.rules import Color, FilePath, Fraction, Size
+from precision.data.rules import Color, FolderPath, Fraction, Size
 from precision.data.sources.assembly import Part, assemble
-from precision.errors import PrecisionError
+from precision.errors import PrecisionError, said
 from precision.registry import DATASETS
 
 _MODES = {"rgb": "RGB", "gray": "L"}
@@ -20,7 +21,7 @@ _MODES = {"rgb": "RGB", "gray": "L"}
 def image_folder(
     data_dir: Path | None,
     *,
-    path: FilePath,
+    path: FolderPath,
     test_fraction: Fraction | None = None,
     color: Color = "rgb",
     resize: Size | None = None,
@@ -40,7 +41,7 @@ def image_folder(
     Raises:
         PrecisionError: if a folder is missing or empty, or an image unreadable or of another size.
     """
-    if not path.is_dir():
+    if not received.is_folder(path):
         raise PrecisionError(f"{path}: must be a folder with one folder per class; check the path")
     parts = [part for part in ("train", "test") if (path / part).is_dir()]
     if len(parts) == 1:
@@ -83,6 +84,7 @@ def _read_image(file: Path, color: str, size: tuple[int, int] | None) -> np.ndar
     """Read one image as uint8 (H, W, C)."""
     from PIL import Image, ImageOps
 
+    received.check(file, received.memory())
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -90,15 +92,9 @@ def _read_image(file: Path, color: str, size: tuple[int, int] | None) -> np.ndar
                 if opened.mode.startswith(("I", "F")):
                     raise ValueError(f"more than 8 bits per channel, mode {opened.mode}")
                 image = ImageOps.exif_transpose(opened).convert(_MODES[color])
-    except (
-        OSError,
-        ValueError,
-        SyntaxError,
-        Image.DecompressionBombError,
-        Image.DecompressionBombWarning,
-    ) as error:
+    except Exception as error:  # a decoder can raise anything
         raise PrecisionError(
-            f"{file}: must be a readable 8-bit image, but got: {error}; replace or remove it"
+            f"{file}: must be a readable 8-bit image, but got: {said(error)}; replace or remove it"
         ) from None
     if size is not None:
         height, width = size

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 
+from precision import received
 from precision.data.dataset import Dataset
+from precision.data.files import npy
 from precision.data.rules import FilePath, Fraction
 from precision.data.sources.assembly import Part, assemble, check_finite
-from precision.errors import PrecisionError
+from precision.errors import PrecisionError, said
 from precision.registry import DATASETS
 
 _SPLIT = ("x_train", "y_train", "x_test", "y_test")
@@ -41,6 +42,7 @@ def npz(data_dir: Path | None, *, path: FilePath, test_fraction: Fraction | None
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:
+    received.check(path, received.memory(), near="*.npz")
     try:
         with zipfile.ZipFile(path) as archive:
             present = {name.removesuffix(".npy") for name in archive.namelist()}
@@ -54,36 +56,24 @@ def _read(path: Path) -> dict[str, np.ndarray]:
                 _check_header(path, archive, f"{key}.npy")
         with np.load(path, allow_pickle=False) as loaded:
             return {key: loaded[key] for key in wanted}
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError) as error:
-        raise PrecisionError(
-            f"{path}: must be a .npz file as numpy.savez writes it, but got: {error}"
-        ) from None
+    except PrecisionError:
+        raise
     except OSError as error:
-        raise PrecisionError(f"{path}: cannot be read ({error.strerror}); check the path") from None
+        raise PrecisionError(f"{path}: cannot be read ({error.strerror or error}); check the path") from None
+    except Exception as error:  # a damaged archive can lead to anything
+        raise PrecisionError(
+            f"{path}: must be a .npz file as numpy.savez writes it, but got: {said(error)}"
+        ) from None
 
 
 def _check_header(path: Path, archive: zipfile.ZipFile, member: str) -> None:
     """Refuse a shape that the file cannot hold before NumPy allocates memory for it, and pickled objects."""
     with archive.open(member) as stream:
-        version = np.lib.format.read_magic(stream)
-        read = {
-            (1, 0): np.lib.format.read_array_header_1_0,
-            (2, 0): np.lib.format.read_array_header_2_0,
-        }.get(version)
-        if read is None:
-            raise ValueError(f"{member} is of the unknown version {version}")
-        shape, _, dtype = read(stream)
-        if dtype.hasobject:
-            raise ValueError(f"{member} holds Python objects; store plain numbers")
-        held = archive.getinfo(member).file_size - stream.tell()
-    size = dtype.itemsize
-    for extent in shape:
-        size *= extent  # Python's integers do not overflow
-    if size != held or size > _DEFLATE * path.stat().st_size:
-        raise PrecisionError(
-            f"{path}: the header of {member} announces {size} bytes of shape {shape}, which the file cannot "
-            "hold; write the file again"
-        )
+        held = archive.getinfo(member).file_size
+        announced = npy.check_header(stream, held, member)
+    most = min(_DEFLATE * path.stat().st_size + 1024, received.memory())
+    if announced != held or announced > most:
+        raise ValueError(f"the header of {member} announces {announced} bytes, which the file cannot hold")
 
 
 def _part(path: Path, arrays: dict[str, np.ndarray], x: str, y: str) -> Part:

@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from precision import __version__
+from precision import __version__, received
 from precision.deploy.packed.entry import Entry, decode, encode
 from precision.deploy.packed.loss import Loss
 from precision.errors import PrecisionError
@@ -139,8 +139,7 @@ def read(path: str | Path) -> Packed:
     from safetensors import SafetensorError, safe_open
 
     path = Path(path)
-    if not path.is_file():
-        raise PrecisionError(f"{path}: there is no such file")
+    received.check(path, received.memory(), near="*.safetensors")
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}

@@ -16,11 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from precision.errors import PrecisionError
+from precision.errors import PrecisionError, shown
 
-# int32 arithmetic wraps alike on NumPy, TensorFlow, JAX and torch; uint32 is not supported everywhere.
-_FIRST = np.array(0x7FEB352D, np.uint32).astype(np.int32)
-_SECOND = np.array(0x846CA68B, np.uint32).astype(np.int32)
+# int32 arithmetic wraps alike on NumPy, TensorFlow, JAX and torch; uint32 is not supported everywhere. As
+# integers of Python: a torch tensor times a number of NumPy is computed by way of an array, with a warning.
+_FIRST = 0x7FEB352D
+_SECOND = 0x846CA68B - (1 << 32)
 
 
 def key(parts: int | Sequence[int]) -> np.ndarray:
@@ -31,7 +32,7 @@ def key(parts: int | Sequence[int]) -> np.ndarray:
     """
     words = tuple(parts) if isinstance(parts, Sequence) else (parts,)
     if not words or not all(isinstance(w, int | np.integer) and w >= 0 for w in words):
-        raise PrecisionError(f"a rounding key is one or more non-negative integers, but got {parts!r}")
+        raise PrecisionError(f"a rounding key is one or more non-negative integers, but got {shown(parts)}")
     # The length comes first, as a seed sequence takes (1, 2) and (1, 2, 0) for the same.
     state = np.random.SeedSequence([len(words), *(int(w) for w in words)]).generate_state(2, np.uint32)
     return state.astype(np.uint32).view(np.int32)

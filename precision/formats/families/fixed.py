@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from precision.errors import PrecisionError
+from precision.errors import PrecisionError, shown
 from precision.formats.arguments import choice, flag, integer, written
 from precision.formats.kernels.lattice import Lattice
 from precision.registry import FORMATS
@@ -88,11 +88,11 @@ def _check(family: str, wl: object, fl: object, overflow: str) -> None:
     form = f"{family}(wl,fl)"
     wl = integer(form, "wl", wl, 1, 32)
     if not isinstance(fl, int) or isinstance(fl, bool):
-        raise PrecisionError(f"{form}: fl must be an integer, but got {fl!r}")
+        raise PrecisionError(f"{form}: fl must be an integer, but got {shown(fl)}")
     if not (-95 <= fl <= 126 and wl - fl <= 126):
         raise PrecisionError(
             f"{form}: the step 2^-fl and the range 2^(wl-fl) must lie within 2^-126 and 2^126, "
-            f"but got {family}({wl},{fl})"
+            f"but got {family}({wl},{shown(fl)})"
         )
     if overflow == "wrap" and wl > 24:
         raise PrecisionError(

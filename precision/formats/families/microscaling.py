@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from precision.errors import PrecisionError
+from precision.errors import PrecisionError, shown
 from precision.formats.arguments import choice, flag, integer, written
 from precision.formats.base import NumberFormat
 from precision.formats.families.fixed import on_grid
@@ -157,6 +157,6 @@ def _lattice(form: str, text: str) -> Lattice:
     if not isinstance(found, Lattice) or not found.floating:
         raise PrecisionError(
             f"{form}: scale must be one of {', '.join(RULES)} or a float format such as float8_e4m3fn, but "
-            f"got {text!r}"
+            f"got {shown(text)}"
         )
     return found

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from precision.errors import PrecisionError
+from precision import received
+from precision.data.files import npy
+from precision.errors import PrecisionError, shown
 from precision.formats.arguments import written
 from precision.formats.kernels.codebook import Codebook
 from precision.registry import FORMATS
@@ -27,7 +29,7 @@ def ternary(threshold: float = 0.5) -> Codebook:
         PrecisionError: when the threshold is not in 0..1, both excluded.
     """
     if isinstance(threshold, bool) or not isinstance(threshold, int | float) or not 0 < threshold < 1:
-        raise PrecisionError(f"ternary(threshold): 0 < threshold < 1 must hold, but got {threshold!r}")
+        raise PrecisionError(f"ternary(threshold): 0 < threshold < 1 must hold, but got {shown(threshold)}")
     name = written("ternary", (), {"threshold": (float(threshold), 0.5)})
     return Codebook(name, 2, [-1.0, 0.0, 1.0], codes=[3, 0, 1], boundaries=[-threshold, threshold])
 
@@ -54,6 +56,9 @@ NF4 = (
 )
 
 
+MOST = 1 << 22  # bytes of a file with a table
+
+
 @FORMATS.register("codebook")
 def codebook(path: str, *, sha256: str = "") -> Codebook:
     """Table of values from a file: .npy with one dimension, or .csv or .txt; the place is the code.
@@ -69,35 +74,35 @@ def codebook(path: str, *, sha256: str = "") -> Codebook:
         PrecisionError: when the file is missing, is no such table, is another one than sha256 says, or has
             values too near to each other to be rounded to.
     """
-    if not isinstance(path, str) or not isinstance(sha256, str | int):
-        raise PrecisionError(f"codebook(path): path must be that of a file, but got {path!r}")
+    if not isinstance(path, str) or not path.isprintable() or not isinstance(sha256, str | int):
+        raise PrecisionError(f"codebook(path): path must be that of a file, but got {shown(path)}")
     file = Path(path)
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise PrecisionError(f"codebook {path!r} cannot be read ({error.strerror})") from None
+    if why := received.refusal(file, MOST, near="*.npy"):
+        raise PrecisionError(f"codebook {shown(path)}: {why}")
+    data = received.read(file, MOST)
     digest = hashlib.sha256(data).hexdigest()
-    expected = str(sha256)
+    expected = sha256 if isinstance(sha256, str) else shown(sha256)
     if expected and (len(expected) < 8 or not digest.startswith(expected.lower())):
         raise PrecisionError(
-            f"codebook {path!r} has another content than the text says: its sha256 begins with "
-            f"{digest[:8]}, not {expected}"
+            f"codebook {shown(path)} has another content than the text says: its sha256 begins with "
+            f"{digest[:8]}, not {shown(expected)}"
         )
     values = _read(file)
     if values.ndim != 1 or values.dtype.kind not in "fiu" or not 2 <= values.size <= 2**16:
         raise PrecisionError(
-            f"codebook {path!r}: a table lists 2 to 65536 numbers, but this one is an array of "
+            f"codebook {shown(path)}: a table lists 2 to 65536 numbers, but this one is an array of "
             f"{values.dtype} and shape {values.shape}"
         )
     with np.errstate(over="ignore"):
         single = values.astype(np.float32)
     if not np.isfinite(single).all() or len(np.unique(single)) < len(single):
         raise PrecisionError(
-            f"codebook {path!r}: values must be finite and different from each other as float32"
+            f"codebook {shown(path)}: values must be finite and different from each other as float32"
         )
     order = np.argsort(single)
     bits = max(1, (len(single) - 1).bit_length())
-    found = Codebook(f'codebook("{path}",sha256="{digest[:8]}")', bits, single[order], codes=order)
+    quoted = path.replace("\\", "\\\\").replace('"', '\\"')
+    found = Codebook(f'codebook("{quoted}",sha256="{digest[:8]}")', bits, single[order], codes=order)
     if digest not in _ROUNDING:  # values that lie too near to each other are no format: better now than later
         found.program()
         _ROUNDING.add(digest)
@@ -109,11 +114,11 @@ _ROUNDING: set[str] = set()  # digests of tables that are known to round
 
 def _read(file: Path) -> np.ndarray:
     """Return the numbers of a file."""
+    if file.suffix == ".npy":
+        return npy.read(file)
+    if file.suffix not in (".csv", ".txt"):
+        raise PrecisionError(f"codebook '{file}': the name must end in .npy, .csv or .txt")
     try:
-        if file.suffix == ".npy":
-            return np.asarray(np.load(file, allow_pickle=False))
-        if file.suffix in (".csv", ".txt"):
-            return np.array([float(word) for word in file.read_text().replace(",", " ").split()])
-    except (ValueError, EOFError, OSError) as error:
-        raise PrecisionError(f"codebook '{file}': {str(error).splitlines()[0]}") from None
-    raise PrecisionError(f"codebook '{file}': the name must end in .npy, .csv or .txt")
+        return np.array([float(word) for word in file.read_text().replace(",", " ").split()])
+    except ValueError as error:
+        raise PrecisionError(f"codebook '{file}': {shown(str(error))[1:-1]}") from None

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from precision.errors import PrecisionError
+from precision.errors import PrecisionError, shown
 from precision.measure.machine.processor import cores, memory_of_the_machine
 
 MOST_THREADS = 16  # of one operation, where nobody asks for more
@@ -49,7 +49,7 @@ class RunOptions:
         for name, (holds, rule) in _RULES.items():
             value = getattr(self, name)
             if not holds(value):
-                raise PrecisionError(f"a run cannot have {name} {value!r}; {rule}")
+                raise PrecisionError(f"a run cannot have {name} {shown(value)}; {rule}")
 
     @property
     def memory(self) -> int:
@@ -88,7 +88,7 @@ def share_of_cores(worker: int, jobs: int) -> tuple[int, ...]:
 
 
 _TIME = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m(?:in)?)?(?:(\d+(?:\.\d+)?)s?)?")
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?", re.IGNORECASE)
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?", re.IGNORECASE | re.ASCII)
 
 
 def seconds(text: str, option: str) -> float:
@@ -101,7 +101,7 @@ def seconds(text: str, option: str) -> float:
     hours, minutes, rest = (float(part or 0) for part in match.groups()) if match else (0.0, 0.0, 0.0)
     if not 0 < (total := 3600 * hours + 60 * minutes + rest) < float("inf"):
         raise PrecisionError(
-            f"{option} is a time above 0 such as 90, 45s, 10min or 1h30m, but got {text!r}"
+            f"{option} is a time above 0 such as 90, 45s, 10min or 1h30m, but got {shown(text)}"
         ) from None
     return total
 
@@ -117,6 +117,6 @@ def size(text: str, option: str) -> int:
         number, prefix, binary = match.groups()
         decimal = not binary and text.strip().upper().endswith("B")
         found = float(number) * (1000 if decimal else 1024) ** " KMGT".index(prefix.upper() or " ")
-        if found >= 2**20:
+        if 2**20 <= found < 2**63:
             return int(found)
-    raise PrecisionError(f"{option} is a size of at least 1MiB such as 4GiB or 500MB, but got {text!r}")
+    raise PrecisionError(f"{option} is a size of at least 1MiB such as 4GiB or 500MB, but got {shown(text)}")

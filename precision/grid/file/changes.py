@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from precision.errors import PrecisionError
+from precision.errors import PrecisionError, short, shown
 from precision.grid.file.entry import Entry, Mark
 from precision.grid.file.extends import KEY
 from precision.grid.file.paths import assign, split
 from precision.grid.file.reader import read_value
 
 MAX_SEEDS = 10_000
+MAX_DIGITS = 20  # of a seed; how large it may be is for the grid to say
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Changes:
     def __post_init__(self) -> None:
         if isinstance(self.entries, str):
             raise PrecisionError(
-                f"changes takes a list of texts such as training.epochs=3, but got {self.entries!r}"
+                f"changes takes a list of texts such as training.epochs=3, but got {shown(self.entries)}"
             )
 
     def words(self) -> list[str]:
@@ -53,16 +54,16 @@ def changed(tree: Entry, changes: Changes) -> Entry:
         PrecisionError: naming the option.
     """
     for text in changes.entries:
-        mark = Mark(None, option=f"--set {text}")
+        mark = Mark(None, option=f"--set {short(text)}")
         key, equals, value = text.partition("=")
         if not equals or not key.strip():
-            raise mark.error(f"is written KEY=VALUE, such as training.epochs=3, but got {text!r}")
+            raise mark.error(f"is written KEY=VALUE, such as training.epochs=3, but got {shown(text)}")
         way = split(key.strip(), mark)
         if way[0] == KEY:
             raise mark.error(f"'{KEY}' stands in a file, which is read before its entries are set")
         tree = assign(tree, way, read_value(value, mark), merged=False)
     if changes.seeds is not None:
-        mark = Mark(None, option=f"--seeds {changes.seeds}")
+        mark = Mark(None, option=f"--seeds {short(changes.seeds)}")
         seeds = [Entry(seed, mark) for seed in _seeds(changes.seeds, mark)]
         tree = tree.with_value({**tree.value, "seeds": Entry(seeds, mark)})
     return tree
@@ -73,14 +74,14 @@ def _seeds(text: str, mark: Mark) -> list[int]:
     several = len(words) > 1
     if several and not words[-1]:  # "3," is the list of one
         words.pop()
-    if not all(word.isascii() and word.isdigit() for word in words):
+    if not all(word.isascii() and word.isdigit() and len(word) <= MAX_DIGITS for word in words):
         raise mark.error(
             "is a count, such as 5 for the seeds 0 to 4, or a list such as 3,5 (one seed: '3,'), "
-            f"but got {text!r}"
+            f"but got {shown(text)}"
         )
     if several:
         return [int(word) for word in words]
     count = int(words[0])
     if not 1 <= count <= MAX_SEEDS:
-        raise mark.error(f"counts 1 to {MAX_SEEDS} seeds, but got {text}")
+        raise mark.error(f"counts 1 to {MAX_SEEDS} seeds, but got {shown(text)}")
     return list(range(count))

@@ -11,7 +11,7 @@ from typing_extensions import TypeAliasType
 import architectures
 import precision.data
 import precision.methods  # files the methods
-from precision.errors import LocatedError, PrecisionError
+from precision.errors import LocatedError, PrecisionError, shown
 from precision.registry import METHODS
 from precision.trial import Choice
 
@@ -35,7 +35,9 @@ def _choice(kind: str, check: Callable[[str, dict[str, Any]], None]) -> BeforeVa
             return entry
         options = {"name": entry} if isinstance(entry, str) else entry
         if not isinstance(options, dict) or not isinstance(options.get("name"), str):
-            raise PrecisionError(f"write a name, or a mapping with 'name:' and options, but got {entry!r}")
+            raise PrecisionError(
+                f"write a name, or a mapping with 'name:' and options, but got {shown(entry)}"
+            )
         options = dict(options)
         name = options.pop("name")
         label = options.pop("label", None)
@@ -51,7 +53,9 @@ def check_label(label: Any, location: tuple[str | int, ...]) -> None:
     """Refuse what a table cannot show as the name of a row or a column."""
     text = str(label)
     if isinstance(label, list | dict) or not text.strip() or not text.isprintable() or len(text) > 64:
-        raise LocatedError(location, f"a label is a printable text of 1 to 64 characters, but got {label!r}")
+        raise LocatedError(
+            location, f"a label is a printable text of 1 to 64 characters, but got {shown(label)}"
+        )
 
 
 def _method(name: str, options: dict[str, Any]) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from precision import received
+from precision.errors import shown
 from precision.grid.file.entry import Entry, merge
 from precision.grid.file.paths import assign, has, split
-from precision.grid.file.reader import missing, read_file
+from precision.grid.file.reader import NEAR, read_file
 
 MAX_CHAIN = 10
 MAX_FILES = 100
@@ -21,6 +23,7 @@ def read_grid(path: Path) -> Entry:
     Raises:
         PrecisionError: when a file cannot be read, extends itself, or is the end of too long a chain.
     """
+    received.check(path, near=NEAR)
     return _Reader().read(path, ())
 
 
@@ -46,7 +49,7 @@ class _Reader:
             if not isinstance(named.value, str) or not named.value.strip() or not named.value.isprintable():
                 raise named.mark.error(
                     f"extends: names a grid file such as common.yaml, or a list of them, "
-                    f"but got {named.plain()!r}"
+                    f"but got {shown(named.plain())}"
                 )
             parent = named.mark.folder / named.value
             if os.path.realpath(parent) in chain:
@@ -57,8 +60,8 @@ class _Reader:
                 )
             if len(self._done) >= MAX_FILES:
                 raise named.mark.error(f"extends: more than {MAX_FILES} files make up this grid")
-            if not parent.is_file():
-                raise named.mark.error(f"extends: {parent}: {missing(parent)}")
+            if why := received.refusal(parent, near=NEAR):
+                raise named.mark.error(f"extends: {parent}: {why}")
             parents.append(self.read(parent, chain))
         return parents
 
@@ -74,6 +77,8 @@ def _combined(parents: list[Entry], own: Entry) -> Entry:
             continue
         way = split(key, entry.mark)
         if has(own.with_value(nested), way):
-            raise entry.mark.error(f"{key!r} stands twice: as a dotted key and as the entry that it means")
+            raise entry.mark.error(
+                f"{shown(key)} stands twice: as a dotted key and as the entry that it means"
+            )
         whole = assign(whole, way, entry, merged=True)
     return whole

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from precision import plugins
-from precision.errors import LocatedError, PrecisionError, suggest
+from precision.errors import LocatedError, PrecisionError, shown, suggest
 from precision.grid.file.changes import Changes
 from precision.grid.file.extends import KEY
 from precision.grid.file.schema import (
@@ -55,7 +55,8 @@ def _plugins(source: Source) -> list[plugins.Plugin]:
     entries = source.data.get("plugins")
     if not isinstance(entries, list | None):
         raise source.error(
-            ("plugins",), f"plugins: must be a list of Python files such as [takum8.py], but got {entries!r}"
+            ("plugins",),
+            f"plugins: must be a list of Python files such as [takum8.py], but got {shown(entries)}",
         )
     found = []
     for index, entry in enumerate(entries or []):
@@ -63,7 +64,7 @@ def _plugins(source: Source) -> list[plugins.Plugin]:
         if not isinstance(entry, str):
             raise source.error(
                 location,
-                f"plugins: a plugin is the path of a Python file such as takum8.py, but got {entry!r}",
+                f"plugins: a plugin is the path of a Python file such as takum8.py, but got {shown(entry)}",
             )
         try:
             found.append(plugins.read(source.mark(location).folder / entry))
@@ -84,9 +85,9 @@ def _located(source: Source, error: ValidationError) -> PrecisionError:
     parts = [part for part in location if isinstance(part, str) and _in_file(source, location, part)]
     words = ".".join(part if part.isprintable() else repr(part) for part in parts)
     if problem["type"] == "extra_forbidden":
-        return source.error(location, f"unknown key {location[-1]!r}; {_suggest_key(location)}")
+        return source.error(location, f"unknown key {shown(location[-1])}; {_suggest_key(location)}")
     if problem["type"] == "missing":
-        return source.error(location[:-1], f"the key {location[-1]!r} is missing")
+        return source.error(location[:-1], f"the key {shown(location[-1])} is missing")
     if isinstance(cause, PrecisionError):
         return source.error(location, f"{words}: {cause}")
     text = problem["msg"][0].lower() + problem["msg"][1:]
@@ -94,8 +95,8 @@ def _located(source: Source, error: ValidationError) -> PrecisionError:
     if problem["type"] == "literal_error":
         known = [word.strip(" '") for word in problem["ctx"]["expected"].replace(" or ", ",").split(",")]
         close = difflib.get_close_matches(str(problem["input"]), known, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
-    return source.error(location, f"{words}: {text}, but got {problem['input']!r}{hint}")
+        hint = f"; did you mean {shown(close[0])}?" if close else ""
+    return source.error(location, f"{words}: {text}, but got {shown(problem['input'])}{hint}")
 
 
 def _in_file(source: Source, location: tuple[Any, ...], part: str) -> bool:

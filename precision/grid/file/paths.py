@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from precision.errors import shown
 from precision.grid.file.entry import Entry, Mark, merge
 from precision.grid.file.reader import MAX_DEPTH
 
@@ -32,8 +33,8 @@ def split(text: str, mark: Mark) -> list[str]:
             break
         position += 1
     raise mark.error(
-        f"{text!r} must be keys with dots between them, such as training.epochs; a key with a dot of its own "
-        "stands in quotes"
+        f"{shown(text)} must be keys with dots between them, such as training.epochs; a key with a dot of "
+        "its own stands in quotes"
     )
 
 
@@ -59,7 +60,8 @@ def _assign(here: Entry, way: list[str], depth: int, given: Entry, merged: bool)
         return here.with_value([*here.value[:index], inner, *here.value[index + 1 :]])
     if not isinstance(here.value, dict):
         raise given.mark.error(
-            f"{'.'.join(way[:depth])} is {here.value!r}, which has no entry {key!r}; it stands at {here.mark}"
+            f"{'.'.join(way[:depth])} is {shown(here.value)}, which has no entry {shown(key)}; it stands at "
+            f"{here.mark}"
         )
     if not last:
         inner = _assign(here.value.get(key, Entry({}, given.mark)), way, depth + 1, given, merged)
@@ -75,7 +77,7 @@ def _opened(here: Entry, way: list[str], depth: int) -> Entry:
     if here.value is None:
         return here.with_value({})
     if depth and way[0] in NAMED and isinstance(here.value, str):
-        if depth == 1 and way[1].isdigit():
+        if depth == 1 and _number(way[1]) is not None:
             return here.with_value([here])
         return here.with_value({"name": here})
     return here
@@ -83,18 +85,25 @@ def _opened(here: Entry, way: list[str], depth: int) -> Entry:
 
 def _index(here: Entry, way: list[str], depth: int, mark: Mark) -> int:
     key = way[depth]
-    if key.isdigit() and int(key) < len(here.value):
-        return int(key)
+    number = _number(key)
+    if number is not None and number < len(here.value):
+        return number
     last = len(here.value) - 1
     known = f"numbered 0 to {last}" if last >= 0 else "none yet"
-    raise mark.error(f"{'.'.join(way[:depth])} is a list, whose entries are {known}, but got {key!r}")
+    raise mark.error(f"{'.'.join(way[:depth])} is a list, whose entries are {known}, but got {shown(key)}")
+
+
+def _number(key: str) -> int | None:
+    """Return a key as the index of an entry, if it is one."""
+    return int(key) if key.isascii() and key.isdigit() and len(key) < 10 else None
 
 
 def has(tree: Entry, way: list[str]) -> bool:
     """Return whether something stands at the end of a way."""
     for key in way:
-        if isinstance(tree.value, list) and key.isdigit() and int(key) < len(tree.value):
-            tree = tree.value[int(key)]
+        number = _number(key)
+        if isinstance(tree.value, list) and number is not None and number < len(tree.value):
+            tree = tree.value[number]
         elif key in tree.entries:
             tree = tree.entries[key]
         else:

@@ -11,10 +11,12 @@ from pathlib import Path
 
 import yaml
 
-from precision.errors import PrecisionError
+from precision import received
+from precision.errors import PrecisionError, shown
 from precision.grid.file.entry import Entry, Mark
 
 MAX_BYTES = 1 << 20
+NEAR = "*.y*ml"  # what lies beside a file that is not there
 MAX_NODES = 100_000  # aliases can blow a short file up without end
 MAX_DEPTH = 40  # and an alias can contain itself
 _COLLECTIONS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
@@ -91,22 +93,9 @@ def _compose(text: str, mark: Mark) -> yaml.Node | None:
 
 def _text(path: Path) -> str:
     try:
-        size = path.stat().st_size
-        text = path.read_text(encoding="utf-8") if size <= MAX_BYTES else ""
-    except FileNotFoundError:
-        raise PrecisionError(f"{path}: {missing(path)}") from None
-    except (OSError, ValueError) as error:  # bytes that are no text, or a path that cannot be one
-        raise PrecisionError(f"{path}: cannot be read as UTF-8 text ({error})") from None
-    if size > MAX_BYTES:
-        raise PrecisionError(f"{path}: a grid file has at most {MAX_BYTES} bytes, but got {size}")
-    return text
-
-
-def missing(path: Path) -> str:
-    """Return the sentence about a file that is not there, with what lies beside it."""
-    near = sorted(p.name for p in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
-    hint = f"; {path.parent} has {', '.join(near)}" if near else ""
-    return f"there is no such file{hint}"
+        return received.read(path, MAX_BYTES, near=NEAR).decode()
+    except UnicodeDecodeError as error:
+        raise PrecisionError(f"{path}: this is no UTF-8 text ({error})") from None
 
 
 class _Builder:
@@ -126,7 +115,7 @@ class _Builder:
             raise self._error(node, f"the entries are nested more than {MAX_DEPTH} deep; check the aliases")
         mark = mark or self._location(node)
         if not isinstance(node, yaml.ScalarNode) and node.tag not in _COLLECTIONS:
-            raise self._error(node, f"tags are not allowed, but got {node.tag!r}")
+            raise self._error(node, f"tags are not allowed, but got {shown(node.tag)}")
         if isinstance(node, yaml.MappingNode):
             return Entry(self._mapping(node, depth), mark)
         if isinstance(node, yaml.SequenceNode):
@@ -134,7 +123,9 @@ class _Builder:
         try:
             return Entry(self._scalars.construct_object(node), mark)
         except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError):
-            raise self._error(node, f"cannot read the value {node.value!r}; tags are not allowed") from None
+            raise self._error(
+                node, f"cannot read the value {shown(node.value)}; tags are not allowed"
+            ) from None
 
     def _mapping(self, node: yaml.MappingNode, depth: int) -> dict[str, Entry]:
         result: dict[str, Entry] = {}
@@ -143,7 +134,7 @@ class _Builder:
             if key_node.tag == "tag:yaml.org,2002:merge":
                 for mapping in self.build(value_node, None, depth + 1).items:
                     if not isinstance(mapping.value, dict):
-                        raise self._error(key_node, f"'<<' takes a mapping, but got {mapping.plain()!r}")
+                        raise self._error(key_node, f"'<<' takes a mapping, but got {shown(mapping.plain())}")
                     result = {**mapping.value, **result}
                 continue
             if not isinstance(key_node, yaml.ScalarNode):
@@ -151,7 +142,7 @@ class _Builder:
             key = str(key_node.value)
             if key in given:
                 raise self._error(
-                    key_node, f"duplicate key {key!r}; it is already given on line {given[key].line}"
+                    key_node, f"duplicate key {shown(key)}; it is already given on line {given[key].line}"
                 )
             given[key] = self._location(key_node)
             result[key] = self.build(value_node, given[key], depth + 1)

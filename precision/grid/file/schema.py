@@ -17,7 +17,7 @@ from pydantic_core import CoreSchema
 from pydantic_core.core_schema import no_info_before_validator_function
 from typing_extensions import TypeAliasType
 
-from precision.errors import LocatedError, PrecisionError
+from precision.errors import LocatedError, PrecisionError, shown
 from precision.grid.file.choices import (
     ArchitectureChoice,
     DatasetChoice,
@@ -229,7 +229,7 @@ class Grid(Options):
         if not re.fullmatch(NAME, name):
             raise PrecisionError(
                 "a grid's name is also that of a folder: up to 64 letters, digits, '.', '_' and '-', "
-                f"but got {name!r}"
+                f"but got {shown(name)}"
             )
         return name
 
@@ -247,12 +247,12 @@ class Grid(Options):
             entries = [(name, name, spec) for name, spec in value.items()]
         else:
             raise PrecisionError(
-                f"policies map a name to a format, such as 'half: float16', but got {value!r}"
+                f"policies map a name to a format, such as 'half: float16', but got {shown(value)}"
             )
         policies: dict[str, Policy] = {}
         for key, name, spec in entries:
             if name in policies:
-                raise LocatedError((key,), f"{name!r} stands twice")
+                raise LocatedError((key,), f"{shown(name)} stands twice")
             check_label(name, (key,))
             try:
                 policies[name] = spec if isinstance(spec, Policy) else parse_policy(spec)
@@ -267,5 +267,5 @@ class Grid(Options):
     def _labels(cls, entries: list[Labelled]) -> list[Labelled]:
         for label, count in Counter(entry.label for entry in entries).items():
             if count > 1:
-                raise PrecisionError(f"{label!r} stands twice; tell the entries apart by 'label:'")
+                raise PrecisionError(f"{shown(label)} stands twice; tell the entries apart by 'label:'")
         return entries

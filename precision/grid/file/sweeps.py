@@ -11,6 +11,7 @@ import math
 from collections import Counter
 from typing import Any, NamedTuple
 
+from precision.errors import shown
 from precision.grid.file.entry import Entry
 
 KEY = "each"
@@ -84,7 +85,9 @@ def _policies(policies: Entry) -> Entry:
         for words, variant in _variants(entry) if _sweeps(entry) else [_Variant((), entry)]:
             label = _label(name, words, entry)
             if label in found:
-                raise entry.mark.error(f"policies: {label!r} stands twice, here and at {found[label].mark}")
+                raise entry.mark.error(
+                    f"policies: {shown(label)} stands twice, here and at {found[label].mark}"
+                )
             found[label] = variant
     return policies.with_value(found)
 
@@ -126,7 +129,8 @@ def _values(entry: Entry) -> list[tuple[str | None, Entry]]:
     if isinstance(values.value, list) and values.value:
         return [(None, value) for value in values.value]
     raise values.mark.error(
-        f"'{KEY}' lists the values of an option, such as {{{KEY}: [0.25, 0.5]}}, but got {values.plain()!r}"
+        f"'{KEY}' lists the values of an option, such as {{{KEY}: [0.25, 0.5]}}, but got "
+        f"{shown(values.plain())}"
     )
 
 
@@ -166,7 +170,7 @@ def _label(base: str, words: tuple[_Word, ...], entry: Entry) -> str:
     label = " ".join(parts)
     if len(label) > MAX_LABEL:
         raise entry.mark.error(
-            f"a label has at most {MAX_LABEL} characters, but got {label!r}; name the values, as in "
+            f"a label has at most {MAX_LABEL} characters, but got {shown(label)}; name the values, as in "
             f"{{{KEY}: {{short name: value}}}}"
         )
     return label

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from precision.errors import suggest
+from precision.errors import shown, suggest
 from precision.grid.file.entry import Location
 from precision.grid.file.schema import Grid, RuntimeAxes, TrainingAxes
 from precision.grid.file.source import Source
@@ -45,13 +45,13 @@ def check_axes(axes: Axes, groups: list[list[str]], source: Source) -> None:
         for index, axis in enumerate(group):
             location: Location = ("zip", number, index)
             if axis not in axes:
-                raise source.error(location, f"zip: unknown axis {axis!r}; {suggest(axis, axes)}")
+                raise source.error(location, f"zip: unknown axis {shown(axis)}; {suggest(axis, axes)}")
             if axis in grouped:
-                raise source.error(location, f"zip: {axis!r} stands twice; an axis is walked once")
+                raise source.error(location, f"zip: {shown(axis)} stands twice; an axis is walked once")
             grouped[axis] = location
         location = ("zip", number)
         if len(group) < 2:
-            raise source.error(location, f"zip: a group has at least two axes, but got {group!r}")
+            raise source.error(location, f"zip: a group has at least two axes, but got {shown(group)}")
         if len({len(axes[axis]) for axis in group}) > 1:
             lengths = ", ".join(f"{axis} has {len(axes[axis])}" for axis in group)
             raise source.error(
@@ -77,7 +77,7 @@ def check_distinct(axis: str, values: list[Any], source: Source, location: Locat
     """
     if axis.startswith(("training.", "runtime.", "seeds")) and len(set(values)) < len(values):
         what = "seed" if axis == "seeds" else "value"
-        raise source.error(location, f"{axis}: each {what} is listed once, but got {values!r}")
+        raise source.error(location, f"{axis}: each {what} is listed once, but got {shown(values)}")
 
 
 def walk(

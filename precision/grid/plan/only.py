@@ -8,7 +8,7 @@ from dataclasses import fields
 from fnmatch import fnmatchcase
 from typing import Any
 
-from precision.errors import PrecisionError, suggest
+from precision.errors import PrecisionError, short, shown, suggest
 from precision.grid.file.entry import Mark
 from precision.grid.file.reader import read_value
 from precision.grid.plan.cell import Cell
@@ -39,17 +39,17 @@ def select(cells: Iterable[Cell], only: Sequence[str]) -> list[Cell]:
     ['fixed8', 'fixed4']
     """
     if isinstance(only, str):
-        raise PrecisionError(f"only takes a list of texts such as policy=fixed*, but got {only!r}")
+        raise PrecisionError(f"only takes a list of texts such as policy=fixed*, but got {shown(only)}")
     cells = list(cells)
     left = cells
     for text in only:
-        mark = Mark(None, option=f"--only {text}")
+        mark = Mark(None, option=f"--only {short(text)}")
         axis, equals, wanted = text.partition("=")
         axis = axis.strip()
         if not equals or not wanted.strip():
-            raise mark.error(f"is written AXIS=VALUE, such as 'policy=fixed*', but got {text!r}")
+            raise mark.error(f"is written AXIS=VALUE, such as 'policy=fixed*', but got {shown(text)}")
         if axis not in AXES:
-            raise mark.error(f"unknown axis {axis!r}; {suggest(axis, AXES)}")
+            raise mark.error(f"unknown axis {shown(axis)}; {suggest(axis, AXES)}")
         values: dict[str, Any] = {}
         for cell in cells:
             value = value_of(cell, axis)
@@ -83,7 +83,7 @@ def _admitted(wanted: str, values: dict[str, Any], axis: str, mark: Mark) -> set
         meets = _test(pattern, mark)
         admitted = {text for text, value in values.items() if meets(text, value)}
         if not admitted:
-            raise mark.error(f"no cell has the {axis} {pattern!r}; {suggest(pattern, values)}")
+            raise mark.error(f"no cell has the {axis} {shown(pattern)}; {suggest(pattern, values)}")
         found |= admitted
     return found
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
 from typing import Any
 
-from precision.errors import suggest
+from precision.errors import shown, suggest
 from precision.grid.file.entry import Location
 from precision.grid.file.schema import Exclusion, Inclusion, Selection
 from precision.grid.file.source import Source
@@ -34,7 +34,7 @@ def check_selection(selection: Selection, axes: Axes, source: Source, location: 
         for pattern in patterns if isinstance(patterns, list) else []:
             if not any(matches(label, [pattern]) for label in labels):
                 raise source.error(
-                    (*location, key), f"{key} {pattern!r} is not in the grid; {suggest(pattern, labels)}"
+                    (*location, key), f"{key} {shown(pattern)} is not in the grid; {suggest(pattern, labels)}"
                 )
     if isinstance(selection, Inclusion):
         return

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from precision import files
+from precision import files, received
 from precision.errors import PrecisionError
 from precision.grid.store import reading, record, registered
 from precision.grid.store.locks import Lock
@@ -39,6 +39,7 @@ class Store:
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
+        received.check_name(self.root)
         if self.root.exists() and not self.root.is_dir():
             raise PrecisionError(
                 f"{self.root}: the store must be a folder, but this is a file; give another --store"

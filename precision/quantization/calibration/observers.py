@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from precision.errors import PrecisionError
+from precision.errors import PrecisionError, shown
 from precision.quantization.calibration.range_search import Rounds, Search, divergence, squared_error
 from precision.quantization.calibration.statistics import BINS, Histogram, Statistics, statistics_of
 from precision.registry import OBSERVERS
@@ -102,7 +102,7 @@ def _ends(observer: str, found: Any, channels: int) -> Range:
         raise OBSERVERS.error(
             observer,
             f"must return (low, high), finite and one for each of {channels} channels, but it "
-            f"returned {found!r}"[:300],
+            f"returned {shown(found)}"[:300],
         )
     return low, high
 
@@ -157,7 +157,7 @@ def entropy(statistics: Statistics, aim: Aim) -> Range:
 
 def _percentiles(statistics: Statistics, percentile: float, symmetric: bool) -> Range:
     if not 50 < percentile <= 100:
-        raise PrecisionError(f"percentile must be above 50 and at most 100, but got {percentile!r}")
+        raise PrecisionError(f"percentile must be above 50 and at most 100, but got {shown(percentile)}")
     low, high = statistics.low, statistics.high
     if percentile == 100:  # the points of a histogram are means and fall short of it
         return low, high

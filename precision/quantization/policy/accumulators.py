@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from precision.arithmetic.accumulators.accumulator import Accumulator
-from precision.errors import LocatedError, suggest
+from precision.errors import LocatedError, shown, suggest
 from precision.quantization.policy.options import AccumulatorOptions, option
 from precision.quantization.policy.settings import parse_setting
 
@@ -25,7 +25,7 @@ def parse_accumulator(spec: Any, location: tuple[str, ...]) -> Accumulator | Non
     for key in options:
         if key not in AccumulatorOptions.model_fields:
             hint = suggest(key, AccumulatorOptions.model_fields)
-            raise LocatedError((*location, str(key)), f"unknown key {key!r} of accumulators; {hint}")
+            raise LocatedError((*location, str(key)), f"unknown key {shown(key)} of accumulators; {hint}")
     every = option(AccumulatorOptions, options, "every", location)
     entry = {key: options[key] for key in ("format", "rounding") if key in options}
     plain = not options.keys() & {"every", "products"}

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple, get_args
 
 from precision import plugins
 from precision.arithmetic.accumulators.accumulator import Accumulator
-from precision.errors import LocatedError, PrecisionError, suggest
+from precision.errors import LocatedError, PrecisionError, shown, suggest
 from precision.formats import NumberFormat
 from precision.quantization.policy.options import (
     IMAGES,
@@ -147,7 +147,7 @@ class Policy:
                 if pattern.startswith("class:"):
                     words = [f"class:{kind}" for kind in {layer.kind for layer in known}]
                 raise PrecisionError(
-                    f"the policy's layer pattern {pattern!r} matches no layer; {suggest(pattern, words)}"
+                    f"the policy's layer pattern {shown(pattern)} matches no layer; {suggest(pattern, words)}"
                 )
 
     def to_json(self) -> dict[str, Any]:
@@ -212,7 +212,7 @@ def _read(spec: Any, resolved: bool = False) -> Policy:
     layers = options.get("layers", {})
     if not isinstance(layers, Mapping):
         raise LocatedError(
-            ("layers",), f"layers must map a pattern such as 'conv*' to formats, but got {layers!r}"
+            ("layers",), f"layers must map a pattern such as 'conv*' to formats, but got {shown(layers)}"
         )
     reader = SlotReader(defaults, resolved)
     return Policy(
@@ -231,8 +231,8 @@ def _exempt(entry: Any) -> tuple[str, ...]:
         if word not in EXEMPTIONS:
             raise LocatedError(
                 ("exempt",),
-                f"exempt lists some of {', '.join(EXEMPTIONS)}, but got {word!r}; a single layer is exempted "
-                "by layers: {NAME: float32}",
+                f"exempt lists some of {', '.join(EXEMPTIONS)}, but got {shown(word)}; a single layer is "
+                "exempted by layers: {NAME: float32}",
             )
     return tuple(word for word in EXEMPTIONS if word in entries)
 
@@ -241,12 +241,12 @@ def _calibration(entry: Any, rounding: str) -> tuple[int, Defaults]:
     location = ("calibration",)
     if not isinstance(entry, Mapping):
         raise LocatedError(
-            location, f"calibration is a mapping such as {{images: {IMAGES}}}, but got {entry!r}"
+            location, f"calibration is a mapping such as {{images: {IMAGES}}}, but got {shown(entry)}"
         )
     for key in entry:
         if key not in CalibrationOptions.model_fields:
             hint = suggest(key, CalibrationOptions.model_fields)
-            raise LocatedError((*location, str(key)), f"unknown key {key!r}; {hint}")
+            raise LocatedError((*location, str(key)), f"unknown key {shown(key)}; {hint}")
     images = option(CalibrationOptions, entry, "images", location)
     usual = "percentile" if "percentile" in entry else "minmax"
     observer = option(CalibrationOptions, entry, "observer", location, usual)

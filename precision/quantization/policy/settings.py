@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from precision.errors import LocatedError, PrecisionError, suggest
+from precision.errors import LocatedError, PrecisionError, shown, suggest
 from precision.formats import Codebook, Lattice, NumberFormat, parse, parse_rounding
 from precision.formats.kernels.callback import ArrayFormat
 from precision.quantization.policy.options import PERCENTILE, SettingOptions, option
@@ -145,7 +145,7 @@ def parse_setting(spec: Any, location: tuple[str, ...], defaults: Defaults = Def
     for key in options:
         if key not in SettingOptions.model_fields:
             hint = QUOTES if ")" in str(key) else suggest(key, SettingOptions.model_fields)
-            raise LocatedError((*location, str(key)), f"unknown key {key!r} of a slot; {hint}")
+            raise LocatedError((*location, str(key)), f"unknown key {shown(key)} of a slot; {hint}")
     if "format" not in options:
         raise LocatedError(location, "a slot needs a 'format:', such as {format: int(8), scaling: real}")
     where = (*location, "format") if isinstance(spec, Mapping) else location
@@ -162,7 +162,7 @@ def parse_setting(spec: Any, location: tuple[str, ...], defaults: Defaults = Def
         for key in options:
             if key not in ("format", "rounding", "scaling"):
                 raise LocatedError(
-                    (*location, key), f"{key!r} has no effect without 'scaling: pow2' or 'scaling: real'"
+                    (*location, key), f"{shown(key)} has no effect without 'scaling: pow2' or 'scaling: real'"
                 )
         # In every rounding mode: tensors are float32 already.
         return None if number_format.name == "float32" else Setting(number_format, rounding)
@@ -180,7 +180,7 @@ def parse_setting(spec: Any, location: tuple[str, ...], defaults: Defaults = Def
 
 def _format(text: Any, location: tuple[str, ...]) -> tuple[NumberFormat, bool]:
     if isinstance(text, str) and text.count("(") != text.count(")"):
-        raise LocatedError(location, f"malformed format {text!r}; {QUOTES}")
+        raise LocatedError(location, f"malformed format {shown(text)}; {QUOTES}")
     automatic = _AUTO.fullmatch(text) if isinstance(text, str) else None
     if automatic:
         family, wl, rest = automatic.groups()
@@ -263,8 +263,8 @@ def _blocks(
         if options.get(key) is not None and options[key] != nothing:
             raise LocatedError(
                 (*location, key),
-                f"the scale of a block comes from its largest magnitude, so {key!r} has no effect; leave it "
-                "out",
+                f"the scale of a block comes from its largest magnitude, so {shown(key)} has no effect; "
+                "leave it out",
             )
     size = option(SettingOptions, options, "block", location)
     scale = ",scale=float32" if kind == "real" else ""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from precision.arithmetic.accumulators.accumulator import Accumulator
-from precision.errors import LocatedError, PrecisionError, suggest
+from precision.errors import LocatedError, PrecisionError, shown, suggest
 from precision.formats import parse
 from precision.formats.families.integers import needs_scale
 from precision.quantization.policy.accumulators import parse_accumulator
@@ -67,7 +67,7 @@ class SlotReader:
             if slot not in SLOTS:
                 known = SlotOptions.model_fields if location else PolicyOptions.model_fields
                 hint = QUOTES if ")" in str(slot) else suggest(slot, known)
-                raise LocatedError((*location, str(slot)), f"unknown slot {slot!r}; {hint}")
+                raise LocatedError((*location, str(slot)), f"unknown slot {shown(slot)}; {hint}")
             if slot == "accumulators":
                 slots[slot] = self._accumulator(entry, (*location, slot))
                 continue

@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from precision import files
+from precision import files, received
 from precision.analysis import Column
 from precision.errors import PrecisionError, suggest
 from precision.report.render.csv import to_csv
@@ -31,6 +31,7 @@ def export(frame: pd.DataFrame, columns: Columns, path: Path) -> None:
     Raises:
         PrecisionError: for another ending, a missing library, and a place where nothing can be written.
     """
+    received.check_name(path)
     if path.is_dir():
         raise PrecisionError(f"{path}: results are written to a file, but this is a folder")
     write = WRITERS.get(path.suffix.lower())

@@ -142,7 +142,7 @@ def test_wrong_tables(table: Path, lines: list[str], options: dict[str, object],
 
 
 def test_unreadable_files(table: Path) -> None:
-    with pytest.raises(PrecisionError, match=r"cannot be read \(No such file"):
+    with pytest.raises(PrecisionError, match="there is no such file"):
         load("csv", path=table)
     table.write_bytes(b"\xff\xfe\x00" * 9)
     with pytest.raises(PrecisionError, match="must be a table of comma-separated values"):

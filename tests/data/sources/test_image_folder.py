@@ -101,7 +101,7 @@ def test_unreadable_images_are_refused_by_name(folder: Path) -> None:
     assert "more than 8 bits per channel" in refused()
     path.unlink()
     path.mkdir()
-    assert "Is a directory" in refused()
+    assert "this is a folder" in refused()
 
 
 def test_an_image_of_absurd_size_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -88,7 +88,7 @@ def test_a_fraction_beside_a_test_part_is_a_contradiction(tmp_path: Path) -> Non
 
 def test_broken_files(tmp_path: Path) -> None:
     path = tmp_path / "own.npz"
-    with pytest.raises(PrecisionError, match=r"own\.npz: cannot be read \(No such file"):
+    with pytest.raises(PrecisionError, match=r"own\.npz: there is no such file"):
         load("npz", path=path)
     np.savez(path, **arrays())
     good = path.read_bytes()
@@ -125,5 +125,5 @@ def test_an_absurd_header_allocates_nothing(tmp_path: Path, lies: bool) -> None:
         forged = bytearray(path.read_bytes())
         struct.pack_into("<I", forged, forged.index(b"PK\x01\x02") + 24, len(header) + 784_000_000)
         path.write_bytes(forged)
-    with pytest.raises(PrecisionError, match=r"x\.npy announces 784000000 bytes of shape .* cannot hold"):
+    with pytest.raises(PrecisionError, match=r"x\.npy announces 784000\d\d\d bytes.* cannot hold"):
         load("npz", path=path)

@@ -6,6 +6,7 @@ test_block_formats compare is not compared again.
 """
 
 import sys
+import warnings
 
 import keras
 import numpy as np
@@ -153,6 +154,10 @@ def every_family() -> None:
             compare(
                 f"{text} {mode}", f.quantize(keras.ops.convert_to_tensor(x), mode), f.quantize(x, mode), x
             )
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", DeprecationWarning)
+            noisy = f.quantize(keras.ops.convert_to_tensor(x), "stochastic", (3, 5))
+        compare(f"{text} stochastic", noisy, f.quantize(x, "stochastic", (3, 5)), x)
     x = np.linspace(-2, 2, 64, dtype=np.float32)
     upstream = np.arange(64, dtype=np.float32)
     for text in ("fixed(8,4)", "float8_e4m3fn", "posit(8,2)", "mxfp8_e4m3", "nvfp4"):

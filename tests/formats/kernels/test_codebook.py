@@ -75,7 +75,7 @@ def test_another_content_under_the_same_name_is_refused(here):
         (np.array([1.0, np.nan]), "finite"),
         (np.array([1.0, 1e300]), "finite"),
         (np.array(["a", "b"]), "2 to 65536"),
-        (None, "cannot be read"),
+        (None, "there is no such file"),
     ],
 )
 def test_refused(here, content, match):

@@ -83,11 +83,11 @@ def test_files_that_cannot_be_read(tmp_path):
     (tmp_path / "near.yaml").write_text("a: 1")
     with pytest.raises(PrecisionError, match=r"no such file; .* has near\.yaml"):
         read(tmp_path / "missing.yaml")
-    with pytest.raises(PrecisionError, match="cannot be read"):
+    with pytest.raises(PrecisionError, match="this is a folder, and a file is needed"):
         read(tmp_path)
     (tmp_path / "long.yaml").write_text("a: " + "b" * 2**20)
     with pytest.raises(
-        PrecisionError, match=r"long\.yaml: a grid file has at most 1048576 bytes, but got 1048579"
+        PrecisionError, match=r"long\.yaml: a file here has at most 1048576 bytes, but got 1048579"
     ):
         read(tmp_path / "long.yaml")
     (tmp_path / "bytes.yaml").write_bytes(b"a: \xff\xfe")
