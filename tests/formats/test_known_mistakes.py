@@ -55,6 +55,28 @@ def test_boundaries_of_the_named_formats(text, x, expected):
     np.testing.assert_array_equal(parse(text).quantize(np.array([x], np.float32)), np.float32([expected]))
 
 
+def test_torch_saturates_where_the_ocp_format_has_nan():
+    import torch
+
+    x = np.float32([448, 449, 465, 1000, np.inf, -np.inf, np.nan])
+    theirs = torch.tensor(x).to(torch.float8_e4m3fn).float().numpy()
+    np.testing.assert_array_equal(parse("float8_e4m3fn(overflow=saturate)").quantize(x), theirs)
+    np.testing.assert_array_equal(parse("float8_e4m3fn").quantize(x)[2:], np.full(5, np.nan))
+
+
+@pytest.mark.parametrize(
+    ("text", "last"),
+    [("float8_e4m3fn", 448.0), ("float8_e5m2", 57344.0), ("float16", 65504.0), ("p3109(8,3)", 49152.0)],
+)
+def test_odd_ends_at_the_largest_value_whatever_its_code(text, last):
+    f = parse(text)
+    x = np.float32([np.nextafter(np.float32(last), np.float32(np.inf)), 2 * last, 1e30, 3e38])
+    np.testing.assert_array_equal(f.quantize(x, "odd"), np.full(4, last))
+    np.testing.assert_array_equal(f.quantize(-x, "odd"), np.full(4, -last))
+    assert {int(c) & 1 for c in parse("float8_e4m3fn").encode(np.float32([448]))} == {0}
+    np.testing.assert_array_equal(f.quantize(np.float32([np.inf]), "odd"), np.float32([f.infinity]))
+
+
 def test_pychop_rounds_past_the_end_of_float16():
     x = np.array([65520, 65536, 100000, 131071, -65536], np.float32)  # pychop: 65536, 0, 0, 0, 0
     for text in ("float16", "float(5,10)"):

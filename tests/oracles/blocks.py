@@ -118,7 +118,7 @@ class Real:
 
     b = scale format((amax of the block) / (largest element s)), value = element(x (1 / (b s))) (b s), and 0
     where b s is 0; 1 / (b s) is at most the largest float32;
-    s = (amax of the tensor) / (largest element, largest scale), or 1 without a tensor's scale.
+    s = (amax of the tensor) / (largest element, largest scale), at least 2^-117; 1 without a tensor's scale.
     Blocks with a NaN or an infinity are NaN and do not count.
     """
 
@@ -138,7 +138,7 @@ class Real:
         if self.tensor_scale:
             most = max((a for a in amax if not np.isnan(a)), default=np.float32(0))
             s = np.float32(most / np.float32(top * np.float32(self.scale.values[-1])))  # type: ignore[union-attr]
-            s = np.float32(1) if s == 0 else s
+            s = np.float32(1) if most == 0 else np.maximum(s, np.float32(2.0**-117))
         results = [self._block(b, a, top, s, mode) for b, a in zip(blocks, amax, strict=True)]
         out: np.ndarray = np.concatenate(results, dtype=np.float32).reshape(x.shape)
         return out

@@ -68,21 +68,26 @@ def floating(
     Args:
         kind: ``ieee``: the top exponent holds infinity and NaN. ``fn``: only the top code is NaN, there is
             no infinity. ``fnuz``: the code of -0 is NaN, there is neither infinity nor -0. ``finite``: every
-            code is a number (OCP FP6, FP4).
+            code is a number (OCP FP6, FP4). ``extended`` and ``bounded``: those of P3109, as ``fnuz``
+            with and without an infinity in the last code.
         overflow: ``infinity``, ``nan`` or ``saturate``; by default what the kind means.
         bias: 2^(e-1) - 1 by default, one more in ``fnuz``.
     """
     bits = 1 + e + m
-    bias = bias if bias is not None else 2 ** (e - 1) - (kind != "fnuz")
+    signless = kind in ("fnuz", "extended", "bounded")
+    bias = bias if bias is not None else 2 ** (e - 1) - (not signless)
     decoded: dict[int, Fraction] = {}
     found = magnitudes(e, m, bias, subnormals)
-    top = {"ieee": 2 ** (bits - 1) - 2**m, "fn": 2 ** (bits - 1) - 1}.get(kind, 2 ** (bits - 1))
+    top = {"ieee": 2 ** (bits - 1) - 2**m, "fn": 2 ** (bits - 1) - 1, "extended": 2 ** (bits - 1) - 1}.get(
+        kind, 2 ** (bits - 1)
+    )
     for magnitude in range(top):
         if magnitude == 0 or found[magnitude]:
             decoded[magnitude] = found[magnitude]
             decoded[magnitude + 2 ** (bits - 1)] = -found[magnitude]
     values, codes = sorted_codes(decoded)
-    overflow = overflow or {"ieee": "infinity", "finite": "saturate"}.get(kind, "nan")
+    usual = {"ieee": "infinity", "finite": "saturate", "extended": "infinity", "bounded": "saturate"}
+    overflow = overflow or usual.get(kind, "nan")
     special = {"infinity": np.inf, "nan": np.nan, "saturate": values[-1]}[overflow]
     upper_even = codes[1:] % 2 == 0
     if not subnormals:  # between 0 and the least normal number the middle goes to 0
@@ -97,7 +102,7 @@ def floating(
         nan=0.0 if kind == "finite" else np.nan,
         plus=float(special),
         minus=-float(special),
-        zero_sign=kind != "fnuz",
+        zero_sign=not signless,
     )
 
 

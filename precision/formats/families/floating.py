@@ -2,7 +2,8 @@
 
 The names and their values are those of ml_dtypes; FP8 after the OCP 8-bit Floating Point Specification 1.0,
 FP6 and FP4 after the OCP Microscaling Formats Specification 1.0, the fnuz formats after B. Noune et al. 2022,
-"8-bit numerical formats for deep neural networks" (arXiv:2206.02915).
+"8-bit numerical formats for deep neural networks" (arXiv:2206.02915), P3109 after the interim report of the
+IEEE working group P3109, "Standard for arithmetic formats for machine learning" (2025).
 """
 
 from __future__ import annotations
@@ -150,6 +151,40 @@ def float8_e5m2fnuz(*, overflow: str = "nan") -> Lattice:
 def float8_e4m3b11fnuz(*, overflow: str = "nan") -> Lattice:
     """E4M3 with bias 11, one NaN, no infinity, no negative zero: largest value 30."""
     return _fnuz("float8_e4m3b11fnuz", 4, 3, 11, overflow)
+
+
+@FORMATS.register("p3109")
+def p3109(k: int, p: int, *, domain: str = "extended", overflow: str | None = None) -> Lattice:
+    """IEEE P3109: k bits of which p are precision; one NaN (the code of -0), infinities in the last codes.
+
+    Args:
+        domain: extended, with +infinity and -infinity; or finite, where the last codes are numbers.
+        overflow: infinity (extended unless said otherwise), saturate (finite unless said otherwise) or nan.
+
+    Raises:
+        PrecisionError: when k is not in 3..16, or k - p, the bits of the exponent, not in 1..7, or p below 2.
+    """
+    integer("p3109(k,p)", "k", k, 3, 16)
+    integer("p3109(k,p)", "p", p, max(2, k - 7), k - 1)
+    finite = choice("p3109(k,p)", "domain", domain, ("extended", "finite")) == "finite"
+    overflows = ("saturate", "nan") if finite else _IEEE
+    overflow = overflows[0] if overflow is None else choice("p3109(k,p)", "overflow", overflow, overflows)
+    bias, last = 2 ** (k - p - 1), 2 ** (k - 1) - 1
+    high = (2.0 - 2.0 ** (1 - p) * (1 if finite else 2)) * 2.0 ** (2 ** (k - p) - 1 - bias)
+    options = {"domain": (domain, "extended"), "overflow": (overflow, overflows[0])}
+    return Lattice(
+        name=written("p3109", (k, p), options),
+        bits=k,
+        man=p - 1,
+        exponent=1 - bias,
+        low=-high,
+        high=high,
+        floating=True,
+        overflow=overflow,
+        has_zero_sign=False,
+        nan_code=last + 1,
+        infinity_code=None if finite else last,
+    )
 
 
 def _finite(family: str, e: int, m: int) -> Lattice:

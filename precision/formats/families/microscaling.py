@@ -106,7 +106,7 @@ def nvfp4(*, block: int = 16, tensor_scale: bool = True) -> Block:
     Args:
         block: values that share a scale.
         tensor_scale: whether there is a scale for the whole tensor, without which a block whose largest
-            magnitude is below 2^-9 becomes zero.
+            magnitude is at most 6 * 2^-10 becomes zero.
     """
     integer("nvfp4", "block", block, 1, MOST)
     tensor_scale = flag("nvfp4", "tensor_scale", tensor_scale)

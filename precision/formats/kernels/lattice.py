@@ -133,7 +133,8 @@ class Lattice(Programmed):
             fixed point ``wrap``.
         has_nan, has_zero_sign: whether the format has a NaN and a negative zero; without, they become 0.
         subnormals: whether there are values between 0 and 2^emin.
-        nan_code: the code of NaN where it is not that of IEEE 754.
+        nan_code, infinity_code: the codes of NaN and of +infinity where they are not those of IEEE 754; that
+            of -infinity has the sign bit too. With a ``nan_code`` there is no infinity unless it says where.
 
     >>> import numpy as np
     >>> from precision.formats import Lattice
@@ -154,6 +155,7 @@ class Lattice(Programmed):
     has_zero_sign: bool = True
     subnormals: bool = True
     nan_code: int | None = None
+    infinity_code: int | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_numbers", {})
@@ -258,7 +260,7 @@ class Lattice(Programmed):
         # field's lowest bit adds by itself.
         found = np.ldexp(magnitude, self.man - exponent) + np.ldexp(exponent - float(self.exponent), self.man)
         top = 2.0 ** (self.bits - 1)
-        found = np.where(np.isinf(y), top - 2.0**self.man, found)
+        found = np.where(np.isinf(y), self._infinity_code, found)
         negative = np.signbit(y) & ((y != 0) | self.has_zero_sign)
         found = np.where(negative, found + top, found)
         return np.where(np.isnan(y), self._nan_code, found)
@@ -268,6 +270,10 @@ class Lattice(Programmed):
         if self.nan_code is not None:
             return self.nan_code
         return int(2 ** (self.bits - 1) - 2**self.man + 2 ** (self.man - 1))  # the quiet one
+
+    @property
+    def _infinity_code(self) -> int:
+        return 2 ** (self.bits - 1) - 2**self.man if self.infinity_code is None else self.infinity_code
 
     def decode(self, encoded: Any, *, axis: int = -1) -> np.ndarray:
         """Return the values of codes as float32; a code that no value has is read as the format's NaN."""
@@ -290,9 +296,8 @@ class Lattice(Programmed):
             y = np.where(field > 0, y, 0.0)
         if self.has_nan:
             y = np.where(y > self.high, math.nan, y)
-            infinite = magnitude == 2 ** (self.bits - 1) - 2**self.man
-            if self.nan_code is None:
-                y = np.where(infinite, math.inf, y)
+            if self.nan_code is None or self.infinity_code is not None:
+                y = np.where(magnitude == self._infinity_code, math.inf, y)
         y = np.copysign(y, np.where(n >> (self.bits - 1), -1.0, 1.0))
         if not self.has_zero_sign:
             y = y + 0.0

@@ -29,7 +29,10 @@ from precision.formats.kernels.lattice import PARAMETERS, SHARED, LatticeProgram
 from precision.formats.rounding import Rounding
 
 HEAD = 4  # low, high, and two numbers of the scale
+# The scale of a tensor is at least this, so that 2^-9 of it, the least scale of a block, is a normal number.
+_LEAST = np.float32(2.0**-117)
 _INFINITY_BITS = np.int32(0x7F800000)
+_LEAST_NORMAL = np.int32(0x00800000)  # 2^-126 as bits
 _NAN_BITS = np.int32(0x7FC00000)
 
 
@@ -88,7 +91,7 @@ class BlockProgram(Program):
             if most is None:
                 most = xp.max(xp.where(broken, 0, largest))
             whole = _quotient(xp, xp.view(most, "float32"), parameters[3], most == 0)
-            whole = xp.where(whole == 0, np.float32(1), whole)
+            whole = xp.where(most == 0, np.float32(1), xp.maximum(whole, _LEAST))
         number = parameters[HEAD : HEAD + PARAMETERS]
         # A quotient of a quotient is what a compiler may rewrite; a quotient by a product is not.
         scale = _quotient(xp, amax, parameters[2] * whole, broken)
@@ -248,17 +251,24 @@ def _scaled(xp: Any, lattice: Any, exponent: Any, broken: Any) -> list[Any]:
 
     To round on the scaled lattice gives what scaling down, rounding and scaling up does, without touching the
     elements. Only results below 2^-126, which tensors do not keep, may differ.
+
+    The power of two p of the kernel stays a normal number. Where the step of fixed point is a smaller one,
+    its values are taken as fractions of 2^-126; those of floating point are as fine there without that.
     """
     low, high, mask, smallest, half_scale, unscale, *_, keep = (lattice[i] for i in range(SHARED))
     shift = exponent * (1 << 23)
 
-    def times(number: Any, least: int) -> Any:
+    def times(number: Any, least: Any) -> Any:
         bits = xp.maximum(xp.view(number, "int32") + shift, least)
         return xp.view(xp.minimum(bits, _INFINITY_BITS), "float32")
 
     nan = np.float32(np.nan)
     top, bottom = times(high, 0), -times(-low, 0)
+    lack = xp.maximum(_LEAST_NORMAL - (xp.view(smallest, "int32") + shift), 0)
+    lack = xp.where(xp.view(mask, "int32") == 0, lack, 0)
+    half_scale = xp.view(xp.view(half_scale, "int32") + lack, "float32")
+    unscale = xp.view(xp.view(unscale, "int32") - lack, "float32")
     unscale = xp.where(broken, nan, unscale)  # a factor of every result
-    smallest = times(smallest, 0x00800000)
+    smallest = times(smallest, _LEAST_NORMAL)
     keep = xp.view(xp.view(keep, "int32") | _NAN_BITS, "float32")  # the element may have no NaN
     return [bottom, top, mask, smallest, half_scale, unscale, bottom, top, nan, nan, keep]

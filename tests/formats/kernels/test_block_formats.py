@@ -101,6 +101,39 @@ def test_tensors_give_the_same_bits(text):
 
 
 @pytest.mark.parametrize("text", BLOCKS)
+def test_tensors_near_the_least_normal_number(text):
+    """Down to 2^-126 they give the bits of arrays, but for blocks whose own scale is a smaller number."""
+    import tensorflow as tf
+
+    f, rng = parse(text), np.random.default_rng(9)
+    exponents = rng.integers(-126, -95, (96, 1)) - rng.integers(0, 4, (96, f.block))
+    x = np.ldexp(rng.uniform(1, 2, (96, f.block)), exponents).astype(np.float32)
+    x[np.abs(x) < 2.0**-126] = 0
+    for part in (
+        x,
+        x[:, :1],
+        *np.split(x[:48], 48),
+    ):  # one by one, each with a tensor's scale
+        if isinstance(reference(text), Real) and not f.tensor_scale:
+            part = part[f.element.max * 2.0**-126 * 1.1 < part.max(axis=1)]
+        expected, got = f.quantize(part), f.quantize(tf.constant(part)).numpy()
+        for y in (expected, got):
+            y[np.abs(y) < 2.0**-126] = 0
+        check(np.abs(got), np.abs(expected), part)
+
+
+def test_what_nvfp4_does_with_scales_that_round_to_zero():
+    """The published recipe rounds a block's scale to E4M3, and 2^-10 is a tie that goes to zero."""
+    f, x = parse("nvfp4"), np.zeros((3, 16), np.float32)
+    x[0, 0] = 6 * 448
+    x[1, :2] = 6 * 2.0**-10, 2.0**-10
+    x[2, :2] = np.nextafter(np.float32(6 * 2.0**-10), np.float32(1)), 2.0**-10
+    y = f.quantize(x)
+    assert (y[1] == 0).all() and y[2, 0] == 3 * 2.0**-9 and y[2, 1] == 0.5 * 2.0**-9
+    assert f.encode(x).scales[:, 0].tolist() == [0b0_1111_110, 0, 1]
+
+
+@pytest.mark.parametrize("text", BLOCKS)
 def test_codes_and_packed_bytes_give_the_quantised_values_back(text):
     f, r = parse(text), reference(text)
     for x in tensors().values():
