@@ -6,7 +6,8 @@ import difflib
 import math
 import reprlib
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 MOST = 500  # characters of a message
@@ -44,6 +45,62 @@ class LocatedError(PrecisionError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.location, str(self))
+
+
+class MistakesError(PrecisionError):
+    """Several mistakes of one file, so that one run tells them all.
+
+    Attributes:
+        errors: each with a sentence of its own; the text is the first one, and how many there are.
+    """
+
+    def __init__(self, errors: Iterable[PrecisionError]) -> None:
+        self.errors = tuple(errors)
+        more = len(self.errors) - 1
+        super().__init__(f"{self.errors[0]} (and {more} more {'mistake' if more == 1 else 'mistakes'})")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.errors,)
+
+
+def each(error: PrecisionError) -> tuple[PrecisionError, ...]:
+    """Return the errors that one stands for: itself, or several."""
+    return error.errors if isinstance(error, MistakesError) else (error,)
+
+
+class Mistakes:
+    """Gathers the mistakes of several checks, so that all of them are told at once.
+
+    mistakes = Mistakes()
+    with mistakes.noted():
+        check(first)
+    with mistakes.noted():
+        check(second)
+    mistakes.tell()
+    """
+
+    def __init__(self) -> None:
+        self._errors: list[PrecisionError] = []
+
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        """Keep what is raised inside for later."""
+        try:
+            yield
+        except PrecisionError as error:
+            self._errors += each(error)
+
+    def tell(self) -> None:
+        """Raise what was noted.
+
+        Raises:
+            PrecisionError: the one mistake.
+            MistakesError: all of them.
+        """
+        if len(self._errors) > 1:
+            raise MistakesError(self._errors)
+        if self._errors:
+            raise self._errors[0]
 
 
 class _Short(reprlib.Repr):

@@ -11,7 +11,7 @@ import typer
 from precision.cli import clean, explore, formats, init, pack, plan, plugins, policy, rerun, results, run
 from precision.cli.options import DataDir
 from precision.cli.tables import print_table
-from precision.errors import PrecisionError
+from precision.errors import PrecisionError, each
 
 app = typer.Typer(
     name="precision",
@@ -91,7 +91,8 @@ def main() -> None:
     try:
         app()
     except PrecisionError as error:
-        print(f"precision: {error}", file=sys.stderr)
+        for one in each(error):
+            print(f"precision: {one}", file=sys.stderr)
         sys.exit(2)
     except BrokenPipeError:
         sys.exit(141)

@@ -22,7 +22,7 @@ from precision.cli.options import (
     StoreDir,
 )
 from precision.cli.tables import print_table
-from precision.errors import PrecisionError
+from precision.errors import PrecisionError, each
 
 if TYPE_CHECKING:
     from precision.grid import Cell, Store
@@ -93,7 +93,8 @@ def validate(
             typer.echo(f"{grid}: ok, {len(cells)} cells, {len(schedule(cells))} trials")
         except PrecisionError as error:
             wrong += 1
-            typer.echo(f"precision: {error}", err=True)
+            for one in each(error):
+                typer.echo(f"precision: {one}", err=True)
     if wrong:
         raise typer.Exit(2)
 

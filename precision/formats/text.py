@@ -11,6 +11,7 @@ from typing import Any
 from precision.errors import PrecisionError, shown, suggest
 from precision.formats.base import NumberFormat
 from precision.formats.engine import foreign
+from precision.formats.names import meant
 from precision.registry import FORMATS
 
 LONGEST = 8192  # characters, of which a path takes most
@@ -45,7 +46,8 @@ def _parsed(text: str) -> NumberFormat:
     if name not in FORMATS:
         FORMATS.load(name)
     if name not in FORMATS:
-        raise PrecisionError(f"unknown format {shown(text)}; {suggest(name, [*FORMATS, *FORMATS.offers()])}")
+        known = meant(name) or suggest(name, [*FORMATS, *FORMATS.offers()])
+        raise PrecisionError(f"unknown format {shown(text)}; {known}")
     factory = FORMATS[name]
     try:
         inspect.signature(factory).bind(*positional, **named)

@@ -65,3 +65,32 @@ def test_parsing_imports_no_framework():
         "sys.exit('keras' in sys.modules or 'tensorflow' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "suggestion"),
+    [
+        *(("int8", "'int(8)'"), ("INT4", "'int(4)'"), ("uint8", "'uint(8)'"), ("i16", "'int(16)'")),
+        *(("fp16", "'float16'"), ("half", "'float16'"), ("bf16", "'bfloat16'"), ("fp32", "'float32'")),
+        *(("float8", "'float8_e4m3fn' or 'float8_e5m2'"), ("fp8", "'float8_e4m3fn' or 'float8_e5m2'")),
+        *(("E4M3", "'float8_e4m3fn'"), ("e5m2", "'float8_e5m2'"), ("e4m3fnuz", "'float8_e4m3fnuz'")),
+        *(("E3M7", "'float(3,7)'"), ("fp4", "'float4_e2m1fn'"), ("mxfp4", "'mxfp4_e2m1'")),
+        *(("posit8", "'posit(8,2)'"), ("bfp16", "'bfp(16)'"), ("int8(4)", "'int(8)'")),
+    ],
+)
+def test_names_from_elsewhere(text, suggestion):
+    with pytest.raises(PrecisionError) as caught:
+        parse(text)
+    assert str(caught.value) == f"unknown format '{text}'; did you mean {suggestion}?"
+    for word in suggestion.split(" or "):
+        assert parse(word.strip("'"))
+
+
+def test_names_from_elsewhere_lead_to_formats():
+    from precision.formats import names
+
+    for text in names._NAMES:
+        assert parse(text)
+    for word in names._MEANT:
+        with pytest.raises(PrecisionError, match="did you mean"):
+            parse(word)

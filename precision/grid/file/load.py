@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from precision import plugins
-from precision.errors import LocatedError, PrecisionError, shown, suggest
+from precision.errors import LocatedError, Mistakes, MistakesError, PrecisionError, each, shown, suggest
 from precision.grid.file.changes import Changes
 from precision.grid.file.extends import KEY
 from precision.grid.file.schema import (
@@ -22,7 +23,7 @@ from precision.grid.file.schema import (
     RuntimeAxes,
     TrainingAxes,
 )
-from precision.grid.file.source import Source, read
+from precision.grid.file.source import Location, Source, read
 
 
 def load_grid(
@@ -47,7 +48,7 @@ def load_grid(
     try:
         return Grid.model_validate(source.data), source
     except ValidationError as error:
-        raise _located(source, error) from None
+        raise _all(source, error) from None
 
 
 def _plugins(source: Source) -> list[plugins.Plugin]:
@@ -58,29 +59,51 @@ def _plugins(source: Source) -> list[plugins.Plugin]:
             ("plugins",),
             f"plugins: must be a list of Python files such as [takum8.py], but got {shown(entries)}",
         )
-    found = []
+    found: list[plugins.Plugin] = []
+    mistakes = Mistakes()
     for index, entry in enumerate(entries or []):
-        location = ("plugins", index)
-        if not isinstance(entry, str):
-            raise source.error(
-                location,
-                f"plugins: a plugin is the path of a Python file such as takum8.py, but got {shown(entry)}",
-            )
-        try:
-            found.append(plugins.read(source.mark(location).folder / entry))
-        except PrecisionError as error:
-            raise source.error(location, f"plugins: {error}") from None
+        with mistakes.noted():
+            found.append(_plugin(source, ("plugins", index), entry))
+    mistakes.tell()
     return found
 
 
-def _located(source: Source, error: ValidationError) -> PrecisionError:
-    """Return the first error of a validation as one sentence with its file and line."""
-    # A misspelt key explains the missing one beside it, so it is reported first.
-    problem = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")[0]
-    location = tuple(part for part in problem["loc"])
-    cause = problem.get("ctx", {}).get("error")
-    if isinstance(cause, LocatedError):
-        location = (*location, *cause.location)
+def _plugin(source: Source, location: Location, entry: Any) -> plugins.Plugin:
+    if not isinstance(entry, str):
+        raise source.error(
+            location,
+            f"plugins: a plugin is the path of a Python file such as takum8.py, but got {shown(entry)}",
+        )
+    try:
+        return plugins.read(source.mark(location).folder / entry)
+    except PrecisionError as error:
+        raise source.error(location, f"plugins: {error}") from None
+
+
+def _all(source: Source, error: ValidationError) -> PrecisionError:
+    """Return the errors of a validation, one for each entry, in the order of the file."""
+    problems = error.errors()
+    misspelt = {problem["loc"][:-1] for problem in problems if problem["type"] == "extra_forbidden"}
+    found: dict[Any, tuple[Any, PrecisionError]] = {}
+    for problem in problems:
+        if problem["type"] == "missing" and problem["loc"][:-1] in misspelt:
+            continue  # a misspelt key explains the missing one beside it
+        cause = problem.get("ctx", {}).get("error")
+        for one in each(cause) if isinstance(cause, PrecisionError) else (None,):
+            location = (*problem["loc"], *(one.location if isinstance(one, LocatedError) else ()))
+            # The branches of a union are tried one after another, and each may have something to say.
+            entry = location if problem["type"] == "missing" else source.nearest(location)
+            mark = source.mark(location)
+            line = (str(mark.path or ""), mark.line)
+            found.setdefault(entry, (line, _located(source, problem, location, one)))
+    errors = [sentence for _, sentence in sorted(found.values(), key=lambda pair: pair[0])]
+    return errors[0] if len(errors) == 1 else MistakesError(errors)
+
+
+def _located(
+    source: Source, problem: ErrorDetails, location: tuple[Any, ...], cause: PrecisionError | None
+) -> PrecisionError:
+    """Return one error of a validation as a sentence with its file and line."""
     # Where pydantic tried the branches of a union its location goes on past what the file has.
     parts = [part for part in location if isinstance(part, str) and _in_file(source, location, part)]
     words = ".".join(part if part.isprintable() else repr(part) for part in parts)

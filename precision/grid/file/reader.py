@@ -12,8 +12,9 @@ from pathlib import Path
 import yaml
 
 from precision import received
-from precision.errors import PrecisionError, shown
+from precision.errors import Mistakes, PrecisionError, shown
 from precision.grid.file.entry import Entry, Mark
+from precision.grid.file.torn import Pair, mended_items, mended_pairs
 
 MAX_BYTES = 1 << 20
 NEAR = "*.y*ml"  # what lies beside a file that is not there
@@ -65,7 +66,7 @@ def read_file(path: Path) -> Entry:
             f"{path}:{node.start_mark.line + 1}: a grid is a mapping with keys such as 'name:', but this is "
             f"{'a list' if isinstance(node, yaml.SequenceNode) else 'a single value'}"
         )
-    return _Builder(path).build(node)
+    return _built(_Builder(path), node)
 
 
 def read_value(text: str, mark: Mark) -> Entry:
@@ -75,7 +76,14 @@ def read_value(text: str, mark: Mark) -> Entry:
         PrecisionError: when it is not YAML.
     """
     node = _compose(text, mark)
-    return Entry(None, mark) if node is None else _Builder(None, mark).build(node)
+    return Entry(None, mark) if node is None else _built(_Builder(None, mark), node)
+
+
+def _built(builder: _Builder, node: yaml.Node) -> Entry:
+    with builder.mistakes.noted():
+        entry = builder.build(node)
+    builder.mistakes.tell()
+    return entry
 
 
 def _compose(text: str, mark: Mark) -> yaml.Node | None:
@@ -103,6 +111,7 @@ class _Builder:
 
     def __init__(self, path: Path | None, mark: Mark | None = None) -> None:
         self._path, self._mark = path, mark
+        self.mistakes = Mistakes()  # which leave the rest readable
         self._nodes = 0
         self._scalars = _Loader("")
 
@@ -119,7 +128,7 @@ class _Builder:
         if isinstance(node, yaml.MappingNode):
             return Entry(self._mapping(node, depth), mark)
         if isinstance(node, yaml.SequenceNode):
-            return Entry([self.build(child, None, depth + 1) for child in node.value], mark)
+            return Entry([self.build(child, None, depth + 1) for child in self._items(node)], mark)
         try:
             return Entry(self._scalars.construct_object(node), mark)
         except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError):
@@ -130,7 +139,7 @@ class _Builder:
     def _mapping(self, node: yaml.MappingNode, depth: int) -> dict[str, Entry]:
         result: dict[str, Entry] = {}
         given: dict[str, Mark] = {}  # what is merged in does not count: a mapping may override it
-        for key_node, value_node in node.value:
+        for key_node, value_node in self._pairs(node):
             if key_node.tag == "tag:yaml.org,2002:merge":
                 for mapping in self.build(value_node, None, depth + 1).items:
                     if not isinstance(mapping.value, dict):
@@ -147,6 +156,23 @@ class _Builder:
             given[key] = self._location(key_node)
             result[key] = self.build(value_node, given[key], depth + 1)
         return result
+
+    def _items(self, node: yaml.SequenceNode) -> list[yaml.Node]:
+        items, torn = mended_items(node.value) if node.flow_style else (node.value, [])
+        self._note(torn)
+        return items
+
+    def _pairs(self, node: yaml.MappingNode) -> list[Pair]:
+        pairs, torn = mended_pairs(node.value) if node.flow_style else (node.value, [])
+        self._note(torn)
+        return pairs
+
+    def _note(self, torn: list[yaml.ScalarNode]) -> None:
+        for node in torn:
+            with self.mistakes.noted():
+                raise self._error(
+                    node, f'inside {{ }} and [ ] write a format in quotes, here as "{node.value}"'
+                )
 
     def _location(self, node: yaml.Node) -> Mark:
         return self._mark or Mark(self._path, node.start_mark.line + 1)

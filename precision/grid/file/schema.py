@@ -17,7 +17,7 @@ from pydantic_core import CoreSchema
 from pydantic_core.core_schema import no_info_before_validator_function
 from typing_extensions import TypeAliasType
 
-from precision.errors import LocatedError, PrecisionError, shown
+from precision.errors import LocatedError, Mistakes, PrecisionError, shown
 from precision.grid.file.choices import (
     ArchitectureChoice,
     DatasetChoice,
@@ -250,16 +250,19 @@ class Grid(Options):
                 f"policies map a name to a format, such as 'half: float16', but got {shown(value)}"
             )
         policies: dict[str, Policy] = {}
+        mistakes = Mistakes()
         for key, name, spec in entries:
-            if name in policies:
-                raise LocatedError((key,), f"{shown(name)} stands twice")
-            check_label(name, (key,))
-            try:
-                policies[name] = spec if isinstance(spec, Policy) else parse_policy(spec)
-            except LocatedError as error:
-                raise LocatedError((key, *error.location), str(error)) from None
-            except PrecisionError as error:
-                raise LocatedError((key,), str(error)) from None
+            with mistakes.noted():
+                if name in policies:
+                    raise LocatedError((key,), f"{shown(name)} stands twice")
+                check_label(name, (key,))
+                try:
+                    policies[name] = spec if isinstance(spec, Policy) else parse_policy(spec)
+                except LocatedError as error:
+                    raise LocatedError((key, *error.location), str(error)) from None
+                except PrecisionError as error:
+                    raise LocatedError((key,), str(error)) from None
+        mistakes.tell()
         return policies
 
     @field_validator("datasets", "architectures", "methods")

@@ -36,10 +36,14 @@ class Source:
 
     def mark(self, location: Iterable[str | int]) -> Mark:
         """Return where an entry stands, or the nearest entry around it that was given."""
+        return self.lines.get(self.nearest(location), Mark(self.path))
+
+    def nearest(self, location: Iterable[str | int]) -> Location:
+        """Return a location, or that of the nearest entry around it that was given."""
         where = tuple(location)
         while where and where not in self.lines:
             where = where[:-1]
-        return self.lines.get(where, Mark(self.path))
+        return where
 
     def line(self, location: Iterable[str | int]) -> int:
         """Return the line of an entry, or of the nearest entry around it that was given."""

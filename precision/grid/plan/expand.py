@@ -8,7 +8,7 @@ from typing import Any
 
 import precision.data
 from precision import plugins
-from precision.errors import PrecisionError, unknown
+from precision.errors import Mistakes, PrecisionError, unknown
 from precision.grid.file.choices import Labelled
 from precision.grid.file.entry import Location
 from precision.grid.file.schema import Grid, Inclusion
@@ -48,14 +48,17 @@ def expand(grid: Grid, source: Source) -> list[Cell]:
         if not getattr(grid, axis):
             raise source.error((axis,), f"the grid is empty: {axis} lists nothing")
     axes = axes_of(grid)
-    check_axes(axes, grid.zip, source)
+    mistakes = Mistakes()
+    with mistakes.noted():
+        check_axes(axes, grid.zip, source)
     selections: dict[str, list[Any]] = {"exclude": grid.exclude, "include": grid.include}
     for key, entries in selections.items():
         for index, selection in enumerate(entries):
-            check_selection(selection, axes, source, (key, index))
-    if grid.report.baseline not in grid.policies:
-        error = unknown("policy", grid.report.baseline, grid.policies)
-        raise source.error(("report", "baseline"), f"report.baseline: {error}")
+            with mistakes.noted():
+                check_selection(selection, axes, source, (key, index))
+    with mistakes.noted():
+        _check_baseline(grid, source)
+    mistakes.tell()
     maker = _Maker(grid, source)
     excluded = [excluded_by(exclusion, axes) for exclusion in grid.exclude]
 
@@ -82,6 +85,22 @@ def expand(grid: Grid, source: Source) -> list[Cell]:
     if grid.policies[grid.report.baseline].is_float32:
         add_controls(cells, grid.report.baseline, included, left_out)
     return list(cells.values())
+
+
+def _check_baseline(grid: Grid, source: Source) -> None:
+    """Refuse a grid without the policy that the others are compared with."""
+    name = grid.report.baseline
+    if name in grid.policies:
+        return
+    if "baseline" in grid.report.model_fields_set:
+        raise source.error(
+            ("report", "baseline"), f"report.baseline: {unknown('policy', name, grid.policies)}"
+        )
+    raise source.error(
+        ("policies",),
+        f"policies: there is no policy {name!r}, with which the others are compared; add '{name}: {name}', "
+        "or name one of these as report.baseline",
+    )
 
 
 class _Maker:
@@ -214,16 +233,19 @@ def _check_methods(cells: Iterable[Cell], grid: Grid, source: Source) -> None:
         for cell in cells
         if cell.trial.policy
     }
+    mistakes = Mistakes()
     for (policy, label, _), method in pairs.items():
         check = getattr(METHODS[method.name], "check", None)
         if check is None:
             continue
-        try:
-            check(grid.policies[policy], method.options)
-        except PrecisionError as error:
-            raise source.error(
-                ("policies", policy), f"policy {policy!r} cannot run under method {label!r}: {error}"
-            ) from None
+        with mistakes.noted():
+            try:
+                check(grid.policies[policy], method.options)
+            except PrecisionError as error:
+                raise source.error(
+                    ("policies", policy), f"policy {policy!r} cannot run under method {label!r}: {error}"
+                ) from None
+    mistakes.tell()
 
 
 def _fingerprint(dataset: Labelled, source: Source, location: Location) -> str | None:
