@@ -12,6 +12,7 @@ The types are strict: 1 is no truth value, "1" no number, and infinities and NaN
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 import types
 import warnings
@@ -175,3 +176,23 @@ def _rules(field: FieldInfo) -> Iterator[Rule]:
         *(m for p in get_args(field.annotation) for m in getattr(p, "__metadata__", ())),
     ]
     return (part for part in parts if isinstance(part, Rule))
+
+
+def rule_of(model: type[Options], key: str) -> str:
+    """Return in words what an option may be; empty where nothing says so."""
+    rule = next(_rules(model.model_fields[key]), None)
+    return "" if rule is None else rule.text
+
+
+def meanings(owner: Callable[..., Any]) -> dict[str, str]:
+    """Return what the docstring of a function or class says of each of its arguments, as one line each."""
+    found: dict[str, str] = {}
+    doc = (inspect.getdoc(owner) or "").replace("``", "")
+    section = re.search(r"^(?:Args|Attributes):\n((?:    .*\n|\n)*)", doc + "\n", re.MULTILINE)
+    for line in section[1].splitlines() if section else ():
+        begun = re.match(r"    (\w+): (.*)", line)
+        if begun:
+            found[begun[1]] = begun[2]
+        elif line.strip() and found:
+            found[next(reversed(found))] += f" {line.strip()}"
+    return found

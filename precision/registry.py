@@ -64,12 +64,18 @@ class Registry:
         group: the last word of the group of entry points.
         home: the module whose import registers what comes with this project.
         arguments: by position, with which every one of them is called; None where each has its own.
+        keys: that stand beside the options where a grid names one of them, so that no option has such a name.
     """
 
     def __init__(
-        self, kind: str, group: str = "", home: str = "", arguments: tuple[str, ...] | None = None
+        self,
+        kind: str,
+        group: str = "",
+        home: str = "",
+        arguments: tuple[str, ...] | None = None,
+        keys: tuple[str, ...] = (),
     ) -> None:
-        self.kind, self.home = kind, home
+        self.kind, self.home, self.keys = kind, home, keys
         self.group = f"precision.{group}"
         self._arguments = arguments
         self._factories: dict[str, Callable[..., Any]] = {}
@@ -114,6 +120,7 @@ class Registry:
             )
         if not owner.builtin and self._arguments is not None:
             _check_signature(f"{self.kind} {name!r}", factory, self._arguments)
+        self._check_options(name, factory)
         self._factories[name] = factory
         self._owners[name] = owner
 
@@ -127,6 +134,15 @@ class Registry:
             raise PrecisionError(
                 f"the name of a {self.kind} is letters, digits and '_', beginning with a letter, but got "
                 f'{name!r}; write the decorator as @register("name")'
+            )
+
+    def _check_options(self, name: str, factory: Callable[..., Any]) -> None:
+        """Refuse an option that a grid could not set: what it writes there means something else."""
+        taken = sorted(set(self.keys) & set(_keywords(factory))) if self.keys else []
+        if taken:
+            raise PrecisionError(
+                f"{self.kind} {name!r} has an option {taken[0]!r}, which in a grid is a key of every "
+                f"{self.kind}; give the option another name"
             )
 
     def remove(self, name: str) -> None:
@@ -274,11 +290,11 @@ class Registry:
 
 def _check_signature(what: str, factory: Callable[..., Any], arguments: tuple[str, ...]) -> None:
     """Refuse a function that does not take what it will be called with; options are given by keyword."""
+    keywords = _keywords(factory)
     try:
         signature = inspect.signature(factory)
     except (TypeError, ValueError):  # of compiled code, which tells nothing
         return
-    keywords = [key for key, p in signature.parameters.items() if p.kind is p.KEYWORD_ONLY]
     try:
         signature.bind(*arguments, **dict.fromkeys(keywords))
     except TypeError as error:
@@ -288,15 +304,27 @@ def _check_signature(what: str, factory: Callable[..., Any], arguments: tuple[st
         ) from None
 
 
+def _keywords(factory: Callable[..., Any]) -> list[str]:
+    """Return the options of a function: what comes as a keyword only."""
+    try:
+        parameters = inspect.signature(factory).parameters
+    except (TypeError, ValueError):  # of compiled code, which tells nothing
+        return []
+    return [key for key, p in parameters.items() if p.kind is p.KEYWORD_ONLY]
+
+
 def _shown(value: Any) -> str:
     text = " ".join(repr(value).split())
     return text if len(text) <= 80 else f"a {type(value).__name__}"
 
 
 FORMATS = Registry("format", "formats", "precision.formats")
-ARCHITECTURES = Registry("architecture", "architectures", "architectures", ("input_shape", "classes"))
-DATASETS = Registry("dataset", "datasets", "precision.data", ("data_dir",))
-METHODS = Registry("method", "methods", "precision.methods", ("trial", "bench"))
+_ENTRY = ("name", "label")  # of an entry with options in a grid
+ARCHITECTURES = Registry(
+    "architecture", "architectures", "architectures", ("input_shape", "classes"), keys=_ENTRY
+)
+DATASETS = Registry("dataset", "datasets", "precision.data", ("data_dir",), keys=_ENTRY)
+METHODS = Registry("method", "methods", "precision.methods", ("trial", "bench"), keys=_ENTRY)
 OBSERVERS = Registry(
     "observer", "observers", "precision.quantization.calibration.observers", ("statistics", "aim")
 )

@@ -8,8 +8,20 @@ from typing import Annotated
 
 import typer
 
-from precision.cli import clean, explore, formats, init, pack, plan, plugins, policy, rerun, results, run
-from precision.cli.options import DataDir
+from precision.cli import (
+    clean,
+    datasets,
+    explore,
+    formats,
+    init,
+    pack,
+    plan,
+    plugins,
+    policy,
+    rerun,
+    results,
+    run,
+)
 from precision.cli.tables import print_table
 from precision.errors import PrecisionError, each
 
@@ -53,15 +65,7 @@ def list_architectures() -> None:
     print_table(("name", "options", "summary"), rows)
 
 
-@app.command(name="datasets")
-def list_datasets(data_dir: DataDir = None) -> None:
-    """List the data sets, and where each one lies."""
-    import precision.data
-
-    rows = precision.data.describe(data_dir)
-    print_table(tuple(rows[0]), [tuple(row.values()) for row in rows])
-
-
+app.command()(datasets.datasets)
 app.command()(init.init)
 app.command()(run.run)
 app.command()(run.report)

@@ -12,7 +12,7 @@ from precision.data import sources as sources
 from precision.data.augment import Augmentation
 from precision.data.dataset import Dataset, as_float
 from precision.data.identity import fingerprint
-from precision.data.listing import describe
+from precision.data.listing import describe, describe_options
 from precision.data.loading import check, load
 from precision.data.options import path_options
 
@@ -22,6 +22,7 @@ __all__ = [
     "as_float",
     "check",
     "describe",
+    "describe_options",
     "fingerprint",
     "load",
     "path_options",

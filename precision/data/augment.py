@@ -116,4 +116,6 @@ def _parse(value: object, info: ValidationInfo) -> Augmentation | None:
     return Augmentation.parse(value, location_of(info))
 
 
-Augment = Annotated[Augmentation | None, BeforeValidator(_parse)]
+Augment = Annotated[
+    Augmentation | None, BeforeValidator(_parse), Rule("a mapping of rotation, shift or zoom to numbers")
+]

@@ -1,13 +1,16 @@
-"""Rows for a listing of all datasets."""
+"""Rows for a listing of all datasets, and of the options of one."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from pydantic_core import PydanticUndefined
+
 from precision.data.files.catalogue import ENTRIES
 from precision.data.files.locate import data_directory
-from precision.data.options import path_options
+from precision.data.options import COMMON, CommonOptions, model_of, path_options
 from precision.data.sources import cifar, mnist
+from precision.options import meanings, rule_of
 from precision.registry import DATASETS
 
 
@@ -26,6 +29,37 @@ def describe(data_dir: str | Path | None = None) -> list[dict[str, str]]:
     """
     directory = data_directory(data_dir)
     return [_row(name, directory) for name in DATASETS]
+
+
+def describe_options(name: str) -> list[dict[str, str]]:
+    """Return one row per option of a dataset, its own first: option, value, default and meaning, all text.
+
+    Raises:
+        PrecisionError: for an unknown dataset.
+
+    >>> from precision.data import describe_options
+    >>> describe_options("npz")[1]["value"]
+    'a number above 0 and below 1, such as 0.2'
+    """
+    model = model_of(name)
+    own = DATASETS.options(name)
+    said = meanings(CommonOptions) | meanings(DATASETS[name])
+    options = [*own, *(option for option in COMMON if option not in own)]
+    return [
+        {
+            "option": option,
+            "value": rule_of(model, option),
+            "default": _default(model.model_fields[option].get_default()),
+            "meaning": said.get(option, ""),
+        }
+        for option in options
+    ]
+
+
+def _default(value: object) -> str:
+    if value is PydanticUndefined:
+        return "required"
+    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _row(name: str, data_dir: Path | None) -> dict[str, str]:

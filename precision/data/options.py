@@ -18,12 +18,22 @@ from precision.registry import DATASETS
 
 @dataclass(frozen=True)
 class CommonOptions:
-    """The options that every dataset has; None leaves the dataset as it is."""
+    """The options that every dataset has; None leaves the dataset as it is. They are applied in this order.
 
+    Attributes:
+        classes: the labels or names of those to keep; they are numbered 0..k-1 in the order given.
+        train_size: how many images to train with, the same every time.
+        test_size: how many images to test with, likewise.
+        stratified: whether each class keeps its share when fewer images are taken.
+        resize: the size to which all images are interpolated bilinearly.
+        augment: random movements of the training images, anew in every epoch: ``rotation`` to either side in
+            degrees, ``shift`` and ``zoom`` as fractions of the size.
+    """
+
+    classes: Classes | None = None
     train_size: Count | None = None
     test_size: Count | None = None
     stratified: Flag = True
-    classes: Classes | None = None
     resize: Size | None = None
     augment: Augment | None = None
 

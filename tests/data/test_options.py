@@ -25,7 +25,10 @@ if TYPE_CHECKING:
         ("cifar10", {"classes": ["cat", "dog", 0]}),
         ("mnist", {"augment": {"rotation": 10, "shift": 0.1, "zoom": 0.0}}),
         ("npz", {"path": "not/there.npz", "test_fraction": 0.5}),
-        ("csv", {"path": "a.csv", "test_path": "b.csv", "label": -1, "shape": [2, 3, 3], "header": True}),
+        (
+            "csv",
+            {"path": "a.csv", "test_path": "b.csv", "label_column": -1, "shape": [2, 3, 3], "header": True},
+        ),
         ("image_folder", {"path": "a", "color": "gray", "resize": [8, 8]}),
     ],
 )
@@ -84,7 +87,7 @@ def test_accepts(name: str, options: dict[str, object]) -> None:
         ("mnist", {"resize": [14, 0]}, "two positive integers, but got [14, 0]"),
         ("mnist", {"resize": [14, True]}, "two positive integers, but got [14, True]"),
         ("csv", {"path": "x", "shape": [28]}, "must be [height, width] or [height, width, channels]"),
-        ("csv", {"path": "x", "label": 1.5}, "must be the name or the index of a column, but got 1.5"),
+        ("csv", {"path": "x", "label_column": 1.5}, "must be the name or the index of a column, but got 1.5"),
         ("csv", {"path": "x", "header": "yes"}, "must be true or false, but got 'yes'"),
         ("image_folder", {"path": "x", "color": "grey"}, "must be 'rgb' or 'gray', but got 'grey'"),
         ("image_folder", {"path": "x", "color": None}, "must be 'rgb' or 'gray', but got None"),

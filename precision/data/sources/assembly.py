@@ -21,7 +21,8 @@ def assemble(name: str, path: Path, train: Part, test: Part | None, test_fractio
 
     Args:
         name: the name in the registry.
-        path: the file or folder, whose name without the suffix is the title.
+        path: the file or folder, whose name without the suffix is the title; where a part is split off, the
+            title says so, as other splits give other numbers.
         train: images (N, H, W, C) uint8 or float32 and labels (N,), integers or text; all of them if
             ``test`` is None.
         test: the same for testing.
@@ -40,7 +41,9 @@ def assemble(name: str, path: Path, train: Part, test: Part | None, test_fractio
                 "beside a test part; leave it out"
             )
         return Dataset(name, title, images, y_train, test_images, y_test, names)
-    kept, taken = split(y_train, test_fraction or DEFAULT_FRACTION, str(path), names)
+    fraction = test_fraction or DEFAULT_FRACTION
+    kept, taken = split(y_train, fraction, str(path), names)
+    title += f", {100 * fraction:g} % of each class split off for testing"
     return Dataset(name, title, images[kept], y_train[kept], images[taken], y_train[taken], names)
 
 

@@ -31,7 +31,7 @@ def csv(
     path: FilePath,
     test_path: FilePath | None = None,
     test_fraction: Fraction | None = None,
-    label: Column | None = None,
+    label_column: Column | None = None,
     shape: Shape | None = None,
     header: Flag | None = None,
 ) -> Dataset:
@@ -42,24 +42,25 @@ def csv(
         path: a comma-separated file, also compressed (``.csv.gz``). Pixels are row by row, the last
             channel fastest: integers in 0..255 (kept as uint8) or, if any has a decimal point, real
             numbers (float32). Labels are integers or text, numbered anew from 0 in ascending order.
-        test_path: a file of the same columns for testing.
+        test_path: a file of the same columns for testing; without it a part of ``path`` is split off.
         test_fraction: without ``test_path``, how much of each class to split off for testing; 0.2 if
             not given.
-        label: name or index of the label's column; if not given, the one called "label", else the first.
-        shape: [height, width] or [height, width, channels]; may be left out for square gray images.
+        label_column: where the labels stand, by the name of the column or its index from 0, -1 for the
+            last one; if not given, in the column called "label", else in the first.
+        shape: of an image; may be left out for square gray images.
         header: whether the first row has the names of the columns; if not given, it is guessed.
 
     Raises:
         PrecisionError: if a file cannot be read or its table is anything else.
     """
-    table = _read(path, label, header)
-    train = _part(path, table, label, shape)
+    table = _read(path, label_column, header)
+    train = _part(path, table, label_column, shape)
     test = None
     if test_path is not None:
-        test_table = _read(test_path, label, header)
+        test_table = _read(test_path, label_column, header)
         if list(test_table.columns) != list(table.columns):
             raise PrecisionError(f"{test_path}: must have the same columns as {path}, in the same order")
-        test = _part(test_path, test_table, label, shape)
+        test = _part(test_path, test_table, label_column, shape)
         if test[0].dtype != train[0].dtype:
             # One file may happen to have whole numbers only: both are real numbers then.
             train, test = (train[0].astype(np.float32), train[1]), (test[0].astype(np.float32), test[1])
@@ -165,7 +166,7 @@ def _labels(path: Path, column: pd.Series) -> np.ndarray:
         return column.to_numpy(np.int64)
     if column.dtype.kind == "f":
         raise PrecisionError(
-            f"{path}: labels must be integers or text, but got {column.iloc[0]!r}; check 'label'"
+            f"{path}: labels must be integers or text, but got {column.iloc[0]!r}; check 'label_column'"
         )
     labels = np.array([str(label).strip() for label in column])
     if (labels == "").any():

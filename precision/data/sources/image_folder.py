@@ -35,8 +35,9 @@ def image_folder(
             a dot are left out.
         test_fraction: without a folder ``test``, how much of each class to split off for testing; 0.2
             if not given.
-        color: ``rgb`` or ``gray``, into which the images are converted.
-        resize: [height, width] for images of different sizes; each is interpolated bilinearly.
+        color: the kind of image into which all are converted.
+        resize: the size that every image gets, which may have come in different ones; each is interpolated
+            bilinearly.
 
     Raises:
         PrecisionError: if a folder is missing or empty, or an image unreadable or of another size.

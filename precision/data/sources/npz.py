@@ -27,8 +27,8 @@ def npz(data_dir: Path | None, *, path: FilePath, test_fraction: Fraction | None
     Args:
         data_dir: not used; the path says it all.
         path: a file with the arrays x_train, y_train, x_test and y_test, or with x and y. Images are
-            (N, H, W) or (N, H, W, C), uint8 in 0..255 or floats; labels are integers (N,), numbered
-            anew from 0 in ascending order.
+            (N, H, W) or (N, H, W, C), uint8 in 0..255 or floats, usually in 0..1, taken as they are;
+            labels are integers (N,), numbered anew from 0 in ascending order.
         test_fraction: for x and y, how much of each class to split off for testing; 0.2 if not given.
 
     Raises:

@@ -29,7 +29,7 @@ def table(tmp_path: Path) -> Path:
 def test_header_or_none(table: Path, header: list[str]) -> None:
     write(table, *header, *ROWS)
     dataset = load("csv", path=table, test_fraction=0.4)
-    assert dataset.title == "table"
+    assert dataset.title == "table, 40 % of each class split off for testing"
     assert dataset.class_names == ("3", "5")
     assert np.bincount(dataset.y_train).tolist() == [4, 2]
     assert np.bincount(dataset.y_test).tolist() == [2, 2]
@@ -54,7 +54,7 @@ def test_the_header_can_be_forced(table: Path) -> None:
 @pytest.mark.parametrize(("label", "name"), [("kind", "kind"), (-1, "kind"), (4, "kind"), (None, "label")])
 def test_the_label_column(table: Path, label: str | int | None, name: str) -> None:
     write(table, f"a,b,c,d,{name}", *(f"{row[2:]},{row[0]}" for row in ROWS))
-    dataset = load("csv", path=table, label=label)
+    dataset = load("csv", path=table, label_column=label)
     assert dataset.class_names == ("3", "5")
     assert dataset.x_train.shape == (8, 2, 2, 1)
 
@@ -125,12 +125,16 @@ def test_compressed_and_with_a_test_file(tmp_path: Path) -> None:
             r"integer pixels are in 0\.\.255, but got 1\.\.256; write real numbers",
         ),
         ([HEADER, "3,1,2,3,-1"], {}, r"but got -1\.\.3"),
-        ([HEADER, "3.5,1,2,3,4"], {}, "labels must be integers or text, but got .*3.5.*; check 'label'"),
+        (
+            [HEADER, "3.5,1,2,3,4"],
+            {},
+            "labels must be integers or text, but got .*3.5.*; check 'label_column'",
+        ),
         ([HEADER, "3,1,2,3,4", ",1,2,3,4"], {}, "every image needs a label, but image 1 has none"),
         (["label,a,b", "3,1,2"], {}, "a square number, but got 2; set the option 'shape'"),
         ([HEADER, "3,1,2,3,4"], {"shape": [3, 3]}, "shape 3x3x1 need 9 pixel columns, but got 4"),
-        ([HEADER, "3,1,2,3,4"], {"label": "labell"}, "has no column 'labell'; did you mean 'label'"),
-        ([HEADER, "3,1,2,3,4"], {"label": 5}, "the label's column must be below 5, but got 5"),
+        ([HEADER, "3,1,2,3,4"], {"label_column": "labell"}, "has no column 'labell'; did you mean 'label'"),
+        ([HEADER, "3,1,2,3,4"], {"label_column": 5}, "the label's column must be below 5, but got 5"),
         (["a,b,c", '3,"1,2'], {}, "must be a table of comma-separated values"),
     ],
 )

@@ -28,7 +28,7 @@ def test_splits_classes_in_the_order_of_their_names(folder: Path) -> None:
     (folder / ".hidden").write_text("x")
     (folder / "ant" / ".DS_Store").write_text("x")
     dataset = load("image_folder", path=folder)
-    assert dataset.title == "zoo"
+    assert dataset.title == "zoo, 20 % of each class split off for testing"
     assert dataset.class_names == ("ant", "zebra")
     assert dataset.x_train.shape == (8, 3, 4, 3)
     assert np.bincount(dataset.y_test).tolist() == [1, 1]
@@ -73,7 +73,7 @@ def test_different_sizes_need_resize(folder: Path) -> None:
     )
     dataset = load("image_folder", path=folder, resize=[5, 6])
     assert dataset.input_shape == (5, 6, 3)
-    assert dataset.title == "zoo"
+    assert dataset.title == "zoo, 20 % of each class split off for testing"
 
 
 @pytest.mark.parametrize(
