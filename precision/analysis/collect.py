@@ -6,13 +6,13 @@ import math
 import statistics
 import warnings
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from precision.analysis.columns import CELL
 from precision.analysis.results import Published, ReportSettings, Results
+from precision.grid.command import command_of
 from precision.grid.file.schema import Grid, ReportOptions
 from precision.grid.file.source import Source
 from precision.grid.plan.expand import Cell
@@ -40,7 +40,7 @@ def collect(grid: Grid, source: Source, cells: list[Cell], store: Store) -> Resu
         frame=pd.DataFrame(rows),
         histories={result.trial.id: _history(result) for result in results if result.history},
         settings=_settings(grid.report),
-        source=_shown(source.path),
+        command=tuple(command_of("run", source, cells)),
         options=_options(grid),
         environment=together(result.provenance for result in results),
         predictions=store.predictions,
@@ -146,11 +146,3 @@ def _options(grid: Grid) -> dict[str, str]:
         if entry.choice.options
     }
     return {"training": text(training), **measured, **chosen}
-
-
-def _shown(path: Path) -> str:
-    """Return a path as a reader elsewhere can use it: from the working directory, or the name alone."""
-    try:
-        return path.resolve().relative_to(Path.cwd()).as_posix()
-    except ValueError:
-        return path.name

@@ -61,7 +61,7 @@ class Results:
             training that goes on from a baseline of n epochs begin at n + 1. A trial that trained nothing
             is absent.
         settings: what the grid file asks of the report.
-        source: path of the grid file, for the command that repeats it.
+        command: the words of the command that repeats it.
         options: what was chosen for training, methods, networks and data, for example
             ``{"training": "epochs 3, optimizer adam"}``.
         environment: where the trials ran, for example ``{"cpu": "...", "commit": "..."}``.
@@ -78,7 +78,7 @@ class Results:
     frame: pd.DataFrame
     histories: Mapping[str, Sequence[Mapping[str, Any]]]
     settings: ReportSettings = field(default_factory=ReportSettings)
-    source: str = ""
+    command: tuple[str, ...] = ()
     options: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     predictions: Callable[[str], np.ndarray] | None = None

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from precision.api.folder import DEFAULT_STORE, report_folder
-from precision.grid import Changes, load_grid
+from precision.grid import Changes, expand, load_grid, select
+from precision.grid.command import command_of
 
 if TYPE_CHECKING:
     from precision.analysis.search import Searched
@@ -62,8 +63,8 @@ def sensitivity(
     from precision.report.pages.sensitivity import write_sensitivity
     from precision.startup import start_backend
 
-    named = Changes(changes, seeds)
-    folder = report_folder(output, f"{load_grid(grid, plugins, named)[0].name}-sensitivity")
+    parsed, source = load_grid(grid, plugins, Changes(changes, seeds))
+    folder = report_folder(output, f"{parsed.name}-sensitivity")
     data = data_directory(data_dir)
     start_backend()
     from precision.exploration.sensitivity import sensitivity as measured
@@ -83,7 +84,7 @@ def sensitivity(
     )
     words = [*(f"--slot={slot}" for slot in slots), *(f"--policy={policy}" for policy in policies)]
     words += [] if images is None else [f"--images={images}"]
-    command = _command("sensitivity", grid, words, named, only)
+    command = command_of("sensitivity", source, select(expand(parsed, source), only), words, only)
     write_sensitivity(found.frame, found.name, command, folder, found.left_out, found.environment)
     return found
 
@@ -130,8 +131,8 @@ def search(
     from precision.startup import start_backend
 
     options = options or SearchOptions()
-    named = Changes(changes, seeds)
-    folder = report_folder(output, f"{load_grid(grid, plugins, named)[0].name}-search")
+    parsed, source = load_grid(grid, plugins, Changes(changes, seeds))
+    folder = report_folder(output, f"{parsed.name}-search")
     data = data_directory(data_dir)
     start_backend()
     from precision.exploration.search import search as searched
@@ -151,7 +152,9 @@ def search(
     write_search(
         found.networks,
         name=found.name,
-        command=_command("search", grid, options.words(policies), named, only),
+        command=command_of(
+            "search", source, select(expand(parsed, source), only), options.words(policies), only
+        ),
         objective=options.objective,
         method=options.method_in_words,
         tolerance=options.tolerance,
@@ -159,10 +162,3 @@ def search(
         environment=together(network.environment for network in found.networks),
     )
     return found
-
-
-def _command(
-    name: str, grid: str | Path, words: Sequence[str], changes: Changes, only: Sequence[str]
-) -> list[str]:
-    """Return the words of the command that repeats an exploration."""
-    return ["precision", name, str(grid), *words, *changes.words(), *(f"--only={text}" for text in only)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -14,19 +15,20 @@ from precision.cli import (
     explore,
     formats,
     init,
+    lists,
     pack,
     plan,
-    plugins,
     policy,
     rerun,
     results,
     run,
 )
-from precision.cli.tables import print_table
+from precision.cli.groups import Groups, example
 from precision.errors import PrecisionError, each
 
 app = typer.Typer(
     name="precision",
+    cls=Groups,
     help="Find out which number format a neural network can use, and what it costs.",
     no_args_is_help=True,
     add_completion=False,
@@ -53,36 +55,46 @@ def _before_the_command(
     """Take what stands before the name of a command; the help of the program is that of ``app``."""
 
 
-@app.command(name="architectures")
-def list_architectures() -> None:
-    """List the networks and their options."""
-    import architectures
+_COMMANDS: dict[str, list[tuple[Callable[..., None] | typer.Typer, str, str]]] = {
+    "Run a grid": [
+        (init.init, "init", "init my-grid.yaml"),
+        (plan.validate, "validate", "validate my-grid.yaml"),
+        (plan.plan, "plan", "plan my-grid.yaml --jobs 4"),
+        (run.run, "run", "run my-grid.yaml"),
+        (results.status, "status", "status my-grid.yaml"),
+        (run.report, "report", "report my-grid.yaml"),
+    ],
+    "Look at what there is": [
+        (results.results, "results", "results my-grid.yaml --sort -accuracy"),
+        (rerun.rerun, "rerun", "rerun 3e5228d43ca1"),
+        (datasets.datasets, "datasets", "datasets csv"),
+        (lists.architectures, "architectures", "architectures"),
+        (lists.plugins, "plugins", "plugins --plugin takum8.py"),
+    ],
+    "Explore a network": [
+        (policy.app, "policy", "policy show my-grid.yaml --policy fixed8"),
+        (explore.sensitivity, "sensitivity", "sensitivity my-grid.yaml --slot weights"),
+        (explore.search, "search", "search my-grid.yaml --tolerance 1"),
+    ],
+    "Number formats": [
+        (formats.app, "formats", "formats show 'posit(8,2)'"),
+        (pack.pack, "pack", "pack model.keras mxfp4_e2m1"),
+        (pack.unpack, "unpack", "unpack model.safetensors model.keras rounded.keras"),
+    ],
+    "Keep house": [
+        (clean.clean, "clean", "clean --dry-run"),
+        (init.schema, "schema", "schema -o grid.schema.json"),
+    ],
+}
+"""Every command by its group of the help, with its name and an example."""
 
-    rows = [
-        (row["name"], ", ".join(f"{key}={value}" for key, value in row["options"].items()), row["summary"])
-        for row in architectures.describe()
-    ]
-    print_table(("name", "options", "summary"), rows)
-
-
-app.command()(datasets.datasets)
-app.command()(init.init)
-app.command()(run.run)
-app.command()(run.report)
-app.command()(rerun.rerun)
-app.command()(plan.plan)
-app.command()(plan.validate)
-app.command()(init.schema)
-app.add_typer(formats.app)
-app.add_typer(policy.app)
-app.command(name="plugins")(plugins.list_plugins)
-app.command()(pack.pack)
-app.command()(pack.unpack)
-app.command()(explore.sensitivity)
-app.command()(explore.search)
-app.command()(results.results)
-app.command()(results.status)
-app.command()(clean.clean)
+for _group, _members in _COMMANDS.items():
+    for _command, _name, _words in _members:
+        _shown = {"name": _name, "rich_help_panel": _group, "epilog": example(_words)}
+        if isinstance(_command, typer.Typer):
+            app.add_typer(_command, **_shown)  # type: ignore[arg-type]
+        else:
+            app.command(**_shown)(_command)  # type: ignore[arg-type]
 
 
 def _print_warning(message: Warning | str, *_: object, **__: object) -> None:

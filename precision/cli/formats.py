@@ -7,11 +7,13 @@ from typing import Annotated
 
 import typer
 
+from precision.cli.groups import Groups, example
 from precision.cli.options import PluginFiles
 from precision.errors import PrecisionError
 
 app = typer.Typer(
     name="formats",
+    cls=Groups,
     help="List, show, check and compare number formats.",
     invoke_without_command=True,
     rich_markup_mode=None,
@@ -31,14 +33,14 @@ def formats(context: typer.Context, plugin: PluginFiles = None) -> None:
         _list(markdown=False)
 
 
-@app.command(name="list")
+@app.command(name="list", epilog=example("formats list"))
 def list_formats(markdown: Markdown = False, plugin: PluginFiles = None) -> None:
     """List the number formats."""
     _load(plugin)
     _list(markdown)
 
 
-@app.command()
+@app.command(epilog=example("formats show 'posit(8,2)'"))
 def show(
     text: FormatText,
     figure: Annotated[
@@ -61,7 +63,7 @@ def show(
     typer.echo(show_text(number_format), nl=False)
 
 
-@app.command()
+@app.command(epilog=example("formats check 'posit(8,2)'"))
 def check(
     text: FormatText,
     tensors: Annotated[
@@ -90,7 +92,7 @@ def check(
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(epilog=example("formats compare 'int(8)' nf4 --fit max"))
 def compare(
     texts: Annotated[list[str], typer.Argument(metavar="FORMAT...", help="Two formats or more.")],
     dist: Annotated[

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from precision.cli.groups import Groups, example
 from precision.cli.options import PluginFiles, SetOptions
 from precision.errors import PrecisionError, shown, suggest
 
-app = typer.Typer(name="policy", help="See what a policy does.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from precision.quantization import Policy
+    from precision.quantization.sites import Site
+
+app = typer.Typer(name="policy", cls=Groups, help="See what a policy does.", no_args_is_help=True)
 
 
 @app.callback()
@@ -18,7 +24,7 @@ def _group() -> None:
     """See what a policy does."""
 
 
-@app.command()
+@app.command(epilog=example("policy show my-grid.yaml --policy fixed8"))
 def show(
     grid: Annotated[Path, typer.Argument(metavar="GRID", help="YAML file of the grid.")],
     policy: Annotated[str, typer.Option("--policy", help="Name of a policy of the grid.", metavar="NAME")],
@@ -35,6 +41,9 @@ def show(
     data_dir: Annotated[
         Path | None, typer.Option("--data-dir", help="Folder of the data sets.", metavar="DIR")
     ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="List the layers that have nothing to round, too.")
+    ] = False,
     changes: SetOptions = None,
     plugin: PluginFiles = None,
 ) -> None:
@@ -62,7 +71,7 @@ def show(
             classes=loaded.classes,
             **network.choice.options,
         )
-        typer.echo(_table(f"{policy} on {network.label}", model, parsed.policies[policy]))
+        typer.echo(_table(f"{policy} on {network.label}", model, parsed.policies[policy], everything))
 
 
 def _chosen(grid: Path, kind: str, entries: list[Any], label: str | None) -> list[Any]:
@@ -74,9 +83,10 @@ def _chosen(grid: Path, kind: str, entries: list[Any], label: str | None) -> lis
     return found
 
 
-def _table(title: str, model: Any, policy: Any) -> str:
+def _table(title: str, model: Any, policy: Policy, everything: bool) -> str:
     from tabulate import tabulate
 
+    from precision.quantization import SLOTS
     from precision.quantization.sites import resolve
     from precision.quantization.transforms.folding import fold
 
@@ -87,20 +97,32 @@ def _table(title: str, model: Any, policy: Any) -> str:
         lines += [f"folded: {norm} into {layer}" for norm, layer in folded.folded.items()]
         lines += [f"not folded: {norm}, {reason}" for norm, reason in folded.kept.items()]
     named = {slot for slot, _ in policy.settings()}
+    sites = [site for site in resolve(model, policy) if site.slot in named]
     rows = [
         (site.layer, site.kind, site.slot, site.setting or "-", site.reason)
-        for site in resolve(model, policy)
-        if site.slot in named
+        for site in sites
+        if everything or not site.empty
     ]
     header = ("layer", "class", "slot", "rounded to", "why not")
     if rows:
         lines += ["", tabulate([[str(cell) for cell in row] for row in rows], headers=header)]
-    rest = [slot for slot in _slots() if slot not in named]
+    lines += [] if everything else _folded(sites)
+    rest = [slot for slot in SLOTS if slot not in named]
     lines += ["", f"float32 in every layer: {', '.join(rest)}", ""] if rest else [""]
     return "\n".join(lines)
 
 
-def _slots() -> tuple[str, ...]:
-    from precision.quantization import SLOTS
-
-    return SLOTS
+def _folded(sites: Sequence[Site]) -> list[str]:
+    """Return one line for each slot and reason of the layers that have nothing to round."""
+    layers: dict[tuple[str, str], list[str]] = {}
+    for site in sites:
+        if site.empty:
+            reason = "one step with the next layer" if site.reason.startswith("one step") else site.reason
+            layers.setdefault((site.slot, reason), []).append(site.layer)
+    if not layers:
+        return []
+    lines = ["", "nothing to round (--all lists each layer):"]
+    for (slot, reason), names in layers.items():
+        who = names[0] if len(names) == 1 else f"{len(names)} layers"
+        lines.append(f"  {slot} of {who}: {reason}")
+    return lines

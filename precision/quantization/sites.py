@@ -8,7 +8,7 @@ from typing import Any
 from precision.arithmetic.accumulators.accumulator import Accumulator
 from precision.errors import PrecisionError
 from precision.quantization.layers.graph import Graph, is_functional
-from precision.quantization.layers.points import unrounded
+from precision.quantization.layers.points import POOLING_EXEMPT, unrounded
 from precision.quantization.layers.variables import variables
 from precision.quantization.policy.policy import COMPUTED, SLOTS, LayerName, Policy
 from precision.quantization.policy.settings import Setting
@@ -31,6 +31,11 @@ class Site:
     slot: str
     setting: Setting | Accumulator | None
     reason: str = ""
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to round, whatever a policy asks."""
+        return self.setting is None and self.reason not in (*_BY_CHOICE, POOLING_EXEMPT)
 
 
 def layer_names(model: Any) -> list[LayerName]:

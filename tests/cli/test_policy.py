@@ -1,5 +1,6 @@
 """``precision policy show``: what a policy means for a network, as a user reads it."""
 
+import re
 import sys
 
 import pytest
@@ -44,7 +45,7 @@ def cells(out, layer, slot):
 
 
 def test_every_layer_and_slot_with_the_reason(show):
-    code, out, _ = show("--policy", "int4", "--architecture", "thin")
+    code, out, _ = show("--policy", "int4", "--architecture", "thin", "--all")
     assert code == 0
     assert "folded: norm1 into conv1" in out
     assert cells(out, "conv1", "weights") == "conv1 Conv2D weights - the first layer is exempt"
@@ -55,6 +56,24 @@ def test_every_layer_and_slot_with_the_reason(show):
     assert cells(out, "logits", "weights") == "logits Dense weights float16"
     assert "float32 in every layer: biases, inputs, gradients, optimizer_state, accumulators" in out
     assert "int4 on lenet" not in out
+
+
+def rows(out):
+    """The rows of the table, and how many more the lines below it stand for."""
+    table = out.split("-----\n", 1)[1].split("\n\n", 1)[0]
+    counts = re.findall(r"^  \w+ of (?:(\d+) layers|\w+): ", out, re.M)
+    return table.splitlines(), sum(int(count or 1) for count in counts)
+
+
+def test_what_has_nothing_to_round_is_folded(show):
+    _, everything, _ = show("--policy", "int4", "--architecture", "thin", "--all")
+    _, folded, _ = show("--policy", "int4", "--architecture", "thin")
+    (whole, none), (short, stood_for) = rows(everything), rows(folded)
+    assert none == 0 and len(whole) == len(short) + stood_for
+    assert set(map(str.strip, short)) <= set(map(str.strip, whole))
+    assert {line.split()[0] for line in short} >= {"conv1", "relu1", "logits"}  # an exempt one, too
+    assert not [line for line in short if "has none" in line or "one step" in line]
+    assert len(short) < len(whole) / 2
 
 
 def test_a_policy_that_is_set_anew(show):

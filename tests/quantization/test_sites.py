@@ -25,18 +25,18 @@ EVERY = {
 # W weights, B biases, A activations, I inputs, G gradients, O optimizer_state, S accumulators (sums); after |
 # the reason why the output is not rounded.
 LENET = """
-input            | hands on what was rounded before
+input            | computes nothing; its values are rounded elsewhere
 conv1   WB IGOS  | one step with pool1
 pool1     A G    |
 conv2   WB  GOS  | one step with pool2
 pool2     A G    |
-flatten          | hands on what was rounded before
+flatten          | computes nothing; its values are rounded elsewhere
 dense1  WBA GOS  |
 dense2  WBA GOS  |
 logits  WBA GOS  |
 """
 RESNET = """
-input                       | hands on what was rounded before
+input                       | computes nothing; its values are rounded elsewhere
 conv1               W  IGOS | one step with norm1
 norm1               WB  GO  | one step with relu1
 relu1                 A G   |

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from precision.grid.file.schema import (
     RuntimeAxes,
     TrainingAxes,
 )
-from precision.grid.file.source import Location, Source, read
+from precision.grid.file.source import Location, Source, portable, read
 
 
 def load_grid(
@@ -43,8 +44,10 @@ def load_grid(
     >>> grid.name, grid.seeds, source.path.name
     ('grid', [0, 1], 'grid.yaml')
     """
-    source = read(path, changes)
+    source, named = read(path, changes), list(named)
     plugins.load([*map(plugins.read, named), *_plugins(source)])
+    further = [f"--plugin={portable(Path(file))}" for file in named]
+    source = replace(source, options=(*further, *source.options))
     try:
         return Grid.model_validate(source.data), source
     except ValidationError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,16 @@ __all__ = ["Location", "Source", "read"]
 
 @dataclass(frozen=True)
 class Source:
-    """The content of a grid file, with what it extends and what was changed, and where each entry stands."""
+    """The content of a grid file, with what it extends and what was changed, and where each entry stands.
+
+    Attributes:
+        options: of the command line that ask for what the file does not: its changes and further plugins.
+    """
 
     path: Path
     data: dict[str, Any]
     lines: dict[Location, Mark]
+    options: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, path: Path, tree: Entry) -> Source:
@@ -58,7 +63,9 @@ def read(path: str | Path, changes: Changes | None = None) -> Source:
     """
     path = Path(path)
     tree = read_grid(path)
-    return Source.of(path, _located(swept(changed(tree, changes or Changes()))))
+    changes = changes or Changes()
+    found = Source.of(path, _located(swept(changed(tree, changes))))
+    return replace(found, options=tuple(changes.words()))
 
 
 def _located(tree: Entry) -> Entry:
@@ -87,3 +94,11 @@ def _from_here(entry: Entry) -> Entry:
     if not isinstance(entry.value, str) or not entry.value or entry.value.startswith("~"):
         return entry
     return entry.with_value(str(entry.mark.folder / Path(entry.value)))
+
+
+def portable(path: Path) -> str:
+    """Return a path as a reader elsewhere can use it: from the working directory, or the name alone."""
+    try:
+        return path.resolve().relative_to(Path.cwd()).as_posix()
+    except ValueError:
+        return path.name

@@ -5,8 +5,8 @@ normalisation, activation function and max-pooling that follow it are one step, 
 passes between them is as wide as the accumulator. So a convolution whose result goes only to such layers
 is not rounded, and the last of the chain is. (Rounding to nearest and taking a maximum commute, so rounding
 after the pooling gives the same numbers as before it, with a quarter of the work.) Layers that merely move
-or select values (flatten, dropout, padding) pass on what was rounded before. Everything else that computes
-(additions, averages, response normalisation) is rounded at its output.
+or select values (flatten, dropout, padding) compute nothing: their values are rounded where they are made
+or read. Everything else that computes (additions, averages, response normalisation) is rounded at its output.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ MOVING = frozenset(
 FOLLOWING = frozenset(
     {"BatchNormalization", "Activation", "ReLU", "LeakyReLU", "ELU", "PReLU", "Softmax"}
 ).union(*map(_in_every_dimension, ("MaxPooling", "GlobalMaxPooling")))
+POOLING_EXEMPT = "pooling is exempt"
 ADDITIONS = frozenset(["Add", "Subtract", "Average", "Maximum", "Minimum", "Multiply", "Dot"])
 
 
@@ -46,9 +47,9 @@ def unrounded(graph: Graph, layer: Any, exempt: Collection[str] = ()) -> str:
     """Return why the output of a layer is not rounded; empty when it is."""
     kind = type(layer).__name__
     if kind in MOVING:
-        return "hands on what was rounded before"
+        return "computes nothing; its values are rounded elsewhere"
     if "pooling" in exempt and "AveragePooling" in kind:  # a maximum selects, and ends a step
-        return "pooling is exempt"
+        return POOLING_EXEMPT
     consumers = graph.consumers(layer)
     following = FOLLOWING | ADDITIONS if "additions" in exempt else FOLLOWING
     if consumers and all(type(c).__name__ in following for c in consumers):

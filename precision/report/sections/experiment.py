@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from precision.analysis import Block, Results, blocks, rows_of
+from precision.grid.command import DATA
 from precision.registry import SECTIONS
 from precision.report.document import (
     Cell,
@@ -40,6 +41,10 @@ The numbers are in {results}, one row per cell of the grid, and in
 {summary}, aggregated over seeds. {columns} and {more}
 describe every column with its unit."""
 
+_DATA = """\
+{data} stands for the folder of the data sets; without the option the files are taken from where the
+environment says, or downloaded."""
+
 
 @SECTIONS.register("setup")
 @order(20)
@@ -58,7 +63,9 @@ def _outcomes(cells: pd.DataFrame) -> str:
     saved = len(cells) - len(trials)
     text = f"{len(trials)} trial{'' if len(trials) == 1 else 's'}: {ended or 'none'}."
     if saved:
-        text += f" They fill {len(cells)} cells of the grid: {saved} use a trial of another cell."
+        show = "shows" if saved == 1 else "show"
+        text += f" The report has {len(cells)} rows of results; {saved} {show} the same trial as another row,"
+        text += " as the float32 baseline does under each method."
     return text
 
 
@@ -157,8 +164,10 @@ def trials(results: Results) -> Section:
 @order(110)
 def reproduce(results: Results) -> Section:
     """Return the command that repeats the grid, and where its numbers are."""
-    # On one line, whatever the name, so that it cannot leave its block.
-    path = " ".join((results.source or results.name + ".yaml").split())
+    # On one line, whatever the names, so that it cannot leave its block.
+    words = results.command or ("precision", "run", f"{results.name}.yaml")
+    command = " ".join(shlex.join(words).split())
+    where = [note(_DATA, data=Code(DATA))] if DATA in words else []
     commit = results.environment.get("commit", "")
     numbers = note(
         _NUMBERS,
@@ -168,4 +177,4 @@ def reproduce(results: Results) -> Section:
         more=Code("SUMMARY_COLUMNS"),
     )
     source = [note("The results are from commit {commit}.", commit=commit)] if commit else []
-    return Section("How to reproduce", (Listing(f"precision run {shlex.quote(path)}"), *source, numbers))
+    return Section("How to reproduce", (Listing(command), *where, *source, numbers))

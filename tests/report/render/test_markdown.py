@@ -150,7 +150,9 @@ def test_machines_share_no_table_of_times(grid, report):
 
 def test_a_failed_format_is_listed_with_its_reason(grid, report, failed):
     text = report(failed(grid(), "diverged", "loss | is <NaN>", policy="fixed8", method="qat"))
-    assert "15 trials: 14 ok, 1 diverged. They fill 16 cells of the grid" in section(text, "Setup")
+    assert "15 trials: 14 ok, 1 diverged. The report has 16 rows of results; 1 shows the same" in section(
+        text, "Setup"
+    )
     assert r"loss \| is &lt;NaN&gt;" in section(text, "Every trial")
     assert "diverged" in tables(section(text, "Accuracy"))[1][2]
 
