@@ -20,7 +20,19 @@ ROOT = Path(__file__).parent.parent
 FUNCTIONS = ("run", "write_report", "load_results", "sensitivity", "search")
 # What two or more of them take, in this order; what one alone takes comes after it.
 FORM = (
-    *("grid", "data_dir", "store", "output", "plugins", "changes", "seeds", "only", "options", "quiet"),
+    *(
+        "grid",
+        "data_dir",
+        "store",
+        "output",
+        "force",
+        "plugins",
+        "changes",
+        "seeds",
+        "only",
+        "options",
+        "quiet",
+    ),
     "policies",
 )
 

@@ -40,6 +40,8 @@ def collect(grid: Grid, source: Source, cells: list[Cell], store: Store) -> Resu
         frame=pd.DataFrame(rows),
         histories={result.trial.id: _history(result) for result in results if result.history},
         settings=_settings(grid.report),
+        grid=source.origin,
+        changes=source.options,
         command=tuple(command_of("run", source, cells)),
         options=_options(grid),
         environment=together(result.provenance for result in results),

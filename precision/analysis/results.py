@@ -61,6 +61,8 @@ class Results:
             training that goes on from a baseline of n epochs begin at n + 1. A trial that trained nothing
             is absent.
         settings: what the grid file asks of the report.
+        grid: what tells the grid file from others; empty for results that come from none.
+        changes: options of the command line that ask for other trials than the file does.
         command: the words of the command that repeats it.
         options: what was chosen for training, methods, networks and data, for example
             ``{"training": "epochs 3, optimizer adam"}``.
@@ -78,6 +80,8 @@ class Results:
     frame: pd.DataFrame
     histories: Mapping[str, Sequence[Mapping[str, Any]]]
     settings: ReportSettings = field(default_factory=ReportSettings)
+    grid: str = ""
+    changes: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
     options: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)

@@ -27,6 +27,7 @@ def sensitivity(
     data_dir: str | Path | None = None,
     store: str | Path = DEFAULT_STORE,
     output: str | Path | None = None,
+    force: bool = False,
     plugins: Sequence[str | Path] = (),
     changes: Sequence[str] = (),
     seeds: str | None = None,
@@ -43,6 +44,7 @@ def sensitivity(
     Args:
         grid, data_dir, store, plugins, changes, seeds, quiet: as of ``precision.run``.
         output: folder of the report; None means reports/<name of the grid>-sensitivity.
+        force: replace the report of another grid or of other options, or one with more rows.
         only: look at these cells alone.
         policies: names of policies of the grid; empty for all that round something.
         slots: weights, biases, activations or inputs; empty for all.
@@ -60,11 +62,16 @@ def sensitivity(
     [['dense1', 'weights', 'fixed(4,3)'], ['logits', 'weights', 'fixed(4,3)']]
     """
     from precision.data.files.locate import data_directory
-    from precision.report.pages.sensitivity import write_sensitivity
+    from precision.report.pages.made_from import MadeFrom, check
+    from precision.report.pages.sensitivity import SENSITIVITY, write_sensitivity
     from precision.startup import start_backend
 
     parsed, source = load_grid(grid, plugins, Changes(changes, seeds))
     folder = report_folder(output, f"{parsed.name}-sensitivity")
+    words = [*(f"--slot={slot}" for slot in slots), *(f"--policy={policy}" for policy in policies)]
+    words += [] if images is None else [f"--images={images}"]
+    asked = (*words, *source.options, *(f"--only={text}" for text in only))
+    check(folder / SENSITIVITY, MadeFrom(source.origin, asked), force)
     data = data_directory(data_dir)
     start_backend()
     from precision.exploration.sensitivity import sensitivity as measured
@@ -82,10 +89,17 @@ def sensitivity(
         slots=slots,
         images=images,
     )
-    words = [*(f"--slot={slot}" for slot in slots), *(f"--policy={policy}" for policy in policies)]
-    words += [] if images is None else [f"--images={images}"]
     command = command_of("sensitivity", source, select(expand(parsed, source), only), words, only)
-    write_sensitivity(found.frame, found.name, command, folder, found.left_out, found.environment)
+    write_sensitivity(
+        found.frame,
+        found.name,
+        command,
+        folder,
+        found.left_out,
+        found.environment,
+        MadeFrom(source.origin, asked, len(found.frame)),
+        force,
+    )
     return found
 
 
@@ -95,6 +109,7 @@ def search(
     data_dir: str | Path | None = None,
     store: str | Path = DEFAULT_STORE,
     output: str | Path | None = None,
+    force: bool = False,
     plugins: Sequence[str | Path] = (),
     changes: Sequence[str] = (),
     seeds: str | None = None,
@@ -110,6 +125,7 @@ def search(
     Args:
         grid, data_dir, store, plugins, changes, seeds, quiet: as of ``precision.run``.
         output: folder of the report; None means reports/<name of the grid>-search.
+        force: replace the report of another grid or of other options.
         only: look at these cells alone.
         options: tolerance, objective and method: ``precision.SearchOptions(tolerance=0.5)``.
         policies: names of policies of the grid, the choices of a layer; empty for all that round something.
@@ -127,12 +143,16 @@ def search(
     from precision.data.files.locate import data_directory
     from precision.exploration.options import SearchOptions
     from precision.measure.machine.environment import together
-    from precision.report.pages.search import write_search
+    from precision.report.pages.made_from import MadeFrom, check
+    from precision.report.pages.search import SEARCH, write_search
     from precision.startup import start_backend
 
     options = options or SearchOptions()
     parsed, source = load_grid(grid, plugins, Changes(changes, seeds))
     folder = report_folder(output, f"{parsed.name}-search")
+    words = options.words(policies)
+    made_from = MadeFrom(source.origin, (*words, *source.options, *(f"--only={text}" for text in only)))
+    check(folder / SEARCH, made_from, force)
     data = data_directory(data_dir)
     start_backend()
     from precision.exploration.search import search as searched
@@ -152,13 +172,13 @@ def search(
     write_search(
         found.networks,
         name=found.name,
-        command=command_of(
-            "search", source, select(expand(parsed, source), only), options.words(policies), only
-        ),
+        command=command_of("search", source, select(expand(parsed, source), only), words, only),
         objective=options.objective,
         method=options.method_in_words,
         tolerance=options.tolerance,
         output=folder,
         environment=together(network.environment for network in found.networks),
+        made_from=made_from,
+        force=force,
     )
     return found

@@ -31,6 +31,7 @@ def run(
     data_dir: str | Path | None = None,
     store: str | Path = DEFAULT_STORE,
     output: str | Path | None = None,
+    force: bool = False,
     plugins: Sequence[str | Path] = (),
     changes: Sequence[str] = (),
     seeds: str | None = None,
@@ -46,6 +47,7 @@ def run(
         data_dir: folder of the data sets; None searches the usual places.
         store: folder of the results.
         output: folder of the report; None means reports/<name of the grid>.
+        force: replace the report of another grid, or one with more results.
         plugins: plugin files (see ``precision.plugins``), besides those that the grid names.
         changes: other values for entries of the file, such as ``training.epochs=3``.
         seeds: instead of the file's: ``5`` for 0 to 4, or a list such as ``3,5``.
@@ -80,7 +82,8 @@ def run(
     from precision.grid.progress import ConsoleWatcher
     from precision.measure.machine.environment import machine
     from precision.quantization import Policy
-    from precision.report.pages.grid import try_plugins
+    from precision.report.pages.grid import REPORT, try_plugins
+    from precision.report.pages.made_from import MadeFrom, check
 
     options = options or RunOptions()
     named = Changes(changes, seeds)
@@ -92,9 +95,12 @@ def run(
     results_store = Store(store)
     results_store.create()
     target = report_folder(output, parsed.name)
-    trackers = tracking.make(track, results_store, parsed.name, cells)
     done = results_store.done(trials)
     left = [trial for trial in trials if trial.id not in done]
+    asked = {trial.id for trial in trials}.union(results_store.done(everything) if only else ())
+    possible = MadeFrom(source.origin, source.options, sum(cell.trial.id in asked for cell in cells))
+    check(target / REPORT, possible, force)
+    trackers = tracking.make(track, results_store, parsed.name, cells)
     if left and options.executor == "local":
         launch.server(RUNNER, left[0].runtime.backend)  # which imports Keras while this process loads images
     preflight.check_plugins(Policy.from_json(trial.policy) for trial in left)
@@ -111,7 +117,7 @@ def run(
         watcher = Watchers([stack.enter_context(watcher) for watcher in watchers])
         run_trials(left, results_store, setup(results_store, folder, datasets), watcher, options)
     results = collect(parsed, source, cells, results_store)
-    report.write(results, target)
+    report.write(results, target, force)
     return results
 
 
@@ -120,6 +126,7 @@ def write_report(
     *,
     store: str | Path = DEFAULT_STORE,
     output: str | Path | None = None,
+    force: bool = False,
     plugins: Sequence[str | Path] = (),
     changes: Sequence[str] = (),
     seeds: str | None = None,
@@ -136,7 +143,7 @@ def write_report(
     from precision import report
 
     results, _ = _stored(grid, store, plugins, Changes(changes, seeds))
-    report.write(results, report_folder(output, results.name))
+    report.write(results, report_folder(output, results.name), force)
     return results
 
 

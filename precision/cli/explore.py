@@ -17,6 +17,7 @@ from precision.cli.options import (
     GridFile,
     OnlyOption,
     PluginFiles,
+    Replace,
     SeedsOption,
     SetOptions,
     StoreDir,
@@ -52,6 +53,7 @@ def sensitivity(
     seeds: SeedsOption = None,
     only: OnlyOption = None,
     plugin: PluginFiles = None,
+    force: Replace = False,
 ) -> None:
     """Round one slot of one layer of each network of GRID at a time, and report what that alone costs."""
     import precision
@@ -70,6 +72,7 @@ def sensitivity(
             policies=policy or (),
             slots=slot or (),
             images=images,
+            force=force,
         )
     typer.echo(worst_text(found.frame), nl=False)
     for text in found.left_out:
@@ -114,6 +117,7 @@ def search(
     seeds: SeedsOption = None,
     only: OnlyOption = None,
     plugin: PluginFiles = None,
+    force: Replace = False,
 ) -> None:
     """Choose a policy for each layer of each network of GRID that keeps its accuracy at least cost."""
     import precision
@@ -132,6 +136,7 @@ def search(
             only=only or (),
             options=options,
             policies=[word.strip() for word in policies.split(",")] if policies is not None else (),
+            force=force,
         )
     typer.echo(found_text(found.networks, objective), nl=False)
     folder = output or Path("reports") / f"{found.name}-search"

@@ -48,5 +48,11 @@ Networks = Annotated[
         help="Load the images, build each network for them, see whether the policies fit; as run does.",
     ),
 ]
+Replace = Annotated[
+    bool,
+    typer.Option(
+        "--force", help="Replace the report of another grid or other options, or one with more results."
+    ),
+]
 Force = Annotated[bool, typer.Option("--force", help="Replace a file that exists.")]
 RUNS = Path("runs")

@@ -14,6 +14,7 @@ from precision.cli.options import (
     OnlyOption,
     OutputDir,
     PluginFiles,
+    Replace,
     SeedsOption,
     SetOptions,
     StoreDir,
@@ -90,6 +91,7 @@ def run(
     cpus: Cpus = None,
     gpus: Gpus = 0.0,
     track: Track = None,
+    force: Replace = False,
 ) -> None:
     """Run the trials of GRID that have no result yet, and write the report."""
     import precision
@@ -121,6 +123,7 @@ def run(
             only=only or (),
             options=options,
             track=track or (),
+            force=force,
         )
     except KeyboardInterrupt:
         typer.echo(
@@ -162,13 +165,20 @@ def report(
     plugin: PluginFiles = None,
     changes: SetOptions = None,
     seeds: SeedsOption = None,
+    force: Replace = False,
 ) -> None:
     """Write the report of GRID from the results there are; run nothing."""
     import precision
     from precision.report import pivot_text
 
     results = precision.write_report(
-        grid, store=store, output=output, plugins=plugin or (), changes=changes or (), seeds=seeds
+        grid,
+        store=store,
+        output=output,
+        plugins=plugin or (),
+        changes=changes or (),
+        seeds=seeds,
+        force=force,
     )
     typer.echo(pivot_text(results))
     typer.echo(f"\nreport: {_path(output, results)}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 
 from precision.data.files.catalogue import ENTRIES
-from precision.grid.file.source import Source, shown
+from precision.grid.file.source import Source, portable
 from precision.grid.plan.cell import Cell
 
 DATA = "DATA"
@@ -26,7 +26,7 @@ def command_of(
     """
     folder = ["--data-dir", DATA] if from_folder({cell.trial.dataset.name for cell in cells}) else []
     selected = [f"--only={text}" for text in only]
-    return ["precision", name, shown(source.path), *folder, *words, *source.options, *selected]
+    return ["precision", name, portable(source.path), *folder, *words, *source.options, *selected]
 
 
 def from_folder(datasets: Collection[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The help: each command in a group, with a sentence that is not cut off and an example that it understands."""
+"""The help: commands in groups, each with a sentence that is not cut off and an example that runs."""
 
 import shlex
 import sys

@@ -25,7 +25,9 @@ def test_a_search_from_nothing_trains_and_writes_everything(trained, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "[1/1] digits mlp float32 seed 5:" in done.stderr
     out = tmp_path / "reports" / "tiny-search"
-    assert {file.name for file in out.iterdir()} == {"search.md", "search.csv", "policy.yaml", "search.png"}
+    assert {file.name for file in out.iterdir()} == {
+        *("search.md", "search.csv", "policy.yaml", "search.png", "made_from.json")
+    }
     report = (out / "search.md").read_text()
     assert (
         "precision search tiny.yaml --policies=int8,int2 --tolerance=3 --objective=memory --method=greedy "
@@ -55,6 +57,7 @@ def test_an_interrupted_sensitivity_goes_on_where_it_was(folder):
         "sensitivity.csv",
         "digits_mlp_weights.png",
         "digits_mlp_activations.png",
+        "made_from.json",
     }
     said = "precision sensitivity tiny.yaml --slot=weights --slot=activations --policy=int2"
     assert said in (out / "sensitivity.md").read_text()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,6 +35,16 @@ class Source:
     def of(cls, path: Path, tree: Entry) -> Source:
         """Return the entries of a file as plain data."""
         return cls(path, tree.plain(), tree.marks())
+
+    @property
+    def origin(self) -> str:
+        """The file, by a name that another file has only in another working directory.
+
+        It tells nothing of the folders of the machine.
+        """
+        name = shown(self.path)
+        digest = hashlib.sha256(str(self.path.resolve()).encode(errors="surrogateescape")).hexdigest()
+        return name if (Path.cwd() / name).resolve() == self.path.resolve() else f"{name} ({digest[:8]})"
 
     def error(self, location: Iterable[str | int], text: str) -> PrecisionError:
         """Return an error with the file and the line of ``location`` or of the nearest entry around it."""

@@ -12,19 +12,26 @@ from precision.analysis import COLUMNS, SUMMARY_COLUMNS, Results, smallest_withi
 from precision.registry import FIGURES, SECTIONS, foreign
 from precision.report.document import LAST, Column, Document, Figure, Markdown, Note, Part, Section
 from precision.report.pages.folder import file_stem, write_report
+from precision.report.pages.made_from import MadeFrom
 from precision.report.render import terminal
 from precision.report.render.csv import to_csv
 from precision.report.sections.comparison import accuracy_tables
 
+REPORT = "report.md"
 
-def write(results: Results, output: Path) -> Path:
+
+def write(results: Results, output: Path, force: bool = False) -> Path:
     """Write report.md, results.csv, summary.csv and the figures into a folder; return the path of report.md.
 
     The folder is made if need be. The same results give the same bytes. report.md is written last, so
-    that where it is new, everything it refers to is new.
+    that where it is new, everything it refers to is new. ``made_from.json`` says what it was made from.
+
+    Args:
+        force: replace the report of another grid, or one with more results.
 
     Raises:
-        PrecisionError: when the frame of the results breaks the rules of ``COLUMNS``.
+        PrecisionError: when the frame of the results breaks the rules of ``COLUMNS``, and when a report is
+            there that is not to be replaced.
 
     >>> import precision
     >>> from pathlib import Path
@@ -39,7 +46,9 @@ def write(results: Results, output: Path) -> Path:
         "results.csv": to_csv(cells, COLUMNS),
         "summary.csv": to_csv(summary(cells), SUMMARY_COLUMNS),
     }
-    return write_report(document(results), output / "report.md", files)
+    made_from = MadeFrom(results.grid, results.changes, int((cells["status"] == "ok").sum()))
+    path = output / REPORT
+    return write_report(document(results), path, files, made_from if results.grid else None, force)
 
 
 def document(results: Results) -> Document:

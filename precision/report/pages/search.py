@@ -36,10 +36,12 @@ from precision.report.document import (
     table_of,
 )
 from precision.report.pages.folder import file_stem, write_report
+from precision.report.pages.made_from import MadeFrom
 from precision.report.render import terminal
 from precision.report.render.csv import to_csv
 from precision.report.titles import columns_of
 
+SEARCH = "search.md"
 COSTS = {"memory": "weight memory", "energy": "modelled energy"}
 _SPENT = {
     "memory": ("weight_bytes", Unit.BYTES, "of weights"),
@@ -70,6 +72,8 @@ def write_search(
     tolerance: float,
     output: Path,
     environment: Mapping[str, str],
+    made_from: MadeFrom | None = None,
+    force: bool = False,
 ) -> Path:
     """Write search.md, search.csv, policy.yaml and the figures into a folder; return the path of search.md.
 
@@ -81,6 +85,7 @@ def write_search(
         tolerance: percentage points that may be lost.
         output: an existing folder.
         environment: where and with what it was evaluated.
+        made_from, force: as of ``precision.report.pages.folder.write_report``.
     """
     frame = pd.concat([one.frame for one in found], ignore_index=True)
     seeds = [f"{n} seed{'s' if n > 1 else ''}" for n in frame["seeds"].unique()]
@@ -110,8 +115,10 @@ def write_search(
     parts.append(Section("How to reproduce", (Listing(shlex.join(command)), facts(environment), files)))
     return write_report(
         Document(f"{name}: search", tuple(parts)),
-        output / "search.md",
+        output / SEARCH,
         {"search.csv": to_csv(frame, SEARCH_COLUMNS), "policy.yaml": policy_yaml(found)},
+        made_from,
+        force,
     )
 
 

@@ -31,9 +31,11 @@ from precision.report.document import (
     note,
 )
 from precision.report.pages.folder import file_stem, write_report
+from precision.report.pages.made_from import MadeFrom
 from precision.report.render import terminal
 from precision.report.render.csv import to_csv
 
+SENSITIVITY = "sensitivity.md"
 SLOTS = ("weights", "biases", "activations", "inputs")
 _ABOUT = """\
 One slot of one layer of a trained float32 network is rounded at a time, and nothing else. A loss is in
@@ -53,6 +55,8 @@ def write_sensitivity(
     output: Path,
     left_out: Sequence[str] = (),
     environment: Mapping[str, str] = MappingProxyType({}),
+    made_from: MadeFrom | None = None,
+    force: bool = False,
 ) -> Path:
     """Write sensitivity.md, sensitivity.csv and heat maps into a folder; return the path of sensitivity.md.
 
@@ -63,6 +67,7 @@ def write_sensitivity(
         output: an existing folder.
         left_out: sentences on what could not be measured.
         environment: where and with what it was measured.
+        made_from, force: as of ``precision.report.pages.folder.write_report``.
     """
     parts: list[Part] = [*_about(frame), _formats(frame)]
     if left_out:
@@ -77,7 +82,8 @@ def write_sensitivity(
     repeat = (Listing(shlex.join(command)), facts(environment), numbers)
     parts.append(Section("How to reproduce", repeat))
     files = {"sensitivity.csv": to_csv(frame, SENSITIVITY_COLUMNS)}
-    return write_report(Document(f"{name}: sensitivity", tuple(parts)), output / "sensitivity.md", files)
+    document = Document(f"{name}: sensitivity", tuple(parts))
+    return write_report(document, output / SENSITIVITY, files, made_from, force)
 
 
 def worst_text(frame: pd.DataFrame) -> str:
