@@ -70,6 +70,12 @@ def pick(names: Sequence[str], columns: Mapping[str, Column]) -> dict[str, Colum
     return {_known(name, columns): columns[name] for name in names}
 
 
+def telling(frame: pd.DataFrame, shown: Sequence[str], further: Sequence[str]) -> list[str]:
+    """Return those of the further columns that differ between rows which are alike in all shown columns."""
+    groups = frame.groupby(list(shown), sort=False, dropna=False)
+    return [name for name in further if len(frame) and int(groups[name].nunique(dropna=False).max()) > 1]
+
+
 def words(texts: Sequence[str]) -> list[str]:
     """Return the names in texts such as ``a,b``."""
     return [word.strip() for text in texts for word in text.split(",") if word.strip()]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any
@@ -29,6 +30,9 @@ MORE: dict[str, Column] = {
     "runtime.device": Column("str", "device that the grid asks for; empty when it does not"),
     "runtime.threads": Column("Int64", "threads of one operation that the grid asks for, likewise"),
     "runtime.backend": Column("str", "backend of Keras; empty for TensorFlow"),
+    "depends_on": Column(
+        "str", "plugins and own data that the trial depends on, with the first digits of their sha256"
+    ),
     "attempts": Column("Int64", "how often the trial was begun until this came of it"),
     "seconds": Column("float64", "all that the last attempt took", "s"),
     "finished": Column("str", "when the trial ended (UTC)"),
@@ -42,8 +46,12 @@ MORE: dict[str, Column] = {
 }
 """What ``precision results`` shows beyond ``COLUMNS``: of the trial, and of how its result came about."""
 
+_SHA256 = re.compile(r"(?:sha256 )?\b([0-9a-f]{64})\b")
 _OF_TRIAL = [name for name in MORE if name == "repeat" or "." in name]
-_TEXTS = [name for name, column in MORE.items() if column.dtype == "str" and name not in _OF_TRIAL]
+_DEPENDS = "depends_on"
+_TEXTS = [
+    name for name, column in MORE.items() if column.dtype == "str" and name not in (*_OF_TRIAL, _DEPENDS)
+]
 _OF_A_GRID = (*OPTIONAL, "repeats", "shared")
 _WITHOUT_GRID = {
     "dataset": "name and options of the data set",
@@ -106,11 +114,21 @@ def _row(result: TrialResult) -> dict[str, Any]:
 
 def _of_trial(trial: Trial) -> dict[str, Any]:
     parts: dict[str, Any] = {"training": trial.training, "runtime": trial.runtime}
-    values = {"repeat": trial.repeat}
+    values = {"repeat": trial.repeat, _DEPENDS: _depends_on(trial)}
     for name in _OF_TRIAL[1:]:
         part, _, option = name.partition(".")
         values[name] = getattr(parts[part], option)
     return values
+
+
+def _depends_on(trial: Trial) -> str:
+    """Return what a trial depends on beyond this project: ``sixteenths 3fa9c1d2, data 77ab01c2``."""
+    found = {**trial.plugins, **({} if trial.fingerprint is None else {"data": trial.fingerprint})}
+    return ", ".join(f"{name} {_SHA256.sub(_first_digits, text)}" for name, text in sorted(found.items()))
+
+
+def _first_digits(match: re.Match[str]) -> str:
+    return match[1][:8]
 
 
 def _of_result(result: TrialResult | None) -> dict[str, Any]:

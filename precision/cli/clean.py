@@ -87,8 +87,12 @@ def _list_items(items: Sequence[Item], root: Path, everything: bool) -> None:
         group = [item for item in items if item.kind == kind]
         if not group:
             continue
-        shown = group if everything else group[: 0 if kind == "lock" else MANY]
         typer.echo(f"{title}:")
+        if kind == "lock":  # empty files: the name of one says nothing
+            folders = sorted({str(item.path.parent.relative_to(root)) for item in group})
+            typer.echo(printable(f"  {len(group)} in {', '.join(folders)}"))
+            continue
+        shown = group if everything else group[:MANY]
         for item in shown:
             name = item.path.relative_to(root)
             typer.echo(printable(f"  {name}  {size(item.size)}  {item.what}".rstrip()))

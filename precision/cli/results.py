@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from precision.grid.file.schema import Grid
     from precision.grid.file.source import Source
 
-SHOWN = (
-    *("dataset", "architecture", "policy", "method", "training", "seed"),
-    *("status", "accuracy", "accuracy_difference", "loss", "weight_bytes", "trial"),
-)
+DESCRIBED = ("dataset", "architecture", "policy", "method", "training", "seed")
+FURTHER = ("depends_on", "repeat", "runtime.device", "runtime.threads", "finished")
+"""What else tells rows apart: an older plugin, another file of data, another run, or at least the time."""
+OUTCOME = ("status", "accuracy", "accuracy_difference", "loss", "weight_bytes", "trial")
 
 GridOrAll = Annotated[
     Path | None, typer.Argument(metavar="GRID", help="YAML file of the grid; without it all results.")
@@ -87,7 +87,9 @@ def results(
     if names == ["all"] or (not names and output is not None):
         names = list(known)
     elif not names:  # what can tell rows apart, and what came of them
-        names = [name for name in SHOWN if name in known and (name != "training" or any(frame[name] != ""))]
+        described = [name for name in DESCRIBED if name != "training" or any(frame[name] != "")]
+        more = query.telling(frame, described, [name for name in FURTHER if name in known])
+        names = [*described, *more, *(name for name in OUTCOME if name in known)]
     chosen = query.pick(names, known)
     total = len(frame)
     frame = query.sort(query.where(frame, where or (), known), query.words(sort or ()), known)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from stored import make_result
+from stored import make_result, make_trial
 from typer.testing import CliRunner
 
 from precision.analysis import COLUMNS
@@ -18,6 +19,7 @@ from precision.cli.app import app
 from precision.errors import PrecisionError
 from precision.grid import Store, expand, load_grid, schedule
 from precision.report.pages.columns import columns_text
+from precision.trial import Runtime
 
 GRID = """\
 name: made
@@ -195,3 +197,41 @@ def test_every_column_is_described():
     page = (Path(__file__).parents[2] / "docs" / "store.md").read_text()
     assert columns_text(MORE) in page
     assert set(STORED_COLUMNS) < {*COLUMNS, *MORE} and not set(COLUMNS) & set(MORE)
+
+
+def test_results_that_differ_in_nothing_else_show_what_they_depend_on(tmp_path):
+    found = Store(tmp_path / "runs")
+    found.create()
+    old, new = "3fa9c1d2" + 56 * "0", "77ab01c2" + 56 * "f"
+    for seed, plugins in ((0, {"own": f"sha256 {old}"}), (0, {"own": f"sha256 {new}"}), (1, {})):
+        trial = make_trial(seed, plugins=plugins)
+        found.save(make_result(trial, provenance={"finished": f"2026-01-0{len(plugins) + 1}"}))
+    header, rows = table(shown("results", "--store", found.root))
+    at = header.index("depends_on")
+    assert [row[at] for row in rows] == ["own 3fa9c1d2", "own 77ab01c2", ""]
+    assert header.index("seed") < at < header.index("status")
+    header, _ = table(shown("results", "--store", found.root, "--where", "depends_on=*77ab01c2*"))
+    assert "depends_on" in header  # of all results, not of the rows that are left
+    for path in (tmp_path / "runs" / "trials").iterdir():
+        if path.name != trial.id:
+            last = path
+    shutil.rmtree(last)
+    header, _ = table(shown("results", "--store", found.root))
+    assert "depends_on" not in header and "finished" not in header  # every row is told by what it is
+
+
+@pytest.mark.parametrize(
+    ("changes", "column"),
+    [
+        ([{"fingerprint": "1" * 64}, {"fingerprint": "2" * 64}], "depends_on"),
+        ([{}, {"repeat": 1}], "repeat"),
+        ([{}, {"runtime": Runtime(threads=2)}], "runtime.threads"),
+    ],
+)
+def test_rows_of_other_data_runs_and_threads_are_told_apart(tmp_path, changes, column):
+    found = Store(tmp_path / "runs")
+    found.create()
+    for change in changes:
+        found.save(make_result(make_trial(**change)))
+    header, rows = table(shown("results", "--store", found.root))
+    assert len({row[header.index(column)] for row in rows}) == 2
