@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import string
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
@@ -165,6 +165,8 @@ class Table:
     """Rows of raw cells under their columns, with a title above and notes below; the title may be empty.
 
     ``seeds`` is how many runs most cells have; one of ``Runs`` that has another number says its own.
+    ``across`` is what the columns after the first are, where all hold the same kind of cell: a table that is
+    too wide for its place is then shown with rows and columns exchanged.
     """
 
     columns: tuple[Column, ...]
@@ -172,6 +174,22 @@ class Table:
     title: str = ""
     notes: tuple[Note, ...] = ()
     seeds: int = 0
+    across: str = ""
+
+    def exchanged(self) -> Table:
+        """Return the table with a row for each column after the first, and a column for each row."""
+        first, *others = self.columns
+        unit = others[0]
+        columns = (Column(self.across), *(replace(unit, title=_plain(row[0])) for row in self.rows))
+        rows = tuple(
+            (column.title, *(row[number] for row in self.rows)) for number, column in enumerate(others, 1)
+        )
+        return replace(self, columns=columns, rows=rows, across=first.title)
+
+
+def _plain(head: Cell) -> str:
+    """Return the text at the head of a row."""
+    return head.text if isinstance(head, Words | Code | Link) else str(head)
 
 
 def table_of(

@@ -42,7 +42,7 @@ class Source:
 
         It tells nothing of the folders of the machine.
         """
-        name = shown(self.path)
+        name = portable(self.path)
         digest = hashlib.sha256(str(self.path.resolve()).encode(errors="surrogateescape")).hexdigest()
         return name if (Path.cwd() / name).resolve() == self.path.resolve() else f"{name} ({digest[:8]})"
 

@@ -15,6 +15,7 @@ from matplotlib.lines import Line2D
 from precision.analysis import Block, Results, blocks, rows_of
 from precision.registry import FIGURES
 from precision.report.document import Figure, note, order
+from precision.report.figures.page import HEIGHT, WIDTH, left_out, room, say, short
 from precision.report.figures.style import (
     COLOURS,
     INK,
@@ -32,6 +33,8 @@ from precision.report.figures.style import (
 )
 from precision.report.titles import method_in_words
 
+EDGE, PLACE = 1.2, 0.68  # inches beside the panels, and for a format where there is room
+FORMATS, PANELS = 22, 6  # that a page has room for
 _NOTE = """\
 The vertical axis is logarithmic in the error (100 % minus accuracy), so that differences near the top stay
 visible beside formats that fail altogether. With several seeds the bar spans all of them. Weights in formats
@@ -70,25 +73,31 @@ def draw_accuracy(frame: pd.DataFrame, baseline: str = "float32") -> Drawing:
     for ptq, hollow and dashed for methods that train with the format. The vertical axis is logarithmic
     in the error, so that 98.5 % and 99 % are told apart although another format sits at 10 %. Formats
     have places of their own along the axis, in bands of equal bits; architectures stand side by side
-    within a place. A cross at the bottom is a format without a result.
+    within a place. A cross at the bottom is a format without a result. On a page that is too small for all,
+    the first panels and the most accurate formats are shown, and the figure says what is missing.
 
     >>> import precision
     >>> from precision.report.figures.accuracy import draw_accuracy
     >>> draw_accuracy(precision.load_results("grid.yaml")).savefig("accuracy.png")
     """
-    panels = blocks(frame, baseline)
+    frame, lacking = _most_accurate(frame, baseline, FORMATS)
     where = slots(frame)
+    if EDGE + PLACE * _span(where) > WIDTH:
+        where = slots(frame, gap=0)
+    panels, others = _panels(frame, baseline)
+    missing = (lacking, left_out("panels", others))
     looks = _looks(list(frame["architecture"].unique()))
     error = _errors(frame)
     faultless = _faultless(error)
     frame = frame.assign(error=error.clip(lower=faultless))
     low, high = _bounds(frame["error"])
     with mpl.rc_context(STYLE):
-        span = where.bands[-1][1] - where.bands[0][0]
-        width = max(5.5, 1.2 + 0.68 * span)
+        width = min(WIDTH, max(5.5, EDGE + PLACE * _span(where)))
         legend_columns = columns_of_legend([*looks, "no result"], width)
         legend_rows = math.ceil((len(looks) + 1) / legend_columns)
-        figure = empty_figure(width, 0.8 + 0.2 * legend_rows + 2.7 * len(panels))
+        height = 0.8 + 0.2 * legend_rows + (0.4 if any(missing) else 0)
+        tall = room(len(panels), HEIGHT - height, 2.7, 1.2).size
+        figure = empty_figure(width, min(HEIGHT, height + tall * len(panels)))
         stack = figure.subplots(len(panels), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
         failed = False
         for axes, block in zip(stack, panels, strict=True):
@@ -106,12 +115,33 @@ def draw_accuracy(frame: pd.DataFrame, baseline: str = "float32") -> Drawing:
             Line2D([], [], color=look.colour, marker=look.marker, markersize=5, linewidth=1)
             for look in looks.values()
         ]
-        names = [label(name) for name in looks]
+        names = short(list(looks))
         if failed:
             handles.append(Line2D([], [], color=INK, marker="x", markersize=5, linestyle=""))
             names.append("no result")
         figure.legend(handles, names, loc="outside upper left", ncols=legend_columns)
+        say(figure, *missing)
     return figure
+
+
+def _span(where: Slots) -> float:
+    return where.bands[-1][1] - where.bands[0][0]
+
+
+def _most_accurate(frame: pd.DataFrame, baseline: str, most: int) -> tuple[pd.DataFrame, str]:
+    """Return the rows of the baseline and of the most accurate formats, and a sentence on the others."""
+    means = frame.groupby("policy", sort=False)["accuracy"].mean().drop(baseline, errors="ignore")
+    others = list(means.sort_values(ascending=False, kind="stable", na_position="last").index[most - 1 :])
+    ordered = [name for name in means.index if name in others]
+    why = ", which are less accurate on average"
+    return frame[~frame["policy"].isin(others)], left_out("formats", ordered, why)
+
+
+def _panels(frame: pd.DataFrame, baseline: str) -> tuple[list[Block], list[str]]:
+    """Return the blocks that have a panel, and the names of the others."""
+    found = list(blocks(frame, baseline))
+    several = frame["dataset"].nunique() > 1
+    return found[:PANELS], [_title(block, several) for block in found[PANELS:]]
 
 
 def _looks(architectures: list[str]) -> dict[str, _Look]:
@@ -171,7 +201,7 @@ def _prepare(axes: Axes, where: Slots, *, top: bool) -> None:
         if i % 2 == 0:
             axes.axvspan(left, right, color="#f3f3f3", linewidth=0, zorder=0)
     axes.set_xlim(where.bands[0][0], where.bands[-1][1])
-    names = [label(name) for name in where.place]
+    names = short(list(where.place))
     axes.set_xticks(list(where.place.values()), names, **(TURNED if max(map(len, names)) > 9 else {}))
     axes.tick_params(axis="x", length=0)
     if top:

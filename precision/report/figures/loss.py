@@ -17,13 +17,13 @@ from matplotlib.ticker import FixedLocator, MaxNLocator
 from precision.analysis import Results
 from precision.registry import FIGURES
 from precision.report.document import Figure, note, order
+from precision.report.figures.page import HEIGHT, WIDTH, left_out, room, say, short
 from precision.report.figures.style import (
     INK,
     STYLE,
     colours,
     columns_of_legend,
     empty_figure,
-    label,
     log_ticks,
     set_lines,
     set_ticks,
@@ -31,6 +31,9 @@ from precision.report.figures.style import (
 
 History = Sequence[Mapping[str, Any]]
 
+COLUMNS = 3
+PANELS = 15  # that a page has room for
+CURVES = 36
 DOTS = 12
 """Epochs up to which every epoch has a dot; a single epoch would have nothing else."""
 
@@ -75,20 +78,28 @@ def draw_loss(frame: pd.DataFrame, histories: Mapping[str, History], baseline: s
     trained = trained.assign(curve=_curve_names(trained, baseline))
     # From many bits to few, as the ramp of colours goes.
     order = trained.sort_values("weight_bits", ascending=False, kind="stable")["curve"].unique()
-    others = [str(name) for name in order if name != baseline]
+    found = [str(name) for name in order if name != baseline]
+    others = found[:CURVES]
+    trained = trained[trained["curve"].isin([baseline, *others])]
     curves = [baseline, *others] if (trained["curve"] == baseline).any() else others
     colour = {baseline: "black"} | dict(zip(others, colours(len(others)), strict=True))
-    panels = list(trained.groupby(["dataset", "training", "architecture"], sort=False))
+    every = list(trained.groupby(["dataset", "training", "architecture"], sort=False))
+    panels = every[:PANELS]
+    several = frame["dataset"].nunique() > 1
+    missing = [left_out("formats", found[CURVES:])]
+    missing.append(left_out("panels", [_title(key, several) for key, _ in every[PANELS:]]))
     epochs = max((int(h[-1]["epoch"]) for t in trained["trial"] if (h := histories[t])), default=1)
 
     with mpl.rc_context(STYLE):
-        columns = max(1, min(3, len(panels)))
+        columns = max(1, min(COLUMNS, len(panels)))
         rows = max(1, math.ceil(len(panels) / columns))
-        width = max(5.5, 3.2 * columns)
-        texts = [*map(label, curves), "training", "test"]
+        width = min(WIDTH, max(5.5, 3.2 * columns))
+        texts = [*short(curves), "training", "test"]
         legend_columns = columns_of_legend(texts, width)
         legend_rows = math.ceil(len(texts) / legend_columns)
-        figure = empty_figure(width, 0.5 + 2.5 * rows + 0.2 * legend_rows)
+        height = 0.5 + 0.2 * legend_rows + (0.4 if any(missing) else 0)
+        tall = room(rows, HEIGHT - height, 2.5, 1.0).size
+        figure = empty_figure(width, min(HEIGHT, height + tall * rows))
         flat = list(figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat)
         shown: list[float] = []
         for axes, (key, of_panel) in zip(flat, panels, strict=False):
@@ -97,17 +108,24 @@ def draw_loss(frame: pd.DataFrame, histories: Mapping[str, History], baseline: s
                 shift = _shift(curves.index(str(name)), len(curves)) if epochs == 1 else 0.0
                 strong = name == baseline
                 shown += _draw(axes, chosen, colour[str(name)], shift, strong=strong, dots=epochs <= DOTS)
-            parts = [str(part) for part in np.roll(np.asarray(key, dtype=object), 1)]
-            architecture, dataset, training = parts
-            several = [dataset] if frame["dataset"].nunique() > 1 else []
-            axes.set_title(label(", ".join(part for part in (*several, architecture, training) if part)))
+            axes.set_title(short([_title(key, several)], int(width / columns / 0.085))[0])
         _finish(flat, len(panels), shown, epochs)
-        figure.supxlabel("epoch", fontsize="medium")
-        figure.supylabel("loss (nat)", fontsize="medium")
+        say(figure, *missing)
+        for axes in flat[columns * (rows - 1) : len(panels)]:
+            axes.set_xlabel("epoch")
+        for axes in flat[::columns]:
+            axes.set_ylabel("loss (nat)")
         handles = [Line2D([], [], color=colour[name], linewidth=1.8) for name in curves]
         handles += [Line2D([], [], **look) for look in _looks(INK, dots=epochs <= DOTS)]
         figure.legend(handles, texts, loc="outside upper left", ncols=legend_columns)
     return figure
+
+
+def _title(key: Sequence[object], several_datasets: bool) -> str:
+    """Return what a panel is about, of its dataset, training and architecture."""
+    dataset, training, architecture = map(str, key)
+    parts = (dataset if several_datasets else "", architecture, training)
+    return ", ".join(part for part in parts if part)
 
 
 def _curve_names(trained: pd.DataFrame, baseline: str) -> pd.Series:

@@ -9,7 +9,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from precision.report.figures.style import COLOURS, INK, STYLE, empty_figure, label, set_lines, set_ticks
+from precision.report.figures.page import short, wrapped
+from precision.report.figures.style import COLOURS, INK, STYLE, empty_figure, set_lines, set_ticks
 
 COSTS = {
     "memory": ("weight_bytes", 1024.0, "weight memory (KiB)"),
@@ -50,14 +51,14 @@ def search_figure(rows: pd.DataFrame, objective: str, tolerance: float, title: s
         for row in uniform.itertuples():
             beside: dict[str, Any] = {"xytext": (4, 4), "textcoords": "offset points"}
             place = (row.cost, row.accuracy_loss)
-            axes.annotate(label(row.policy), place, **beside, fontsize=7.5, color=INK, zorder=6)
+            axes.annotate(short([row.policy])[0], place, **beside, fontsize=7.5, color=INK, zorder=6)
         _scale(axes, rows["accuracy_loss"], tolerance)
         axes.set_xlim(0, 1.1 * float(rows["cost"].max()))
         axes.set_xlabel(cost)
         axes.set_ylabel("accuracy lost on training images\n(percentage points)")
         edge: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "ha": "left", "va": "bottom"}
         axes.text(0.008, tolerance, f"tolerance {tolerance:g}", **edge, fontsize=7.5, color=COLOURS[1])
-        axes.set_title(label(title), fontweight="bold")
+        axes.set_title(wrapped(title, 5.6, 0.085), fontweight="bold")
         figure.legend(loc="outside lower center", ncols=4)
     return figure
 

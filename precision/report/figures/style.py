@@ -116,21 +116,24 @@ class Slots(NamedTuple):
     bands: list[tuple[float, float, str]]
 
 
-def slots(frame: pd.DataFrame) -> Slots:
+def slots(frame: pd.DataFrame, gap: float = 1.6) -> Slots:
     """Place the policies by the logarithm of their bits per weight, at least one unit apart.
 
     Formats of equal bits (float16, bfloat16, a 16-bit fixed point) would coincide on a plain axis of
     bits; here they stand side by side in one band, in grid order. Networks may give one policy different
     mean bits (some keep statistics in float32): its band is that of the lowest, its label the range.
+    ``gap`` is that between two bands whose bits differ by a factor of two; 0 leaves only room to tell
+    bands apart.
     """
     lowest = frame.groupby("policy", sort=False)["weight_bits"].min().round(1).fillna(math.inf)
     widths = sorted(set(lowest))
     place: dict[str, float] = {}
     spans = []
-    position = -1.6
+    apart = gap or 1.3
+    position = -apart
     for width in widths:
-        wanted = 1.6 * math.log2(width / widths[0]) if math.isfinite(width) else position
-        start = max(position + 1.6, wanted)
+        wanted = gap * math.log2(width / widths[0]) if math.isfinite(width) else position
+        start = max(position + apart, wanted)
         members = [str(policy) for policy in lowest.index[lowest == width]]
         for i, policy in enumerate(members):
             place[policy] = position = start + i

@@ -151,7 +151,7 @@ def pivot_text(results: Results, width: int = 100) -> str:
         title = ", ".join(part for part in (block.dataset, block.method, block.training) if part)
         columns = (Column("architecture"), *table.columns[1:])
         title += f": test accuracy in percent{seeds}"
-        tables.append(replace(table, title=title, columns=columns, notes=()))
+        tables.append(replace(table, title=title, columns=columns, notes=(), across="policy"))
     return terminal.render(tables or [_nothing(results)], width) + "\n"
 
 

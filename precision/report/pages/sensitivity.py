@@ -189,7 +189,8 @@ def _ratios(own: pd.DataFrame, slot: str) -> Table:
 def _table(labels: pd.DataFrame, rows: Sequence[Sequence[Cell]], unit: Unit) -> Table:
     """Return rows under the names of the columns of a table and beside those of its layers."""
     columns = (Column("Layer"), *(Column(policy, unit) for policy in labels.columns))
-    return Table(columns, tuple((layer, *row) for layer, row in zip(labels.index, rows, strict=True)))
+    found = tuple((layer, *row) for layer, row in zip(labels.index, rows, strict=True))
+    return Table(columns, found, across="Policy")
 
 
 def _name(words: Sequence[str], used: set[str]) -> str:

@@ -79,6 +79,27 @@ def cell_text(cell: Cell, form: Form, column: Column = TEXT, seeds: int = 0) -> 
             return form.text(str(cell)) if column.unit is None else number(cell, column.unit, column.decimals)
 
 
+def fitting(table: Table, form: Form, width: int, gap: int) -> Table:
+    """Return a table, with rows and columns exchanged where only that makes it fit, or less wide.
+
+    Args:
+        width: letters that it may take.
+        gap: letters between two columns.
+    """
+    if not table.across or len(table.columns) < 3:
+        return table
+    here = _wide(table, form, gap)
+    if here <= width:
+        return table
+    other = table.exchanged()
+    return other if _wide(other, form, gap) < here else table
+
+
+def _wide(table: Table, form: Form, gap: int) -> int:
+    rows = [[column.title for column in table.columns], *rows_text(table, form)]
+    return sum(max(map(len, column)) + gap for column in zip(*rows, strict=True))
+
+
 def rows_text(table: Table, form: Form) -> list[list[str]]:
     """Return the cells of a table as texts."""
     return [

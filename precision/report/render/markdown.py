@@ -18,7 +18,10 @@ from precision.report.document import (
     Section,
     Table,
 )
-from precision.report.render.cells import Form, cell_text, rows_text
+from precision.report.render.cells import Form, cell_text, fitting, rows_text
+
+WIDTH = 110
+"""Letters of a row of a table that a page shows without scrolling."""
 
 
 def escape(text: object) -> str:
@@ -99,6 +102,7 @@ def _lines(notes: Sequence[Note]) -> str:
 
 def table_text(table: Table) -> str:
     """Return the rows and columns of a table, without its title and notes."""
+    table = fitting(table, FORM, WIDTH, 3)
     header = [escape(column.title) for column in table.columns]
     return pipes(header, rows_text(table, FORM), [column.unit is None for column in table.columns])
 

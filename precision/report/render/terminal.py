@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tabulate import tabulate
 
 from precision.report.document import List, Listing, Note, Section, Table
-from precision.report.render.cells import Form, cell_text, rows_text
+from precision.report.render.cells import Form, cell_text, fitting, rows_text
 from precision.report.text import printable
 
 GAP = "  "
@@ -48,6 +48,8 @@ def _block(part: Shown, width: int | None) -> str:
 
 
 def _table(table: Table, width: int | None) -> str:
+    if width is not None:
+        table = fitting(table, FORM, width, len(GAP))
     header = [printable(column.title) for column in table.columns]
     rows = rows_text(table, FORM)
     if width is not None:

@@ -38,7 +38,8 @@ def accuracy_tables(results: Results) -> Iterator[tuple[Block, Table]]:
                 cells.append((before, policy))
         rows = tuple((name, *(of.cell(name, policy) for of, policy in cells)) for name in pivot.architectures)
         notes = (accuracy_note(seeds),)
-        yield pivot.block, Table(tuple(columns), rows, title_of(pivot.block), notes, seeds)
+        title = title_of(pivot.block)
+        yield pivot.block, Table(tuple(columns), rows, title, notes, seeds, across="Policy")
 
 
 @SECTIONS.register("accuracy")
@@ -64,7 +65,8 @@ def difference(results: Results) -> Section:
             for name in pivot.architectures
         )
         columns = (Column("Architecture"), *(Column(policy, Unit.DIFFERENCE) for policy in policies))
-        tables.append(Table(columns, rows, title_of(pivot.block), (sample_note(seeds),), seeds))
+        notes = (sample_note(seeds),)
+        tables.append(Table(columns, rows, title_of(pivot.block), notes, seeds, across="Policy"))
     text = _DIFFERENCE if tables else "There is no other format to compare with {baseline}."
     about = note(text, baseline=baseline, tolerance=points(tolerance))
     return Section(f"Difference to {baseline}", (about, *tables))

@@ -32,8 +32,19 @@ def test_several_seeds_have_an_interval_and_exceptions_say_so(grid, results, fai
     assert "(n = 2, 1 failed)" in text
 
 
-def test_columns_that_do_not_fit_continue_below(grid, results):
-    text = pivot_text(results(grid(("lenet",), methods=("ptq",))), width=40)
+def test_formats_that_do_not_fit_are_rows(grid, results):
+    text = pivot_text(results(grid(("lenet", "vgg"), methods=("ptq",))), width=40)
+    lines = text.splitlines()[2:]
+    assert lines[0].split() == ["policy", "lenet", "vgg"]
+    assert [line.split()[0] for line in lines[1:]] == [
+        *("float32", "float16", "bfloat16", "fixed16", "fixed8", "float8", "fixed6", "fixed4")
+    ]
+    assert lines[1].split()[1:] == ["99.00", "98.60"]  # as in the table that fits
+
+
+def test_columns_that_do_not_fit_either_way_continue_below(grid, results):
+    networks = tuple(f"network{i}" for i in range(9))
+    text = pivot_text(results(grid(networks, methods=("ptq",))), width=40)
     assert text.count("architecture") == 3
     assert max(map(len, text.splitlines())) <= 40
 
