@@ -156,8 +156,9 @@ def load_results(
     seeds: str | None = None,
     only: Sequence[str] = (),
 ) -> pd.DataFrame:
-    """Return the stored results of a grid file as a DataFrame with one row per trial, without running any.
+    """Return the stored results of a grid file as a DataFrame with one row per cell, without running any.
 
+    It is the frame that ``Results.cells()`` returns, with the columns of ``precision.analysis.COLUMNS``.
     The arguments are those of ``precision.run``; with ``only``, the rows are of these cells alone.
 
     >>> import precision

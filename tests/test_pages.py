@@ -1,0 +1,179 @@
+"""Every example of the README and of docs/ does what it says: in the order of the page, as written."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from pages import ROOT, Reader, blocks, commands
+
+from precision import plugins
+from precision.grid import expand, load_grid
+from precision.quantization.sites import resolve
+
+PAGES = ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
+ELSEWHERE = {"docs/adding-a-format.md": "test_adding_a_format", "docs/extending.md": "test_extending"}
+
+# What no reader of the tests can do, by the words with which a command begins, and why.
+NOT_RUN = {
+    "make ": "make builds an environment; its commands are tested one by one",
+    ". .venv/bin/activate": "the tests run in an environment already",
+    "pip install": "installs something",
+    "ray ": "a cluster: tests/grid/execution/ray",
+    "precision run grid.yaml --executor ray": "likewise",
+    "precision run grid.yaml --track": "the packages may be missing: tests/tracking",
+    "precision clean --dry-run": "the store is that of all pages: tests/grid/store/test_clean.py",
+    "precision clean": "likewise",
+}
+PYTHON_NOT_RUN = {"from precision.tracking import make": "goes on with cells of a run: tests/tracking"}
+TRAIN = ("run", "sensitivity", "search", "rerun")
+
+
+def run_here(block):
+    if block.language == "python":
+        return not any(block.text.startswith(word) for word in PYTHON_NOT_RUN)
+    return not (block.language == "sh" and all(c.startswith(tuple(NOT_RUN)) for c in commands(block)))
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return tmp_path_factory.mktemp("store")
+
+
+@pytest.fixture
+def reader(tmp_path, store, monkeypatch):
+    """A folder of a reader: results of earlier pages, a folder of data, a model, a grid of one's own."""
+    import architectures
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs").symlink_to(store)
+    (tmp_path / "DATA").mkdir()
+    model = architectures.build("lenet", input_shape=(28, 28, 1), classes=10)
+    for name in ("model.keras", "lenet.keras"):
+        model.save(tmp_path / name)
+    found = Reader(tmp_path)
+    found.write("grid.yaml", MINE.format(name="grid"))
+    found.write("my-grid.yaml", MINE.format(name="my-grid"))
+    yield found
+    plugins.load([])
+
+
+MINE = """\
+name: {name}
+datasets: [digits]
+architectures: [lenet]
+policies:
+  float32: float32
+  half: float16
+  fixed8: {{weights: "fixed(8,6)", biases: "fixed(8,6)", activations: "fixed(8,3)", inputs: "fixed(8,7)"}}
+"""
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page not in ELSEWHERE])
+def test_the_examples_of_a_page(reader, store, page):
+    for block in blocks(page):
+        if (not block.what and block.language == "yaml") or not run_here(block):
+            continue
+        if "rerun" in block.text:
+            block = block._replace(text=_known(block.text, store))
+        if block.language == "sh":
+            block = block._replace(
+                text="\n".join(c for c in commands(block) if not c.startswith(tuple(NOT_RUN)))
+            )
+        reader.read(block)
+
+
+def _known(text, store):
+    """Return a command with the id of a trial that the store has."""
+    ids = sorted(path.parent.name for path in store.glob("trials/*/trained.weights.h5"))
+    return re.sub(r"rerun [0-9a-f]{12}", f"rerun {ids[0]}", text)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_nothing_that_a_page_shows_escapes_its_test(page):
+    text = (ROOT / page).read_text()
+    assert not re.search(r"^    (?:\$ )?(?:precision|make|pip|python) ", text, re.M), (
+        "commands stand in sh blocks"
+    )
+    for block in blocks(page):
+        assert block.language or "precision " not in block.text, block.text
+        assert not re.search(r"\.venv/bin/precision|^\$ ", block.text, re.M), "one form of the command"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_whole_grids_of_a_page_fit_their_networks(page, tmp_path, monkeypatch):
+    """As written, without training: every policy resolves on every network that it meets."""
+    import architectures
+
+    monkeypatch.chdir(tmp_path)
+    if page in ELSEWHERE:
+        return
+    grids = {}
+    for block in blocks(page):
+        if block.what == "add":
+            for key, value in yaml.safe_load(block.text).items():
+                old = grids[block.name].get(key)
+                grids[block.name][key] = {**old, **value} if isinstance(value, dict) else value
+        elif block.what == "file" and block.name.endswith(".yaml"):
+            grids[block.name] = yaml.safe_load(block.text)
+        elif block.what == "file":
+            Path(block.name).parent.mkdir(exist_ok=True, parents=True)
+            Path(block.name).write_text(block.text)
+    shapes = {"cifar10": (32, 32, 3)}
+    built = {}
+    for name, grid in grids.items():
+        if "csv" in str(grid["datasets"]):
+            continue
+        Path(name).write_text(yaml.safe_dump(grid, sort_keys=False))
+        parsed, source = load_grid(name)
+        seen = set()
+        for cell in expand(parsed, source):
+            key = (cell.trial.architecture.text, cell.policy)
+            if key in seen:
+                continue
+            seen.add(key)
+            if key[0] not in built:
+                shape = shapes.get(cell.trial.dataset.name, (28, 28, 1))
+                options = cell.trial.architecture.options
+                built[key[0]] = architectures.build(cell.trial.architecture.name, shape, 10, **options)
+            resolve(built[key[0]], parsed.policies[cell.policy])
+    plugins.load([])
+
+
+def test_the_index_has_every_page():
+    text = (ROOT / "docs" / "README.md").read_text()
+    for path in (ROOT / "docs").glob("*.md"):
+        assert path.name == "README.md" or f"]({path.name})" in text, path.name
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_of_a_page_leads_somewhere(page):
+    path = ROOT / page
+    for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text()):
+        file, _, anchor = target.partition("#")
+        if file.startswith("http"):
+            continue
+        found = (path.parent / file).resolve() if file else path
+        assert found.exists(), target
+        if anchor:
+            heads = re.findall(r"^#+ (.*)$", found.read_text(), re.M)
+            names = {re.sub(r"[^\w\- ]", "", head.lower()).strip().replace(" ", "-") for head in heads}
+            assert anchor in names, target
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "use a trial of another cell",
+        "hands on what was rounded",
+        "pass on what",
+        "leave their `zip`",
+        "no longer part of their",
+        "neither are sweeps",
+        "a second meaning",
+        "what is not named is not",
+    ],
+)
+def test_sentences_that_nobody_understood_are_gone(sentence):
+    for path in [*(ROOT / "precision").rglob("*.py"), *(ROOT / page for page in PAGES)]:
+        assert sentence not in " ".join(path.read_text().split()), path
