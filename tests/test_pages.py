@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from pages import ROOT, Reader, blocks, commands
@@ -138,6 +139,30 @@ def test_the_whole_grids_of_a_page_fit_their_networks(page, tmp_path, monkeypatc
                 built[key[0]] = architectures.build(cell.trial.architecture.name, shape, 10, **options)
             resolve(built[key[0]], parsed.policies[cell.policy])
     plugins.load([])
+
+
+@pytest.fixture
+def own_data(tmp_path, monkeypatch):
+    """A folder with the files that fragments of pages name."""
+    monkeypatch.chdir(tmp_path)
+    np.savez("images.npz", x=np.zeros((10, 28, 28), np.uint8), y=np.arange(10) % 2)
+    for name in ("cats", "dogs"):
+        Path("photographs", name).mkdir(parents=True)
+        Path("photographs", name, "1.png").touch()
+    return tmp_path
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page not in (*ELSEWHERE, "docs/grid.md")])
+def test_the_fragments_of_a_page_are_valid(page, own_data):
+    """What is a part of a grid is one in a grid that has the rest; those of docs/grid.md: test_docs.py."""
+    rest = {"name": "x", "datasets": ["digits"], "architectures": ["lenet"]}
+    for block in blocks(page):
+        if block.what or block.language != "yaml":
+            continue
+        part = yaml.safe_load(block.text)
+        part["policies"] = {"float32": "float32", **part.get("policies", {"half": "float16"})}
+        Path("part.yaml").write_text(yaml.safe_dump({**rest, **part}))
+        assert expand(*load_grid("part.yaml")), block.text
 
 
 def test_the_index_has_every_page():
