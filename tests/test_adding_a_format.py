@@ -23,7 +23,9 @@ COMMANDS = [
 SMALL = {
     "[digits]": "[{name: digits, train_size: 100, test_size: 50}]",
     "[lenet]": "[{name: mlp, width: 0.1}]",
-    "[ptq, qat]": "[ptq]\ntraining: {epochs: 1}",
+    "[ptq, qat]": (
+        "[ptq, qat]\ntraining: {epochs: 1}\nexclude: [{method: qat, policy: [posit8, takum8, lloyd]}]"
+    ),
 }
 
 
