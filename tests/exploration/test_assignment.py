@@ -117,7 +117,7 @@ def test_a_uniform_assignment_computes_as_its_policy(resnet):
 
 def test_folded_networks_have_no_normalisations(resnet):
     policies = {
-        name: parse_policy({"weights": f"int({bits})", "fold_batch_norm": True})
+        name: parse_policy({"weights": f"fixed({bits},{bits - 1})", "fold_batch_norm": True})
         for name, bits in (("a", 8), ("b", 4))
     }
     folded = fold(resnet).model

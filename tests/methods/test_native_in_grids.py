@@ -27,7 +27,7 @@ def cells(tmp_path, text):
 
 
 def test_a_policy_that_is_no_type_of_the_computer_is_told_with_its_line(tmp_path):
-    text = GRID.replace("policies: {", "policies:\n  {").replace("brain: bfloat16", "small: fixed(8,6)")
+    text = GRID.replace("policies: {", "policies:\n  {").replace("brain: bfloat16", "small: bfp(8)")
     with pytest.raises(PrecisionError) as caught:
         cells(tmp_path, text)
     assert "grid.yaml:5: policy 'small' cannot run under method 'native': " in str(caught.value)
