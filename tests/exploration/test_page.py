@@ -1,28 +1,16 @@
-"""What docs/exploration.md shows is right: its commands, its grid, its numbers."""
+"""What docs/exploration.md says is right: options, defaults, numbers; its examples run in test_pages.py."""
 
 import re
-import shlex
 from pathlib import Path
 
 import pytest
 import typer.main
-import yaml
 
 from precision.cli.app import app
 from precision.exploration.options import IMAGES, METHODS, NSGA2_TRIALS, OBJECTIVES, SearchOptions
-from precision.grid import expand, load_grid
 from precision.measure.counted.operations import Operand, add_pj, multiply_pj
 
 PAGE = (Path(__file__).parents[2] / "docs" / "exploration.md").read_text()
-COMMANDS = [line for block in re.findall(r"```sh\n(.*?)```", PAGE, re.S) for line in block.splitlines()]
-
-
-@pytest.mark.parametrize("line", COMMANDS)
-def test_the_commands_are_understood(line):
-    program, name, *words = shlex.split(line)
-    command = typer.main.get_command(app).commands[name]
-    assert program == "precision"
-    assert command.make_context(name, words).params["grid"] == Path("my-grid.yaml")
 
 
 def test_every_option_is_described():
@@ -36,13 +24,6 @@ def test_the_defaults():
     assert SearchOptions().tolerance == 1 and IMAGES == 5000 and NSGA2_TRIALS == 200
     assert (OBJECTIVES[0], METHODS[0]) == ("memory", "greedy")
     assert f"| {IMAGES} |" in PAGE and f"`nsga2`: {NSGA2_TRIALS} |" in PAGE
-
-
-def test_the_grid(tmp_path):
-    (fragment,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.S)
-    rest = {"name": "x", "datasets": ["digits"], "architectures": ["lenet", "vgg"]}
-    (tmp_path / "grid.yaml").write_text(yaml.safe_dump(rest) + fragment)
-    assert len(expand(*load_grid(tmp_path / "grid.yaml"))) == 3
 
 
 def test_the_table_of_energies():
