@@ -22,9 +22,17 @@ LONGEST = (
     "tests/grid/execution/test_run.py",
     "tests/methods/test_native.py",
     "tests/test_adding_a_format.py",
-    "tests/methods/test_workbench.py",
     "tests/grid/execution/test_faults.py",
+    "tests/formats/families/test_qtorch.py",
+    "tests/formats/conformance/test_conformance.py",
+    "tests/methods/test_workbench.py",
     "tests/test_extending.py",
+    "tests/quantization/test_sums.py",
+    "tests/formats/engine/test_backends.py",
+    "tests/methods/test_qat.py",
+    "tests/quantization/test_families.py",
+    "tests/quantization/test_model.py",
+    "tests/report/render/test_markdown.py",
 )
 
 

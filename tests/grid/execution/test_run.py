@@ -168,11 +168,11 @@ def test_plan_status_and_report(finished):
     folder, _ = finished
     planned = here(folder, "plan", "tiny.yaml")
     assert planned.returncode == 0
-    assert "6 cells, 5 trials with their baselines: 4 done, 1 to run" in planned.stdout
+    assert "6 cells, 6 trials with their baselines: 5 done, 1 to run" in planned.stdout
     status = here(folder, "status", "tiny.yaml")
-    assert "4 ok, 1 failed of 5 trials" in status.stdout and "as it was told" in status.stdout
+    assert "5 ok, 1 failed of 6 trials" in status.stdout and "as it was told" in status.stdout
     fresh = here(folder, "status", "tiny.yaml", "--store", "elsewhere")
-    assert "5 pending of 5 trials" in fresh.stdout
+    assert "6 pending of 6 trials" in fresh.stdout
     written = here(folder, "report", "tiny.yaml", "--output", "again")
     assert written.returncode == 0
     assert (folder / "again/report.md").read_bytes() == (folder / "reports/tiny/report.md").read_bytes()
