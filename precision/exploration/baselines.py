@@ -10,6 +10,7 @@ from rich.console import Console
 
 from precision.errors import PrecisionError, unknown
 from precision.grid.execution.preflight import (
+    Place,
     check_images,
     check_networks,
     check_plugins,
@@ -91,12 +92,17 @@ def trained(
     data_dir: Path | None,
     bench: Workbench,
     console: Console,
+    place: Place | None = None,
 ) -> list[Network]:
     """Return the networks with the seeds that have a trained baseline, training what the store lacks.
 
+    Args:
+        place: where every policy has to fit its network, says where it is asked for; None leaves policies to
+            the exploration.
+
     Raises:
-        PrecisionError: when a plugin fails, a network has no trained baseline, or the stored ones are of
-            other images.
+        PrecisionError: when a plugin fails, a policy does not fit, a network has no trained baseline, or the
+            stored ones are of other images.
         KeyboardInterrupt: on Ctrl-C; finished trainings are kept.
     """
     check_plugins(policy for network in found for policy in network.policies.values())
@@ -110,9 +116,9 @@ def trained(
             for network in found
             for trial in network.trials.values()
             for policy in network.policies.values()
-            if trial.dataset == choice
+            if trial.dataset == choice and place is not None
         ]
-        check_networks([*trials, *asked], bench.dataset(choice), unplaced)
+        check_networks([*trials, *asked], bench.dataset(choice), place or unplaced)
     done = store.done(everything.values())
     left = [trial for trial in everything.values() if trial.id not in done]
     if left:

@@ -21,6 +21,7 @@ from precision.exploration.baselines import Network, chosen_policies, networks, 
 from precision.exploration.network_search import Search
 from precision.exploration.options import SearchOptions
 from precision.grid import Changes, Store, expand, load_grid, select
+from precision.grid.execution.preflight import place_in
 from precision.methods.workbench import Workbench
 
 
@@ -70,7 +71,8 @@ def search(
     results.create()
     console = Console(stderr=True, quiet=quiet)
     bench = Workbench(data_dir, results.weights)
-    found = trained(networks(cells, wanted), cells, results, data_dir, bench, console)
+    place = place_in(source, cells)
+    found = trained(networks(cells, wanted), cells, results, data_dir, bench, console, place)
     labels = _labels(found)
     searched = [
         Search(network, labels[network.name], options or SearchOptions(), bench, results).run(console)

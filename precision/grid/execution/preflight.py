@@ -60,9 +60,11 @@ def place_in(source: Source, cells: Iterable[Cell]) -> Place:
 
     def place(trial: Trial, part: str, text: str) -> PrecisionError:
         for cell in cells:
-            if part == "policy" and trial in cell.trials():
+            if trial.architecture != cell.trial.architecture:
+                continue
+            if part == "policy" and trial.policy == cell.trial.policy:
                 return source.error(("policies", cell.policy), f"policy {cell.policy!r}: {text}")
-            if part == "architecture" and trial.architecture == cell.trial.architecture:
+            if part == "architecture":
                 return source.error(("architectures",), f"architecture {cell.architecture!r}: {text}")
         return unplaced(trial, part, text)
 
