@@ -113,7 +113,7 @@ architectures: [lenet, {name: mlp, width: {each: [0.25, 0.5]}}]
 policies:
   float32: float32
   fixed8: {weights: "fixed(8,6)", activations: {format: int(8), scaling: real, observer: percentile}}
-  fp8: {weights: float8_e4m3fn, rounding: stochastic, layers: {"conv*": float32, "@first": int(4)}}
+  fp8: {weights: float8_e4m3fn, rounding: stochastic, layers: {"conv*": float32, "@first": bfloat16}}
 methods: [ptq, {name: qat, epochs: 1}]
 training: {epochs: 1, batch_size: [32, 64], learning_rate: 1.0e-3}
 seeds: [0, 1]

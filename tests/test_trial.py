@@ -58,7 +58,9 @@ EXAMPLES = {
 def plainly(trial, numerics):
     """The definition: the hash of the whole as JSON with sorted keys."""
     data = asdict(trial)
-    for name, default in (("plugins", {}), ("runtime", asdict(Runtime())), ("repeat", 0)):
+    if data["runtime"]["backend"] is None:
+        del data["runtime"]["backend"]
+    for name, default in (("plugins", {}), ("runtime", {"device": None, "threads": None}), ("repeat", 0)):
         if data[name] == default:
             del data[name]
     if trial.fingerprint is not None:

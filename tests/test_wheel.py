@@ -54,6 +54,7 @@ def test_it_has_what_is_needed_and_nothing_else(wheel):
     described = {name for name in files if ".dist-info/" in name}
     code = {path.relative_to(ROOT).as_posix() for top in PACKAGES for path in (ROOT / top).rglob("*.py")}
     data = {"precision/py.typed", "architectures/py.typed", "precision/cli/starter.yaml"}
+    data |= {"architectures/released.json"}
     assert files - described == code | data
     [points] = (name for name in described if name.endswith("entry_points.txt"))
     assert b"precision = precision.cli:main" in zipfile.ZipFile(wheel).read(points)
@@ -79,7 +80,7 @@ def test_it_works_far_from_the_checkout(wheel, tmp_path):
     assert done(command, "--version", **places) == f"precision {precision.__version__}\n"
     assert '"Grid of the precision framework"' in done(command, "schema", **places)
     done(command, "init", **places)
-    assert done(command, "validate", "grid.yaml", **places) == "grid.yaml: ok, 12 cells, 10 trials\n"
+    assert done(command, "validate", "grid.yaml", **places) == "grid.yaml: ok, 12 cells, 12 trials\n"
     (work / "small.yaml").write_text(GRID)
     assert "report: reports/small/report.md" in done(command, "run", "small.yaml", **places)
     shutil.rmtree(work / "reports")

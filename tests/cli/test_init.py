@@ -34,7 +34,7 @@ def test_the_first_commands_of_a_newcomer():
     assert done.output == "grid.yaml: change it as you like; precision run grid.yaml runs it\n"
     assert Path("grid.yaml").read_bytes() == STARTER.read_bytes()
     # It also runs, reduced as the grids of experiments/ are: see test_experiments.py.
-    assert command("validate", "grid.yaml").output == "grid.yaml: ok, 12 cells, 10 trials\n"
+    assert command("validate", "grid.yaml").output == "grid.yaml: ok, 12 cells, 12 trials\n"
 
 
 def test_the_first_line_names_the_schema_that_lies_beside_it():

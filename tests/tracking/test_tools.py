@@ -68,10 +68,10 @@ def test_tensorboard_reads_what_was_written(store):
         f"digits mlp width=0.25 fixed8 qat seed 1 {second.id} attempt 2",
     }
     done = events(folder / f"digits mlp width=0.25 fixed8 qat seed 0 {first.id}")
-    assert scalars(done, "train/loss") == [(1, 1.0), (2, 0.5)]
-    assert scalars(done, "val/accuracy") == [(1, 0.25), (2, 0.5)]
+    assert scalars(done, "train/loss") == [(3, 1.0), (4, 0.5)]
+    assert scalars(done, "val/accuracy") == [(3, 0.25), (4, 0.5)]
     assert scalars(done, "resources/memory_bytes") == [(1, 2.0**30), (2, 2.0**30)]  # float32
-    assert scalars(done, "result/accuracy") == [(2, 0.5)]
+    assert scalars(done, "result/accuracy") == [(4, 0.5)]
     assert "result/train_seconds" not in done.Tags()["scalars"]  # not a number: not there
     (text,) = done.Tensors("parameters")
     table = text.tensor_proto.string_val[0].decode()
@@ -156,7 +156,7 @@ def test_mlflow_reads_what_was_written(store):
     assert done.data.tags["provenance.machine"] == "some machine, 2 cores"
     assert done.data.metrics["result/accuracy"] == 0.5
     history = client.get_metric_history(done.info.run_id, "train/loss")
-    assert [(metric.step, metric.value) for metric in history] == [(1, 1.0), (2, 0.5)]
+    assert [(metric.step, metric.value) for metric in history] == [(3, 1.0), (4, 0.5)]
     samples = client.get_metric_history(done.info.run_id, "resources/memory_bytes")
     assert [(metric.step, metric.value) for metric in samples] == [(1, 2.0**30 + 1), (2, 2.0**30 + 2)]
     folder = local(done.info.artifact_uri)
@@ -267,7 +267,7 @@ def test_wandb_offline_files_hold_what_was_told(store):
     assert run.display_name == "digits mlp width=0.25 fixed8 qat seed 0"
     assert config["policy.weights"] == "fixed(8,6)" and config["training.learning_rate"] == 0.01
     assert config["provenance.machine"] == "some machine, 2 cores"
-    assert [(r["epoch"], r["train/loss"]) for r in rows if "epoch" in r] == [(1, 1.0), (2, 0.5)]
+    assert [(r["epoch"], r["train/loss"]) for r in rows if "epoch" in r] == [(3, 1.0), (4, 0.5)]
     assert [(r["seconds"], r["resources/cpu_percent"]) for r in rows if "seconds" in r] == [
         (1.0, 150.0),
         (2.0, 150.0),

@@ -3,9 +3,7 @@
 import contextlib
 import json
 import resource
-import shlex
 import signal
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -385,14 +383,3 @@ def test_a_full_disk_leaves_nothing(saved, packed_file, tmp_path):
             done = here(".", *words)
         assert "cannot be written (File too large)" in refused(done)
         assert list(tmp_path.iterdir()) == []
-
-
-def test_the_commands_of_the_documentation(saved, tmp_path):
-    text = (Path(__file__).parents[3] / "docs" / "packing.md").read_text()
-    commands = [shlex.split(line)[1:] for line in text.splitlines() if line.startswith("    precision ")]
-    assert [words[0] for words in commands] == ["pack", "unpack", "pack", "pack", "unpack"]
-    (tmp_path / "lenet.keras").write_bytes(saved.read_bytes())
-    (tmp_path / "grid.yaml").write_text(text.split("```yaml\n")[1].split("```")[0])
-    for words in commands:
-        assert here(tmp_path, *words).returncode == 0
-    assert len(list(tmp_path.iterdir())) == 7

@@ -65,7 +65,7 @@ def test_of_what_the_parts_say_of_each_other(tmp_path):
         *("grid.yaml:7", "grid.yaml:6", "grid.yaml:6", "grid.yaml:8"),
     ]
     _, told = mistakes(
-        tmp_path, GOOD.replace("float16", "'fixed(8,4)'").replace("half", "eight: int(8), half")
+        tmp_path, GOOD.replace("float16", "'fixed(8,4)'").replace("half", "eight: 'fixed(8,3)', half")
     )
     assert len(told) == 2 and all("cannot run under method 'native'" in sentence for sentence in told)
 

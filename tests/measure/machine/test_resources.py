@@ -10,7 +10,7 @@ import time
 import numpy as np
 import psutil
 
-from precision.grid.execution.interrupt import end_with_parent
+from precision.grid.execution.orphans import end_with_parent
 from precision.measure.machine.sampler import ResourceSampler
 
 
@@ -52,7 +52,7 @@ PARENT = """
 import multiprocessing, time
 
 def work(connection):
-    from precision.grid.execution.interrupt import end_with_parent
+    from precision.grid.execution.orphans import end_with_parent
     end_with_parent()
     connection.send(1)
     time.sleep(600)

@@ -35,6 +35,7 @@ TREES = {path: ast.parse(path.read_text()) for path in SOURCES}
 NODES = {"operation", "parent_nodes", "input_tensors", "output_tensors"}
 # Of Python, of its named tuples, and of Ray.
 OTHERS = {"_asdict", "_replace", "_exit", "_getframe", "_Popen", "_actor_init_failed"}
+OTHERS |= {"_context", "_initialized", "_backends"}  # of TensorFlow and JAX: whether they have computed
 
 
 def is_private(name: object) -> bool:
