@@ -161,9 +161,13 @@ def test_trials_of_a_lost_node_are_run_again(cluster, store, tmp_path):
         seen.add(trial.id)
         if len(seen) == 2 and doomed in cluster.worker_nodes:
             cluster.remove_node(doomed, allow_graceful=False)
+
+    def note(text):
+        log.notes.append(text)
+        if "is lost" in text:  # not before: a process may outlive its node for a moment
             go_on.touch()
 
-    log.on_start = kill
+    log.on_start, log.note = kill, note
     go(cluster, store, trials, log)
     assert not ray.is_initialized()
     check(store, trials)
