@@ -7,14 +7,15 @@ import os
 import sys
 from collections.abc import Iterator
 from importlib.metadata import version
+from typing import Literal, get_args
 
 from precision.errors import PrecisionError
 
 # What Keras imports at its start if it is there, for plots and for classes that sklearn knows.
 _SPARED = ("matplotlib", "sklearn")
 
-
-BACKENDS = ("tensorflow", "jax")
+Backend = Literal["tensorflow", "jax"]
+BACKENDS = get_args(Backend)
 
 
 def backend_of(name: str | None) -> str | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import os
 import shutil
 import signal
 import threading
@@ -48,7 +47,6 @@ class Setup:
         plugins: the plugins of the parent process, whose very bytes are run here.
         datasets: folders with the arrays of data sets that are already loaded, by the text of their choice.
         runtime: device, and the threads of one operation.
-        cores: the processors that the process may use; empty for all.
         checkpoint_seconds: see ``RunOptions``.
         runner: ``module:function``; the function takes (setup, report) and returns what runs one trial.
     """
@@ -58,7 +56,6 @@ class Setup:
     plugins: tuple[plugins.Plugin, ...] = ()
     datasets: Mapping[str, Path] = field(default_factory=dict)
     runtime: Runtime = field(default_factory=Runtime)
-    cores: tuple[int, ...] = ()
     checkpoint_seconds: float = 60.0
     runner: str = RUNNER
 
@@ -103,8 +100,6 @@ def start(setup: Setup, report: Report) -> None:
     # Should the machine run out of memory, this process is to die and not the one that would note it.
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("500")
-    if setup.cores and hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, setup.cores)
     commit()  # of the code that is loaded now, not of files edited while it runs
     module, _, function = setup.runner.partition(":")
     _state.update(store=Store(setup.store), setup=setup, report=report)

@@ -28,6 +28,7 @@ from precision.grid.file.choices import (
 from precision.options import Options
 from precision.quantization import Policy, parse_policy
 from precision.quantization.policy.options import Format, PolicyEntry
+from precision.startup import Backend
 from precision.trial import Choice
 
 OPTIMIZERS = Literal["adadelta", "adagrad", "adam", "adamw", "nadam", "rmsprop", "sgd"]
@@ -112,7 +113,7 @@ class RuntimeAxes(Axes):
         default=[None],
         description="Of one operation; null leaves it to the run. Other threads give other bits.",
     )
-    backend: Listed[Literal["tensorflow", "jax"] | None] = Field(
+    backend: Listed[Backend | None] = Field(
         default=[None],
         description="Of Keras; null takes that of the variable KERAS_BACKEND, or else tensorflow.",
     )
