@@ -5,6 +5,7 @@ import numpy as np
 from keras import layers
 
 import architectures
+from precision.quantization.layers.flat import flat
 from precision.quantization.layers.graph import Graph
 from precision.quantization.layers.points import rounds_output
 
@@ -41,6 +42,7 @@ def outputs(model, inputs):
 
 
 def assert_points_stay(model, folded):
+    model = flat(model)
     was, now = Graph(model), Graph(folded.model)
     for before, after in zip(model.layers, folded.model.layers, strict=True):
         assert before.name == after.name

@@ -20,6 +20,7 @@ from precision.measure.counted.energy import layer_energy
 from precision.measure.counted.packed import weight_memory
 from precision.quantization import Policy
 from precision.quantization.layers.axes import UNSUMMED
+from precision.quantization.layers.flat import address, flat
 from precision.quantization.layers.graph import Graph
 from precision.quantization.layers.variables import variables
 from precision.quantization.policy.policy import COMPUTED
@@ -41,22 +42,24 @@ def units(model: Any) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     before: list[str] = []
     unit: dict[str, int] = {}  # of each layer
+    model = flat(model)
     graph = Graph(model)
     for layer in model.layers:
+        name = address(layer)
         if _has_kernel(layer):
-            unit[layer.name] = len(found)
-            found[layer.name] = [*before, layer.name]
+            unit[name] = len(found)
+            found[name] = [*before, name]
             before = []
             continue
         sources = graph.producers(layer)
-        unit[layer.name] = max((unit.get(source.name, -1) for source in sources), default=-1)
-        if unit[layer.name] >= 0:
-            list(found.values())[unit[layer.name]].append(layer.name)
+        unit[name] = max((unit.get(address(source), -1) for source in sources), default=-1)
+        if unit[name] >= 0:
+            list(found.values())[unit[name]].append(name)
         elif not found:
-            before.append(layer.name)
+            before.append(name)
         else:
-            found[next(iter(found))].append(layer.name)
-            unit[layer.name] = 0
+            found[next(iter(found))].append(name)
+            unit[name] = 0
     if not found:
         raise PrecisionError(f"the network {model.name!r} has no layer with a kernel to choose a format for")
     return found
@@ -81,7 +84,7 @@ class Assignments:
     """
 
     def __init__(self, model: Any, policies: Mapping[str, Policy]) -> None:
-        self.model, self.labels = model, list(policies)
+        self.model, self.labels = flat(model), list(policies)
         self._policies = list(policies.values())
         _check_alike(policies)
         self.units = units(model)
@@ -114,10 +117,11 @@ class Assignments:
         first = next((policy for policy in self._policies if policy.calibrated), self._policies[0])
         layers = []
         for layer in self.model.layers:
-            if layer.name in self._of:
-                slots = self._sites[assignment[self._of[layer.name]]].get(layer.name, {})
+            name = address(layer)
+            if name in self._of:
+                slots = self._sites[assignment[self._of[name]]].get(name, {})
                 if slots:
-                    layers.append((glob.escape(layer.name), slots))
+                    layers.append((glob.escape(name), slots))
         return Policy(
             layers=tuple(layers),
             exempt=first.exempt,

@@ -28,6 +28,7 @@ from precision.grid.progress.steps import Steps
 from precision.measure.machine.environment import together
 from precision.methods.workbench import Workbench
 from precision.quantization import Policy
+from precision.quantization.layers.flat import address
 from precision.quantization.model import wrapped
 from precision.quantization.sites import Site, resolve
 from precision.trial import Choice, Trial
@@ -215,7 +216,7 @@ def _switch(model: Any, seed: int, site: Site | None) -> None:
     for index, layer in enumerate(wrapped(model)):
         for number, (name, quantizer) in enumerate(layer.quantizers.items()):
             enabled: Any = quantizer.enabled
-            enabled.assign(site is None or (layer.name, layer.slot_of(name)) == (site.layer, site.slot))
+            enabled.assign(site is None or (address(layer), layer.slot_of(name)) == (site.layer, site.slot))
             quantizer.seed(seed, index, number)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from precision.exploration.evaluator import Batch
 from precision.quantization.layers.axes import scale_axis
+from precision.quantization.layers.flat import address, flat, named
 from precision.quantization.layers.graph import Graph
 from precision.quantization.layers.variables import VARIABLES
 from precision.quantization.model import wrapped
@@ -55,19 +56,21 @@ def of_tensors(
     """
     found: dict[tuple[str, str], Power] = defaultdict(Power)
     tensors = {}  # of the network, by layer
+    source = flat(source)
     readers, graph = [], Graph(source)
     for layer in wrapped(model):
+        name = address(layer)
         for site, quantizer in layer.quantizers.items():
             slot = layer.slot_of(site)
-            if quantizer.scale is None or (layer.name, slot) not in wanted:
+            if quantizer.scale is None or (name, slot) not in wanted:
                 continue
             if slot in VARIABLES:
                 variable = layer.variable_of(site)
                 axis = scale_axis(layer.layer, variable, quantizer.scale.setting.per_channel)
                 rounded = quantizer(variable, axis)
-                found[layer.name, slot].add(variable.numpy(), keras.ops.convert_to_numpy(rounded))
+                found[name, slot].add(variable.numpy(), keras.ops.convert_to_numpy(rounded))
             elif slot == "activations":
-                tensors[layer.name] = graph.outputs(source.get_layer(layer.name))
+                tensors[name] = graph.outputs(named(source, name))
             elif slot == "inputs":
                 readers.append(layer)
     network = keras.Model(source.inputs, tensors) if tensors else None
@@ -75,13 +78,13 @@ def of_tensors(
         network.compile(jit_compile=False)
     for batch in batches:
         for layer in readers:
-            _add(found[layer.name, "inputs"], layer.quantizers["inputs"], batch.images, batch.meant)
+            _add(found[address(layer), "inputs"], layer.quantizers["inputs"], batch.images, batch.meant)
         values = network.predict_on_batch(batch.images) if network is not None else {}
         for name, parts in values.items():
             for part in parts:
                 _add(
                     found[name, "activations"],
-                    model.get_layer(name).quantizers["activations"],
+                    named(model, name).quantizers["activations"],
                     part,
                     batch.meant,
                 )

@@ -79,14 +79,17 @@ class Workbench:
             keras.utils.set_random_seed(trial.seed)
 
     def network(self, trial: Trial) -> Any:
-        """Return a freshly initialised float32 network, the same bits for the same seed."""
+        """Return a freshly initialised float32 network, flat, the same bits for the same seed."""
         import architectures
+        from precision.quantization.layers.flat import flat
 
         self.restart(trial)
         dataset = self.dataset(trial.dataset)
         choice = trial.architecture
-        return architectures.build(
-            choice.name, input_shape=dataset.input_shape, classes=dataset.classes, **choice.options
+        return flat(
+            architectures.build(
+                choice.name, input_shape=dataset.input_shape, classes=dataset.classes, **choice.options
+            )
         )
 
     def baseline(self, trial: Trial) -> Any:

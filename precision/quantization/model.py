@@ -12,6 +12,8 @@ import numpy as np
 from precision.errors import PrecisionError
 from precision.quantization.calibration.observers import Statistics
 from precision.quantization.layers.axes import channel_axis
+from precision.quantization.layers.copying import cloned, copied
+from precision.quantization.layers.flat import address, flat, named
 from precision.quantization.layers.graph import Graph
 from precision.quantization.layers.points import rounds_output
 from precision.quantization.layers.variables import VARIABLES
@@ -45,12 +47,13 @@ def structure(model: Any, policy: Policy) -> tuple[Any, ...]:
             return kind(setting, weight=slot in VARIABLES), setting.per_channel
         return setting
 
+    model = flat(model)
     graph = Graph(model)
     return tuple(
         (
             name,
             tuple((slot, shared(slot, setting)) for slot, setting in settings.items()),
-            "gradients" in settings and rounds_output(graph, model.get_layer(name), policy.exempt),
+            "gradients" in settings and rounds_output(graph, named(model, name), policy.exempt),
         )
         for name, settings in sites(model, policy).items()
     )
@@ -84,7 +87,8 @@ def apply(
 ) -> Any:
     """Return a copy of a Keras model, weights included, that computes under a policy.
 
-    Layers keep their names; a layer that rounds something sits in a ``Quantized`` of the same name.
+    The copy is flat (see ``layers.flat``). Layers keep their names; a layer that rounds something sits in a
+    ``Quantized`` of the same name.
 
     Args:
         model: a functional or sequential model; it is not changed.
@@ -104,55 +108,43 @@ def apply(
     >>> bool((logits * 8 == np.round(logits * 8)).all())  # every one is a multiple of 2^-3
     True
     """
-    found, graph = sites(model, policy), Graph(model)
+    source = flat(model)
+    found, graph = sites(source, policy), Graph(source)
 
     def wrap(layer: Any) -> Any:
-        copy = _copied(layer)
-        settings = {s: v.to_json() for s, v in found.get(layer.name, {}).items() if s != "optimizer_state"}
+        copy = copied(layer, graph.calls(layer))
+        settings = {
+            s: v.to_json() for s, v in found.get(address(layer), {}).items() if s != "optimizer_state"
+        }
         if not settings:
             return copy
-        _check_arguments(graph, layer)
         return Quantized(
             copy,
             settings,
             asdict(backward),
+            channels={
+                "activations": _channels(graph.outputs(layer)),
+                "inputs": _channels(graph.images(layer)),
+            },
             hands_on=rounds_output(graph, layer, policy.exempt),
             switchable=switchable,
         )
 
-    quantised = keras.models.clone_model(model, clone_function=wrap)
-    assign(quantised, model, policy, seed, observed=observed)
+    def call(layer: Any, images: set[int], positional: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        if isinstance(layer, Quantized):
+            return layer.in_graph(images, positional, named)
+        return layer(*positional, **named)
+
+    quantised = cloned(source, wrap, call)
+    assign(quantised, source, policy, seed, observed=observed)
     return quantised
 
 
-def _copied(layer: Any) -> Any:
-    """Return a copy of a layer, new variables included."""
-    try:
-        copy = layer.__class__.from_config(layer.get_config())
-        reason = "" if copy.name == layer.name else f"its copy is called {copy.name!r}"
-    except Exception as error:  # whatever the class of a user raises
-        reason = str(error)
-    if reason:
-        raise PrecisionError(
-            f"layer {layer.name!r} ({type(layer).__name__}) cannot be copied to be rounded "
-            f"({reason}); give its class a get_config with the name and all other arguments of __init__"
-        )
-    return copy
-
-
-def _check_arguments(graph: Graph, layer: Any) -> None:
-    """Refuse to wrap a layer that is called with several tensors, not with one or a list."""
-    for call in graph.calls(layer):
-        tensors = [
-            argument
-            for argument in (*call.arguments[1:], *call.options.values())
-            if any(keras.backend.is_keras_tensor(part) for part in keras.tree.flatten(argument))
-        ]
-        if tensors:
-            raise PrecisionError(
-                f"layer {layer.name!r} ({type(layer).__name__}) is called with several tensors and cannot be "
-                f"rounded; leave it as it is: layers: {{{layer.name}: float32}}"
-            )
+def _channels(tensors: list[Any]) -> int:
+    """Return the last size that tensors have in common; 1 where they differ."""
+    sizes = {tensor.shape[-1] if len(tensor.shape) else 1 for tensor in tensors}
+    size = sizes.pop() if len(sizes) == 1 else None
+    return 1 if size is None else int(size)
 
 
 def assign(
@@ -171,10 +163,11 @@ def assign(
     >>> quantised = apply(model, parse_policy("fixed(8,6)"))
     >>> assign(quantised, model, parse_policy("fixed(4,3)"))  # no new trace, no new compilation
     """
+    source = flat(source)
     found = sites(source, policy)
     copy_weights(source, quantised)
     for layer in wrapped(quantised):
-        settings = found[layer.name]
+        settings = found[address(layer)]
         for site, quantizer in layer.quantizers.items():
             slot = layer.slot_of(site)
             setting = settings.get(slot)
@@ -192,11 +185,11 @@ def _range(
     slot = layer.slot_of(site)
     if setting is None or not setting.scaled or scale is None:
         return None, None
-    if (layer.name, slot) in observed:
-        return chosen_range(setting, observed[layer.name, slot])
+    if (address(layer), slot) in observed:
+        return chosen_range(setting, observed[address(layer), slot])
     if not scale.needs_range:
         return None, None
-    location = f"the {slot} of layer {layer.name!r}"
+    location = f"the {slot} of layer {address(layer)!r}"
     if slot in VARIABLES:
         variable = layer.variable_of(site)
         return weight_range(setting, variable.numpy(), channel_axis(layer.layer, variable), location)

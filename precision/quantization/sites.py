@@ -7,8 +7,10 @@ from typing import Any
 
 from precision.arithmetic.accumulators.accumulator import Accumulator
 from precision.errors import PrecisionError
-from precision.quantization.layers.graph import Graph, is_functional
-from precision.quantization.layers.points import POOLING_EXEMPT, unrounded
+from precision.quantization.layers.flat import address, flat
+from precision.quantization.layers.graph import Graph
+from precision.quantization.layers.operation import kind
+from precision.quantization.layers.points import POOLING_EXEMPT, unread, unrounded
 from precision.quantization.layers.variables import variables
 from precision.quantization.policy.policy import COMPUTED, SLOTS, LayerName, Policy
 from precision.quantization.policy.settings import Setting
@@ -39,25 +41,23 @@ class Site:
 
 
 def layer_names(model: Any) -> list[LayerName]:
-    """Return the names and classes of a model's layers, and which are the first and last with weights."""
-    weighted = [layer.name for layer in model.layers if variables(layer)]
+    """Return the names and classes of a flat network's layers, and which are the first and last with weights."""
+    weighted = [address(layer) for layer in model.layers if variables(layer)]
     ends = (weighted[0], weighted[-1]) if weighted else ("", "")
     return [
-        LayerName(layer.name, type(unwrapped(layer)).__name__, layer.name == ends[0], layer.name == ends[1])
+        LayerName(name, kind(unwrapped(layer)), name == ends[0], name == ends[1])
         for layer in model.layers
+        for name in [address(layer)]
     ]
 
 
 def resolve(model: Any, policy: Policy) -> list[Site]:
-    """Return every layer and slot of a model under a policy.
+    """Return every layer and slot of a network under a policy; see ``layers.flat`` for what a layer is.
 
     Raises:
         PrecisionError: when the policy names a layer that the model lacks, or the model is not functional.
     """
-    if not is_functional(model):
-        raise PrecisionError(
-            f"a policy applies to functional and sequential Keras models, but got {type(model).__name__}"
-        )
+    model = flat(model)
     names = layer_names(model)
     policy.check_layers(names)
     graph, pairs = Graph(model), zip(model.layers, names, strict=True)
@@ -89,7 +89,7 @@ def _of(graph: Graph, layer: Any, name: LayerName, policy: Policy) -> list[Site]
         "weights": "" if "weights" in present else "has none",
         "biases": "" if "biases" in present else "has none",
         "activations": out,
-        "inputs": "" if graph.reads_images(layer) else "does not read the images",
+        "inputs": unread(graph, layer),
         "gradients": "" if present or not out else "nothing to round",
         "optimizer_state": "" if present else "has no variables",
         "accumulators": _unsummed(layer),

@@ -10,6 +10,7 @@ import numpy as np
 
 from precision.formats import NumberFormat
 from precision.quantization.layers.axes import scale_axis
+from precision.quantization.layers.flat import address, flattened
 from precision.quantization.layers.variables import variables
 from precision.quantization.policy.policy import Policy
 from precision.quantization.policy.settings import Setting
@@ -93,12 +94,13 @@ def stored_variables(model: Any, policy: Policy) -> list[Stored]:
     Raises:
         PrecisionError: when the policy names a layer that the model lacks, or the model is not functional.
     """
-    found = sites(model, policy)
+    network = flattened(model)
+    found = sites(network.model, policy)
     names: dict[str, int] = {}
     stored = []
-    for layer in model.layers:
-        settings = found.get(layer.name, {})
-        inner = unwrapped(layer)
+    for layer in network.model.layers:
+        settings = found.get(address(layer), {})
+        inner = unwrapped(network.original(layer))  # whose variables are the model's own
         slots = {id(variable): slot for variable, slot in variables(inner)}
         for variable in inner.weights:
             count = names[variable.path] = names.get(variable.path, 0) + 1

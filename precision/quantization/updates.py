@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from precision.quantization.layers.axes import contraction_axis, scale_axis
+from precision.quantization.layers.flat import address
 from precision.quantization.layers.variables import VARIABLES, variables
 from precision.quantization.policy.policy import Policy
 from precision.quantization.policy.settings import Setting
@@ -59,7 +60,7 @@ def places(source: Any, model: Any, policy: Policy) -> list[Place]:
     """
     found = sites(source, policy)
     return [
-        _place(inner, variable, found.get(layer.name, {}).get(slot), found.get(layer.name, {}))
+        _place(inner, variable, found.get(address(layer), {}).get(slot), found.get(address(layer), {}))
         for layer in model.layers
         for inner in [unwrapped(layer)]
         for variable, slot in variables(inner)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import keras
 
 from precision.arithmetic.accumulators.accumulator import Accumulator
-from precision.errors import PrecisionError
+from precision.quantization.layers.arguments import Arguments
 from precision.quantization.layers.axes import contraction_axis, scale_axis
-from precision.quantization.layers.graph import takes_training
+from precision.quantization.layers.graph import is_float, takes_training, with_mask_of
 from precision.quantization.layers.variables import VARIABLES, variables
 from precision.quantization.policy.policy import Policy
 from precision.quantization.policy.settings import Setting
@@ -31,6 +31,7 @@ class Quantized(keras.layers.Wrapper):
         layer: any Keras layer.
         settings: by slot, as a policy writes them; a slot that is missing is not rounded.
         backward: what training adds, see :class:`Backward`, as a mapping.
+        channels: by slot, activations and inputs: how many there are to have a scale each.
         hands_on: whether the output is a point of rounding, of activations or of their gradients.
         switchable: whether each quantizer can be switched off.
     """
@@ -40,13 +41,16 @@ class Quantized(keras.layers.Wrapper):
         layer: Any,
         settings: Mapping[str, Any],
         backward: Mapping[str, bool] = asdict(PLAIN),
+        *,
+        channels: Mapping[str, int],
         hands_on: bool = True,
         switchable: bool = False,
         **options: Any,
     ) -> None:
         super().__init__(layer, **{"name": layer.name, **options})
         self.settings = dict(Policy.from_json(dict(settings)).slots)
-        self.backward = Backward(**backward)
+        self.backward, self.channels = Backward(**backward), dict(channels)
+        self.supports_masking = layer.supports_masking
         self.hands_on, self.switchable = hands_on, switchable
         self.quantizers: dict[str, Quantizer] = {}
         self._sites: list[tuple[Any, int, str]] = []  # with the axis, and the name of the quantizer
@@ -63,22 +67,9 @@ class Quantized(keras.layers.Wrapper):
             if self._add(site, slot, channels, weight=True, gradient_axis=blocks):
                 self._sites.append((variable, axis, site))
         if self.hands_on:
-            self._add("activations", "activations", self._output_channels(input_shape))
+            self._add("activations", "activations", self.channels["activations"])
         if "inputs" in self.settings:
-            self._add("inputs", "inputs", _channels(input_shape))
-
-    def _output_channels(self, input_shape: Any) -> int:
-        """Return the channels of the output, where each of them has a scale."""
-        setting = self._setting("activations")
-        if setting is None or not setting.per_channel:
-            return 1
-        try:
-            return _channels(self.layer.compute_output_shape(input_shape))
-        except NotImplementedError:
-            raise PrecisionError(
-                f"layer {self.name!r} ({type(self.layer).__name__}) does not tell how many channels it has; "
-                "give its class a compute_output_shape, or take one scale per tensor"
-            ) from None
+            self._add("inputs", "inputs", self.channels["inputs"])
 
     def slot_of(self, site: str) -> str:
         """Return the slot of a quantizer."""
@@ -115,44 +106,95 @@ class Quantized(keras.layers.Wrapper):
         )
         return True
 
-    def call(self, inputs: Any, training: bool | None = None, **arguments: Any) -> Any:
-        """Compute as the layer does, on rounded values."""
+    def in_graph(self, images: Collection[int], positional: Sequence[Any], named: Mapping[str, Any]) -> Any:
+        """Call the layer as it is called in a graph of layers.
+
+        Args:
+            images: ids of the symbolic tensors that are inputs of the network.
+            positional, named: the arguments of the call.
+        """
+        tensors = [t for t in keras.tree.flatten((positional, named)) if keras.backend.is_keras_tensor(t)]
+        places = tuple(i for i, tensor in enumerate(tensors) if id(tensor) in images and is_float(tensor))
+        training, rest = named.get("training"), {k: v for k, v in named.items() if k != "training"}
+        if len(positional) == 1 and not any(map(keras.backend.is_keras_tensor, keras.tree.flatten(rest))):
+            return self(positional[0], images=places, training=training, **rest)
+        return self(tensors, arguments=Arguments(positional, rest), images=places, training=training)
+
+    def call(
+        self,
+        inputs: Any,
+        arguments: Arguments | None = None,
+        images: Collection[int] | None = None,
+        training: bool | None = None,
+        **named: Any,
+    ) -> Any:
+        """Compute as the layer does, on rounded values.
+
+        Args:
+            inputs: what the layer reads: its only argument, or the tensors to fill ``arguments`` with.
+            arguments: of the layer, where tensors stand in several.
+            images: which of ``inputs`` are rounded as inputs of the network, counted from 0; None for all.
+            training: whether a moving range follows the tensors.
+            named: constants among the arguments of the layer.
+        """
         layer = self.layer
         replaced = [
             (variable, self.quantizers[site](variable, axis, training))
             for variable, axis, site in self._sites
         ]
         if "inputs" in self.quantizers:
-            inputs = self._rounded("inputs", inputs, training)
+            inputs = self._with_images(inputs, images, training)
+        positional, named = ((inputs,), named) if arguments is None else arguments.filled(inputs)
         accumulator = self.settings.get("accumulators")
         given = {id(variable) for variable, _ in replaced}
         with keras.StatelessScope(state_mapping=[*replaced, *_surrounding(layer, given)]) as scope:
             if isinstance(accumulator, Accumulator):
                 from precision.quantization import sums
 
-                outputs = sums.call(layer, inputs, accumulator)
+                outputs = sums.call(layer, positional[0], accumulator)
             elif takes_training(layer):
-                outputs = layer(inputs, training=training, **arguments)
+                outputs = layer(*positional, training=training, **named)
             else:
-                outputs = layer(inputs, **arguments)
+                outputs = layer(*positional, **named)
         for variable in layer.non_trainable_variables:  # for example the statistics of a batch normalisation
             value = scope.get_current_value(variable)
             if value is not None and id(variable) not in given:
                 variable.assign(value)
-        return (
-            self._rounded("activations", outputs, training) if "activations" in self.quantizers else outputs
-        )
+        if "activations" not in self.quantizers:
+            return outputs
+        return keras.tree.map_structure(lambda x: self._rounded("activations", x, training), outputs)
 
-    def _rounded(self, site: str, tensors: Any, training: bool | None) -> Any:
-        return keras.tree.map_structure(lambda x: self.quantizers[site](x, training=training), tensors)
+    def _with_images(self, inputs: Any, images: Collection[int] | None, training: bool | None) -> Any:
+        flat = keras.tree.flatten(inputs)
+        chosen = range(len(flat)) if images is None else images
+        rounded = [self._rounded("inputs", x, training) if i in chosen else x for i, x in enumerate(flat)]
+        return keras.tree.pack_sequence_as(inputs, rounded)
+
+    def _rounded(self, site: str, x: Any, training: bool | None) -> Any:
+        """Return a tensor rounded; what is no number stays as it is."""
+        if not is_float(x):
+            return x
+        return with_mask_of(x, self.quantizers[site](x, training=training))
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Return the shape that the layer returns."""
         return self.layer.compute_output_shape(input_shape)
 
-    def compute_output_spec(self, *inputs: Any, **arguments: Any) -> Any:
+    def compute_output_spec(
+        self,
+        inputs: Any,
+        arguments: Arguments | None = None,
+        images: Collection[int] | None = None,
+        training: bool | None = None,
+        **named: Any,
+    ) -> Any:
         """Return what the layer returns: rounding changes neither shape nor type."""
-        return self.layer.compute_output_spec(*inputs, **arguments)
+        positional, named = ((inputs,), named) if arguments is None else arguments.filled(inputs)
+        return self.layer.compute_output_spec(*positional, **named)
+
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+        """Return the mask that the layer returns; of a call with several tensors it comes with the result."""
+        return self.layer.compute_mask(inputs, previous_mask) if keras.ops.is_tensor(inputs) else None
 
     def get_config(self) -> dict[str, Any]:
         """Return the wrapped layer, its settings and how it is trained."""
@@ -161,6 +203,7 @@ class Quantized(keras.layers.Wrapper):
             **super().get_config(),
             "settings": settings,
             "backward": asdict(self.backward),
+            "channels": self.channels,
             "hands_on": self.hands_on,
             "switchable": self.switchable,
         }
@@ -180,8 +223,3 @@ def _surrounding(layer: Any, replaced: Collection[int]) -> list[tuple[Any, Any]]
 def unwrapped(layer: Any) -> Any:
     """Return the layer itself, whether or not it is wrapped."""
     return layer.layer if isinstance(layer, Quantized) else layer
-
-
-def _channels(shape: Any) -> int:
-    """Return the last size of a shape; 1 of several tensors, whose channels differ."""
-    return shape[-1] if isinstance(shape, tuple | list) and shape and isinstance(shape[-1], int) else 1

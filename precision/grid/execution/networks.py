@@ -46,6 +46,7 @@ def misfits(trials: Sequence[Trial], input_shape: tuple[int, int, int], classes:
 
 def _built(choice: Choice, input_shape: tuple[int, int, int], classes: int) -> Any:
     import architectures
+    from precision.quantization.layers.flat import address, flat
 
     def build() -> Any:
         return architectures.build(choice.name, input_shape, classes, **choice.options)
@@ -54,7 +55,7 @@ def _built(choice: Choice, input_shape: tuple[int, int, int], classes: int) -> A
     if ARCHITECTURES.owner(choice.name).builtin:
         return model
     first, second = (
-        [layer.name for layer in each.layers if type(layer).__name__ != "InputLayer"]
+        [address(layer) for layer in flat(each).layers if type(layer).__name__ != "InputLayer"]
         for each in (model, build())
     )
     if first != second:

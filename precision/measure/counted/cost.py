@@ -17,10 +17,16 @@ from keras import layers
 
 from precision.errors import PrecisionError
 from precision.quantization.layers import axes
+from precision.quantization.layers.flat import address, flat
 from precision.quantization.layers.graph import Call, Graph, producer
-from precision.quantization.layers.points import MOVING, rounds_output
+from precision.quantization.layers.operation import OperationLayer, kind
+from precision.quantization.layers.points import moves, rounds_output
 from precision.quantization.layers.variables import variables
 
+_UNCOUNTED = frozenset(
+    {"Einsum", "Tensordot", "Outer", "Kron", "Conv", "ConvTranspose", "DepthwiseConv", "SeparableConv"}
+    | {"DotProductAttention", "Correlate"}
+)
 IMAGES = ""  # stands for a layer where the images themselves are read
 
 
@@ -78,6 +84,7 @@ def layer_costs(model: Any, exempt: Collection[str] = ()) -> list[LayerCost]:
     """
     if not model.built:
         raise PrecisionError(f"the costs of {model.name!r} need a built model; give it an input shape")
+    model = flat(model)
     graph = Graph(model)
     return [_cost(graph, layer, exempt) for layer in model.layers if not isinstance(layer, layers.InputLayer)]
 
@@ -90,12 +97,12 @@ def _cost(graph: Graph, layer: Any, exempt: Collection[str]) -> LayerCost:
     macs = [_macs(layer, call) for call in graph.calls(layer)]
     results = sum(_size(layer, tensor) for tensor in graph.outputs(layer))
     reads: list[tuple[str, int]] = []
-    if type(layer).__name__ not in MOVING:
+    if not moves(layer):
         reads = [source for tensor in graph.inputs(layer) for source in _sources(graph, tensor, exempt)]
     multiplies = any(count != 0 for count in macs)
     return LayerCost(
-        name=layer.name,
-        kind=type(layer).__name__,
+        name=address(layer),
+        kind=kind(layer),
         macs=sum(count for count in macs if count is not None),
         **slots,
         statistics=stored - sum(slots.values()),
@@ -121,8 +128,18 @@ def _macs(layer: Any, call: Call) -> int | None:
         return between * window + outputs * math.prod(layer.pointwise_kernel.shape[:-1])
     if isinstance(layer, layers.EinsumDense):
         return _einsum(layer, call)
+    if isinstance(layer, OperationLayer):
+        return _of_operation(layer, call)
     kernels = [variable for variable in layer.trainable_variables if len(variable.shape) > 1]
     return 0 if all(kernel.name in axes.UNSUMMED for kernel in kernels) else None
+
+
+def _of_operation(layer: OperationLayer, call: Call) -> int | None:
+    """Return the MACs of an operation between layers: a product of matrices has some, an einsum any number."""
+    name = kind(layer)
+    if name in ("Matmul", "Dot", "Inner", "Vdot"):
+        return _size(layer, call.outputs[0]) * int(call.inputs[0].shape[-1])
+    return None if name in _UNCOUNTED else 0
 
 
 def _einsum(layer: Any, call: Call) -> int:
@@ -143,8 +160,8 @@ def _sources(graph: Graph, tensor: Any, exempt: Collection[str]) -> list[tuple[s
     layer, size = call.layer, _size(call.layer, tensor)
     if isinstance(layer, layers.InputLayer):
         return [(IMAGES, size)]
-    if type(layer).__name__ not in MOVING:
-        return [(layer.name, size)] if rounds_output(graph, layer, exempt) else []
+    if not moves(layer):
+        return [(address(layer), size)] if rounds_output(graph, layer, exempt) else []
     # Values that a crop left out are not read, nor zeros that padding put in.
     found = [source for parent in call.inputs for source in _sources(graph, parent, exempt)]
     return [(name, min(values, size)) for name, values in found]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from precision.quantization import Policy
+from precision.quantization.layers.flat import address, flat
 from precision.quantization.layers.graph import Graph
 from precision.quantization.layers.points import rounds_output
 from precision.quantization.sites import sites
@@ -87,10 +88,11 @@ def activation_bits(model: Any, policy: Policy) -> float:
     >>> activation_bits(architectures.build("mlp"), parse_policy({"activations": "fixed(8,3)"}))
     8.0
     """
+    model = flat(model)
     found, graph = sites(model, policy), Graph(model)
     bits = {
         float(s.number_format.bits)
-        if (s := found.get(layer.name, {}).get("activations"))
+        if (s := found.get(address(layer), {}).get("activations"))
         else float(FLOAT32_BITS)
         for layer in model.layers
         if rounds_output(graph, layer, policy.exempt)

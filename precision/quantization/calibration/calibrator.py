@@ -20,7 +20,8 @@ from precision.quantization.calibration.statistics import (
     extremes,
     moving_average,
 )
-from precision.quantization.layers.graph import Graph
+from precision.quantization.layers.flat import address, flat
+from precision.quantization.layers.graph import Graph, is_float
 
 BATCH = 64  # images; all observed tensors of one batch are in memory together
 _STREAM = 0xCA11  # sets the random numbers of calibration apart from those of training with the same seed
@@ -88,8 +89,8 @@ def observe(
     Args:
         model: a functional or sequential float32 model with one input.
         wanted: maps (layer name, slot) to whether every channel (last axis) has statistics of its own.
-            The slot is ``activations``, what the layer returns, or ``inputs``, what it reads. If that is
-            several tensors, they count as one.
+            The slot is ``activations``, what the layer returns, or ``inputs``, what it reads of the inputs
+            of the network. If that is several tensors, they count as one.
         images: float32, or uint8 to be divided by 255, (N, H, W, C); N at least 1.
         values: whether to count the values too, in a second run; most observers need it.
         batch: images at a time at most; they are shared out evenly, for the sake of the moving averages.
@@ -102,6 +103,7 @@ def observe(
         return {}
     if len(model.inputs) != 1:
         raise PrecisionError(f"calibration: a network must have one input, but it has {len(model.inputs)}")
+    model = flat(model)
     graph = Graph(model)
     tensors = {key: _tensors(model, graph, key, channels) for key, channels in wanted.items()}
     # The same tensor may be wanted under several keys and is computed once.
@@ -160,17 +162,19 @@ def _run(network: Any, images: np.ndarray, batch: int) -> Iterator[list[np.ndarr
 def _tensors(model: Any, graph: Graph, key: Key, channels: bool) -> list[Any]:
     """Return the symbolic tensors that a layer of a model returns or reads."""
     name, slot = key
-    layers = {layer.name: layer for layer in model.layers}
+    layers = {address(layer): layer for layer in model.layers}
     if name not in layers:
         raise PrecisionError(f"calibration: the network has no layer {name!r}; {suggest(name, layers)}")
     if slot not in ("activations", "inputs"):
         raise PrecisionError(
             f"calibration observes activations and inputs, but got {slot!r} of layer {name!r}"
         )
-    found = graph.outputs(layers[name]) if slot == "activations" else graph.inputs(layers[name])
+    found = graph.outputs(layers[name]) if slot == "activations" else graph.images(layers[name])
+    found = [tensor for tensor in found if is_float(tensor)]
     if not found:
         verb = "returns" if slot == "activations" else "reads"
-        raise PrecisionError(f"calibration: layer {name!r} {verb} no tensor, so that it has no {slot}")
+        kind = "tensor" if slot == "activations" else "input of the network"
+        raise PrecisionError(f"calibration: layer {name!r} {verb} no {kind}, so that it has no {slot}")
     if channels and len({t.shape[-1] for t in found}) > 1:
         sizes = ", ".join(str(t.shape[-1]) for t in found)
         raise PrecisionError(

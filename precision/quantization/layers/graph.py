@@ -53,9 +53,9 @@ class Graph:
     """
 
     def __init__(self, model: Any) -> None:
-        function = model._functional if isinstance(model, keras.Sequential) else model
-        levels = function._nodes_by_depth.values() if isinstance(function, keras.Function) else ()
-        self._nodes = {id(node) for level in levels for node in level}
+        self._nodes = {id(node) for node in _nodes(model)}
+        outputs = model.outputs if self._nodes else ()
+        self._results = {id(producer(tensor).layer) for tensor in outputs}
 
     def __bool__(self) -> bool:
         """Whether there are any calls."""
@@ -81,9 +81,48 @@ class Graph:
         """Return the layers that read what a layer returns, each once, in the order of their calls."""
         return distinct(node.operation for node in layer._outbound_nodes if id(node) in self._nodes)
 
+    def returns(self, layer: Any) -> bool:
+        """Return whether the model returns what a layer returns, whoever else reads it."""
+        return id(layer) in self._results
+
+    def images(self, layer: Any) -> list[keras.KerasTensor]:
+        """Return the tensors among those that a layer reads that are inputs of the model, of numbers."""
+        return [tensor for tensor in self.inputs(layer) if is_image(tensor)]
+
     def reads_images(self, layer: Any) -> bool:
-        """Return whether a layer reads an input of the model."""
-        return any(isinstance(source, keras.layers.InputLayer) for source in self.producers(layer))
+        """Return whether a layer reads an input of the model, of numbers."""
+        return bool(self.images(layer))
+
+
+def is_image(tensor: keras.KerasTensor) -> bool:
+    """Return whether a symbolic tensor is an input of a model, of floating-point numbers."""
+    return isinstance(producer(tensor).layer, keras.layers.InputLayer) and is_float(tensor)
+
+
+def is_float(tensor: Any) -> bool:
+    """Return whether a tensor, symbolic or not, is of floating-point numbers; indices and masks are not."""
+    return "float" in keras.backend.standardize_dtype(tensor.dtype)
+
+
+def _nodes(model: Any) -> list[Any]:
+    function = model._functional if isinstance(model, keras.Sequential) else model
+    levels = function._nodes_by_depth if isinstance(function, keras.Function) else {}
+    return [node for depth in sorted(levels, reverse=True) for node in levels[depth]]
+
+
+def all_calls(model: Any) -> list[Call]:
+    """Return the calls of a functional or sequential model in an order in which they can be computed."""
+    return [_call(node) for node in _nodes(model) if not node.is_input]
+
+
+def with_mask_of(source: Any, target: Any) -> Any:
+    """Return a tensor, with the mask of another one that it takes the place of."""
+    from keras.src.backend import get_keras_mask, set_keras_mask
+
+    mask = get_keras_mask(source)
+    if mask is not None and target is not source:
+        set_keras_mask(target, mask)
+    return target
 
 
 def _call(node: Any) -> Call:
@@ -115,6 +154,11 @@ def own_variables(layer: Any) -> list[keras.Variable]:
 def takes_training(layer: Any) -> bool:
     """Return whether a layer is to be told if it is called in training."""
     return bool(layer._call_has_training_arg)
+
+
+def lambda_options(layer: Any) -> dict[str, Any]:
+    """Return what a Lambda was made with beside its function."""
+    return {"output_shape": layer._output_shape, "mask": layer.mask, "arguments": layer.arguments}
 
 
 def has_shared_generator() -> bool:

@@ -6,7 +6,10 @@ passes between them is as wide as the accumulator. So a convolution whose result
 is not rounded, and the last of the chain is. (Rounding to nearest and taking a maximum commute, so rounding
 after the pooling gives the same numbers as before it, with a quarter of the work.) Layers that merely move
 or select values (flatten, dropout, padding) compute nothing: their values are rounded where they are made
-or read. Everything else that computes (additions, averages, response normalisation) is rounded at its output.
+or read. Everything else that computes (additions, averages, response normalisation) is rounded at its output,
+and so is what the network returns, even if a layer behind it is one step with it. Operations between layers
+follow the same rule: ``x + y`` is an addition, ``keras.ops.relu(x)`` an activation function. Indices and masks
+are no numbers.
 """
 
 from __future__ import annotations
@@ -14,29 +17,57 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from precision.quantization.layers.graph import Graph
+from precision.quantization.layers.flat import address
+from precision.quantization.layers.graph import Graph, is_float
+from precision.quantization.layers.operation import kind
 
 
-def _in_every_dimension(name: str) -> set[str]:
-    return {f"{name}{dimensions}D" for dimensions in (1, 2, 3)}
+def _in_every_dimension(*names: str) -> set[str]:
+    return {f"{name}{dimensions}D" for name in names for dimensions in (1, 2, 3)}
 
 
-MOVING = frozenset(
-    {"InputLayer", "Flatten", "Reshape", "Permute", "Dropout", "SpatialDropout2D"}
-    | {"Concatenate", "RepeatVector", "Identity"}
-).union(*map(_in_every_dimension, ("ZeroPadding", "Cropping")))
+_MOVING = (
+    {"InputLayer", "Flatten", "Reshape", "Permute", "Dropout", "ActivityRegularization"}
+    | {"Masking", "Concatenate", "RepeatVector", "Identity"}
+    | _in_every_dimension("ZeroPadding", "Cropping", "SpatialDropout")
+    | {"UpSampling1D", "UpSampling3D"}
+    # operations
+    | {"BroadcastTo", "Copy", "ExpandDims", "Flip", "GetItem", "Moveaxis", "Ravel", "Repeat", "Roll", "Rot90"}
+    | {"Slice", "Split", "Squeeze", "Stack", "StopGradient", "Swapaxes", "Take", "TakeAlongAxis", "Tile"}
+    | {"Transpose", "Unstack"}
+)
 FOLLOWING = frozenset(
     {"BatchNormalization", "Activation", "ReLU", "LeakyReLU", "ELU", "PReLU", "Softmax"}
-).union(*map(_in_every_dimension, ("MaxPooling", "GlobalMaxPooling")))
+    | _in_every_dimension("MaxPooling", "GlobalMaxPooling")
+    # operations
+    | {"Celu", "Elu", "Gelu", "HardShrink", "HardSigmoid", "HardSilu", "HardTanh", "LeakyRelu", "LogSigmoid"}
+    | {"LogSoftmax", "MaxPool", "Relu", "Relu6", "Selu", "Sigmoid", "Silu", "SoftShrink", "Softplus"}
+    | {
+        "Softsign",
+        "SparsePlus",
+        "SparseSigmoid",
+        "Sparsemax",
+        "Squareplus",
+        "Tanh",
+        "TanhShrink",
+        "Threshold",
+    }
+)
 POOLING_EXEMPT = "pooling is exempt"
 ADDITIONS = frozenset(["Add", "Subtract", "Average", "Maximum", "Minimum", "Multiply", "Dot"])
 
 
+def moves(layer: Any) -> bool:
+    """Return whether a layer merely moves or selects values."""
+    name = kind(layer)
+    return name in _MOVING or (name == "UpSampling2D" and layer.interpolation == "nearest")
+
+
 def rounds_output(graph: Graph, layer: Any, exempt: Collection[str] = ()) -> bool:
-    """Return whether the output of a layer of a functional model is rounded as an activation.
+    """Return whether the output of a layer of a flat network is rounded as an activation.
 
     Args:
-        graph: of the model.
+        graph: of the network.
         exempt: ``additions``: an addition is one step with the layers whose results it sums, which are then
             not rounded on their own. ``pooling``: averages are not rounded.
     """
@@ -45,13 +76,30 @@ def rounds_output(graph: Graph, layer: Any, exempt: Collection[str] = ()) -> boo
 
 def unrounded(graph: Graph, layer: Any, exempt: Collection[str] = ()) -> str:
     """Return why the output of a layer is not rounded; empty when it is."""
-    kind = type(layer).__name__
-    if kind in MOVING:
+    if moves(layer):
         return "computes nothing; its values are rounded elsewhere"
-    if "pooling" in exempt and "AveragePooling" in kind:  # a maximum selects, and ends a step
+    outputs = graph.outputs(layer)
+    if outputs and not any(is_float(tensor) for tensor in outputs):
+        return "returns no numbers but indices or a mask"
+    if "pooling" in exempt and "AveragePooling" in kind(layer):  # a maximum selects, and ends a step
         return POOLING_EXEMPT
     consumers = graph.consumers(layer)
     following = FOLLOWING | ADDITIONS if "additions" in exempt else FOLLOWING
-    if consumers and all(type(c).__name__ in following for c in consumers):
-        return f"one step with {consumers[0].name}"
+    if consumers and not graph.returns(layer) and all(kind(c) in following for c in consumers):
+        return f"one step with {address(consumers[0])}"
     return ""
+
+
+def unread(graph: Graph, layer: Any) -> str:
+    """Return why what a layer reads is not rounded as images; empty when it is."""
+    if not graph.reads_images(layer):
+        return "does not read the images"
+    return "reads indices, which are no numbers" if _looks_up(graph, layer) else ""
+
+
+def _looks_up(graph: Graph, layer: Any) -> bool:
+    """Return whether a layer takes what it reads for indices, or hands it only to layers that do."""
+    if kind(layer) == "Embedding":
+        return True
+    consumers = graph.consumers(layer)
+    return moves(layer) and bool(consumers) and all(_looks_up(graph, consumer) for consumer in consumers)

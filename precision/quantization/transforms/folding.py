@@ -17,7 +17,7 @@ constraints of the layer act on these.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +26,10 @@ import numpy as np
 
 from precision.errors import PrecisionError
 from precision.quantization.layers.axes import LINEAR, Channels, channels
-from precision.quantization.layers.graph import Graph, distinct, is_functional, parts, producer
+from precision.quantization.layers.copying import cloned, copied
+from precision.quantization.layers.flat import address, flat
+from precision.quantization.layers.graph import Graph, distinct, parts, producer
+from precision.quantization.layers.operation import kind
 from precision.quantization.wrapper import Quantized
 
 
@@ -67,7 +70,9 @@ def fold(model: Any) -> Folded:
         PrecisionError: when the model is of another kind, not built, or quantised already, a layer cannot be
             copied, or a folded number is not finite.
     """
+    model = flat(model)
     pairs, kept = _plan(model)
+    graph = Graph(model)
     by_norm = {id(pair.norm): pair for pair in pairs}
     by_layer = {id(pair.layer): pair for pair in pairs}
 
@@ -75,79 +80,44 @@ def fold(model: Any) -> Folded:
         if id(layer) in by_norm:
             return keras.layers.Activation("linear", name=layer.name, dtype=layer.dtype_policy)
         changes = by_layer[id(layer)].channels.config if id(layer) in by_layer else {}
-        try:
-            return type(layer).from_config({**layer.get_config(), **changes})
-        except Exception as error:  # a user's own layer can raise anything
-            reason = " ".join(str(error).split())[:300]
-            raise PrecisionError(
-                f"layer {layer.name!r} ({type(layer).__name__}) cannot be copied ({reason}); "
-                "its class needs a get_config() that returns all arguments of __init__()"
-            ) from None
+        return copied(layer, graph.calls(layer), **changes)
 
-    copy = _cloned(model, clone)
-    _write(model, copy, pairs)
-    return Folded(copy, {pair.norm.name: pair.layer.name for pair in pairs}, kept)
-
-
-def _cloned(model: Any, clone: Callable[[Any], Any]) -> Any:
-    """Return the model with every layer replaced by its clone; inputs keep their names."""
-    if isinstance(model, keras.Sequential):
-        return keras.models.clone_model(model, clone_function=clone)
-
-    def call(layer: Any, *arguments: Any, **options: Any) -> Any:
+    def call(layer: Any, images: set[int], positional: tuple[Any, ...], named: dict[str, Any]) -> Any:
         if type(layer) is keras.layers.Activation:  # knows no mask and no training, as normalisations do
-            return layer(arguments[0] if arguments else options["inputs"])
-        return layer(*arguments, **options)
+            return layer(positional[0] if positional else named["inputs"])
+        return layer(*positional, **named)
 
-    def fresh(tensor: Any) -> Any:
-        layer = producer(tensor).layer
-        return type(layer).from_config(layer.get_config()).output
-
-    inputs = keras.tree.map_structure(fresh, model.input)
-    return keras.models.clone_model(model, input_tensors=inputs, clone_function=clone, call_function=call)
+    copy = cloned(model, clone, call)
+    _write(model, copy, pairs)
+    return Folded(copy, {address(pair.norm): address(pair.layer) for pair in pairs}, kept)
 
 
 def _plan(model: Any) -> tuple[list[_Pair], dict[str, str]]:
     """Return which normalisations of a model fold, and why the others do not, in the order of its layers."""
-    graph = _graph(model)
-    results = [producer(tensor).layer for tensor in model.outputs]
+    graph = Graph(model)
     pairs, kept = [], {}
     for layer in model.layers:
         if isinstance(layer, Quantized):
             raise PrecisionError(
-                f"a quantised model cannot be folded, but its layer {layer.name!r} is quantised already; "
+                f"a quantised model cannot be folded, but its layer {address(layer)!r} is quantised already; "
                 "fold the float32 model, then apply the policy"
             )
         if isinstance(layer, keras.layers.BatchNormalization):
-            found = _pair(graph, layer, results)
+            found = _pair(graph, layer)
             if isinstance(found, str):
-                kept[layer.name] = found
+                kept[address(layer)] = found
             else:
                 pairs.append(found)
             continue
         for inner in parts(layer)[1:]:
             if isinstance(inner, keras.layers.BatchNormalization):
-                kept[f"{layer.name}/{inner.name}"] = f"it is inside {layer.name!r} ({type(layer).__name__})"
+                kept[f"{address(layer)}/{inner.name}"] = (
+                    f"it is inside {address(layer)!r} ({type(layer).__name__})"
+                )
     return pairs, kept
 
 
-def _graph(model: Any) -> Graph:
-    """Return the graph of a model that can be folded."""
-    if not is_functional(model):
-        raise PrecisionError(
-            f"folding needs a functional or sequential Keras model, but got {type(model).__name__}; "
-            "build the network with keras.Input and keras.Model(inputs, outputs)"
-        )
-    graph = Graph(model)
-    if not graph:
-        raise PrecisionError(
-            f"a sequential model folds when it is built, but {model.name!r} has no input shape; "
-            "begin it with keras.Input(shape) or call build(shape)"
-        )
-    return graph
-
-
-def _pair(graph: Graph, norm: Any, results: list[Any]) -> _Pair | str:
+def _pair(graph: Graph, norm: Any) -> _Pair | str:
     """Return a normalisation with the layer that it folds into, or the reason why it does not."""
     calls = graph.calls(norm)
     parents = distinct(producer(call.inputs[0]).layer for call in calls)  # a mask may come second
@@ -160,31 +130,27 @@ def _pair(graph: Graph, norm: Any, results: list[Any]) -> _Pair | str:
     if len(parents) > 1:
         return "it normalises the outputs of several layers: " + _names(parents)
     if type(layer) not in LINEAR:
-        return (
-            f"the layer before it, {layer.name!r}, is no linear layer with weights but {type(layer).__name__}"
-        )
+        return f"the layer before it, {address(layer)!r}, is no linear layer with weights but {kind(layer)}"
     if layer.activation not in (None, keras.activations.linear):
         activation = getattr(layer.activation, "__name__", type(layer.activation).__name__)
-        return f"the layer before it, {layer.name!r}, has the activation function {activation}"
+        return f"the layer before it, {address(layer)!r}, has the activation function {activation}"
     if len(children) > 1:
-        return (
-            f"the layer before it, {layer.name!r}, also feeds {_names(c for c in children if c is not norm)}"
-        )
-    if any(layer is result for result in results):
-        return f"the layer before it, {layer.name!r}, is an output of the network as well"
+        return f"the layer before it, {address(layer)!r}, also feeds {_names(c for c in children if c is not norm)}"
+    if graph.returns(layer):
+        return f"the layer before it, {address(layer)!r}, is an output of the network as well"
     for one in (layer, norm):
         if one.dtype_policy.name != "float32":
-            return f"{one.name!r} computes in {one.dtype_policy.name}, not float32"
+            return f"{address(one)!r} computes in {one.dtype_policy.name}, not float32"
     if getattr(layer, "lora_enabled", False):
-        return f"the layer before it, {layer.name!r}, has LoRA weights"
+        return f"the layer before it, {address(layer)!r}, has LoRA weights"
     found = channels(layer, axis % rank, rank)
     if found is None:
-        return f"it normalises axis {axis}, which is not that of the channels of {layer.name!r}"
+        return f"it normalises axis {axis}, which is not that of the channels of {address(layer)!r}"
     return _Pair(norm, layer, found)
 
 
 def _names(layers: Iterable[Any]) -> str:
-    return ", ".join(repr(layer.name) for layer in layers)
+    return ", ".join(repr(address(layer)) for layer in layers)
 
 
 def _folded_weights(pair: _Pair) -> list[np.ndarray]:
@@ -205,7 +171,7 @@ def _folded_weights(pair: _Pair) -> list[np.ndarray]:
     if not all(np.isfinite(values).all() for values in folded):
         least, most = np.min(norm.moving_variance.numpy()), np.max(norm.moving_variance.numpy())
         raise PrecisionError(
-            f"folded weights must be finite, but those of {layer.name!r} with {norm.name!r} are not (its "
+            f"folded weights must be finite, but those of {address(layer)!r} with {address(norm)!r} are not (its "
             f"variances lie between {least:g} and {most:g}); has the training diverged?"
         )
     return [*weights[:-1], *folded]
@@ -225,7 +191,7 @@ def _write(source: Any, target: Any, pairs: list[_Pair]) -> None:
             shapes[-1] = shapes[-1][len(shapes[-1]) - len(room[-1]) :]
         if shapes != room:
             raise PrecisionError(
-                f"layer {layer.name!r} ({type(layer).__name__}) cannot be copied (its weights have the "
+                f"layer {address(layer)!r} ({type(layer).__name__}) cannot be copied (its weights have the "
                 f"shapes {shapes}, those of the copy {room}); its class needs a get_config() that returns "
                 "all arguments of __init__()"
             )

@@ -189,14 +189,14 @@ def test_several_tensors_of_one_layer_count_as_one():
     shared = keras.layers.ReLU(name="shared")
     double = keras.layers.Rescaling(2.0, name="double")(inputs)
     both = keras.layers.Add(name="sum")([shared(inputs), shared(double)])
-    model = keras.Model(inputs, both)
+    model = keras.Model(inputs, keras.layers.Add(name="twice")([inputs, inputs, both]))
     shared(keras.layers.Rescaling(1000.0)(inputs))  # in no model
     x = np.random.default_rng(0).normal(0, 1, (9, 3)).astype(np.float32)
-    seen = observe(model, {("shared", "activations"): True, ("sum", "inputs"): False}, x)
+    seen = observe(model, {("shared", "activations"): True, ("twice", "inputs"): False}, x)
     each = seen["shared", "activations"]
     assert each.high.tolist() == (2 * x).max(axis=0).tolist() and each.low.tolist() == [0, 0, 0]
     assert each.counts.sum(axis=1).tolist() == [18] * 3
-    assert seen["sum", "inputs"].counts.sum() == 54
+    assert seen["twice", "inputs"].counts.sum() == 54  # of the images alone
 
 
 def test_statistics_are_kept(monkeypatch):
@@ -245,7 +245,9 @@ def test_mistakes_are_named():
         PrecisionError, match="observes activations and inputs, but got 'weights' of layer 'conv'"
     ):
         observe(model, {("conv", "weights"): False}, x)
-    with pytest.raises(PrecisionError, match="layer 'images' reads no tensor, so that it has no inputs"):
+    with pytest.raises(
+        PrecisionError, match="layer 'images' reads no input of the network, so that it has no inputs"
+    ):
         observe(model, {("images", "inputs"): False}, x)
     with pytest.raises(PrecisionError, match="at least one image, but got none"):
         observe(model, {("conv", "activations"): False}, x[:0])
@@ -254,12 +256,13 @@ def test_mistakes_are_named():
     with pytest.raises(PrecisionError, match="must have one input, but it has 2"):
         observe(joined, {("join", "activations"): False}, x)
     one = keras.Input((4,))
+    shared = keras.layers.Flatten(name="shared")
     parts = [keras.layers.Dense(n)(one) for n in (2, 3)]
-    joined = keras.Model(one, keras.layers.Concatenate(name="join")(parts))
+    joined = keras.Model(one, keras.layers.Concatenate()([shared(part) for part in parts]))
     with pytest.raises(
-        PrecisionError, match="the inputs of layer 'join' have 2, 3; take one scale per tensor"
+        PrecisionError, match="the activations of layer 'shared' have 2, 3; take one scale per tensor"
     ):
-        observe(joined, {("join", "inputs"): True}, x.reshape(64, 4))
+        observe(joined, {("shared", "activations"): True}, x.reshape(64, 4))
 
 
 def test_calibration_images_are_training_images_in_their_shares():

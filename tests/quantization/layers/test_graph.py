@@ -153,7 +153,7 @@ def test_an_operation_is_a_consumer():
 def test_a_call_has_what_it_was_called_with():
     x = inputs = keras.Input((3,), name="x")
     layer = layers.MultiHeadAttention(1, 2, name="attention")
-    x = layers.Reshape((3, 1))(x)
+    x = layers.Reshape((3, 1), name="reshape")(x)
     model = keras.Model(inputs, layer(x, x, training=False))
     [call] = Graph(model).calls(layer)
     assert call.layer is layer

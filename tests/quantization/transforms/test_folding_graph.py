@@ -121,12 +121,30 @@ def test_what_cannot_fold_is_kept_with_the_reason(name):
             np.testing.assert_array_equal(a, b)
 
 
-def test_a_normalisation_inside_a_layer_is_kept():
+def test_a_normalisation_in_a_model_inside_folds_as_if_it_stood_outside():
     inner = chain((6, 6, 3), layers.Conv2D(3, 3, name="conv"), norm(), name="inner")
     model = randomise(branch(lambda x: layers.BatchNormalization(name="outer")(conv(inner(x), "last"))))
     folded = fold(model)
-    assert folded.folded == {"outer": "last"}
-    assert folded.kept == {"inner/norm": "it is inside 'inner' (Functional)"}
+    assert folded.folded == {"inner/norm": "inner/conv", "outer": "last"} and folded.kept == {}
+    assert_close(model, folded.model)
+
+
+class Block(layers.Layer):
+    """A layer with a normalisation inside."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.conv, self.norm = layers.Conv2D(3, 3, name="conv"), layers.BatchNormalization(name="norm")
+
+    def call(self, x):
+        return self.norm(self.conv(x))
+
+
+def test_a_normalisation_inside_a_layer_is_kept():
+    model = randomise(branch(Block(name="block")))
+    folded = fold(model)
+    assert folded.folded == {}
+    assert folded.kept == {"block/norm": "it is inside 'block' (Block)"}
     assert_close(model, folded.model)
 
 
@@ -241,7 +259,7 @@ def test_other_models_are_refused():
         def call(self, x):
             return x
 
-    with pytest.raises(PrecisionError, match="functional or sequential Keras model, but got Own"):
+    with pytest.raises(PrecisionError, match="functional and sequential Keras models, but got Own"):
         fold(Own())
     quantised = apply(chain((5,), layers.Dense(4, name="dense"), norm()), parse_policy("fixed(8,4)"))
     with pytest.raises(PrecisionError, match="its layer 'dense' is quantised already"):

@@ -1,0 +1,46 @@
+"""The arguments of a call, its tensors taken out: what stays the same when other tensors take their places."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Stands for a tensor."""
+
+    index: int
+
+
+class Arguments:
+    """What a layer or an operation is called with, without the tensors.
+
+    Keras takes it for one constant, whatever lies in it; a call that mixes tensors and constants in one
+    argument is refused by Keras itself.
+
+    Args:
+        positional, named: of the call, with symbolic tensors.
+    """
+
+    def __init__(self, positional: Sequence[Any], named: dict[str, Any]) -> None:
+        self.tensors = 0
+
+        def taken_out(value: Any) -> Any:
+            if not keras.backend.is_keras_tensor(value):
+                return value
+            self.tensors += 1
+            return _Place(self.tensors - 1)
+
+        self._positional, self._named = keras.tree.map_structure(taken_out, (tuple(positional), dict(named)))
+
+    def filled(self, tensors: Sequence[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return the arguments by position and by name, with these tensors in the places of the others."""
+        found: tuple[tuple[Any, ...], dict[str, Any]] = keras.tree.map_structure(
+            lambda value: tensors[value.index] if isinstance(value, _Place) else value,
+            (self._positional, self._named),
+        )
+        return found

@@ -1,0 +1,178 @@
+"""Flat networks: one graph in which every computation is a layer with a name.
+
+Keras lets a model stand as a layer in another one, and lets operations (``x + y``, ``keras.ops.relu(x)``,
+``x[:, 0]``) stand between layers. A policy rounds what layers hand on, and names them; so a network is first
+made flat. The layers of a nested model take their places in the graph around it and are called by their path,
+``backbone/conv1``; operations become layers too, called after what they compute, ``add``, ``add_1``.
+
+What a layer computes in its own ``call``, of a class that Keras or a user wrote, stays inside it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+
+from precision.errors import PrecisionError
+from precision.quantization.layers.arguments import Arguments
+from precision.quantization.layers.copying import copied
+from precision.quantization.layers.graph import Call, Graph, all_calls, is_functional, takes_training
+from precision.quantization.layers.operation import OperationLayer
+
+# Between the names of a path where Keras keeps it: a slash it refuses, and whoever reads a path gets one.
+_INSIDE = ">"
+
+
+def address(layer: Any) -> str:
+    """Return the name of a layer of a flat network as policies and reports write it."""
+    name: str = layer.name
+    return name.replace(_INSIDE, "/")
+
+
+def named(model: Any, address: str) -> Any:
+    """Return the layer of a flat network with this address."""
+    return model.get_layer(address.replace("/", _INSIDE))
+
+
+@dataclass(frozen=True)
+class Flat:
+    """A flat network.
+
+    Attributes:
+        model: functional or sequential; the network itself where that is flat, else a copy with its weights.
+        originals: the layers of the network, by the name of their copy in ``model``; empty where it is no
+            copy.
+    """
+
+    model: Any
+    originals: dict[str, Any] = field(default_factory=dict)
+
+    def original(self, layer: Any) -> Any:
+        """Return the layer of the network that a layer of the flat model is a copy of, or the layer itself."""
+        return self.originals.get(layer.name, layer)
+
+
+def flat(model: Any) -> Any:
+    """Return a flat network that computes what a functional or sequential model computes."""
+    return flattened(model).model
+
+
+def flattened(model: Any) -> Flat:
+    """Return a flat network that computes what a functional or sequential model computes, and where it is from.
+
+    Raises:
+        PrecisionError: when the model is of another kind, or not built, or a layer cannot be copied.
+    """
+    if not is_functional(model):
+        raise PrecisionError(
+            f"a policy applies to functional and sequential Keras models, but got {type(model).__name__}; "
+            "build the network with keras.Input and keras.Model(inputs, outputs)"
+        )
+    calls = all_calls(model)
+    if not calls and not Graph(model):
+        raise PrecisionError(
+            f"the sequential model {model.name!r} has no input shape; begin it with keras.Input(shape) or "
+            "call build(shape)"
+        )
+    if all(_is_layer(call.layer) for call in calls):
+        return Flat(model)
+    return _Flattening(model).result()
+
+
+def _is_layer(operation: Any) -> bool:
+    return isinstance(operation, keras.layers.Layer) and not is_functional(operation)
+
+
+class _Flattening:
+    """One network on its way to be flat."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self._taken = set(_names(model, ""))  # of layers: operations give way to them
+        self._copies: dict[int, Any] = {}  # by the id of the layer of the network
+        self._originals: dict[str, Any] = {}
+
+    def result(self) -> Flat:
+        model = self._model
+
+        def fresh(tensor: Any) -> Any:
+            return keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=tensor.name)
+
+        inputs = keras.tree.map_structure(fresh, model.input)
+        outputs = self._run(model, keras.tree.flatten(inputs), "", None)
+        packed = keras.tree.pack_sequence_as(model.output, outputs)
+        made = keras.Model(inputs, packed, name=model.name)
+        for name, original in self._originals.items():
+            made.get_layer(name).set_weights(original.get_weights())
+        return Flat(made, self._originals)
+
+    def _run(self, model: Any, values: list[Any], path: str, training: bool | None) -> list[Any]:
+        """Call the layers of a model on tensors; return its outputs."""
+        known = {id(tensor): value for tensor, value in zip(model.inputs, values, strict=True)}
+        graph = Graph(model)
+        for call in all_calls(model):
+            positional, named = keras.tree.map_structure(
+                lambda value: known[id(value)] if keras.backend.is_keras_tensor(value) else value,
+                (call.arguments, call.options),
+            )
+            outputs = self._call(graph, call, positional, named, path, training)
+            known.update((id(tensor), value) for tensor, value in zip(call.outputs, outputs, strict=True))
+        return [known[id(tensor)] for tensor in model.outputs]
+
+    def _call(
+        self,
+        graph: Graph,
+        call: Call,
+        positional: tuple[Any, ...],
+        named: dict[str, Any],
+        path: str,
+        training: bool | None,
+    ) -> list[Any]:
+        layer = call.layer
+        if is_functional(layer):  # a model that was called with training=False holds all its layers to it
+            mode = named.get("training", training)
+            tensors = keras.tree.flatten(positional) or keras.tree.flatten(named.get("inputs"))
+            return self._run(
+                layer, tensors, f"{path}{layer.name}{_INSIDE}", training if mode is None else mode
+            )
+        if not isinstance(layer, keras.layers.Layer):
+            arguments = Arguments(call.arguments, call.options)
+            step = OperationLayer(layer, arguments, self._free(path + _snake(layer)))
+            tensors = [t for t in keras.tree.flatten((positional, named)) if keras.backend.is_keras_tensor(t)]
+            return keras.tree.flatten(step(*tensors))
+        if training is not None and named.get("training") is None and takes_training(layer):
+            named = {**named, "training": training}
+        return keras.tree.flatten(self._copy(graph, layer, path)(*positional, **named))
+
+    def _copy(self, graph: Graph, layer: Any, path: str) -> Any:
+        if id(layer) not in self._copies:
+            name = path + layer.name
+            copy = self._copies[id(layer)] = copied(layer, graph.calls(layer), name=name)
+            self._originals[copy.name] = layer
+        return self._copies[id(layer)]
+
+    def _free(self, name: str) -> str:
+        """Return a name that no layer has: the same at every build, unlike those that Keras counts up."""
+        number, found = 0, name
+        while found in self._taken:
+            number += 1
+            found = f"{name}_{number}"
+        self._taken.add(found)
+        return found
+
+
+def _names(model: Any, path: str) -> list[str]:
+    found = []
+    for call in all_calls(model):
+        if is_functional(call.layer):
+            found += _names(call.layer, f"{path}{call.layer.name}{_INSIDE}")
+        elif isinstance(call.layer, keras.layers.Layer):
+            found.append(path + call.layer.name)
+    return found
+
+
+def _snake(operation: Any) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(operation).__name__).lower()

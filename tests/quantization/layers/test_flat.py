@@ -1,0 +1,262 @@
+"""Any network, made flat: it computes the same, and a policy means the same whichever way it is written."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+
+from precision.errors import PrecisionError
+from precision.quantization import apply, parse_policy
+from precision.quantization.layers.flat import address, flat, flattened, named
+from precision.quantization.sites import resolve
+
+RNG = np.random.default_rng(15)
+
+
+def same_bits(a, b) -> bool:
+    return np.array_equal(np.asarray(a).view(np.int32), np.asarray(b).view(np.int32))
+
+
+def images(*shape: int, deviation: float = 1.0) -> np.ndarray:
+    return RNG.normal(0, deviation, (5, *shape)).astype(np.float32)
+
+
+def addresses(model) -> list[str]:
+    return [address(layer) for layer in model.layers]
+
+
+def backbone(inputs: tuple[int, ...] = (8, 8, 2)) -> keras.Model:
+    x = keras.Input(inputs)
+    y = layers.Conv2D(4, 3, activation="relu", name="conv1")(x)
+    y = layers.Conv2D(4, 3, activation="relu", name="conv2")(y)
+    return keras.Model(x, y, name="backbone")
+
+
+def test_a_flat_network_is_itself():
+    model = backbone()
+    assert flat(model) is model
+    assert not flattened(model).originals
+
+
+def test_a_nested_model_stands_in_the_graph_around_it():
+    inner, x = backbone(), keras.Input((8, 8, 2))
+    model = keras.Model(x, layers.Dense(3, name="logits")(layers.Flatten(name="flatten")(inner(x))))
+    found = flat(model)
+    assert addresses(found)[1:] == ["backbone/conv1", "backbone/conv2", "flatten", "logits"]
+    batch = images(8, 8, 2)
+    assert same_bits(found.predict_on_batch(batch), model.predict_on_batch(batch))
+    assert named(found, "backbone/conv1").kernel.shape == inner.get_layer("conv1").kernel.shape
+    assert flattened(model).original(named(found, "backbone/conv2")).name == "conv2"
+
+
+def test_models_in_models_in_models():
+    x = keras.Input((8, 8, 2))
+    middle = keras.Sequential(
+        [keras.Input((8, 8, 2)), backbone(), layers.Flatten(name="flat")], name="middle"
+    )
+    model = keras.Model(x, layers.Dense(2, name="out")(middle(x)))
+    assert addresses(flat(model))[1:] == [
+        "middle/backbone/conv1",
+        "middle/backbone/conv2",
+        "middle/flat",
+        "out",
+    ]
+
+
+def test_a_model_that_is_called_twice_has_its_layers_once():
+    inner, a, b = backbone(), keras.Input((8, 8, 2)), keras.Input((8, 8, 2))
+    model = keras.Model([a, b], layers.Add(name="add")([inner(a), inner(b)]))
+    found = flat(model)
+    assert sorted(addresses(found)[2:]) == ["add", "backbone/conv1", "backbone/conv2"]
+    batch = [images(8, 8, 2), images(8, 8, 2)]
+    assert same_bits(found.predict_on_batch(batch), model.predict_on_batch(batch))
+
+
+@pytest.mark.parametrize("recorded", [None, True, False])
+@pytest.mark.parametrize("asked", [None, True, False])
+def test_a_model_inside_trains_when_keras_would_train_it(recorded, asked):
+    norm = keras.Sequential([keras.Input((3,)), layers.BatchNormalization(name="norm")], name="inner")
+    x = keras.Input((3,))
+    model = keras.Model(x, norm(x) if recorded is None else norm(x, training=recorded))
+    found, batch = flat(model), images(3, deviation=5)
+    assert same_bits(found(batch, training=asked), model(batch, training=asked))
+    assert same_bits(named(found, "inner/norm").moving_mean, norm.get_layer("norm").moving_mean)
+
+
+def test_operations_are_called_after_what_they_compute_at_every_build():
+    def build():
+        x = keras.Input((4, 4, 3), name="image")
+        y = layers.Conv2D(2, 1, name="conv")(x)
+        y = ops.relu(y * 0.5 + 1)[:, 1:, :, 0]
+        return keras.Model(x, layers.Flatten(name="flatten")(y + y))
+
+    first, second = flat(build()), flat(build())
+    assert addresses(first) == ["image", "conv", "multiply", "add", "relu", "get_item", "add_1", "flatten"]
+    assert addresses(second) == addresses(first)
+    model, batch = build(), images(4, 4, 3)
+    assert same_bits(flat(model).predict_on_batch(batch), model.predict_on_batch(batch))
+
+
+POLICY = {"activations": "fixed(8,4)", "weights": "fixed(8,6)"}
+
+
+def two_ways(build) -> tuple[np.ndarray, np.ndarray]:
+    """Return what two ways to write one network compute under a policy, with the same weights."""
+    one, other = build(False), build(True)
+    other.set_weights(one.get_weights())
+    batch = images(*one.input_shape[1:], deviation=6)
+    policy = parse_policy(POLICY)
+    return tuple(apply(model, policy).predict_on_batch(batch) for model in (one, other))
+
+
+def added(operator: bool):
+    x = keras.Input((6,))
+    a, b = (layers.Dense(16, activation="relu", name=name)(x) for name in "ab")
+    return keras.Model(x, layers.Dense(3, name="out")(a + b if operator else layers.Add()([a, b])))
+
+
+def activated(operator: bool):
+    x = keras.Input((6,))
+    y = layers.Dense(16, name="a")(x)
+    y = ops.relu(y) if operator else layers.ReLU()(y)
+    return keras.Model(x, layers.Dense(3, name="out")(y))
+
+
+def scaled(operator: bool):
+    x = keras.Input((6,))
+    y = layers.Dense(16, name="a")(x)
+    y = y * 0.3 if operator else layers.Rescaling(0.3)(y)
+    return keras.Model(x, layers.Dense(3, name="out")(y))
+
+
+def reshaped(operator: bool):
+    x = keras.Input((6,))
+    y = layers.Dense(16, name="a")(x)
+    y = ops.reshape(y, (-1, 4, 4)) if operator else layers.Reshape((4, 4))(y)
+    return keras.Model(x, layers.Dense(3, name="out")(y))
+
+
+def nested(inside: bool):
+    x, inner = keras.Input((8, 8, 2)), backbone()
+    y = inner(x) if inside else inner.get_layer("conv2")(inner.get_layer("conv1")(x))
+    return keras.Model(x, layers.Dense(3, name="out")(layers.Flatten()(y)))
+
+
+@pytest.mark.parametrize("build", [added, activated, scaled, reshaped, nested])
+def test_a_policy_means_the_same_whichever_way_a_network_is_written(build):
+    one, other = two_ways(build)
+    assert same_bits(one, other)
+    float32 = build(True)
+    assert not same_bits(other, float32.predict_on_batch(images(*float32.input_shape[1:])))
+
+
+def test_inner_layers_are_named_in_a_policy_by_their_path():
+    model = nested(True)
+    policy = parse_policy({"weights": "fixed(8,6)", "layers": {"backbone/*": {"weights": "fixed(4,2)"}}})
+    texts = {site.layer: str(site.setting) for site in resolve(model, policy) if site.slot == "weights"}
+    assert texts["backbone/conv1"] == texts["backbone/conv2"] == "fixed(4,2)"
+    assert texts["out"] == "fixed(8,6)"
+    by_class = parse_policy({"layers": {"class:Conv2D": {"weights": "fixed(4,2)"}}})
+    found = {site.layer for site in resolve(model, by_class) if site.slot == "weights" and site.setting}
+    assert found == {"backbone/conv1", "backbone/conv2"}
+
+
+def test_an_output_that_is_read_inside_too_is_rounded():
+    x = keras.Input((6,))
+    hidden = layers.Dense(4, name="hidden")(x)
+    model = keras.Model(x, [hidden, layers.Dense(2, name="out")(layers.ReLU(name="relu")(hidden))])
+    first, _ = apply(model, parse_policy({"activations": "fixed(8,4)"})).predict_on_batch(images(6))
+    assert same_bits(first * 16, np.round(first * 16))
+
+
+class Late(layers.Layer):
+    """Makes what it needs in its first call."""
+
+    def __init__(self, units: int = 3, **options) -> None:
+        super().__init__(**options)
+        self.units, self.dense = units, layers.Dense(units)
+
+    def call(self, x):
+        return self.dense(x)
+
+    def get_config(self):
+        return {**super().get_config(), "units": self.units}
+
+
+def test_variables_that_a_first_call_makes_are_rounded():
+    x = keras.Input((6,))
+    model = keras.Model(x, Late(name="late")(x))
+    kernel, bias = (RNG.normal(0, 1, shape).astype(np.float32) for shape in ((6, 3), (3,)))
+    model.set_weights([kernel, bias])
+    batch = images(6)
+    rounded = np.clip(np.round(kernel * 4), -4, 3) / 4  # fixed(3,2)
+    found = apply(model, parse_policy({"weights": "fixed(3,2)"})).predict_on_batch(batch)
+    np.testing.assert_allclose(found, batch @ rounded + bias, rtol=1e-5, atol=1e-6)
+
+
+def test_the_format_of_the_inputs_belongs_to_the_images():
+    x = keras.Input((4, 4, 1))
+    y = layers.Conv2D(2, 3, padding="same", name="conv")(x)
+    model = keras.Model(x, layers.Concatenate(name="both")([x, y]))
+    batch = images(4, 4, 1, deviation=3)
+    found = apply(model, parse_policy({"inputs": "fixed(8,7)"})).predict_on_batch(batch)
+    rounded = np.clip(np.round(batch * 128), -128, 127).astype(np.float32) / 128
+    assert same_bits(found, model.predict_on_batch(rounded))
+    assert np.abs(found[..., 1:]).max() > 1  # the features are not clipped to the images' range
+
+
+@pytest.mark.parametrize("dtype", ["int32", "float32"])
+@pytest.mark.parametrize("between", [lambda x: x, layers.Reshape((2, 2))])
+def test_indices_are_no_numbers(dtype, between):
+    x = keras.Input((4,), dtype=dtype)
+    model = keras.Model(x, layers.Embedding(5000, 2, name="table")(between(x)))
+    batch = np.array([[4999, 0, 257, 1023]], dtype)
+    found = apply(model, parse_policy({"inputs": "bfloat16"})).predict_on_batch(batch)
+    assert same_bits(found, model.predict_on_batch(batch))
+    reasons = {site.reason for site in resolve(model, parse_policy("bfloat16")) if site.slot == "inputs"}
+    assert not reasons & {""}
+
+
+def test_a_mask_is_no_number_and_is_heeded():
+    x = keras.Input((5, 3))
+    y = layers.LSTM(4, name="lstm")(layers.Masking(name="masking")(x))
+    model = keras.Model(x, layers.Dense(2, name="out")(y))
+    batch = images(5, 3)
+    batch[:, 3:] = 0
+    quantised = apply(model, parse_policy({"activations": "fixed(16,10)", "weights": "fixed(16,12)"}))
+    found = quantised.predict_on_batch(batch)
+    np.testing.assert_allclose(found, model.predict_on_batch(batch), atol=0.01)
+    longer = np.concatenate([batch, np.zeros_like(batch)], axis=1)[:, :5]
+    assert same_bits(quantised.predict_on_batch(longer), found)
+    assert not np.allclose(found, quantised.predict_on_batch(np.where(batch == 0, 1e-3, batch)), atol=1e-4)
+
+
+def test_an_attention_with_several_tensors_is_rounded():
+    x = keras.Input((4, 6))
+    y = layers.MultiHeadAttention(2, 3, name="attention")(x, x, use_causal_mask=True)
+    model = keras.Model(x, layers.LayerNormalization(name="norm")(x + y))
+    policy = parse_policy({"weights": "fixed(6,5)", "activations": "fixed(10,7)"})
+    batch = images(4, 6)
+    rounded = keras.models.clone_model(model)
+    rounded.set_weights([np.clip(np.round(w * 32), -32, 31) / 32 for w in model.get_weights()])
+    settings = {"weights": "fixed(6,5)", "biases": "fixed(6,5)"}
+    found = apply(model, parse_policy(settings)).predict_on_batch(batch)
+    np.testing.assert_allclose(found, rounded.predict_on_batch(batch), atol=1e-5)
+    logits = apply(model, policy).predict_on_batch(batch)
+    assert same_bits(logits * 128, np.round(logits * 128))
+
+
+def test_a_lambda_is_called_again_as_it_is():
+    x = keras.Input((6,))
+    shift = 0.25
+    model = keras.Model(x, layers.Lambda(lambda t: t * 2 + shift, name="own")(layers.Dense(3, name="a")(x)))
+    found = apply(model, parse_policy({"activations": "fixed(8,4)"})).predict_on_batch(images(6))
+    assert same_bits(found * 16, np.round(found * 16))
+
+
+def test_a_model_without_an_input_shape_is_refused_before_anything_is_computed():
+    model = keras.Sequential([layers.Dense(2)], name="net")
+    with pytest.raises(PrecisionError, match=r"sequential model 'net' has no input shape.*keras\.Input"):
+        resolve(model, parse_policy("fixed(8,4)"))
