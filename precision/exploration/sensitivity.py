@@ -214,10 +214,10 @@ def _alone(evaluator: Evaluator, policy: Policy, seed: int, sites: list[Site]) -
 def _switch(model: Any, seed: int, site: Site | None) -> None:
     """Switch on the quantizers of a site alone, or of all without one, with noise from its start."""
     for index, layer in enumerate(wrapped(model)):
-        for number, (name, quantizer) in enumerate(layer.quantizers.items()):
+        for name, quantizer in layer.quantizers.items():
             enabled: Any = quantizer.enabled
             enabled.assign(site is None or (address(layer), layer.slot_of(name)) == (site.layer, site.slot))
-            quantizer.seed(seed, index, number)
+        layer.seed(seed, index)
 
 
 def _rounded(trial: Trial, network: Network, label: str) -> Trial:

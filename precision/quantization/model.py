@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-import keras
 import numpy as np
 
 from precision.errors import PrecisionError
@@ -201,8 +200,7 @@ def _range(
 def _seed(quantised: Any, seed: int) -> None:
     """Start the noise of every site from the seed and the place of the site."""
     for index, layer in enumerate(wrapped(quantised)):
-        for number, quantizer in enumerate(layer.quantizers.values()):
-            quantizer.seed(seed, index, number)
+        layer.seed(seed, index)
 
 
 def copy_weights(source: Any, target: Any) -> None:

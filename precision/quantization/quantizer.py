@@ -11,6 +11,7 @@ import numpy as np
 
 from precision.errors import PrecisionError
 from precision.formats.engine import backend, noise
+from precision.formats.engine.program import Axis
 from precision.quantization.policy.settings import Setting
 from precision.quantization.scales.base import PLAIN, Backward, Onward, Scale, variable
 from precision.quantization.scales.choice import kind, scale_class
@@ -100,7 +101,7 @@ class Quantizer:
             self.key.assign(noise.key(parts))
             self.step.assign(np.int32(0))
 
-    def __call__(self, x: Any, axis: int = -1, training: bool | None = None) -> Any:
+    def __call__(self, x: Any, axis: Axis = -1, training: bool | None = None) -> Any:
         """Return ``x`` rounded: float32, same shape.
 
         Args:
@@ -113,7 +114,7 @@ class Quantizer:
         on = keras.ops.logical_and(self.enabled, True)  # a tensor: outside a graph, cond takes no variable
         return keras.ops.cond(on, lambda: self._rounded(x, axis, training), lambda: x)
 
-    def _rounded(self, x: Any, axis: int, training: bool | None) -> Any:
+    def _rounded(self, x: Any, axis: Axis, training: bool | None) -> Any:
         words = gradient_words = None
         if self.stochastic:
             self.step.assign_add(1)
@@ -125,7 +126,7 @@ class Quantizer:
             return backend.straight_through(lambda t: t + 0, x, backward=lambda _, upstream: onward(upstream))
         return self.scale.round(x, words, axis, training, onward)
 
-    def _onward(self, axis: int, words: Any) -> Onward:
+    def _onward(self, axis: Axis, words: Any) -> Onward:
         """Return what rounds a gradient before it is handed on."""
         if self.gradient_scale is None:
             return lambda upstream: upstream

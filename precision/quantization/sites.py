@@ -7,6 +7,7 @@ from typing import Any
 
 from precision.arithmetic.accumulators.accumulator import Accumulator
 from precision.errors import PrecisionError
+from precision.quantization.layers.axes import UNSUMMED
 from precision.quantization.layers.flat import address, flat
 from precision.quantization.layers.graph import Graph
 from precision.quantization.layers.operation import kind
@@ -41,7 +42,7 @@ class Site:
 
 
 def layer_names(model: Any) -> list[LayerName]:
-    """Return the names and classes of a flat network's layers, and which are the first and last with weights."""
+    """Return names and classes of a flat network's layers, and which are the first and last with weights."""
     weighted = [address(layer) for layer in model.layers if variables(layer)]
     ends = (weighted[0], weighted[-1]) if weighted else ("", "")
     return [
@@ -55,7 +56,8 @@ def resolve(model: Any, policy: Policy) -> list[Site]:
     """Return every layer and slot of a network under a policy; see ``layers.flat`` for what a layer is.
 
     Raises:
-        PrecisionError: when the policy names a layer that the model lacks, or the model is not functional.
+        PrecisionError: when the policy names a layer that the model lacks, asks for sums that are not
+            emulated, or the model is not functional.
     """
     model = flat(model)
     names = layer_names(model)
@@ -72,7 +74,9 @@ def _check_overrides(found: list[Site], names: list[LayerName], policy: Policy) 
         if set(override) == set(COMPUTED):  # a format alone, for whatever a layer has
             continue
         matched = {name.name for name in names if name.matches(pattern)}
-        for slot in override:
+        for slot, setting in override.items():
+            if slot == "accumulators" and setting is None:  # as a sum that is not emulated asks for
+                continue
             reasons = {site.reason for site in found if site.layer in matched and site.slot == slot}
             if not reasons & {"", *_BY_CHOICE}:
                 raise PrecisionError(
@@ -97,6 +101,8 @@ def _of(graph: Graph, layer: Any, name: LayerName, policy: Policy) -> list[Site]
     found = []
     for slot in SLOTS:
         reason = missing[slot]
+        if slot == "accumulators" and reason and slot in slots and _sums(layer):
+            raise PrecisionError(f"{reason}: layers: {{{name.name}: {{accumulators: float32}}}}")
         if not reason and slot not in slots:
             reason = _exempt(name, policy) or _FLOAT32
         found.append(Site(name.name, name.kind, slot, None if reason else slots[slot], reason))
@@ -109,9 +115,12 @@ _BY_CHOICE = (_FLOAT32, _EXEMPT.format("first"), _EXEMPT.format("last"))
 
 def _unsummed(layer: Any) -> str:
     """Return why the sums of a layer are not formed in an accumulator; empty when they are."""
-    if not any(len(variable.shape) > 1 for variable, _ in variables(layer)):
-        return "no sum of products"
-    return refusal(unwrapped(layer)) or ""
+    return (refusal(unwrapped(layer)) or "") if _sums(layer) else "no sum of products"
+
+
+def _sums(layer: Any) -> bool:
+    """Return whether a layer sums products of what it reads and of its variables."""
+    return any(len(v.shape) > 1 and v.name not in UNSUMMED for v, _ in variables(layer))
 
 
 def _exempt(name: LayerName, policy: Policy) -> str:

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from precision.formats import NumberFormat
+from precision.formats.engine.program import Axis, blocks_along
 from precision.quantization.layers.axes import scale_axis
+from precision.quantization.layers.channels import count
 from precision.quantization.layers.flat import address, flattened
 from precision.quantization.layers.variables import variables
 from precision.quantization.policy.policy import Policy
@@ -32,7 +34,7 @@ class Stored:
     name: str
     variable: Any
     setting: Setting | None
-    axis: int
+    axis: Axis
 
     @property
     def number_format(self) -> NumberFormat | None:
@@ -56,7 +58,8 @@ class Stored:
     def bytes(self) -> int:
         """Bytes that the values take, packed, with their scales."""
         if self.number_format is not None:
-            packed = self.number_format.packed_bytes(tuple(self.variable.shape), axis=self.axis)
+            shape, axis = tuple(self.variable.shape), blocks_along(self.axis)
+            packed = self.number_format.packed_bytes(shape, axis=axis)
             return packed + self.scale_bytes
         name = str(self.variable.dtype)
         return self.size * np.dtype("float32" if name == "bfloat16" else name).itemsize
@@ -66,8 +69,7 @@ class Stored:
         """Number of scales beside the format: none, one, or one for each channel."""
         if self.setting is None or not self.setting.scaled:
             return 0
-        shape = tuple(self.variable.shape)
-        return int(shape[self.axis]) if self.setting.per_channel and shape else 1
+        return count(self.axis, tuple(self.variable.shape)) if self.setting.per_channel else 1
 
     @property
     def scale_bytes(self) -> int:

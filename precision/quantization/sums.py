@@ -71,14 +71,14 @@ def refusal(layer: Any) -> str | None:
     return None
 
 
-def call(layer: Any, inputs: Any, accumulator: Accumulator, seed: int = 0) -> Any:
+def call(layer: Any, inputs: Any, accumulator: Accumulator, seed: Any = 0) -> Any:
     """Return what a layer returns for ``inputs``, its sums formed in an accumulator.
 
     The kernel and the bias are read from the layer, within a ``keras.StatelessScope`` as the scope has them,
     and the layer's activation function is applied to the sums.
 
     Args:
-        seed: of stochastic rounding.
+        seed: of stochastic rounding: a number, or an int32 tensor with the two words of a key.
 
     Raises:
         PrecisionError: for a layer that is not served; the sentence of :func:`refusal`.
@@ -90,7 +90,7 @@ def call(layer: Any, inputs: Any, accumulator: Accumulator, seed: int = 0) -> An
 
 
 def accumulate(
-    layer: Any, inputs: Any, kernel: Any, bias: Any, accumulator: Accumulator, seed: int = 0
+    layer: Any, inputs: Any, kernel: Any, bias: Any, accumulator: Accumulator, seed: Any = 0
 ) -> Any:
     """Return what a layer computes before its activation function, its sums formed in an accumulator.
 
@@ -103,7 +103,7 @@ def accumulate(
         inputs: float tensor of the shape that the layer takes.
         kernel: tensor or variable in the shape of the layer's kernel.
         bias: tensor, variable or None.
-        seed: of stochastic rounding; the draws depend on the index of an output in the batch.
+        seed: as of :func:`call`; the draws depend on the index of an output in the batch too.
 
     Returns:
         float32 tensor in the layer's output shape.
@@ -124,13 +124,14 @@ def accumulate(
     channels_first = getattr(layer, "data_format", "channels_last") == "channels_first"
     compiled = fast.serves(accumulator)
 
-    def on_values(x: np.ndarray, kernel: np.ndarray, *bias: np.ndarray) -> np.ndarray:
+    def on_values(seed: np.ndarray, x: np.ndarray, kernel: np.ndarray, *bias: np.ndarray) -> np.ndarray:
         if channels_first:
             x = np.moveaxis(x, 1, -1)
         if hasattr(layer, "depth_multiplier"):  # output c * multiplier + m reads channel c alone
             kernel = kernel.reshape(*window.sizes, 1, -1)
         flat = x if window.sizes else x.reshape(-1, x.shape[-1])
-        arguments = flat, kernel, bias[0] if bias else None, accumulator, window, seed
+        number = int.from_bytes(np.asarray(seed, np.int32).tobytes(), "little")
+        arguments = flat, kernel, bias[0] if bias else None, accumulator, window, number
         if compiled:
             sums = fast.accumulate(*arguments)
         else:
@@ -142,7 +143,7 @@ def accumulate(
 
     @tf.custom_gradient
     def summed(x: Any, *weights: Any) -> Any:
-        y = tf.numpy_function(on_values, [x, *weights], tf.float32, stateful=False)
+        y = tf.numpy_function(on_values, [words, x, *weights], tf.float32, stateful=False)
         y.set_shape(layer.compute_output_shape(x.shape))
 
         def gradient(*upstream: Any) -> Any:
@@ -153,6 +154,7 @@ def accumulate(
 
         return y, gradient
 
+    words = tf.convert_to_tensor(seed, tf.int32)
     tensors = [inputs, kernel] if bias is None else [inputs, kernel, bias]
     return summed(*(keras.ops.cast(t, "float32") for t in tensors))
 

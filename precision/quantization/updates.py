@@ -16,7 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from precision.formats.engine.program import Axis
 from precision.quantization.layers.axes import contraction_axis, scale_axis
+from precision.quantization.layers.channels import as_columns, count
 from precision.quantization.layers.flat import address
 from precision.quantization.layers.variables import VARIABLES, variables
 from precision.quantization.policy.policy import Policy
@@ -42,8 +44,8 @@ class Place:
     """
 
     variable: Any
-    axis: int
-    state_axis: int
+    axis: Axis
+    state_axis: Axis
     setting: Setting | None
     state: Setting | None
 
@@ -90,7 +92,7 @@ def round_variables(found: list[Place]) -> None:
             place.variable.assign(nearest(place.setting, place.variable.numpy(), place.axis))
 
 
-def nearest(setting: Setting, values: np.ndarray, axis: int = -1) -> np.ndarray:
+def nearest(setting: Setting, values: np.ndarray, axis: Axis = -1) -> np.ndarray:
     """Return an array rounded to nearest; the range of a scale is that of the array.
 
     Args:
@@ -99,10 +101,8 @@ def nearest(setting: Setting, values: np.ndarray, axis: int = -1) -> np.ndarray:
     values, setting = np.asarray(values, np.float32), replace(setting, rounding="nearest")
     program, numbers = program_of(setting)
     if setting.scaled:
-        channels = setting.per_channel and values.ndim > 0
-        rows = np.moveaxis(values, axis, 0) if channels else values
-        rows = rows.reshape(len(rows) if channels else 1, -1)
-        numbers = numbers_for(setting, rows.min(1), rows.max(1))
+        columns = as_columns(values, axis if setting.per_channel and values.ndim > 0 else None)
+        numbers = numbers_for(setting, columns.min(0), columns.max(0))
     return np.asarray(program.array(values, numbers, axis=axis))
 
 
@@ -137,7 +137,7 @@ class Keeper:
         self._places = {id(place.variable): (number, place) for number, place in enumerate(found)}
         self._seed, self._master_copy = seed, master_copy
         self.states: list[tuple[Any, Any]] = []
-        self._sites: list[tuple[Any, int, Quantizer]] = []
+        self._sites: list[tuple[Any, Axis, Quantizer]] = []
 
     def build(self, optimizer: Any, trained: list[Any]) -> None:
         """Make the quantizers, and round the states as they are at first to nearest."""
@@ -148,7 +148,7 @@ class Keeper:
                 _Owner(optimizer),
                 f"kept_{number}_{part}",
                 setting,
-                channels=variable.shape[axis] if len(variable.shape) else 1,
+                channels=count(axis, variable.shape),
                 weight=part == 0,
                 backward=_MOVING,
             )

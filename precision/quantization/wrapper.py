@@ -9,14 +9,18 @@ from typing import Any
 import keras
 
 from precision.arithmetic.accumulators.accumulator import Accumulator
+from precision.formats.engine import noise
+from precision.formats.engine.program import Axis
 from precision.quantization.layers.arguments import Arguments
 from precision.quantization.layers.axes import contraction_axis, scale_axis
+from precision.quantization.layers.channels import count
 from precision.quantization.layers.graph import is_float, takes_training, with_mask_of
 from precision.quantization.layers.variables import VARIABLES, variables
 from precision.quantization.policy.policy import Policy
 from precision.quantization.policy.settings import Setting
 from precision.quantization.quantizer import Quantizer
 from precision.quantization.scales.base import PLAIN, Backward
+from precision.quantization.scales.base import variable as new_variable
 
 
 @keras.saving.register_keras_serializable("precision")
@@ -53,7 +57,8 @@ class Quantized(keras.layers.Wrapper):
         self.supports_masking = layer.supports_masking
         self.hands_on, self.switchable = hands_on, switchable
         self.quantizers: dict[str, Quantizer] = {}
-        self._sites: list[tuple[Any, int, str]] = []  # with the axis, and the name of the quantizer
+        self._key: Any = None  # of the noise of the accumulators
+        self._sites: list[tuple[Any, Axis, str]] = []  # with the axis, and the name of the quantizer
 
     def build(self, input_shape: Any = None) -> None:
         """Build the layer, and a quantizer for each tensor that it rounds."""
@@ -63,13 +68,21 @@ class Quantized(keras.layers.Wrapper):
             axis = scale_axis(self.layer, variable, setting is not None and setting.per_channel)
             site = slot if slot not in self.quantizers else f"{slot}_{number}"
             blocks = contraction_axis(self.layer, variable)  # of its gradient, whatever its own scales are
-            channels = variable.shape[axis] if len(variable.shape) else 1
-            if self._add(site, slot, channels, weight=True, gradient_axis=blocks):
+            if self._add(site, slot, count(axis, variable.shape), weight=True, gradient_axis=blocks):
                 self._sites.append((variable, axis, site))
         if self.hands_on:
             self._add("activations", "activations", self.channels["activations"])
         if "inputs" in self.settings:
             self._add("inputs", "inputs", self.channels["inputs"])
+        if "accumulators" in self.settings:
+            self._key = new_variable(self, "accumulators_key", (2,), "int32")
+
+    def seed(self, *parts: int) -> None:
+        """Start the noise of everything that is rounded stochastically."""
+        for number, quantizer in enumerate(self.quantizers.values()):
+            quantizer.seed(*parts, number)
+        if self._key is not None:
+            self._key.assign(noise.key((*parts, len(self.quantizers))))
 
     def slot_of(self, site: str) -> str:
         """Return the slot of a quantizer."""
@@ -151,7 +164,7 @@ class Quantized(keras.layers.Wrapper):
             if isinstance(accumulator, Accumulator):
                 from precision.quantization import sums
 
-                outputs = sums.call(layer, positional[0], accumulator)
+                outputs = sums.call(layer, positional[0], accumulator, self._key)
             elif takes_training(layer):
                 outputs = layer(*positional, training=training, **named)
             else:

@@ -242,7 +242,7 @@ def attention(inputs):
 def test_a_layer_that_cannot_be_copied_is_named_with_what_to_do():
     inputs = keras.Input((4, 3))
     model = keras.Model(inputs, Doubled(2, name="own")(inputs))
-    with pytest.raises(PrecisionError, match="layer 'own' \\(Doubled\\) cannot be copied.*get_config"):
+    with pytest.raises(PrecisionError, match=r"layer 'own' \(Doubled\) cannot be copied.*get_config"):
         apply(model, parse_policy("fixed(8,4)"))
 
 

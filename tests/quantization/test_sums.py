@@ -17,7 +17,8 @@ from precision.arithmetic.accumulators.accumulator import Accumulator
 from precision.arithmetic.window import Window
 from precision.errors import PrecisionError
 from precision.formats import NumberFormat, parse
-from precision.quantization import sums
+from precision.quantization import apply, parse_policy, sums
+from precision.quantization.sites import resolve
 from precision.quantization.sums import window_of
 
 layers = keras.layers
@@ -356,3 +357,28 @@ def test_a_format_with_a_function_of_its_own_goes_through_the_reference():
     same = reference.accumulate(x, layer.kernel.numpy(), layer.bias.numpy(), accumulator("fixed(20,1)"))
     got = tf.function(lambda x: sums.call(layer, x, setting), autograph=False)(x)
     np.testing.assert_array_equal(got, same)
+
+
+def test_a_policy_whose_sums_are_not_emulated_is_refused():
+    x = keras.Input((6, 6, 2))
+    y = layers.SeparableConv2D(3, 3, name="s")(layers.Conv2D(2, 1, name="c")(x))
+    model = keras.Model(x, y)
+    with pytest.raises(PrecisionError, match=r"layer 's' is a SeparableConv2D.*s: \{accumulators: float32\}"):
+        resolve(model, parse_policy({"accumulators": "fixed(6,2)"}))
+    policy = parse_policy({"accumulators": "fixed(6,2)", "layers": {"s": {"accumulators": "float32"}}})
+    assert {site.layer for site in resolve(model, policy) if site.setting} == {"c"}
+
+
+def test_every_layer_and_seed_has_its_own_noise_in_its_sums():
+    x = keras.Input((40,))
+    first, second = (layers.Dense(30, use_bias=False, name=name) for name in "ab")
+    model = keras.Model(x, [first(x), second(x)])
+    second.set_weights(first.get_weights())
+    policy = parse_policy({"accumulators": {"format": "float8_e5m2", "rounding": "stochastic"}})
+    batch = np.random.default_rng(0).normal(0, 1, (4, 40)).astype(np.float32)
+    found = {seed: apply(model, policy, seed).predict_on_batch(batch) for seed in (0, 1)}
+    again = apply(model, policy, 0).predict_on_batch(batch)
+    for a, b in zip(found[0], again, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert (found[0][0] != found[0][1]).mean() > 0.3  # of two layers with the same weights
+    assert (found[0][0] != found[1][0]).mean() > 0.3  # of two seeds

@@ -24,6 +24,8 @@ from precision.deploy.packed.loss import Loss, loss_of
 from precision.errors import PrecisionError
 from precision.formats import NumberFormat, parse
 from precision.formats.comparison import beyond
+from precision.formats.engine.program import Axis, blocks_along
+from precision.quantization.layers.channels import count, shape_along
 from precision.quantization.policy.settings import NO_SCALING, Scaling, Setting, is_integer, parse_setting
 from precision.quantization.scales.kernel import numbers_for, program_of, scale_and_zero
 from precision.quantization.scales.ranges import weight_range
@@ -50,7 +52,7 @@ class Entry:
 
     number_format: NumberFormat | None
     shape: tuple[int, ...]
-    axis: int
+    axis: Axis
     dtype: str
     scaling: Scaling = NO_SCALING
 
@@ -64,7 +66,7 @@ class Entry:
         """Number of scales beside the format: none, one, or one for each channel."""
         if self.scaling.kind == "none":
             return 0
-        return self.shape[self.axis] if self.scaling.per == "channel" and self.shape else 1
+        return count(self.axis, self.shape) if self.scaling.per == "channel" else 1
 
     def names(self, name: str) -> list[str]:
         """Return the names of the tensors of the variable ``name``."""
@@ -97,8 +99,15 @@ class Entry:
         shape, axis, text = described["shape"], described["axis"], described["format"]
         if not all(isinstance(n, int) and n >= 0 for n in shape):
             raise ValueError(f"shape {shape}")
-        if not isinstance(axis, int) or not -max(len(shape), 1) <= axis < max(len(shape), 1):
+        if isinstance(axis, list):  # of channels along several
+            axis = tuple(axis)
+        every, rank = axis if isinstance(axis, tuple) else (axis,), max(len(shape), 1)
+        if not all(isinstance(each, int) and -rank <= each < rank for each in every):
             raise ValueError(f"axis {axis} of shape {shape}")
+        if len({each % rank for each in every}) < len(every):
+            raise ValueError(f"axis {axis} of shape {shape}")
+        if isinstance(axis, tuple) and described.get("per") != "channel":
+            raise ValueError(f"axis {axis} without channels")
         scaling = NO_SCALING
         if "scaling" in described:
             scaling = _scaling(text, described)
@@ -132,10 +141,10 @@ def encode(item: Stored) -> tuple[Entry, dict[str, np.ndarray], Loss | None]:
         entry = replace(entry, scaling=Scaling(scaling.kind, scaling.per, scaling.zero_point))
         tensors, wanted, clipped = _scaled(item, setting, values.astype(np.float32))
     else:
-        f = setting.number_format
-        tensors = {item.name: _bytes(f.pack(values, axis=item.axis))}
-        wanted = f.quantize(values, axis=item.axis)
-        mask = beyond(f, values.astype(np.float32), item.axis)
+        f, axis = setting.number_format, blocks_along(item.axis)
+        tensors = {item.name: _bytes(f.pack(values, axis=axis))}
+        wanted = f.quantize(values, axis=axis)
+        mask = beyond(f, values.astype(np.float32), axis)
         clipped = np.nan if mask is None else float(mask.sum())
     if not np.array_equal(decode(item.name, entry, tensors), wanted, equal_nan=True):
         raise PrecisionError(
@@ -160,8 +169,8 @@ def _scaled(
             f"but got {f}"
         )
     # The same two steps as in ScaledProgram: a product with the reciprocal, then the element's rounding.
-    elements = values * _along(np.float32(1) / scale, values.ndim, item.axis)
-    zeros = _along(zero, values.ndim, item.axis) if setting.scaling.zero_point else np.float32(0)
+    elements = values * _along(np.float32(1) / scale, values.shape, item.axis)
+    zeros = _along(zero, values.shape, item.axis) if setting.scaling.zero_point else np.float32(0)
     clipped = float(_outside(f, elements + zeros).sum())
     if setting.scaling.zero_point:
         elements = np.clip(np.rint(elements) + zeros, f.lowest, f.max)
@@ -198,15 +207,15 @@ def decode(name: str, entry: Entry, tensors: Tensors, source: str = "") -> np.nd
                 f"{location}: the tensor has shape {tensor.shape}, but should have {entry.shape}"
             )
         return tensor
-    values = _unpacked(location, f, tensor, entry.shape, entry.axis)
+    values = _unpacked(location, f, tensor, entry.shape, blocks_along(entry.axis))
     if not entry.scales:
         return values
     if entry.scaling.zero_point:
         zero = _unpacked(location + ZERO_POINTS, f, tensors[name + ZERO_POINTS], (entry.scales,), -1)
-        values = values - _along(zero, values.ndim, entry.axis)
+        values = values - _along(zero, values.shape, entry.axis)
     scale = _scales(location + SCALES, entry, tensors[name + SCALES])
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        return np.asarray(values * _along(scale, values.ndim, entry.axis), np.float32)
+        return np.asarray(values * _along(scale, values.shape, entry.axis), np.float32)
 
 
 def _scales(location: str, entry: Entry, tensor: np.ndarray) -> np.ndarray:
@@ -240,11 +249,9 @@ def _unpacked(
         raise PrecisionError(f"{location}: {error}") from None
 
 
-def _along(numbers: np.ndarray, rank: int, axis: int) -> np.ndarray:
+def _along(numbers: np.ndarray, shape: tuple[int, ...], axis: Axis) -> np.ndarray:
     """Return one number for each channel in a shape that meets a tensor's; one in all meets any."""
-    if numbers.size == 1:
-        return numbers.reshape(())
-    return numbers.reshape((-1,) + (1,) * (rank - 1 - axis % rank))
+    return numbers.reshape(() if numbers.size == 1 else shape_along(axis, shape))
 
 
 def _bytes(data: bytes) -> np.ndarray:

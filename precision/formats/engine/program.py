@@ -22,7 +22,13 @@ from precision.formats.engine import backend, foreign, noise
 from precision.formats.rounding import Rounding, parse_rounding
 
 CHUNK = 1 << 16  # elements that stay in the second-level cache through the dozen passes of a kernel
+Axis = int | tuple[int, ...]  # one axis that blocks run along, or all those along which channels lie
 LOW, HIGH = 0, 1  # places of the range in every vector of run-time numbers
+
+
+def blocks_along(axis: Axis) -> int:
+    """Return the axis that blocks run along; channels, which have no blocks, may lie along several."""
+    return axis if isinstance(axis, int) else -1
 
 
 class Program(ABC):
@@ -43,7 +49,7 @@ class Program(ABC):
         """
 
     def array(
-        self, x: np.ndarray, parameters: np.ndarray, words: np.ndarray | None = None, axis: int = -1
+        self, x: np.ndarray, parameters: np.ndarray, words: np.ndarray | None = None, axis: Axis = -1
     ) -> np.ndarray:
         """Round a float32 array in cache-sized pieces; ``words`` is the key of stochastic rounding."""
         flat = np.ascontiguousarray(x).reshape(-1)
@@ -53,7 +59,7 @@ class Program(ABC):
             out[start : start + CHUNK] = self._piece(part, start, parameters, words)
         return out.reshape(x.shape)
 
-    def tensor(self, x: Any, parameters: Any, words: Any = None, axis: int = -1) -> Any:
+    def tensor(self, x: Any, parameters: Any, words: Any = None, axis: Axis = -1) -> Any:
         """Round a float32 tensor with one compiled kernel; ``words`` is the key of stochastic rounding."""
         if words is None:
             return in_graph(self)(x, parameters)
@@ -129,11 +135,11 @@ class Free(Program):
         return foreign.quantize(self.number_format, x, self.text)
 
     def array(
-        self, x: np.ndarray, parameters: np.ndarray, words: np.ndarray | None = None, axis: int = -1
+        self, x: np.ndarray, parameters: np.ndarray, words: np.ndarray | None = None, axis: Axis = -1
     ) -> np.ndarray:
         """Round an array as the format itself does."""
         return self.tensor(x, parameters, words, axis)
 
-    def tensor(self, x: Any, parameters: Any, words: Any = None, axis: int = -1) -> Any:
+    def tensor(self, x: Any, parameters: Any, words: Any = None, axis: Axis = -1) -> Any:
         """Round a tensor as the format itself does; ``words`` is handed on as the key."""
-        return foreign.quantize(self.number_format, x, self.text, words, axis)
+        return foreign.quantize(self.number_format, x, self.text, words, blocks_along(axis))

@@ -24,7 +24,7 @@ import numpy as np
 
 from precision.errors import PrecisionError
 from precision.formats.engine import backend
-from precision.formats.engine.program import CHUNK, Program, draws, in_graph, uniforms
+from precision.formats.engine.program import CHUNK, Axis, Program, blocks_along, draws, in_graph, uniforms
 from precision.formats.kernels.lattice import PARAMETERS, SHARED, LatticeProgram
 from precision.formats.rounding import Rounding
 
@@ -125,12 +125,12 @@ class BlockProgram(Program):
         return largest, largest >= _INFINITY_BITS
 
     def array(
-        self, x: np.ndarray, parameters: np.ndarray, words: np.ndarray | None = None, axis: int = -1
+        self, x: np.ndarray, parameters: np.ndarray, words: np.ndarray | None = None, axis: Axis = -1
     ) -> np.ndarray:
         """Round a float32 array, a few blocks at a time."""
         if x.size == 0:
             return x.copy()
-        blocks, restore = self.blocks(backend.ARRAYS, x, axis)
+        blocks, restore = self.blocks(backend.ARRAYS, x, blocks_along(axis))
         more = {"most": self.most(blocks)} if self.tensor_scale else {}
         out = np.empty_like(blocks)
         rows = max(1, CHUNK // max(1, blocks[:1].size))
@@ -147,11 +147,11 @@ class BlockProgram(Program):
         rounded: np.ndarray = restore(out)
         return rounded
 
-    def tensor(self, x: Any, parameters: Any, words: Any = None, axis: int = -1) -> Any:
+    def tensor(self, x: Any, parameters: Any, words: Any = None, axis: Axis = -1) -> Any:
         """Round a float32 tensor with one compiled kernel."""
         if 0 in x.shape:
             return x
-        blocks, restore = self.blocks(backend.tensors(), x, axis)
+        blocks, restore = self.blocks(backend.tensors(), x, blocks_along(axis))
         arguments = (blocks, parameters) if words is None else (blocks, parameters, words)
         shaped = replace(self, size=blocks.shape[1], rows=blocks.shape[2] == 1)
         if self.power_of_two:

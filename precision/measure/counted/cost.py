@@ -135,7 +135,7 @@ def _macs(layer: Any, call: Call) -> int | None:
 
 
 def _of_operation(layer: OperationLayer, call: Call) -> int | None:
-    """Return the MACs of an operation between layers: a product of matrices has some, an einsum any number."""
+    """Return the MACs of an operation between layers; None where it sums in a way that is not counted."""
     name = kind(layer)
     if name in ("Matmul", "Dot", "Inner", "Vdot"):
         return _size(layer, call.outputs[0]) * int(call.inputs[0].shape[-1])

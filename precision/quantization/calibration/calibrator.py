@@ -16,10 +16,10 @@ from precision.errors import PrecisionError, suggest
 from precision.quantization.calibration.statistics import (
     Histogram,
     Statistics,
-    as_columns,
     extremes,
     moving_average,
 )
+from precision.quantization.layers.channels import as_columns
 from precision.quantization.layers.flat import address, flat
 from precision.quantization.layers.graph import Graph, is_float
 

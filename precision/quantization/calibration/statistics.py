@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from precision.errors import PrecisionError
+from precision.formats.engine.program import Axis
+from precision.quantization.layers.channels import as_columns
 
 BINS = 2048  # of a histogram, from the least to the largest value of a channel
 # The weight of the next batch in a moving average. PyTorch takes 0.01, made for thousands of batches;
@@ -89,18 +91,6 @@ class Histogram:
         return np.take_along_axis(points, order, 1), np.take_along_axis(counts, order, 1)
 
 
-def as_columns(values: Any, axis: int | None = None) -> np.ndarray:
-    """Return the values of an array as float32 (m, C), with one column per channel.
-
-    Args:
-        axis: of the channels; None takes the whole array as one channel.
-    """
-    array = np.asarray(values, np.float32)
-    if axis is None:
-        return array.reshape(-1, 1)
-    return np.moveaxis(array, axis, -1).reshape(-1, array.shape[axis])
-
-
 def extremes(columns: np.ndarray, location: str) -> tuple[np.ndarray, np.ndarray]:
     """Return the least and the largest value of each column of (m, C).
 
@@ -119,7 +109,7 @@ def extremes(columns: np.ndarray, location: str) -> tuple[np.ndarray, np.ndarray
     return low, high
 
 
-def statistics_of(values: Any, axis: int | None = None, *, location: str = "values") -> Statistics:
+def statistics_of(values: Any, axis: Axis | None = None, *, location: str = "values") -> Statistics:
     """Return the statistics of an array in memory, for example of a weight.
 
     Args:

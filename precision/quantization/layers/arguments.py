@@ -1,4 +1,4 @@
-"""The arguments of a call, its tensors taken out: what stays the same when other tensors take their places."""
+"""The arguments of a call without its tensors: what stays the same when others take their places."""
 
 from __future__ import annotations
 

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from keras import layers
 
+from precision.formats.engine.program import Axis
 from precision.quantization.layers.graph import own_variables, parts
 
 CONVOLUTIONS = (layers.Conv1D, layers.Conv2D, layers.Conv3D)
@@ -115,22 +116,30 @@ def contraction_axis(layer: Any, variable: Any) -> int:
     return -3 if _is_depthwise(owner, variable) and rank > 2 else -2
 
 
-def channel_axis(layer: Any, variable: Any) -> int:
-    """Return the axis, counted from the end, of a layer's variable whose entries have a scale each.
+def channel_axis(layer: Any, variable: Any) -> Axis:
+    """Return the axes, counted from the end, of a layer's variable whose entries have a scale each.
 
-    It is that of the output channels: the last one of dense and convolution kernels, the last but one of
-    transposed convolutions (height, width, outputs, inputs). Of a depthwise kernel (height, width, channels,
-    multiplier) it is the last but one, that of the input channels: the outputs that are made of one input
-    channel share its scale.
+    They are those of the output channels: the last one of dense and convolution kernels and of tables of
+    embeddings, the last but one of transposed convolutions (height, width, outputs, inputs), both of the last
+    two of a depthwise kernel (height, width, channels, multiplier), and of an einsum all axes that its kernel
+    shares with its output: of the projections of an attention (inputs, heads, size) the last two. A bias has
+    a scale for each of its entries.
     """
-    if len(variable.shape) < 2:
+    owner, rank = _owner(layer, variable), len(variable.shape)
+    if isinstance(owner, layers.EinsumDense):
+        if variable.name in UNSUMMED:
+            return tuple(range(-rank, 0))
+        _, kernel, written = equation(owner)
+        return tuple(place - len(kernel) for place, letter in enumerate(kernel) if letter in written)
+    if rank < 2:
         return -1
-    owner = _owner(layer, variable)
-    return -2 if _is_depthwise(owner, variable) or isinstance(owner, TRANSPOSED) else -1
+    if _is_depthwise(owner, variable):
+        return (-2, -1)
+    return -2 if isinstance(owner, TRANSPOSED) else -1
 
 
-def scale_axis(layer: Any, variable: Any, per_channel: bool) -> int:
-    """Return the axis of a layer's variable along which its channels lie, or the values of its blocks."""
+def scale_axis(layer: Any, variable: Any, per_channel: bool) -> Axis:
+    """Return the axes of a layer's variable along which its channels lie, or the values of its blocks."""
     return channel_axis(layer, variable) if per_channel else contraction_axis(layer, variable)
 
 

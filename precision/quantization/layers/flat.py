@@ -51,7 +51,7 @@ class Flat:
     originals: dict[str, Any] = field(default_factory=dict)
 
     def original(self, layer: Any) -> Any:
-        """Return the layer of the network that a layer of the flat model is a copy of, or the layer itself."""
+        """Return the layer that a layer of the flat model is a copy of, or the layer itself."""
         return self.originals.get(layer.name, layer)
 
 
@@ -61,7 +61,7 @@ def flat(model: Any) -> Any:
 
 
 def flattened(model: Any) -> Flat:
-    """Return a flat network that computes what a functional or sequential model computes, and where it is from.
+    """Return a flat network that computes what a model computes, and where its layers are from.
 
     Raises:
         PrecisionError: when the model is of another kind, or not built, or a layer cannot be copied.

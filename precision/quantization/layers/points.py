@@ -8,8 +8,8 @@ after the pooling gives the same numbers as before it, with a quarter of the wor
 or select values (flatten, dropout, padding) compute nothing: their values are rounded where they are made
 or read. Everything else that computes (additions, averages, response normalisation) is rounded at its output,
 and so is what the network returns, even if a layer behind it is one step with it. Operations between layers
-follow the same rule: ``x + y`` is an addition, ``keras.ops.relu(x)`` an activation function. Indices and masks
-are no numbers.
+follow the same rule: ``x + y`` is an addition, ``keras.ops.relu(x)`` an activation function. Indices and
+masks are no numbers.
 """
 
 from __future__ import annotations

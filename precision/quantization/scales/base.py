@@ -12,7 +12,7 @@ import numpy as np
 
 from precision.formats import parse_rounding
 from precision.formats.engine import backend
-from precision.formats.engine.program import Program
+from precision.formats.engine.program import Axis, Program
 from precision.quantization.policy.settings import Setting
 from precision.quantization.scales.kernel import inside, program_of
 
@@ -108,7 +108,7 @@ class Scale(ABC):
         return keras.ops.copy(self.parameters)
 
     @abstractmethod
-    def numbers(self, x: Any, parameters: Any, axis: int, training: bool | None = None) -> Any:
+    def numbers(self, x: Any, parameters: Any, axis: Axis, training: bool | None = None) -> Any:
         """Return the run-time numbers of the program for a tensor.
 
         Args:
@@ -117,11 +117,11 @@ class Scale(ABC):
             training: whether a moving range follows this tensor.
         """
 
-    def gradient(self, x: Any, upstream: Any, numbers: Any, axis: int) -> Any:
+    def gradient(self, x: Any, upstream: Any, numbers: Any, axis: Axis) -> Any:
         """Return the gradient by ``x`` of what was rounded with ``numbers``, from that by the result."""
         return inside(self.program, x, upstream, numbers, axis) if self.backward.clip else upstream
 
-    def round(self, x: Any, words: Any, axis: int, training: bool | None, onward: Onward) -> Any:
+    def round(self, x: Any, words: Any, axis: Axis, training: bool | None, onward: Onward) -> Any:
         """Return ``x`` rounded, float32 of the same shape.
 
         Args:
@@ -137,7 +137,7 @@ class Scale(ABC):
         words = words if self.stochastic else None
         return backend.straight_through(self.program.tensor, x, numbers, words, axis, backward=backward)
 
-    def rounder(self, words: Any, axis: int) -> Onward:
+    def rounder(self, words: Any, axis: Axis) -> Onward:
         """Return what rounds a gradient that comes later, with the parameters as they are now."""
         parameters, words = self.read(), words if self.stochastic else None
         return lambda x: self.program.tensor(x, self.numbers(x, parameters, axis), words, axis)

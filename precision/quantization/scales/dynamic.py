@@ -8,6 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from precision.formats.engine.program import Axis
+from precision.quantization.layers.channels import others
 from precision.quantization.policy.settings import Setting
 from precision.quantization.scales.base import Scale
 from precision.quantization.scales.kernel import compiled_range, constants, range_of
@@ -29,17 +31,18 @@ class Dynamic(Scale):
     def _stored(self, setting: Setting, low: np.ndarray | None, high: np.ndarray | None) -> np.ndarray:
         return constants(setting)
 
-    def numbers(self, x: Any, parameters: Any, axis: int, training: bool | None = None) -> Any:
+    def numbers(self, x: Any, parameters: Any, axis: Axis, training: bool | None = None) -> Any:
         """Return the numbers for the range of each channel; see :meth:`Scale.numbers`."""
         return compiled_range(range_of(self.setting))(*self._ends(x, axis, training), parameters)
 
-    def _ends(self, x: Any, axis: int, training: bool | None) -> tuple[Any, Any]:
+    def _ends(self, x: Any, axis: Axis, training: bool | None) -> tuple[Any, Any]:
         """Return the least and the largest value of each channel, shape (channels,)."""
         x = keras.ops.stop_gradient(x)
-        others = [i for i in range(len(x.shape)) if self.channels == 1 or i != axis % len(x.shape)]
-        low, high = keras.ops.min(x, axis=others), keras.ops.max(x, axis=others)
+        rank = len(x.shape)
+        rest = list(range(rank)) if self.channels == 1 else others(axis, rank)
+        low, high = keras.ops.min(x, axis=rest), keras.ops.max(x, axis=rest)
         return keras.ops.reshape(low, (self.channels,)), keras.ops.reshape(high, (self.channels,))
 
-    def gradient(self, x: Any, upstream: Any, numbers: Any, axis: int) -> Any:
+    def gradient(self, x: Any, upstream: Any, numbers: Any, axis: Axis) -> Any:
         """Return the gradient as it came."""
         return upstream

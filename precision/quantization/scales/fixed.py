@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from precision.formats.engine.program import Axis
 from precision.quantization.policy.settings import Setting
 from precision.quantization.scales.base import Scale
 from precision.quantization.scales.kernel import numbers_for, program_of
@@ -21,6 +22,6 @@ class Fixed(Scale):
         high = np.full(self.channels, 1, np.float32) if high is None else high
         return numbers_for(setting, low, high)
 
-    def numbers(self, x: Any, parameters: Any, axis: int, training: bool | None = None) -> Any:
+    def numbers(self, x: Any, parameters: Any, axis: Axis, training: bool | None = None) -> Any:
         """Return the parameters themselves; see :meth:`Scale.numbers`."""
         return parameters

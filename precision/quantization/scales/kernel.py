@@ -20,8 +20,9 @@ import numpy as np
 
 from precision.formats import Lattice
 from precision.formats.engine import backend
-from precision.formats.engine.program import Free, Program, draws, in_graph, pass_inside
+from precision.formats.engine.program import Axis, Free, Program, draws, in_graph, pass_inside
 from precision.formats.rounding import Rounding
+from precision.quantization.layers.channels import shape_along
 from precision.quantization.policy.settings import Setting
 
 HEAD = 2  # low, high
@@ -38,7 +39,7 @@ class ScaledProgram(Program):
 
     Attributes:
         size: how many numbers the element has.
-        behind: axes behind the axis of channels; None where one scale is for the whole tensor.
+        shape: that of one number for each channel to meet the tensor.
         zero_point: whether the limits of the element, a lattice that saturates, are moved.
     """
 
@@ -46,7 +47,7 @@ class ScaledProgram(Program):
     size: int
     channels: bool
     zero_point: bool
-    behind: int = 0
+    shape: tuple[int, ...] = (-1,)
 
     @property
     def rounding(self) -> Rounding:  # type: ignore[override]
@@ -61,7 +62,7 @@ class ScaledProgram(Program):
     def factors(self, xp: Any, parameters: Any) -> list[Any]:
         """Return 1 / s, s and z in a shape that meets the tensor's."""
         table = xp.reshape(parameters[HEAD + self.size :], (3, -1))
-        shape = (-1,) + (1,) * self.behind if self.channels else ()
+        shape = self.shape if self.channels else ()
         return [xp.reshape(table[i], shape) for i in range(3)]
 
     def limits(self, parameters: Any, zero: Any) -> Any:
@@ -72,7 +73,7 @@ class ScaledProgram(Program):
         return [numbers[i] - zero if i in _LIMITS else numbers[i] for i in range(self.size)]
 
     def array(
-        self, x: np.ndarray, parameters: np.ndarray, words: np.ndarray | None = None, axis: int = -1
+        self, x: np.ndarray, parameters: np.ndarray, words: np.ndarray | None = None, axis: Axis = -1
     ) -> np.ndarray:
         """Round a float32 array whose channels lie along ``axis``."""
         if isinstance(self.element, Free):
@@ -87,7 +88,7 @@ class ScaledProgram(Program):
         with np.errstate(all="ignore"):
             return np.asarray(self.placed(x, axis)(backend.ARRAYS, x, parameters, uniform))
 
-    def tensor(self, x: Any, parameters: Any, words: Any = None, axis: int = -1) -> Any:
+    def tensor(self, x: Any, parameters: Any, words: Any = None, axis: Axis = -1) -> Any:
         """Round a float32 tensor whose channels lie along ``axis``."""
         placed = self.placed(x, axis)
         if isinstance(self.element, Free):  # cannot be compiled with the rest
@@ -95,15 +96,14 @@ class ScaledProgram(Program):
             return self.element.tensor(x * reciprocal, parameters, words, axis) * scale
         return in_graph(placed)(x, parameters, *(() if words is None else (words,)))
 
-    def placed(self, x: Any, axis: int) -> ScaledProgram:
+    def placed(self, x: Any, axis: Axis) -> ScaledProgram:
         """Return the program for a tensor with its channels along ``axis``."""
-        rank = len(x.shape)
-        if not self.channels or rank == 0:  # a single number is a channel of its own
+        if not self.channels or len(x.shape) == 0:  # a single number is a channel of its own
             return replace(self, channels=False)
-        return replace(self, behind=rank - 1 - axis % rank)
+        return replace(self, shape=shape_along(axis, x.shape))
 
 
-def inside(program: Program, x: Any, upstream: Any, parameters: Any, axis: int) -> Any:
+def inside(program: Program, x: Any, upstream: Any, parameters: Any, axis: Axis) -> Any:
     """Return a gradient where ``x`` lies in the range of a rounding, and zero where it was clipped."""
     if not isinstance(program, ScaledProgram):
         return pass_inside(x, upstream, parameters)

@@ -20,6 +20,8 @@ import keras
 import numpy as np
 
 from precision.formats.engine import backend
+from precision.formats.engine.program import Axis
+from precision.quantization.layers.channels import others
 from precision.quantization.policy.settings import Setting
 from precision.quantization.scales.base import Onward, variable
 from precision.quantization.scales.fixed import Fixed
@@ -51,7 +53,7 @@ class Learned(Fixed):
         super().assign(setting, low, high)
         self.ratio.assign(np.ones(self.channels, np.float32))
 
-    def round(self, x: Any, words: Any, axis: int, training: bool | None, onward: Onward) -> Any:
+    def round(self, x: Any, words: Any, axis: Axis, training: bool | None, onward: Onward) -> Any:
         """Return ``x`` rounded, with a gradient by the ratio too; see :meth:`Scale.round`."""
         base, words = self.read(), words if self.stochastic else None
 
@@ -74,7 +76,7 @@ class Learned(Fixed):
         # As a tensor: TensorFlow asks of a function that reads a variable for the gradient by that variable.
         return rounded(x, keras.ops.copy(self.ratio))
 
-    def _slope(self, x: Any, y: Any, upstream: Any, numbers: Any, axis: int) -> Any:
+    def _slope(self, x: Any, y: Any, upstream: Any, numbers: Any, axis: Axis) -> Any:
         """Return the derivative of a loss by the step of each channel, shape (channels,).
 
         Args:
@@ -84,8 +86,9 @@ class Learned(Fixed):
         free = inside(self.program, x, keras.ops.ones_like(x), numbers, axis)
         reciprocal = self.program.placed(x, axis).factors(backend.tensors(), numbers)[0]
         slope = upstream * (y - free * x) * reciprocal
-        others = [i for i in range(len(x.shape)) if not self.program.channels or i != axis % len(x.shape)]
-        return keras.ops.reshape(keras.ops.sum(slope, axis=others), (-1,))
+        rank = len(x.shape)
+        rest = others(axis, rank) if self.program.channels else list(range(rank))
+        return keras.ops.reshape(keras.ops.sum(slope, axis=rest), (-1,))
 
 
 @functools.cache

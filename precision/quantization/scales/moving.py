@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from precision.formats.engine.program import Axis
 from precision.quantization.policy.settings import Setting
 from precision.quantization.scales.base import Scale, variable
 from precision.quantization.scales.dynamic import Dynamic
@@ -31,7 +32,7 @@ class Moving(Dynamic):
         for end, value in ((self.low, low), (self.high, high)):
             end.assign(np.zeros(self.channels, np.float32) if value is None else value)
 
-    def _ends(self, x: Any, axis: int, training: bool | None) -> tuple[Any, Any]:
+    def _ends(self, x: Any, axis: Axis, training: bool | None) -> tuple[Any, Any]:
         if training:
             started = keras.ops.any(keras.ops.not_equal(self.low, self.high))
             momentum = MOMENTUM * keras.ops.cast(started, "float32")  # the first batch is taken as it is

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from precision.formats.engine.program import Axis
 from precision.quantization.calibration.observers import Statistics, choose_range, statistics_of
 from precision.quantization.policy.settings import Setting
 from precision.quantization.scales.kernel import rounded
@@ -26,7 +27,7 @@ def chosen_range(setting: Setting, seen: Statistics) -> tuple[np.ndarray, np.nda
 
 
 def weight_range(
-    setting: Setting, values: np.ndarray, axis: int, location: str
+    setting: Setting, values: np.ndarray, axis: Axis, location: str
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the range (low, high), float32 (C,) each, of a variable under a scaled setting.
 

@@ -135,7 +135,8 @@ def _pair(graph: Graph, norm: Any) -> _Pair | str:
         activation = getattr(layer.activation, "__name__", type(layer.activation).__name__)
         return f"the layer before it, {address(layer)!r}, has the activation function {activation}"
     if len(children) > 1:
-        return f"the layer before it, {address(layer)!r}, also feeds {_names(c for c in children if c is not norm)}"
+        more = _names(child for child in children if child is not norm)
+        return f"the layer before it, {address(layer)!r}, also feeds {more}"
     if graph.returns(layer):
         return f"the layer before it, {address(layer)!r}, is an output of the network as well"
     for one in (layer, norm):
@@ -171,8 +172,8 @@ def _folded_weights(pair: _Pair) -> list[np.ndarray]:
     if not all(np.isfinite(values).all() for values in folded):
         least, most = np.min(norm.moving_variance.numpy()), np.max(norm.moving_variance.numpy())
         raise PrecisionError(
-            f"folded weights must be finite, but those of {address(layer)!r} with {address(norm)!r} are not (its "
-            f"variances lie between {least:g} and {most:g}); has the training diverged?"
+            f"folded weights must be finite, but those of {address(layer)!r} with {address(norm)!r} are not "
+            f"(its variances lie between {least:g} and {most:g}); has the training diverged?"
         )
     return [*weights[:-1], *folded]
 
