@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 # Raised by hand whenever a change of the code changes the numbers that a trial yields.
-NUMERICS_VERSION = 4
+NUMERICS_VERSION = 5
 
 _json = json.JSONEncoder(sort_keys=True).encode
 

@@ -42,6 +42,7 @@ MORE: dict[str, Column] = {
     "jax": Column("str", "version of JAX, where the trial ran on it"),
     "keras": Column("str", "version of Keras"),
     "data_digest": Column("str", "sha256 of the images and labels"),
+    "unrounded_inside": Column("str", "what layers compute inside themselves without rounding"),
     "weights_digest": Column("str", "sha256 of the trained weights; empty when nothing was trained"),
 }
 """What ``precision results`` shows beyond ``COLUMNS``: of the trial, and of how its result came about."""

@@ -87,7 +87,7 @@ def _table(title: str, model: Any, policy: Policy, everything: bool) -> str:
     from tabulate import tabulate
 
     from precision.quantization import SLOTS
-    from precision.quantization.sites import resolve
+    from precision.quantization.sites import resolve, unreached
     from precision.quantization.transforms.folding import fold
 
     lines = [f"{title}: {policy}"]
@@ -107,6 +107,8 @@ def _table(title: str, model: Any, policy: Policy, everything: bool) -> str:
     if rows:
         lines += ["", tabulate([[str(cell) for cell in row] for row in rows], headers=header)]
     lines += [] if everything else _folded(sites)
+    if hidden := unreached(model, policy):
+        lines += ["", "not rounded inside layers:", *(f"  {name}: {what}" for name, what in hidden.items())]
     rest = [slot for slot in SLOTS if slot not in named]
     lines += ["", f"float32 in every layer: {', '.join(rest)}", ""] if rest else [""]
     return "\n".join(lines)

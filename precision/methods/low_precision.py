@@ -91,6 +91,7 @@ def low_precision(
     """
     from precision.deploy.predictor import KerasPredictor
     from precision.methods.fit import fit
+    from precision.methods.verified import verify
     from precision.quantization import apply
     from precision.quantization.scales.base import Backward
     from precision.quantization.updates import keep, places, round_variables, without_variables
@@ -100,6 +101,7 @@ def low_precision(
     source, observed = bench.start(trial, policy, start)
     forward = policy if master_copy else without_variables(policy)
     model = apply(source, forward, trial.seed, observed=observed, backward=Backward(follow=True))
+    verify(trial, model, bench.dataset(trial.dataset))
     found = places(source, model, policy)
     if not master_copy:
         round_variables(found)

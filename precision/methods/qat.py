@@ -68,6 +68,7 @@ def qat(
     from precision.deploy.predictor import KerasPredictor
     from precision.methods.fit import fit
     from precision.methods.freezing import freezing
+    from precision.methods.verified import verify
     from precision.quantization import apply
     from precision.quantization.scales.base import Backward
 
@@ -76,6 +77,7 @@ def qat(
     backward = Backward(clip=estimator == "clipped", learn=learn_scales, follow=True)
     source, observed = bench.start(trial, policy, start)
     model = apply(source, policy, trial.seed, observed=observed, backward=backward)
+    verify(trial, model, bench.dataset(trial.dataset))
     if learn_scales:
         _check_learned(model)
     trained = fit(

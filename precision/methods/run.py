@@ -6,6 +6,7 @@ import math
 import statistics
 from typing import TYPE_CHECKING
 
+from precision.errors import short
 from precision.measure.machine.sampler import PeakMemory
 from precision.methods.outcome import Outcome
 from precision.methods.workbench import Workbench
@@ -50,11 +51,24 @@ def run_trial(trial: Trial, bench: Workbench) -> TrialResult:
         "dataset_title": dataset.title,
         "timing": outcome.timing,
         "data_digest": dataset.digest(),
+        **_unrounded(outcome.predictor),
         **outcome.facts,
     }
     if outcome.trained is not None:
         result.facts |= {"weights_digest": outcome.predictor.digest(), **outcome.trained.facts}
     return result
+
+
+def _unrounded(predictor: Predictor) -> dict[str, str]:
+    """Return what the policy of a network does not reach, where there is any such thing."""
+    from precision.deploy.predictor import KerasPredictor
+    from precision.quantization.sites import unreached
+
+    if not isinstance(predictor, KerasPredictor) or predictor.network is None:
+        return {}
+    found = unreached(predictor.network, predictor.policy)
+    text = "; ".join(f"{name}: {what}" for name, what in found.items())
+    return {"unrounded_inside": short(text, 500)} if found else {}
 
 
 def _training_times(outcome: Outcome) -> dict[str, float]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from precision.data import Dataset
 from precision.methods.training import prepare
+from precision.methods.verified import verify
 from precision.quantization import Policy, Setting, apply, assign, calibrated, structure
 from precision.quantization.calibration.calibrator import Calibrator, calibration_images
 from precision.quantization.calibration.observers import needs_values
@@ -81,6 +82,7 @@ class Traced:
         while self._limit is not None and len(self._models) >= self._limit:
             self._models.popitem(last=False)
         model = apply(source, policy, trial.seed, observed=observed, switchable=self._switchable)
+        verify(trial, model, self._dataset(trial.dataset))
         prepare(model)
         self._models[key] = model
         return model

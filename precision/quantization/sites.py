@@ -10,6 +10,7 @@ from precision.errors import PrecisionError
 from precision.quantization.layers.axes import UNSUMMED
 from precision.quantization.layers.flat import address, flat
 from precision.quantization.layers.graph import Graph
+from precision.quantization.layers.inside import inside
 from precision.quantization.layers.operation import kind
 from precision.quantization.layers.points import POOLING_EXEMPT, unread, unrounded
 from precision.quantization.layers.variables import variables
@@ -128,6 +129,24 @@ def _exempt(name: LayerName, policy: Policy) -> str:
         if is_end and end in policy.exempt:
             return _EXEMPT.format(end)
     return ""
+
+
+def unreached(model: Any, policy: Policy) -> dict[str, str]:
+    """Return what is not rounded inside layers whose activations the policy rounds, by layer.
+
+    >>> import keras
+    >>> from precision.quantization import parse_policy
+    >>> from precision.quantization.sites import unreached
+    >>> model = keras.Sequential([keras.Input((5, 3)), keras.layers.LSTM(2, name="memory")])
+    >>> unreached(model, parse_policy("fixed(8,4)"))
+    {'memory': 'the sums, gates and states of its steps'}
+    """
+    model = flat(model)
+    return {
+        name.name: found
+        for layer, name in zip(model.layers, layer_names(model), strict=True)
+        if "activations" in policy.for_layer(name) and (found := inside(unwrapped(layer)))
+    }
 
 
 def sites(model: Any, policy: Policy) -> Sites:

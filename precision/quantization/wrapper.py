@@ -88,6 +88,11 @@ class Quantized(keras.layers.Wrapper):
         """Return the slot of a quantizer."""
         return next(slot for slot in (*VARIABLES, "activations", "inputs") if site.startswith(slot))
 
+    @property
+    def rounded_variables(self) -> list[tuple[Any, Axis, str]]:
+        """The variables that are rounded, each with the axis of its blocks or channels and its quantizer."""
+        return list(self._sites)
+
     def variable_of(self, site: str) -> Any:
         """Return the variable that a quantizer rounds."""
         return next(variable for variable, _, name in self._sites if name == site)

@@ -202,3 +202,17 @@ def test_the_int4_policy_of_the_readme_computes_something(tmp_path):
     after = run_trial(one, bench).metrics["accuracy"]
     assert before > 0.85
     assert after > before - 0.1  # chance is 0.1
+
+
+def test_a_network_from_elsewhere_is_looked_at_a_second_time(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        "precision.quantization.claims.check", lambda model, images: seen.append(images.shape)
+    )
+    one = trial("powers")
+    bench = Workbench(None, lambda key: tmp_path / f"{key}.weights.h5")
+    run_trial(one.baseline, bench)
+    assert seen == []
+    run_trial(one, bench)
+    run_trial(trial("powers"), bench)  # the same structure, which was looked at
+    assert seen == [(4, *bench.dataset(one.dataset).input_shape)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from keras import layers, ops
 from precision.errors import PrecisionError
 from precision.quantization import apply, parse_policy
 from precision.quantization.layers.flat import address, flat, flattened, named
-from precision.quantization.sites import resolve
+from precision.quantization.sites import resolve, unreached
 
 RNG = np.random.default_rng(15)
 
@@ -260,3 +262,31 @@ def test_a_model_without_an_input_shape_is_refused_before_anything_is_computed()
     model = keras.Sequential([layers.Dense(2)], name="net")
     with pytest.raises(PrecisionError, match=r"sequential model 'net' has no input shape.*keras\.Input"):
         resolve(model, parse_policy("fixed(8,4)"))
+
+
+INSIDE = {
+    "lstm": (lambda x: layers.LSTM(3, name="own")(x), "the sums, gates and states of its steps"),
+    "distributed": (lambda x: layers.TimeDistributed(layers.Dense(2), name="own")(x), None),
+    "distributed model": (
+        lambda x: layers.TimeDistributed(
+            keras.Sequential([keras.Input((4,)), layers.Dense(2, name="a"), layers.Dense(2, name="b")]),
+            name="own",
+        )(x),
+        r"what passes between its layers \(a, b\)",
+    ),
+    "attention": (lambda x: layers.Attention(name="own")([x, x]), "its projections, scores and their sums"),
+    "composite": (lambda x: Late(name="own")(x), r"what passes between its layers \(dense"),
+    "lambda": (lambda x: layers.Lambda(lambda t: t + 1, name="own")(x), "what its function computes"),
+    "dense": (lambda x: layers.Dense(3, name="own")(x), None),
+}
+
+
+@pytest.mark.parametrize("name", INSIDE)
+def test_what_no_policy_reaches_is_listed(name):
+    make, wanted = INSIDE[name]
+    x = keras.Input((5, 4))
+    model = keras.Model(x, layers.Flatten(name="flatten")(make(x)))
+    found = unreached(model, parse_policy({"activations": "fixed(8,4)"}))
+    assert list(found) == ([] if wanted is None else ["own"])
+    assert wanted is None or re.match(wanted, found["own"])
+    assert unreached(model, parse_policy({"weights": "fixed(8,4)"})) == {}
