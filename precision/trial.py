@@ -92,6 +92,7 @@ class Choice:
 
 
 FLOAT32 = Choice("float32")
+MODEL_FILE = "architecture file"  # among the plugins: the sha256 of the file that a network is read from
 _OF_TRAINING = ("dataset ", "architecture ")  # with what the plugins begin that a baseline depends on
 
 
@@ -142,7 +143,7 @@ class Trial:
         # The JSON text of the whole with sorted keys, put together from the texts of parts that many trials
         # share, because a plan may ask for the ids of 100,000 trials.
         parts = [
-            ("architecture", self.architecture.text),
+            ("architecture", self._architecture_text()),
             ("dataset", self._dataset_text()),
             ("fingerprint", "null" if self.fingerprint is None else _json(self.fingerprint)),
             ("method", self.method.text),
@@ -161,6 +162,12 @@ class Trial:
     def policy_text(self) -> str:
         """The policy as JSON with sorted keys."""
         return _json(self.policy)
+
+    def _architecture_text(self) -> str:
+        if MODEL_FILE not in self.plugins:
+            return self.architecture.text
+        options = {k: v for k, v in self.architecture.options.items() if k not in ("path", "weights")}
+        return replace(self.architecture, options=options).text
 
     def _dataset_text(self) -> str:
         if self.fingerprint is None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from architectures._model_file import load
 from precision import files, received
 from precision.errors import PrecisionError
-from precision.startup import start_backend
 
 
 def load_model(path: str | Path) -> Any:
@@ -18,22 +17,9 @@ def load_model(path: str | Path) -> Any:
     Raises:
         PrecisionError: when the file is missing, of another kind, damaged, or needs unknown layers.
     """
-    path = Path(path)
-    if path.suffix != ".keras":
+    if Path(path).suffix != ".keras":
         raise PrecisionError(f"{path}: a model is a .keras file, as model.save('model.keras') writes it")
-    received.check(path, received.memory(), near="*.keras")
-    if not zipfile.is_zipfile(path):
-        raise PrecisionError(f"{path}: this is no .keras file (a zip archive), or a damaged one")
-    start_backend()
-    import keras
-
-    import architectures  # registers the layers of its networks  # noqa: F401
-
-    try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # a file from elsewhere can raise anything
-        reason = " ".join(str(error).split())[:300]
-        raise PrecisionError(f"{path}: Keras cannot load this model ({reason})") from None
+    return load(path)
 
 
 def save_model(model: Any, path: str | Path, *, force: bool = False) -> None:

@@ -26,6 +26,8 @@ def float32(
 ) -> Outcome:
     """Train the network in float32 without any rounding; its times are native.
 
+    A network that comes with its weights is evaluated as it is.
+
     Args:
         start: ``scratch`` for the initial weights of the seed, ``baseline`` for the trained network.
         epochs, learning_rate: instead of those of the grid's training.
@@ -36,6 +38,10 @@ def float32(
     from precision.methods.freezing import freezing
     from precision.quantization import Policy, apply
 
+    if start == "scratch" and bench.is_pretrained(trial):
+        model = bench.network(trial)
+        bench.save(trial, model)
+        return Outcome(KerasPredictor(model), None, timing="native")
     if start == "scratch":
         model = bench.network(trial)
     else:  # as other methods go on: a copy, and every random stream from its beginning

@@ -9,7 +9,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from precision.errors import PrecisionError
 from precision.methods.workbench import Workbench
+from precision.quantization.layers.flat import address
 from precision.quantization.model import copy_weights
 from precision.startup import started
 from precision.trial import Trial
@@ -36,9 +38,21 @@ def build(trial: Trial, bench: Workbench, source: Any, dtype: str) -> Any:
         model = bench.network(trial)
     finally:
         keras.config.set_dtype_policy(usual)
+    _check_types(model, dtype)
     with np.errstate(over="ignore"):  # what float16 cannot hold is infinite there
         copy_weights(source, model)
     return model
+
+
+def _check_types(model: Any, dtype: str) -> None:
+    """Refuse a network whose code or file says the types of its layers itself."""
+    policy = keras.DTypePolicy(dtype)
+    for layer in model.layers:
+        if layer.weights and layer.compute_dtype != policy.compute_dtype:
+            raise PrecisionError(
+                f"layer {address(layer)!r} computes in {layer.compute_dtype} whatever the method says, so it "
+                f"cannot run natively in {dtype}; evaluate it by emulation: method ptq"
+            )
 
 
 def needs_compiling() -> bool:

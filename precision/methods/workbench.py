@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import precision.data as data
+from architectures.given import is_pretrained
 from precision import files
 from precision.data.shared import shared
+from precision.errors import PrecisionError
 from precision.quantization import Policy
 from precision.startup import only_the_backend
 from precision.trial import Choice, Trial
@@ -113,6 +115,10 @@ class Workbench:
             self._folded = {key: fold(baseline).model}
         return self._folded[key]
 
+    def is_pretrained(self, trial: Trial) -> bool:
+        """Return whether the network of a trial comes with weights that are taken as they are."""
+        return is_pretrained(trial.architecture.name, trial.architecture.options)
+
     def start(self, trial: Trial, policy: Policy, start: str) -> tuple[Any, dict[Any, Any]]:
         """Return the float32 network that a training under a policy begins with, and what calibration sees.
 
@@ -122,6 +128,12 @@ class Workbench:
             start: ``baseline`` or ``scratch``.
         """
         observed: dict[Any, Any] = {}
+        if start == "scratch" and self.is_pretrained(trial):
+            raise PrecisionError(
+                f"{trial.architecture.words}: the network comes with its weights, but the method "
+                f"{trial.method.name} is to start from scratch; take 'start: baseline' there, or for a "
+                "keras_file 'start: fresh'"
+            )
         if start == "scratch":
             source = self.network(trial)
         else:

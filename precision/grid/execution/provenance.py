@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from architectures.given import identity
 from precision import plugins
 from precision.measure.machine.environment import environment
 from precision.quantization import Policy
@@ -22,7 +23,8 @@ def plugins_of(trial: Trial) -> dict[str, str]:
         (ARCHITECTURES, trial.architecture.name),
         (METHODS, trial.method.name),
     ]
-    return {**plugins.identities((), chosen), **Policy.from_json(trial.policy).plugins()}
+    network = identity(trial.architecture.name, trial.architecture.options)
+    return {**plugins.identities((), chosen), **network, **Policy.from_json(trial.policy).plugins()}
 
 
 def provenance(trial: Trial, threads: int | None = None) -> dict[str, str]:

@@ -73,7 +73,7 @@ def _check_plugins(trial: Trial) -> None:
     here = plugins_of(trial)
     if here != trial.plugins:
         raise PrecisionError(
-            "a plugin must stay as it is while the grid runs, but another one gives "
+            "a plugin and a model's file must stay as they are while the grid runs, but another one gives "
             f"{', '.join(trial.plugins)} now; run the same command again"
         )
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import precision.data
+from architectures.given import file_options
 from precision.errors import PrecisionError
 from precision.grid.file.changes import Changes, changed
 from precision.grid.file.entry import Entry, Location, Mark
@@ -80,22 +81,24 @@ def read(path: str | Path, changes: Changes | None = None) -> Source:
 
 
 def _located(tree: Entry) -> Entry:
-    """Return the content of a grid with the paths of data sets seen from the working directory."""
-    if "datasets" not in tree.value:
-        return tree
-    datasets = tree.value["datasets"]
-    if isinstance(datasets.value, list):
-        found = datasets.with_value([_dataset(entry) for entry in datasets.value])
-    else:
-        found = _dataset(datasets)
-    return tree.with_value({**tree.value, "datasets": found})
+    """Return the content of a grid, paths of data sets and models seen from the working directory."""
+    found = dict(tree.value)
+    for axis, paths in (("datasets", precision.data.path_options), ("architectures", file_options)):
+        if axis not in found:
+            continue
+        entries = found[axis]
+        if isinstance(entries.value, list):
+            found[axis] = entries.with_value([_choice(entry, paths) for entry in entries.value])
+        else:
+            found[axis] = _choice(entries, paths)
+    return tree.with_value(found)
 
 
-def _dataset(entry: Entry) -> Entry:
+def _choice(entry: Entry, paths: Callable[[str], set[str]]) -> Entry:
     name = entry.entries.get("name")
     if name is None or not isinstance(name.value, str):
         return entry
-    options = precision.data.path_options(name.value)
+    options = paths(name.value)
     return entry.with_value(
         {key: _from_here(value) if key in options else value for key, value in entry.value.items()}
     )

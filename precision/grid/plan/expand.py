@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import precision.data
+from architectures.given import identity, is_given
 from precision import plugins
 from precision.errors import Mistakes, PrecisionError, unknown
 from precision.grid.file.choices import Labelled
@@ -120,6 +121,7 @@ class _Maker:
             for name, policy in grid.policies.items()
         }
         self._code: dict[tuple[str, str], dict[str, str]] = {}
+        self._models: dict[str, dict[str, str]] = {}  # what architectures are read from, by their label
         self._options: dict[tuple[Any, ...], tuple[Training, Runtime, str]] = {}
         self._baselines: dict[tuple[Any, ...], Trial] = {}
 
@@ -178,7 +180,14 @@ class _Maker:
             self._code[axis, name] = _located(
                 lambda: plugins.identities((), [(registry, name)]), self._source, (axis,)
             )
-        return self._code[axis, name]
+        found = self._code[axis, name]
+        if registry is ARCHITECTURES and is_given(name):
+            if entry.label not in self._models:
+                self._models[entry.label] = _located(
+                    lambda: identity(name, entry.choice.options), self._source, (axis,)
+                )
+            found = {**found, **self._models[entry.label]}
+        return found
 
     def _resolved(
         self, values: tuple[Any, ...], varying: set[str], location: Location

@@ -1,0 +1,94 @@
+"""Models that Keras wrote to a file, read without running anything that the file names."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+from precision import received
+from precision.errors import PrecisionError, short
+from precision.options import Rule
+from precision.startup import start_backend
+
+SUFFIXES = (".keras", ".h5")
+
+
+def _path(value: Any) -> Any:
+    return Path(value) if isinstance(value, str) and value else value
+
+
+ModelPath = Annotated[  # in a grid it counts from the grid's file, ``~`` is the home
+    Path,
+    BeforeValidator(_path, json_schema_input_type=Annotated[str, Field(min_length=1)]),
+    Rule("a path"),
+]
+
+
+def load(path: str | Path) -> Any:
+    """Return the model of a ``.keras`` or ``.h5`` file, without its optimizer.
+
+    Raises:
+        PrecisionError: when the file is missing, of another kind, damaged, has code in it, or needs layers
+            that nobody registered.
+    """
+    path = Path(path).expanduser()
+    received.check(path, received.memory(), near="*.keras")
+    if path.suffix == ".h5":
+        _check_hdf5(path)
+    elif not zipfile.is_zipfile(path):
+        raise PrecisionError(f"{path}: this is no .keras file (a zip archive), or a damaged one")
+    start_backend()
+    import keras
+
+    import architectures
+
+    objects = architectures.custom_objects()
+    try:
+        return keras.saving.load_model(path, custom_objects=objects, compile=False, safe_mode=True)
+    except Exception as error:  # a file from elsewhere can raise anything
+        reason = short(" ".join(str(error).split()), 300)
+        raise PrecisionError(f"{path}: Keras cannot load this model ({reason})") from None
+
+
+def _check_hdf5(path: Path) -> None:
+    """Refuse a file that is no HDF5, holds weights alone, or has Python code in it.
+
+    What Keras calls its safe mode did not look into this older kind of file in all of its versions.
+    """
+    import h5py  # type: ignore[import-untyped]
+
+    try:
+        with h5py.File(path, "r") as stream:
+            text = stream.attrs.get("model_config")
+            config = None if text is None else json.loads(text)
+    except (OSError, ValueError, RecursionError, UnicodeDecodeError) as error:
+        reason = short(" ".join(str(error).split()), 200)
+        raise PrecisionError(f"{path}: this is no .h5 file of Keras, or a damaged one ({reason})") from None
+    if config is None:
+        raise PrecisionError(
+            f"{path}: there is no model in this file, only weights perhaps; write it with "
+            "model.save('model.keras')"
+        )
+    if _has_code(config):
+        raise PrecisionError(
+            f"{path}: the model has Python code in it (a Lambda layer), which is not run; put the function "
+            "into a layer class of a plugin"
+        )
+
+
+def _has_code(config: Any) -> bool:
+    """Return whether a configuration names a Lambda layer or a function as code, at any depth."""
+    left = [config]
+    while left:
+        value = left.pop()
+        if isinstance(value, dict):
+            if value.get("class_name") in ("Lambda", "__lambda__"):
+                return True
+            left += value.values()
+        elif isinstance(value, list):
+            left += value
+    return False

@@ -1,0 +1,70 @@
+"""A network of the user's own, from a file that ``model.save`` of Keras wrote.
+
+``start: pretrained`` takes it as it is, with its weights: it is the float32 row, and what is rounded.
+``start: fresh`` takes the layers alone and trains them anew.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from architectures._heads import with_logits
+from architectures._model_file import SUFFIXES, ModelPath, load
+from precision.errors import PrecisionError
+from precision.options import Rule
+from precision.registry import ARCHITECTURES
+
+if TYPE_CHECKING:
+    import keras
+
+
+@ARCHITECTURES.register("keras_file")
+def keras_file(
+    input_shape: tuple[int, ...],
+    classes: int,
+    *,
+    path: ModelPath,
+    start: Annotated[
+        Literal["pretrained", "fresh"], Rule("'pretrained' for its weights or 'fresh' to train anew")
+    ] = "pretrained",
+) -> keras.Model:
+    """A model of your own, from a .keras or .h5 file."""
+    if Path(path).suffix not in SUFFIXES:
+        raise PrecisionError(
+            f"{path}: a model is a .keras or .h5 file, as model.save('model.keras') writes it"
+        )
+    import keras
+
+    model = load(path)
+    check_input(model, str(path), input_shape)
+    if start == "fresh":
+        model = keras.models.clone_model(model)
+    return with_logits(model, str(path), classes)
+
+
+def check_input(model: keras.Model, name: str, input_shape: tuple[int, ...]) -> None:
+    """Refuse a model that does not read the images of a data set, or is no graph of layers."""
+    import keras
+
+    if not (isinstance(model, keras.Model) and isinstance(model, keras.Function | keras.Sequential)):
+        raise PrecisionError(
+            f"{name}: a network is a functional or a sequential model, but this is a {type(model).__name__}; "
+            "build it with keras.Input and keras.Model(inputs, outputs)"
+        )
+    if not model.built or len(model.inputs) != 1:
+        inputs = len(model.inputs) if model.built else "no"
+        raise PrecisionError(f"{name}: a network has one input of a known shape, but this has {inputs}")
+    wanted = tuple(model.inputs[0].shape[1:])
+    if len(wanted) != len(input_shape) or any(
+        size not in (None, given) for size, given in zip(wanted, input_shape, strict=True)
+    ):
+        sizes = "x".join("any" if size is None else str(size) for size in wanted)
+        hint = ""
+        if len(wanted) == len(input_shape) == 3 and None not in wanted:
+            hint = f"; give the data set resize: [{wanted[0]}, {wanted[1]}]"
+            if wanted[2] != input_shape[2]:
+                hint = f"; the data set has {input_shape[2]} channels, the model reads {wanted[2]}"
+        raise PrecisionError(
+            f"{name}: the model reads {sizes}, but the data set has {'x'.join(map(str, input_shape))}{hint}"
+        )
