@@ -13,6 +13,7 @@ from precision.cli import (
     clean,
     datasets,
     explore,
+    export,
     formats,
     init,
     lists,
@@ -67,6 +68,7 @@ _COMMANDS: dict[str, list[tuple[Callable[..., None] | typer.Typer, str, str]]] =
     "Look at what there is": [
         (results.results, "results", "results my-grid.yaml --sort -accuracy"),
         (rerun.rerun, "rerun", "rerun 3e5228d43ca1"),
+        (export.export, "export", "export 3e5228d43ca1 model.keras"),
         (datasets.datasets, "datasets", "datasets csv"),
         (lists.architectures, "architectures", "architectures"),
         (lists.plugins, "plugins", "plugins --plugin takum8.py"),

@@ -30,7 +30,9 @@ def save_model(model: Any, path: str | Path, *, force: bool = False) -> None:
     """
     if Path(path).suffix != ".keras":
         raise PrecisionError(f"{path}: the name of a model's file must end in .keras")
-    write(path, model.save, force=force)
+    from precision.quantization.layers.flat import plain
+
+    write(path, plain(model).save, force=force)
 
 
 def check_free(path: str | Path, *, force: bool) -> None:

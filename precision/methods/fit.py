@@ -24,12 +24,16 @@ def fit(
 ) -> Trained:
     """Train a Keras model in place on the data of a trial, keep its weights, and return how it went.
 
-    It goes on from the checkpoint of the trial, if there is one.
+    It goes on from the checkpoint of the trial, if there is one. On a workbench that restores, it reads the
+    weights that the training had ended with.
 
     Args:
         epochs, learning_rate: instead of those of the trial's training; None leaves them.
         before_epoch, change, compiled: as of :func:`training.train`.
     """
+    if bench.restores:
+        model.load_weights(bench.weights(trial.id))
+        return Trained([], None)
     training = replace(
         trial.training,
         epochs=epochs or trial.training.epochs,

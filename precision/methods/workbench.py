@@ -33,6 +33,8 @@ class Workbench:
             (see ``data.shared``); the others are loaded here.
     """
 
+    restores = False  # whether trainings read the weights that they had ended with, see ``methods.restored``
+
     def __init__(
         self,
         data_dir: Path | None,

@@ -18,7 +18,7 @@ import keras
 
 from precision.errors import PrecisionError
 from precision.quantization.layers.arguments import Arguments
-from precision.quantization.layers.copying import copied
+from precision.quantization.layers.copying import cloned, copied
 from precision.quantization.layers.graph import Call, Graph, all_calls, is_functional, takes_training
 from precision.quantization.layers.operation import OperationLayer
 
@@ -80,6 +80,23 @@ def flattened(model: Any) -> Flat:
     if all(_is_layer(call.layer) for call in calls):
         return Flat(model)
     return _Flattening(model).result()
+
+
+def plain(model: Any) -> Any:
+    """Return a flat network with operations again where layers stand for them, for a file of Keras.
+
+    It shares its variables with the flat one.
+    """
+    if not any(isinstance(layer, OperationLayer) for layer in model.layers):
+        return model
+
+    def call(layer: Any, images: set[int], positional: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        if not isinstance(layer, OperationLayer):
+            return layer(*positional, **named)
+        arguments, options = layer.arguments.filled(positional)
+        return layer.computes(*arguments, **options)
+
+    return cloned(model, lambda layer: layer, call)
 
 
 def _is_layer(operation: Any) -> bool:

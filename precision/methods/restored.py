@@ -1,0 +1,85 @@
+"""From a stored trial back to its network: what was trained, as a plain Keras model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from precision.errors import PrecisionError
+from precision.methods.workbench import Workbench
+from precision.quantization import Policy
+from precision.registry import METHODS
+from precision.trial import Trial, TrialResult
+
+
+class Restoring(Workbench):
+    """A workbench on which nothing is trained: where a method would train, the trained weights are read."""
+
+    restores = True
+
+    def save(self, trial: Trial, model: Any) -> None:
+        """Leave the stored weights as they are."""
+
+
+def exported(result: TrialResult, bench: Restoring, *, rounded: bool = False) -> Any:
+    """Return the network that a trial evaluated, without any rounding in its graph.
+
+    Its layers are those of the architecture as it is built, models inside models included; normalisations
+    that the policy folds are folded. It returns logits.
+
+    Args:
+        result: of the trial, with numbers.
+        rounded: whether the variables are those that the trial computed with, on the values of their formats;
+            otherwise they are the float32 ones that training changes.
+
+    Raises:
+        PrecisionError: for a method whose network is no Keras model, or weights that are gone or not those of
+            the result.
+    """
+    import architectures
+    from precision.deploy.predictor import KerasPredictor
+    from precision.quantization.layers.flat import flattened, plain
+    from precision.quantization.transforms.folding import fold
+    from precision.quantization.wrapper import unwrapped
+
+    trial = result.trial
+    predictor = METHODS[trial.method.name](trial, bench, **trial.method.options).predictor
+    if not isinstance(predictor, KerasPredictor):
+        raise PrecisionError(f"the network of method {trial.method.name} is no Keras model to be exported")
+    digest = result.facts.get("weights_digest")
+    if digest is not None and predictor.digest() != digest:
+        raise PrecisionError(
+            f"{bench.weights(trial.id)}: these are not the weights that the result is of; run the grid again"
+        )
+    dataset, choice = bench.dataset(trial.dataset), trial.architecture
+    network = architectures.build(
+        choice.name, input_shape=dataset.input_shape, classes=dataset.classes, **choice.options
+    )
+    layers = [unwrapped(layer) for layer in predictor.model.layers]
+    if Policy.from_json(trial.policy).fold_batch_norm and not _fits(flattened(network).model, layers):
+        network = fold(network).model
+    values = _rounded(predictor.model) if rounded else {}
+    found = flattened(network)
+    for place, layer in zip(found.model.layers, layers, strict=True):
+        weights = [values.get(id(variable), variable.numpy()) for variable in layer.weights]
+        found.original(place).set_weights([np.asarray(w).astype(np.float32) for w in weights])
+    return plain(network)
+
+
+def _fits(model: Any, layers: list[Any]) -> bool:
+    shapes = [[tuple(w.shape) for w in layer.weights] for layer in model.layers]
+    return shapes == [[tuple(w.shape) for w in layer.weights] for layer in layers]
+
+
+def _rounded(model: Any) -> dict[int, np.ndarray]:
+    """Return the values that a network computes with in the place of its variables, by their ids."""
+    import keras
+
+    from precision.quantization.model import wrapped
+
+    return {
+        id(variable): keras.ops.convert_to_numpy(layer.quantizers[site](variable, axis))
+        for layer in wrapped(model)
+        for variable, axis, site in layer.rounded_variables
+    }
