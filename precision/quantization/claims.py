@@ -73,7 +73,7 @@ def _check(quantised: Any, images: np.ndarray) -> None:
 
 def _laid_open(model: Any, images: np.ndarray) -> Values:
     tensors = {id(t): t for call in all_calls(model) for t in (*call.inputs, *call.outputs)}
-    found = keras.Model(model.input, list(tensors.values()))(images, training=False)
+    found = keras.Model(model.inputs[0], list(tensors.values()))(images, training=False)
     return {
         key: keras.ops.convert_to_numpy(value)
         for key, value in zip(tensors, keras.tree.flatten(found), strict=True)

@@ -8,6 +8,7 @@ import pytest
 from keras import layers, ops
 
 import architectures
+from architectures.given import FILES
 from precision.errors import PrecisionError
 from precision.quantization import apply, calibrated, parse_policy
 from precision.quantization.calibration.calibrator import observe
@@ -44,7 +45,7 @@ def test_a_residual_network_computes_what_every_policy_claims(policy):
     checked(architectures.build("resnet", width=0.25), POLICIES[policy])
 
 
-@pytest.mark.parametrize("name", sorted(set(architectures.names()) - {"resnet", "alexnet", "vgg"}))
+@pytest.mark.parametrize("name", sorted(set(architectures.names()) - {"resnet", "alexnet", "vgg", *FILES}))
 def test_every_network_of_ours_computes_what_its_policy_claims(name):
     checked(architectures.build(name), POLICIES["fixed"])
 

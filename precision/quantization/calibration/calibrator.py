@@ -109,7 +109,7 @@ def observe(
     # The same tensor may be wanted under several keys and is computed once.
     fetched = list({id(t): t for group in tensors.values() for t in group}.values())
     index = {id(t): i for i, t in enumerate(fetched)}
-    network = keras.Model(model.inputs, fetched)
+    network = keras.Model(model.inputs[0], fetched)
     network.compile(jit_compile=False)  # XLA would compile convolutions to slower code than oneDNN's
 
     def batches() -> Iterator[tuple[int, Key, np.ndarray]]:
