@@ -3,11 +3,15 @@
 import contextlib
 import os
 import subprocess
+import tempfile
 
 import pytest
 from hypothesis import settings
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+if "PRECISION_CACHE" not in os.environ:  # else a worker of these tests, which shares that of all
+    _cache = tempfile.TemporaryDirectory(prefix="precision-tests-")
+    os.environ["PRECISION_CACHE"] = _cache.name
 
 # No test waits for a clock: on a busy machine an example may take long.
 settings.register_profile("no deadline", deadline=None)

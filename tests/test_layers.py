@@ -30,6 +30,7 @@ LAYERS = [
     ["precision.options"],
     ["precision.metrics"],
     ["precision.origin"],
+    ["precision.kept"],
     ["precision.files"],
     ["precision.received"],
     ["precision.startup"],

@@ -78,9 +78,8 @@ def run(
     from precision.grid.execution.scheduler import run_trials, setup
     from precision.grid.execution.watcher import Watchers
     from precision.grid.execution.worker import RUNNER
-    from precision.grid.plan.forecast import Estimator
+    from precision.grid.forecast.counted import Counted, estimator
     from precision.grid.progress import ConsoleWatcher
-    from precision.measure.machine.environment import machine
     from precision.quantization import Policy
     from precision.report.pages.grid import REPORT, try_plugins
     from precision.report.pages.made_from import MadeFrom, check
@@ -107,13 +106,15 @@ def run(
     try_plugins(lambda: collect(parsed, source, cells, results_store))
     place = preflight.place_in(source, cells)
     console = Console(stderr=True, quiet=quiet)
-    estimator = Estimator(left, results_store.summaries() if left else [], machine())
+    counted = Counted()
     with contextlib.ExitStack() as stack:
         images = stack.enter_context(tempfile.TemporaryDirectory(prefix="precision-"))
         datasets = preflight.share_data(left, trials, results_store, folder, Path(images), place)
         ids = [trial.id for trial in everything]
         results_store.register(Path(grid), parsed.name, ids, " ".join(named.words()))
-        watchers = [ConsoleWatcher(left, cells, console, options.jobs, estimator), *trackers]
+        counted.check(left)
+        forecast = estimator(left, results_store, counted)
+        watchers = [ConsoleWatcher(left, cells, console, options.jobs, forecast), *trackers]
         watcher = Watchers([stack.enter_context(watcher) for watcher in watchers])
         run_trials(left, results_store, setup(results_store, folder, datasets), watcher, options)
     results = collect(parsed, source, cells, results_store)

@@ -48,6 +48,14 @@ Networks = Annotated[
         help="Load the images, build each network for them, see whether the policies fit; as run does.",
     ),
 ]
+PlannedNetworks = Annotated[
+    bool | None,
+    typer.Option(
+        "--networks/--no-networks",
+        help="Load the images of data sets that were never loaded here, to build their networks as well; or "
+        "build none. By default those are built of which the images are known.",
+    ),
+]
 Replace = Annotated[
     bool,
     typer.Option(

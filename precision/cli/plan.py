@@ -16,6 +16,7 @@ from precision.cli.options import (
     GridFile,
     Networks,
     OnlyOption,
+    PlannedNetworks,
     PluginFiles,
     SeedsOption,
     SetOptions,
@@ -25,9 +26,9 @@ from precision.cli.tables import print_table
 from precision.errors import PrecisionError, each
 
 if TYPE_CHECKING:
-    from precision.grid import Cell, Store
+    from precision.grid import Cell
     from precision.grid.file.source import Source
-    from precision.trial import Trial
+    from precision.grid.forecast.estimator import Forecast
 
 MOST_ROWS = 50
 WIDTH = 100  # of the values of an axis
@@ -46,16 +47,20 @@ def plan(
     seeds: SeedsOption = None,
     only: OnlyOption = None,
     plugin: PluginFiles = None,
-    networks: Networks = False,
+    networks: PlannedNetworks = None,
     data_dir: DataDir = None,
 ) -> None:
     """Say what GRID asks for, what of it has a result, and how long the rest will take; run nothing."""
     from precision.grid import Store, schedule
+    from precision.grid.execution.preflight import place_in
+    from precision.grid.forecast.counted import Counted, estimator
 
     parsed, source, cells = cells_of(grid, plugin, changes, seeds, only)
     if networks:
         _check_networks(cells, source, data_dir)
     trials = schedule(cells)
+    counted = Counted()
+    never_loaded = [] if networks is False else counted.check(trials, place_in(source, cells))
     results = Store(store)
     done = results.done(trials)
     header = ("trial", "dataset", "architecture", "policy", "method", "training", "seed", "state")
@@ -69,7 +74,12 @@ def plan(
         f"{len(cells)} cells, {len(trials)} trials with their baselines: {len(done)} done, {len(left)} to run"
     )
     if left:
-        typer.echo(_forecast(left, results, jobs))
+        forecast = estimator(left, results, counted, measure=networks is not False).forecast()
+        typer.echo(_in_words(forecast, len(left), jobs))
+    for name in never_loaded:
+        typer.echo(
+            f"{name}: never loaded here, so its networks are not counted or checked; --networks does that"
+        )
 
 
 def validate(
@@ -135,20 +145,16 @@ def _listed(values: Sequence[str]) -> str:
     return text
 
 
-def _forecast(left: Sequence[Trial], store: Store, jobs: int) -> str:
+def _in_words(found: Forecast, trials: int, jobs: int) -> str:
     """Return how long the trials will take, and how that is known."""
-    from precision.grid.plan.forecast import Estimator
-    from precision.grid.progress.duration import duration
-    from precision.measure.machine.environment import machine
+    from precision.grid.progress.duration import between, roughly
 
-    found = Estimator(left, store.summaries(), machine()).forecast()
-    if found.unknown == len(left):
+    if found.unknown == trials:
         return "time: unknown, because nothing like these trials has a result yet"
     least = "at least " if found.unknown else "about "
-    where = " (times of another machine)" if found.foreign else ""
     beside = f" with {jobs} trials beside each other" if jobs > 1 else ""
-    lines = [f"time: {least}{duration(found.elapsed(jobs))}{beside}{where}"]
-    lines += [f"  {count:>6} trials from results of {basis}" for basis, count in found.bases.items()]
+    lines = [f"time: {least}{roughly(found.elapsed(jobs))} ({between(*found.between(jobs))}){beside}"]
+    lines += [f"  {count:>6} trials from {basis}" for basis, count in found.bases.items()]
     if found.unknown:
         lines.append(f"  {found.unknown:>6} trials unknown: nothing like them has a result yet")
     return "\n".join(lines)

@@ -11,6 +11,7 @@ It takes the data directory first and its own options as keywords; an option who
 from precision.data import sources as sources
 from precision.data.augment import Augmentation
 from precision.data.dataset import Dataset, as_float
+from precision.data.extent import Extent, extent
 from precision.data.identity import fingerprint
 from precision.data.listing import describe, describe_options
 from precision.data.loading import check, load
@@ -19,10 +20,12 @@ from precision.data.options import path_options
 __all__ = [
     "Augmentation",
     "Dataset",
+    "Extent",
     "as_float",
     "check",
     "describe",
     "describe_options",
+    "extent",
     "fingerprint",
     "load",
     "path_options",

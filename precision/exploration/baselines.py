@@ -8,17 +8,19 @@ from pathlib import Path
 
 from rich.console import Console
 
+from precision.data import Extent
 from precision.errors import PrecisionError, unknown
 from precision.grid.execution.preflight import (
     Place,
+    by_data,
     check_images,
     check_networks,
     check_plugins,
-    choices,
     unplaced,
 )
 from precision.grid.execution.scheduler import run_trials, setup
 from precision.grid.file.schema import Grid
+from precision.grid.forecast.counted import Counted, estimator
 from precision.grid.plan.expand import Cell
 from precision.grid.progress import ConsoleWatcher
 from precision.grid.store import Store
@@ -108,8 +110,8 @@ def trained(
     check_plugins(policy for network in found for policy in network.policies.values())
     _check_backend(trial for network in found for trial in network.trials.values())
     everything = {trial.id: trial for network in found for trial in network.trials.values()}
-    for choice in choices(everything.values()).values():
-        trials = [trial for trial in everything.values() if trial.dataset == choice]
+    for trials in by_data(everything.values()):
+        choice = trials[0].dataset
         check_images(bench.dataset(choice), trials, store)
         asked = [
             replace(trial, policy=policy.to_json())
@@ -118,11 +120,13 @@ def trained(
             for policy in network.policies.values()
             if trial.dataset == choice and place is not None
         ]
-        check_networks([*trials, *asked], bench.dataset(choice), place or unplaced)
+        check_networks([*trials, *asked], Extent.of(bench.dataset(choice)), place or unplaced)
     done = store.done(everything.values())
     left = [trial for trial in everything.values() if trial.id not in done]
     if left:
-        with ConsoleWatcher(left, cells, console) as watcher:
+        counted = Counted()
+        counted.check(left)
+        with ConsoleWatcher(left, cells, console, estimator=estimator(left, store, counted)) as watcher:
             run_trials(left, store, setup(store, data_dir), watcher)
     return [_with_results(network, store) for network in found]
 

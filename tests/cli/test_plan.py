@@ -6,7 +6,9 @@ from typer.testing import CliRunner
 
 from precision.cli.app import app
 from precision.errors import PrecisionError
-from precision.grid import Store, expand, load_grid
+from precision.grid import Store, expand, load_grid, schedule
+from precision.grid.forecast.counted import Counted
+from precision.grid.progress.duration import between, roughly
 from precision.measure.machine.environment import machine
 from precision.trial import TrialResult
 
@@ -36,10 +38,16 @@ def command(*words):
 
 
 def save(store, trial, seconds):
-    predictions = np.zeros(4, np.uint8)
-    result = TrialResult(trial, "ok", "", {"accuracy": 0.5}, provenance={"machine": machine()})
-    result.predictions, result.seconds = predictions, seconds
+    metrics = {"accuracy": 0.5, "train_seconds": seconds - 1} if trial.method.name == "float32" else {}
+    result = TrialResult(trial, "ok", "", metrics, provenance={"machine": machine()})
+    result.predictions, result.seconds = np.zeros(4, np.uint8), seconds
     Store(store).save(result)
+
+
+@pytest.fixture(autouse=True)
+def _slow(monkeypatch):
+    """A machine of a third of the speed at which work is counted."""
+    monkeypatch.setattr("precision.grid.forecast.counted.speed", lambda backend, measure: 3.0)
 
 
 def test_a_plan_counts_what_there_is_and_estimates_the_rest(grid, tmp_path):
@@ -51,8 +59,14 @@ def test_a_plan_counts_what_there_is_and_estimates_the_rest(grid, tmp_path):
     assert "training           2  learning_rate=0.001, learning_rate=default" in lines
     assert "repeats            2" in lines
     assert "18 cells, 36 trials with their baselines: 0 done, 36 to run" in lines
-    assert lines[-1] == "time: unknown, because nothing like these trials has a result yet"
-    assert not store.exists()  # a plan writes nothing
+    trials = schedule(expand(*load_grid(grid)))
+    counted = Counted()
+    counted.check(trials)
+    works = [counted(trial) for trial in trials]
+    seconds = 3 * sum(work.train + work.rest for work in works)
+    assert lines[-2] == f"time: about {roughly(seconds)} ({between(seconds / 2, seconds * 2)})"
+    assert lines[-1] == "      36 trials from the speed of this machine"
+    assert not store.exists()  # a plan writes nothing there
 
     cells = [cell for cell in expand(*load_grid(grid)) if cell.policy == "float16"]
     save(store, cells[0].trial, 10.0)
@@ -63,9 +77,46 @@ def test_a_plan_counts_what_there_is_and_estimates_the_rest(grid, tmp_path):
     assert sum("1 of 2 done" in line for line in lines) == 1
     assert len(states) == 7  # six cells, and the axis
     assert "18 cells, 36 trials with their baselines: 3 done, 33 to run" in lines
-    # lenet: 7 at 10 s; 0.25 wide: 6 at 20 s; 0.5 wide: 8 at 20 s; nothing of the float32 trainings is known.
-    assert "time: at least 2 min 55 s with 2 trials beside each other" in lines
-    assert lines[-1] == "      12 trials unknown: nothing like them has a result yet"
+    assert next(line for line in lines if line.startswith("time: about ")).endswith("beside each other")
+    bases = dict(line.split(" trials from ")[::-1] for line in lines if " trials from " in line)
+    assert {basis: int(count) for basis, count in bases.items()} == {
+        # Of lenet 7 that are rounded, and 6 of the thin vgg: both formats are lattices.
+        "results of the same data, network, method, formats and runtime": 13,
+        "results of the same method and family of formats on other networks": 8,
+        "the speed of this machine": 12,  # how fast networks train, no result tells
+    }
+
+
+def test_a_plan_tells_what_does_not_fit(grid):
+    """As a run would, and with the line."""
+    grid.write_text(GRID.replace("float16]", '{weights: "fixed(8,4)", layers: {"block1*": float16}}]'))
+    with pytest.raises(PrecisionError, match=r"grid.yaml:4: .* 'block1\*' matches no layer"):
+        command("plan", grid)
+
+
+def test_a_second_plan_builds_nothing(grid, monkeypatch):
+    first = command("plan", grid).output
+    monkeypatch.setattr("precision.grid.execution.known.elsewhere", None)
+    assert command("plan", grid).output == first
+
+
+def test_a_plan_without_networks_builds_none(grid, tmp_path, monkeypatch):
+    monkeypatch.setattr("precision.grid.execution.known.elsewhere", None)
+    monkeypatch.setenv("PRECISION_CACHE", str(tmp_path / "empty"))
+    lines = command("plan", grid, "--no-networks").output.splitlines()
+    assert lines[-1] == "time: unknown, because nothing like these trials has a result yet"
+
+
+def test_images_of_ones_own_are_counted_once_they_were_loaded(grid, tmp_path):
+    images = np.zeros((40, 28, 28), np.uint8)
+    np.savez(tmp_path / "mine.npz", x=images, y=np.arange(40) % 2)
+    grid.write_text(GRID.replace("digits", "{name: npz, path: mine.npz}"))
+    lines = command("plan", grid).output.splitlines()
+    assert lines[-2] == "time: unknown, because nothing like these trials has a result yet"
+    assert "never loaded here" in lines[-1] and "--networks" in lines[-1]
+    known = command("plan", grid, "--networks").output
+    assert "36 trials from the speed of this machine" in known
+    assert command("plan", grid).output == known
 
 
 def test_a_plan_of_a_part(grid):

@@ -9,15 +9,9 @@ from pathlib import Path
 
 from precision import received
 from precision.errors import PrecisionError, shown
+from precision.kept import user_cache
 
 VARIABLE = "PRECISION_DATA"
-
-
-def user_cache() -> Path:
-    """Return the folder for downloads, after the custom of the operating system; it may not exist yet."""
-    from platformdirs import user_cache_path
-
-    return user_cache_path("precision")
 
 
 def data_directory(data_dir: str | Path | None) -> Path | None:

@@ -1,8 +1,9 @@
-"""Build the networks of a grid before anything is trained, and see whether its policies fit them."""
+"""Build the networks of a grid before anything is trained, count them, and see whether policies fit them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from precision.errors import PrecisionError
@@ -13,6 +14,9 @@ from precision.trial import Choice, Trial
 Misfit = tuple[Trial, str, str]
 """A trial that cannot be, its ``architecture`` or ``policy`` that is the reason, and why."""
 
+Size = Mapping[str, int]
+"""The counts of ``measure.counted.size.NetworkSize`` by name; empty for a network that cannot be counted."""
+
 
 def distinct(trials: Iterable[Trial]) -> list[Trial]:
     """Return one trial per network and policy."""
@@ -22,26 +26,43 @@ def distinct(trials: Iterable[Trial]) -> list[Trial]:
     return list(found.values())
 
 
-def misfits(trials: Sequence[Trial], input_shape: tuple[int, int, int], classes: int) -> list[Misfit]:
-    """Return which networks cannot be built for images of a shape, and which policies do not fit theirs.
+def survey(
+    trials: Sequence[Trial], input_shape: tuple[int, int, int], classes: int
+) -> tuple[dict[str, Size], list[Misfit]]:
+    """Build the networks of trials once for images of a shape.
 
     A network of a plugin is built twice, as policies address its layers by names that must be the same each
     time. Imports Keras.
+
+    Returns:
+        The sizes by the text of the architecture; and which networks cannot be built, and which policies do
+        not fit theirs.
     """
-    found: list[Misfit] = []
+    sizes: dict[str, Size] = {}
+    misfits: list[Misfit] = []
     for text in dict.fromkeys(trial.architecture.text for trial in trials):
         asking = [trial for trial in trials if trial.architecture.text == text]
         try:
             model = _built(asking[0].architecture, input_shape, classes)
         except PrecisionError as error:
-            found.append((asking[0], "architecture", str(error)))
+            misfits.append((asking[0], "architecture", str(error)))
             continue
+        sizes[text] = _size(model)
         for trial in asking:
             try:
                 _check_policy(model, Policy.from_json(trial.policy))
             except PrecisionError as error:
-                found.append((trial, "policy", f"{error}; the network is {trial.architecture.name}"))
-    return found
+                misfits.append((trial, "policy", f"{error}; the network is {trial.architecture.name}"))
+    return sizes, misfits
+
+
+def _size(model: Any) -> Size:
+    from precision.measure.counted.size import network_size
+
+    try:
+        return asdict(network_size(model))
+    except PrecisionError:  # it can be trained, but takes images of any size
+        return {}
 
 
 def _built(choice: Choice, input_shape: tuple[int, int, int], classes: int) -> Any:

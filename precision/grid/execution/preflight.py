@@ -8,20 +8,20 @@ from pathlib import Path
 import numpy as np
 
 from precision import data, plugins
-from precision.data import Dataset
+from precision.data import Dataset, Extent
 from precision.data.shared import share
 from precision.errors import PrecisionError
 from precision.formats.kernels.callback import ArrayFormat
 from precision.formats.probe import probe
-from precision.grid.execution.elsewhere import elsewhere
-from precision.grid.execution.networks import distinct, misfits
+from precision.grid.execution import known
+from precision.grid.execution.networks import Size
 from precision.grid.file.source import Source
 from precision.grid.plan.cell import Cell
 from precision.grid.store import Store
 from precision.quantization import Policy, Setting
 from precision.quantization.calibration.observers import choose_range, statistics_of
 from precision.registry import OBSERVERS
-from precision.trial import Choice, Trial
+from precision.trial import Trial
 
 
 def check_plugins(policies: Iterable[Policy]) -> None:
@@ -71,19 +71,23 @@ def place_in(source: Source, cells: Iterable[Cell]) -> Place:
     return place
 
 
-def check_networks(trials: Iterable[Trial], dataset: Dataset, place: Place) -> None:
+def check_networks(trials: Iterable[Trial], extent: Extent, place: Place) -> dict[str, Size]:
     """Build every network that is to be trained on a data set, and resolve the policies that round it.
+
+    What this machine has found to fit is not built again.
+
+    Returns:
+        The sizes of the networks, by the text of the architecture.
 
     Raises:
         PrecisionError: for the first network that cannot be built for these images, or whose layers are not
             called the same each time, or policy that does not fit, with how many more there are.
     """
-    asked = distinct(trials)
-    backend = asked[0].runtime.backend if asked else None
-    wrong = elsewhere(misfits, asked, dataset.input_shape, dataset.classes, backend=backend)
+    sizes, wrong = known.networks(trials, extent)
     if wrong:
         trial, part, text = wrong[0]
         raise place(trial, part, text + (f" (and {len(wrong) - 1} more like it)" if wrong[1:] else ""))
+    return sizes
 
 
 def check_grid(cells: Sequence[Cell], source: Source, data_dir: Path | None) -> None:
@@ -94,9 +98,8 @@ def check_grid(cells: Sequence[Cell], source: Source, data_dir: Path | None) -> 
     """
     trials = [cell.trial for cell in cells]
     place = place_in(source, cells)
-    for choice in choices(trials).values():
-        dataset = data.load(choice.name, data_dir=data_dir, **choice.options)
-        check_networks([trial for trial in trials if trial.dataset == choice], dataset, place)
+    for asking in by_data(trials):
+        check_networks(asking, Extent.of(_loaded(asking[0], data_dir)), place)
 
 
 def check_images(dataset: Dataset, trials: Iterable[Trial], store: Store) -> None:
@@ -142,14 +145,23 @@ def share_data(
             not fit it, or stored results are of other images.
     """
     folders = {}
-    for text, choice in choices(left).items():
-        dataset = data.load(choice.name, data_dir=data_dir, **choice.options)
-        check_networks([trial for trial in left if trial.dataset == choice], dataset, place)
+    for asking in by_data(left):
+        choice, dataset = asking[0].dataset, _loaded(asking[0], data_dir)
+        check_networks(asking, Extent.of(dataset), place)
         check_images(dataset, [trial for trial in trials if trial.dataset == choice], store)
-        folders[text] = share(dataset, folder)
+        folders[repr(choice)] = share(dataset, folder)
     return folders
 
 
-def choices(trials: Iterable[Trial]) -> dict[str, Choice]:
-    """Return the data sets of trials by the text of their choice, each once."""
-    return {repr(trial.dataset): trial.dataset for trial in trials}
+def _loaded(trial: Trial, data_dir: Path | None) -> Dataset:
+    dataset = data.load(trial.dataset.name, data_dir=data_dir, **trial.dataset.options)
+    known.remember(trial, dataset)
+    return dataset
+
+
+def by_data(trials: Iterable[Trial]) -> list[list[Trial]]:
+    """Return the trials of each data set."""
+    found: dict[str, list[Trial]] = {}
+    for trial in trials:
+        found.setdefault(trial.dataset.text, []).append(trial)
+    return list(found.values())

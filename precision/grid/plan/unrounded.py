@@ -43,6 +43,14 @@ def needs_baseline(trial: Trial) -> bool:
     return bool(start_of(trial.method) == "baseline")
 
 
+def epochs_of(trial: Trial) -> int:
+    """Return how many epochs a trial trains; 0 for a method that trains nothing."""
+    options = trial.method.options
+    if "epochs" not in _defaults(trial.method.name) or options.get("epochs") == 0:
+        return 0
+    return int(options.get("epochs") or trial.training.epochs)
+
+
 def epochs_before(trial: Trial) -> int:
     """Return how many epochs a network has been trained for already when the training of a trial begins."""
     return trial.training.epochs if needs_baseline(trial) else 0

@@ -9,8 +9,9 @@ from rich.console import Console
 from rich.live import Live
 
 from precision.grid.execution.watcher import Watcher
+from precision.grid.forecast.estimator import Estimator
+from precision.grid.forecast.work import work
 from precision.grid.plan.cell import Cell
-from precision.grid.plan.forecast import Estimator
 from precision.grid.progress.duration import duration
 from precision.grid.progress.live import Running, View, percent
 from precision.trial import FLOAT32, Trial, TrialResult
@@ -23,7 +24,7 @@ class ConsoleWatcher(Watcher):
         trials: that are to be run.
         cells: whose labels name the trials.
         jobs: trials that run beside each other.
-        estimator: says how long it takes, and learns from what is done; None begins with nothing.
+        estimator: says how long it takes, and learns from what is done; None learns from equal trials alone.
     """
 
     QUIET = 15.0  # seconds without a line after which an epoch is worth one
@@ -39,7 +40,7 @@ class ConsoleWatcher(Watcher):
         self._console = console
         self._names = names(cells)
         self._jobs = jobs
-        self._estimator = estimator or Estimator(trials)
+        self._estimator = estimator or Estimator(trials, lambda trial: work(trial, None, None))
         self._spoke = time.monotonic()
         self._awaited: set[str] = set()
         self._view = View(len(trials), left=self._seconds_left())

@@ -82,6 +82,7 @@ def summary(trial_id: str, found: record.Record) -> dict[str, Any]:
     choices = {part: trial[part] for part in ("dataset", "architecture", "method")}
     return {
         "id": trial_id,
+        "trial": trial,
         "status": found["status"],
         **{part: choice["name"] for part, choice in choices.items()},
         **{f"{part}_options": choice["options"] for part, choice in choices.items()},

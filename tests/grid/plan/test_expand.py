@@ -325,6 +325,7 @@ def test_validating_and_planning_import_no_framework(tmp_path):
     path.write_text(BASE)
     code = (
         "import sys; from precision.grid import load_grid, expand; expand(*load_grid(sys.argv[1]));"
+        "import precision.cli.plan, precision.grid.forecast.counted;"
         "sys.exit(bool({'keras', 'tensorflow', 'matplotlib'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code, str(path)], check=False).returncode == 0

@@ -4,10 +4,11 @@ import pytest
 from rich.console import Console
 
 from precision.grid import expand, load_grid, schedule
-from precision.grid.plan.forecast import Estimator
+from precision.grid.forecast.estimator import Estimator
+from precision.grid.forecast.work import Work
 from precision.grid.progress import ConsoleWatcher, duration
-from precision.grid.store.reading import summary
-from precision.trial import Choice, Training, Trial, TrialResult
+from precision.grid.progress.duration import between, roughly
+from precision.trial import TrialResult
 
 GRID = """\
 name: t
@@ -18,15 +19,9 @@ report: {baseline: a}
 """
 
 
-TIMES = {"float32": 80.0, "ptq": 10.0}
-HERE = "a processor, 2 cores"
-
-
-def known(architecture, method, seconds):
-    """What a store tells of a result on digits."""
-    trial = Trial(Choice("digits"), Choice(architecture), Choice(method), {}, Training(), 0)
-    found = {**vars(TrialResult(trial, "ok", provenance={"machine": HERE})), "trial": trial.to_json()}
-    return summary(trial.id, {**found, "seconds": seconds})
+def work(trial):
+    """Seconds of the training and of the rest."""
+    return Work(10.0 if trial.method.name == "float32" else 0.0, 1.0)
 
 
 @pytest.fixture
@@ -43,24 +38,34 @@ def test_durations(seconds, text):
     assert duration(seconds) == text
 
 
-def test_the_estimate_prefers_what_is_alike(cells):
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(8.2, "8 s"), (89, "89 s"), (95, "2 min"), (35 * 60, "35 min"), (5399, "90 min"), (7900, "2 h 10 min")],
+)
+def test_an_estimate_has_few_digits(seconds, text):
+    assert roughly(seconds) == text
+
+
+def test_bounds_name_their_unit_once():
+    assert between(20 * 60, 60 * 60) == "20 to 60 min"
+    assert between(30, 300) == "30 s to 5 min"
+    assert between(3600, 7200) == "60 min to 2 h 00 min"
+
+
+def test_without_counts_a_run_learns_from_equal_trials(cells):
     trials = schedule(cells)  # per network: float32, a, b
-    estimator = Estimator(trials)
-
-    def add(number, seconds):
-        estimator.add(TrialResult(trials[number], "ok"), seconds)
-        return estimator.forecast().seconds
-
-    assert estimator.forecast().unknown == 6
-    assert add(0, 100) == 5 * 100
-    assert add(1, 2) == 2 + 100 + 2 + 2
-    add(3, 300)
-    assert add(4, 6) == 2 + 6
+    again = [*trials, *(trial.repeated(1) for trial in trials)]
+    watcher = ConsoleWatcher(again, cells, Console(quiet=True))
+    assert watcher._seconds_left() is None
+    for trial, seconds in zip(trials, (100, 2, 3, 50, 4, 5), strict=True):
+        watcher.finished(trial, TrialResult(trial, "ok", metrics={"accuracy": 0.5}), seconds)
+    assert watcher._seconds_left() == pytest.approx(164)
 
 
 def test_a_line_per_trial_without_a_terminal(cells):
     trials, out = schedule(cells), io.StringIO()
-    with ConsoleWatcher(trials, cells, Console(file=out, width=200)) as watcher:
+    console = Console(file=out, width=200)
+    with ConsoleWatcher(trials, cells, console, estimator=Estimator(trials, work)) as watcher:
         watcher.QUIET = 0
         watcher.started(trials[0])
         watcher.epoch(trials[0], {"epoch": 1, "val_accuracy": 0.5, "seconds": 3})
@@ -70,7 +75,7 @@ def test_a_line_per_trial_without_a_terminal(cells):
         watcher.waiting(trials[2])
     assert out.getvalue().splitlines() == [
         "digits lenet float32 seed 0: epoch 1, 50.00 % (3 s)",
-        "[1/6] digits lenet float32 seed 0: 98.77 % (10 s), about 50 s left",
+        "[1/6] digits lenet float32 seed 0: 98.77 % (10 s), about 14 s left",
         "[2/6] digits lenet a ptq seed 0: failed: [red]no[/red], about 13 s left",
         "digits lenet b ptq seed 0: another run is at it; waiting for its result",
     ]
@@ -79,10 +84,10 @@ def test_a_line_per_trial_without_a_terminal(cells):
 def test_the_view_of_a_terminal(cells):
     trials, out = schedule(cells), io.StringIO()
     console = Console(file=out, width=100, force_terminal=True, color_system=None)
-    stored = [known(name, method, seconds) for name in ("lenet", "vgg") for method, seconds in TIMES.items()]
-    with ConsoleWatcher(trials, cells, console, jobs=2, estimator=Estimator(trials, stored, HERE)) as watcher:
+    estimator = Estimator(trials, work, speed=2.0)
+    with ConsoleWatcher(trials, cells, console, jobs=2, estimator=estimator) as watcher:
         first = shown(watcher)
-        assert "0/6 done, about 1 min 40 s left" in first and "running" not in first
+        assert "0/6 done, about 26 s left" in first and "running" not in first
         for trial in (trials[0], trials[3]):
             watcher.started(trial)
         watcher.epoch(trials[0], {"epoch": 2, "val_accuracy": 0.875, "seconds": 3})
@@ -96,7 +101,7 @@ def test_the_view_of_a_terminal(cells):
         watcher.retried(trials[3], TrialResult(trials[3], "killed", reason="[b]gone[/b]"))
         watcher.finished(trials[3], TrialResult(trials[3], "failed", reason="no"), 10)
         last = shown(watcher)
-        assert "2/6 done, 1 failed, about 20 s left" in last and "running" not in last
+        assert "2/6 done, 1 failed, about 4 s left" in last and "running" not in last
     assert "killed: [b]gone[/b]; it is tried again" in out.getvalue()
 
 

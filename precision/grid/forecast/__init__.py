@@ -1,0 +1,1 @@
+"""How long trials will take: counted work, at the speed that this machine has shown."""
