@@ -1,7 +1,7 @@
 """What this machine has found out already about the data sets and the networks of trials.
 
 To build a network takes a process with Keras. What it tells, its size and which policies fit it, follows from
-the code and the shape of the images, and is kept under the digest of both.
+the code and the shape of the images, and is kept with the digest of the code.
 """
 
 from __future__ import annotations
@@ -42,9 +42,10 @@ def networks(trials: Iterable[Trial], extent: Extent) -> tuple[dict[str, Size], 
     Those of which this machine does not know yet are built, in another process.
     """
     asked = distinct(trials)
-    known = {text: kept.find("network", *_network(one, extent)) for text, one in _first(asked).items()}
-    sizes = {text: found["size"] for text, found in known.items() if found}
-    fits = {text: set(found["fits"]) for text, found in known.items() if found}
+    found = {text: kept.find("network", *_network(one, extent)) for text, one in _first(asked).items()}
+    known = {text: one for text, one in found.items() if one and one["code"] == _code()}
+    sizes = {text: one["size"] for text, one in known.items()}
+    fits = {text: set(one["fits"]) for text, one in known.items()}
     new = [trial for trial in asked if _policy(trial) not in fits.get(trial.architecture.text, ())]
     if not new:
         return sizes, []
@@ -54,7 +55,8 @@ def networks(trials: Iterable[Trial], extent: Extent) -> tuple[dict[str, Size], 
     for text, size in built.items():
         its = [trial for trial in new if trial.architecture.text == text]
         fitting = fits.get(text, set()) | {_policy(one) for one in its if _id(one) not in wrong}
-        kept.keep("network", *_network(its[0], extent), value={"size": size, "fits": sorted(fitting)})
+        value = {"code": _code(), "size": size, "fits": sorted(fitting)}
+        kept.keep("network", *_network(its[0], extent), value=value)
     return sizes | built, misfits
 
 
@@ -76,7 +78,7 @@ def _dataset(trial: Trial) -> tuple[str, ...]:
 def _network(trial: Trial, extent: Extent) -> tuple[object, ...]:
     own = trial.plugins.get(f"architecture {trial.architecture.name}", "")
     backend = trial.runtime.backend or ""
-    return (_code(), trial.architecture.text, own, *extent.shape, extent.classes, backend)
+    return (trial.architecture.text, own, *extent.shape, extent.classes, backend)
 
 
 def _policy(trial: Trial) -> str:
