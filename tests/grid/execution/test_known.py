@@ -65,9 +65,10 @@ def test_other_images_and_other_plugins_are_other_networks(built, other):
     assert built == [("lenet", "fixed(8,6)")]
 
 
-def test_other_code_builds_other_networks(built, monkeypatch):
+def test_other_code_builds_other_networks_in_the_place_of_the_former(built, monkeypatch, tmp_path):
     known.networks([trial()], IMAGES)
     built.clear()
     monkeypatch.setattr(known, "_code", lambda: "another digest")
     known.networks([trial()], IMAGES)
     assert built == [("lenet", "fixed(8,6)")]
+    assert len(list((tmp_path / "machine").iterdir())) == 1
