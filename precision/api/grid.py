@@ -113,7 +113,8 @@ def run(
         ids = [trial.id for trial in everything]
         results_store.register(Path(grid), parsed.name, ids, " ".join(named.words()))
         counted.check(left)
-        forecast = estimator(left, results_store, counted)
+        beside = options.jobs if options.executor == "local" else 1
+        forecast = estimator(left, results_store, counted, jobs=beside)
         watchers = [ConsoleWatcher(left, cells, console, options.jobs, forecast), *trackers]
         watcher = Watchers([stack.enter_context(watcher) for watcher in watchers])
         run_trials(left, results_store, setup(results_store, folder, datasets), watcher, options)

@@ -74,7 +74,7 @@ def plan(
         f"{len(cells)} cells, {len(trials)} trials with their baselines: {len(done)} done, {len(left)} to run"
     )
     if left:
-        forecast = estimator(left, results, counted, measure=networks is not False).forecast()
+        forecast = estimator(left, results, counted, jobs=jobs, measure=networks is not False).forecast()
         typer.echo(_in_words(forecast, len(left), jobs))
     for name in never_loaded:
         typer.echo(

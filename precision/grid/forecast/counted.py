@@ -13,6 +13,7 @@ from precision.grid.forecast.estimator import Estimator
 from precision.grid.forecast.work import Work, work
 from precision.grid.store import Store
 from precision.measure.machine.environment import machine
+from precision.measure.machine.processor import cores
 from precision.registry import ARCHITECTURES
 from precision.trial import Trial
 
@@ -79,11 +80,14 @@ class Counted:
         )
 
 
-def estimator(left: Sequence[Trial], store: Store, counted: Counted, *, measure: bool = False) -> Estimator:
+def estimator(
+    left: Sequence[Trial], store: Store, counted: Counted, *, jobs: int = 1, measure: bool = False
+) -> Estimator:
     """Return what forecasts the trials that are left, from the results of this machine in a store.
 
     Args:
         counted: which has checked these trials.
+        jobs: that run beside each other on this machine.
         measure: whether to measure the speed of this machine, where that was never done.
     """
     if not left:
@@ -91,7 +95,18 @@ def estimator(left: Sequence[Trial], store: Store, counted: Counted, *, measure:
     here = [one for one in store.summaries() if one["machine"] == machine()]
     if counted:
         counted.compare(Trial.from_json(one["trial"]) for one in here)
-    return Estimator(left, counted, here, speed(left[0].runtime.backend, measure=measure))
+    measured = speed(left[0].runtime.backend, measure=measure)
+    return Estimator(left, counted, here, measured, beside(jobs, len(cores())))
+
+
+def beside(jobs: int, cores: int) -> float:
+    """Return how many times as long as alone a trial takes beside others, which share the cores.
+
+    Alone it has all of them, though it cannot keep them all busy: two jobs on two cores were measured to be
+    done in 1 / 1.39 of the time of one after another, about the square root; more jobs than cores gain
+    nothing more.
+    """
+    return jobs / min(jobs, cores) ** 0.5
 
 
 def _dataset(trial: Trial) -> tuple[str, ...]:

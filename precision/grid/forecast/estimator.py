@@ -76,6 +76,8 @@ class Estimator:
         work: of a trial, see ``forecast.work``.
         summaries: of results of this machine; the times of others say nothing of it.
         speed: seconds that this machine takes for one second of work; None where it was not measured.
+        beside: times as long as these tell a trial takes because of others that run beside it; what is done
+            in the run has met them.
     """
 
     def __init__(
@@ -84,9 +86,10 @@ class Estimator:
         work: Callable[[Trial], Work],
         summaries: Iterable[Summary] = (),
         speed: float | None = None,
+        beside: float = 1.0,
     ) -> None:
-        self._work, self._speed = work, speed
-        self._run, self._store = _Memory(speed or 1.0), _Memory(speed or 1.0)
+        self._work, self._speed, self._beside = work, speed, beside
+        self._run, self._store = _Memory((speed or 1.0) * beside), _Memory(speed or 1.0)
         for one in summaries:
             self._add(self._store, one)
         self._left = {trial.id: trial for trial in trials}
@@ -129,9 +132,10 @@ class Estimator:
         """Return the level that most of the time is known by, the time, and its uncertainty as a factor."""
         parts = []
         for part, work in (("train", kind.work.train), ("rest", kind.work.rest)):
-            level, ratio = min(
-                self._run.ratio(kind, part), self._store.ratio(kind, part), key=lambda found: found[0]
-            )
+            level, ratio = self._run.ratio(kind, part)
+            stored, told = self._store.ratio(kind, part)
+            if stored < level:
+                level, ratio = stored, told * self._beside
             if work and level == len(LEVELS):
                 return level, 0.0, 1.0
             parts.append((work * ratio, level))

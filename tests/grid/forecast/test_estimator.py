@@ -2,6 +2,7 @@
 
 import pytest
 
+from precision.grid.forecast.counted import beside
 from precision.grid.forecast.estimator import FACTORS, LEVELS, WEIGHT, Estimator
 from precision.grid.forecast.work import Work
 from precision.grid.store.reading import summary
@@ -123,6 +124,21 @@ def test_trials_beside_each_other_wait_for_their_baselines():
     assert found.elapsed(2) == 12.5
     assert found.elapsed(100) == 7.0  # the baseline and a trial after it
     assert found.between(100) == pytest.approx((3.5, 14.0))
+
+
+def test_trials_beside_each_other_slow_each_other_down():
+    """What a store and the speed tell is of trials that had the machine alone; those of the run had not."""
+    trials = [trial(seed=seed) for seed in range(4)]
+    estimator = Estimator(trials, work, [], 1.0, beside(2, 2))
+    assert estimator.forecast().elapsed(2) == pytest.approx(4 * 5.0 / 2**0.5)
+    estimator.add(TrialResult(trials[0], "ok", metrics={"train_seconds": 4.0}), 6.0)
+    assert estimator.forecast().elapsed(2) == 3 * 6.0 / 2
+    stored = Estimator(trials, work, [known(trial(seed=9), 3.0, 5.0)], 1.0, beside(2, 2))
+    assert stored.forecast().seconds == pytest.approx(4 * 5.0 * 2**0.5)
+
+
+def test_more_jobs_than_cores_gain_nothing():
+    assert [round(jobs / beside(jobs, 4), 2) for jobs in (1, 2, 4, 8)] == [1.0, 1.41, 2.0, 2.0]
 
 
 def test_it_learns_from_the_run():
