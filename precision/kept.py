@@ -31,10 +31,11 @@ def user_cache() -> Path:
     return user_cache_path("precision")
 
 
-def find(kind: str, *key: object) -> Any:
-    """Return what was kept under a key; None for nothing, and for a file that cannot be read."""
+def find(kind: str, *key: object) -> dict[str, Any] | None:
+    """Return what was kept under a key; None for nothing, and for a file that is none of these."""
     with suppress(OSError, ValueError, RecursionError):
-        return json.loads(_path(kind, key).read_bytes())
+        found = json.loads(_path(kind, key).read_bytes())
+        return found if isinstance(found, dict) else None
     return None
 
 

@@ -12,9 +12,10 @@ def test_it_is_found_under_its_whole_key_alone(tmp_path, monkeypatch):
     assert kept.find("network", "a processor", 2) is None
     kept.keep("speed", "a processor", 2, value={"seconds": 0.7})
     assert kept.find("speed", "a processor", 2) == {"seconds": 0.7}
-    for path in (tmp_path / "not" / "there" / "machine").iterdir():
-        path.write_text("{ torn")
-    assert kept.find("speed", "a processor", 2) is None
+    for text in ("{ torn", "[]"):
+        for path in (tmp_path / "not" / "there" / "machine").iterdir():
+            path.write_text(text)
+        assert kept.find("speed", "a processor", 2) is None
 
 
 def test_what_cannot_be_kept_is_found_out_again(tmp_path, monkeypatch):

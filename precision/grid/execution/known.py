@@ -43,7 +43,7 @@ def networks(trials: Iterable[Trial], extent: Extent) -> tuple[dict[str, Size], 
     """
     asked = distinct(trials)
     found = {text: kept.find("network", *_network(one, extent)) for text, one in _first(asked).items()}
-    known = {text: one for text, one in found.items() if one and one["code"] == _code()}
+    known = {text: one for text, one in found.items() if one and one.get("code") == _code()}
     sizes = {text: one["size"] for text, one in known.items()}
     fits = {text: set(one["fits"]) for text, one in known.items()}
     new = [trial for trial in asked if _policy(trial) not in fits.get(trial.architecture.text, ())]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict
+from typing import Any
 
 from precision import kept
 from precision.grid.execution.elsewhere import elsewhere
@@ -35,7 +36,7 @@ def speed(backend: str | None = None, *, measure: bool = True) -> float | None:
     return float(found["seconds"] / epoch_seconds(found["size"], IMAGES, BATCH))
 
 
-def measured() -> dict[str, object]:
+def measured() -> dict[str, Any]:
     """Return the seconds of the fastest epoch, and the counts of the network. Imports Keras.
 
     Other work of the machine makes an epoch slower and never faster, and is gone when the trials run.

@@ -19,6 +19,8 @@ def roughly(seconds: float) -> str:
         return f"{round(seconds)} s"
     if seconds < 90 * 60:
         return f"{round(seconds / 60)} min"
+    if seconds >= 10 * 3600:
+        return f"{round(seconds / 3600)} h"
     tens = round(seconds / 600)
     return f"{tens // 6} h {tens % 6 * 10:02d} min"
 

@@ -40,7 +40,15 @@ def test_durations(seconds, text):
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(8.2, "8 s"), (89, "89 s"), (95, "2 min"), (35 * 60, "35 min"), (5399, "90 min"), (7900, "2 h 10 min")],
+    [
+        (8.2, "8 s"),
+        (89, "89 s"),
+        (95, "2 min"),
+        (35 * 60, "35 min"),
+        (5399, "90 min"),
+        (7900, "2 h 10 min"),
+        (86400, "24 h"),
+    ],
 )
 def test_an_estimate_has_few_digits(seconds, text):
     assert roughly(seconds) == text
