@@ -19,7 +19,7 @@ from precision import data, kept
 from precision.data import Dataset, Extent
 from precision.grid.execution.elsewhere import elsewhere
 from precision.grid.execution.networks import Misfit, Size, distinct, survey
-from precision.trial import Trial
+from precision.trial import MODEL_FILE, Trial
 
 
 def extent(trial: Trial) -> Extent | None:
@@ -78,7 +78,8 @@ def _dataset(trial: Trial) -> tuple[str, ...]:
 def _network(trial: Trial, extent: Extent) -> tuple[object, ...]:
     own = trial.plugins.get(f"architecture {trial.architecture.name}", "")
     backend = trial.runtime.backend or ""
-    return (trial.architecture.text, own, *extent.shape, extent.classes, backend)
+    file = trial.plugins.get(MODEL_FILE, "")
+    return (trial.architecture.text, own, file, *extent.shape, extent.classes, backend)
 
 
 def _policy(trial: Trial) -> str:

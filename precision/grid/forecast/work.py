@@ -17,7 +17,7 @@ from precision.grid.forecast.rounding import NOTHING, Rounding, rounding
 from precision.grid.plan.unrounded import epochs_of, needs_baseline
 from precision.trial import Trial
 
-# Seconds, each measured by trainings and evaluations of the networks that come with this project.
+# Seconds, from trainings and evaluations of the networks that come with this project, rounded generously.
 MAC, VALUE = 33e-12, 2.0e-9  # of training on one image
 UPDATE, STEP = 3e-9, 2.5e-3  # of a weight, and of a batch
 INFERENCE = 0.25  # of a training's MACs and values

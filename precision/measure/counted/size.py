@@ -9,6 +9,7 @@ from typing import Any
 from keras import layers
 
 from precision.measure.counted.cost import layer_costs
+from precision.quantization.layers.flat import flat
 from precision.quantization.layers.graph import Graph
 
 
@@ -43,6 +44,7 @@ def network_size(model: Any) -> NetworkSize:
     >>> network_size(architectures.build("mlp"))
     NetworkSize(macs=101632, values=922, parameters=101770, layers=3)
     """
+    model = flat(model)
     macs = sum(cost.macs if cost.counted else cost.macs + cost.weights for cost in layer_costs(model))
     graph = Graph(model)
     calls = [
