@@ -12,10 +12,13 @@ import re
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+from precision import room
+from precision.errors import PrecisionError
 
 # Stores still hold drafts with the shorter name, which weights once had.
 _DRAFT = re.compile(r"\..+\.[0-9a-f]{32}(\..+)?|draft\..+")
@@ -30,23 +33,44 @@ def write(path: Path, content: bytes | memoryview | Callable[[Path], Any]) -> No
     Args:
         path: in a folder that exists.
         content: bytes, or a function that writes the file whose path it is given, which has the ending of
-            ``path``.
+            ``path``; not with HDF5, which ends the process when a disk fills up.
 
     Raises:
-        OSError: when it cannot be written; what was there before stays.
+        NoRoomError: when the disk is full; what was there before stays.
+        OSError: when it cannot be written for another reason; the same.
     """
-    with draft(path) as unfinished:
-        if callable(content):
-            content(unfinished)
-        else:
-            unfinished.write_bytes(content)
-        with unfinished.open("rb+") as stream:
-            os.fsync(stream.fileno())
-        now = time.time_ns() - random.randrange(10**6)
-        with suppress(OSError):
-            os.utime(unfinished, ns=(now, now))
-        unfinished.replace(path)
-    _sync(path.parent)
+    write_all(path.parent, {path.name: content})
+
+
+def write_all(folder: Path, contents: Mapping[str, bytes | memoryview | Callable[[Path], Any]]) -> None:
+    """Write files into a folder as :func:`write` does, and none of them unless there is room for all.
+
+    Args:
+        contents: by name, in the order in which they appear.
+
+    Raises:
+        NoRoomError, OSError: as :func:`write`.
+    """
+    with ExitStack() as stack:
+        drafts = {}
+        for name, content in contents.items():
+            drafts[name] = stack.enter_context(draft(folder / name))
+            _fill(drafts[name], content)
+        for name, unfinished in drafts.items():
+            unfinished.replace(folder / name)
+    _sync(folder)
+
+
+def _fill(path: Path, content: bytes | memoryview | Callable[[Path], Any]) -> None:
+    if callable(content):
+        content(path)
+    else:
+        path.write_bytes(content)
+    with path.open("rb+") as stream:
+        os.fsync(stream.fileno())
+    now = time.time_ns() - random.randrange(10**6)
+    with suppress(OSError):
+        os.utime(path, ns=(now, now))
 
 
 def write_folder(path: Path, fill: Callable[[Path], Any]) -> None:
@@ -69,11 +93,41 @@ def write_folder(path: Path, fill: Callable[[Path], Any]) -> None:
 
 
 @contextmanager
+def refused(path: Path | str, what: str, advice: str = "") -> Iterator[None]:
+    """Tell in one sentence why the system does not let something be written.
+
+    Args:
+        path: which the sentence begins with; a file on a full disk is named instead.
+        what: cannot be done, such as ``cannot be written``.
+        advice: what helps where the disk is not full.
+
+    Raises:
+        NoRoomError: for a disk without room.
+        PrecisionError: for any other OSError inside.
+    """
+    try:
+        yield
+    except OSError as error:
+        missing = room.missing(error, path)
+        ending = f"; {advice}" if advice else ""
+        raise missing or PrecisionError(f"{path}: {what} ({error.strerror or error}){ending}") from None
+
+
+@contextmanager
 def draft(path: Path) -> Iterator[Path]:
-    """Yield a name beside ``path``, not taken yet; a file or folder that has it at the end is removed."""
+    """Yield a name beside ``path``, not taken yet; a file or folder that has it at the end is removed.
+
+    Raises:
+        NoRoomError: for any error inside that came of a disk without room, with ``path``.
+    """
     unfinished = draft_of(path)
     try:
         yield unfinished
+    except Exception as error:
+        missing = room.missing(error, path) or room.tried(error, path, unfinished)
+        if missing is None:
+            raise
+        raise missing from None
     finally:
         if unfinished.is_dir():
             shutil.rmtree(unfinished, ignore_errors=True)
@@ -95,14 +149,27 @@ def is_draft(name: str) -> bool:
     return _DRAFT.fullmatch(name) is not None
 
 
+def remove_drafts(folder: Path) -> None:
+    """Remove what writers that were killed left in a folder; none may be at work there."""
+    with suppress(OSError):
+        for path in [entry for entry in folder.iterdir() if is_draft(entry.name)]:
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink()
+
+
 def check_room(folder: Path) -> None:
     """Write a few bytes into a folder, and remove them.
 
     Raises:
         OSError: when nothing can be written there; a full disk takes names, but no content.
     """
-    with draft(folder / "room") as probe:
-        probe.write_bytes(b"a few bytes")
+    try:
+        with draft(folder / "room") as probe:
+            probe.write_bytes(b"a few bytes")
+    except room.NoRoomError as error:
+        raise room.NoRoomError(folder, error.code) from None
 
 
 def make_folder(folder: Path) -> None:

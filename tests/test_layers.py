@@ -32,6 +32,7 @@ LAYERS = [
     ["precision.origin"],
     ["precision.kept"],
     ["precision.files"],
+    ["precision.room"],
     ["precision.received"],
     ["precision.startup"],
     ["precision.points"],

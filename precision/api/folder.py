@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from precision import files, received
-from precision.errors import PrecisionError
 
 DEFAULT_STORE = Path("runs")
 
@@ -18,11 +17,7 @@ def report_folder(output: str | Path | None, name: str) -> Path:
     """
     folder = Path(output) if output is not None else Path("reports") / name
     received.check_name(folder)
-    try:
+    with files.refused(folder, "the report cannot be written here", "give another --output"):
         folder.mkdir(parents=True, exist_ok=True)
         files.check_room(folder)
-    except OSError as error:
-        raise PrecisionError(
-            f"{folder}: the report cannot be written here ({error.strerror}); give another --output"
-        ) from None
     return folder

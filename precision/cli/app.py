@@ -115,7 +115,10 @@ def main() -> None:
     except BrokenPipeError:
         sys.exit(141)
     except OSError as error:  # a full disk or a folder that was taken away
-        print(f"precision: {error}; finished trials are kept", file=sys.stderr)
+        from precision import room
+
+        told = room.missing(error) or f"{error}; finished trials are kept"
+        print(f"precision: {told}", file=sys.stderr)
         sys.exit(2)
     except Exception as error:
         from precision.plugins import blame

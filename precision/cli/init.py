@@ -58,7 +58,5 @@ def _schema() -> bytes:
 def _write(path: Path, content: bytes) -> None:
     from precision import files
 
-    try:
+    with files.refused(path, "cannot be written", "give another file"):
         files.write(path, content)
-    except OSError as error:
-        raise PrecisionError(f"{path}: cannot be written ({error.strerror}); give another file") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,23 @@ def save_model(model: Any, path: str | Path, *, force: bool = False) -> None:
     write(path, plain(model).save, force=force)
 
 
+def weights_of(model: Any) -> memoryview:
+    """Return what ``model.save_weights`` writes.
+
+    It is made in memory: HDF5 ends the whole process when a disk fills up under a file of its own.
+    """
+    content = _Memory()
+    model.save_weights(content)
+    return content.getbuffer()
+
+
+class _Memory(io.BytesIO):
+    """A file in memory with a name, on whose ending Keras insists."""
+
+    def __str__(self) -> str:
+        return "memory.weights.h5"
+
+
 def check_free(path: str | Path, *, force: bool) -> None:
     """Refuse a place where nothing can be written, before the work is done.
 
@@ -59,7 +77,5 @@ def write(path: str | Path, content: bytes | Callable[[Path], Any], *, force: bo
     """
     path = Path(path)
     check_free(path, force=force)
-    try:
+    with files.refused(path, "cannot be written"):
         files.write(path, content)
-    except OSError as error:
-        raise PrecisionError(f"{path}: cannot be written ({error.strerror or error})") from None

@@ -11,12 +11,13 @@ import json
 import math
 import os
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import filelock
 
-from precision import points
+from precision import points, room
 from precision.errors import PrecisionError
 
 Row = dict[str, Any]
@@ -57,18 +58,33 @@ class Journal:
         self._lock.release()
 
     def append(self, row: Row) -> None:
-        """Store a row; numbers may be infinite or NaN."""
+        """Store a row; numbers may be infinite or NaN.
+
+        Raises:
+            NoRoomError: on a full disk; the rows before are as they were.
+        """
         new = not self._path.exists()
-        if new:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
         lines = [{"about": self.about}, row] if new else [row]
         text = "".join(json.dumps(_plain(line), allow_nan=False) + "\n" for line in lines)
-        with self._path.open("ab") as stream:  # in one piece: a reader sees a line or none
-            stream.write(text.encode())
-            stream.flush()
-            os.fsync(stream.fileno())
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            before = 0 if new else self._path.stat().st_size
+            self._write(text.encode())
+        except OSError as error:
+            with suppress(OSError):  # half a line, or a file that says nothing
+                if new:
+                    self._path.unlink(missing_ok=True)
+                else:
+                    os.truncate(self._path, before)
+            raise room.missing(error, self._path) or error from None
         self.rows.append(row)
         points.reached("row kept")
+
+    def _write(self, content: bytes) -> None:
+        with self._path.open("ab") as stream:  # in one piece: a reader sees a line or none
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
 
     def _read(self) -> list[Row]:
         try:

@@ -20,7 +20,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from precision import files, points
+from precision import files, points, room
 from precision.measure.machine.processor import cores, processor
 from precision.quantization.layers.graph import has_shared_generator, shared_generator
 from precision.startup import started
@@ -90,7 +90,11 @@ class Checkpoint:
         return history
 
     def offer(self, model: Any, history: History) -> None:
-        """Write a checkpoint if the last one is long enough ago; a full disk costs the checkpoint only."""
+        """Write a checkpoint if the last one is long enough ago.
+
+        Raises:
+            NoRoomError: on a full disk, on which what comes of the training could not be stored either.
+        """
         if time.monotonic() - self._written < self._every:
             return
         draws = has_shared_generator()
@@ -105,6 +109,8 @@ class Checkpoint:
         try:
             self._write(header=_bytes(json.dumps(header).encode()), **values)
         except OSError as error:
+            if missing := room.missing(error, self._path):
+                raise missing from None
             self.facts["checkpoint"] = f"not written: {error.strerror or error}"
         self._written = time.monotonic()
         points.reached("checkpoint kept")

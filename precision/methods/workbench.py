@@ -11,6 +11,7 @@ from architectures.given import is_pretrained
 from precision import files
 from precision.data.shared import shared
 from precision.errors import PrecisionError
+from precision.deploy.model_file import weights_of
 from precision.quantization import Policy
 from precision.startup import only_the_backend
 from precision.trial import Choice, Trial
@@ -164,4 +165,4 @@ class Workbench:
         """Keep the trained weights of a trial; the file appears whole or not at all."""
         path = self.weights(trial.id)
         path.parent.mkdir(parents=True, exist_ok=True)
-        files.write(path, model.save_weights)
+        files.write(path, weights_of(model))

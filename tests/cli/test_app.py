@@ -1,12 +1,18 @@
 """The command line: what it lists, and one sentence with exit code 2 for whatever is wrong."""
 
+import contextlib
+import errno
 import gzip
+import io
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from commands import here, precision
+
+from precision.cli import main
 
 GRID = """\
 name: t
@@ -101,3 +107,25 @@ def test_a_corrupt_file_is_named_before_anything_is_trained(tmp_path):
     text = refused(here(".", *words, "--data-dir", tmp_path / "data"))
     assert "train-images-idx3-ubyte.gz" in text
     assert not list((tmp_path / "runs").rglob("result.json"))
+
+
+class Full(io.StringIO):
+    """A stream such as that of /dev/full."""
+
+    def write(self, text):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_output_that_finds_no_room(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["precision", "schema"])
+    with (
+        pytest.raises(SystemExit) as end,
+        contextlib.redirect_stdout(Full()),
+        contextlib.redirect_stderr(io.StringIO()) as err,
+    ):
+        main()
+    assert end.value.code == 2
+    assert err.getvalue() == (
+        "precision: the output: cannot be written (No space left on device); make room and run the same "
+        "command again, finished trials are kept\n"
+    )

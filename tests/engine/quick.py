@@ -6,6 +6,7 @@ result is a pure function of its identity, so that a corrupt one would be seen.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import signal
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from precision import files
 from precision.grid.store import Store
 from precision.trial import Choice, Training, Trial, TrialResult
 
@@ -85,6 +87,14 @@ def runner(setup, report):
                     os.kill(os.getpid(), signal.SIGKILL)
             case "swell":  # and stay so
                 hoard.append(np.ones(2**25))  # 256 MiB
+            case "full":  # in the words of a library, of a file that is half written
+                try:
+                    files.write(store.folder(wanted.id) / "x", _full)
+                except OSError as error:
+                    raise ValueError("Keras cannot save this") from error
+            case "half":  # and wait, to be stopped
+                files.make_folder(store.folder(wanted.id))
+                files.write(store.folder(wanted.id) / "x", _half)
             case "no memory":
                 raise MemoryError("too large")
             case "deaf":
@@ -94,7 +104,7 @@ def runner(setup, report):
         if wanted.method.name == "float32":
             path = store.weights(wanted.id)
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(wanted.id)
+            files.write(path, wanted.id.encode())
         accuracy, predictions = expected(wanted)
         return TrialResult(
             wanted,
@@ -106,6 +116,18 @@ def runner(setup, report):
         )
 
     return run
+
+
+def _full(path):
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"half")
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _half(path):
+    path.write_bytes(b"half")
+    while True:
+        time.sleep(1)
 
 
 def prepared():

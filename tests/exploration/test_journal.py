@@ -1,10 +1,13 @@
+import errno
 import json
 import math
+import os
 
 import pytest
 
 from precision.errors import PrecisionError
 from precision.exploration.journal import Journal
+from precision.room import NoRoomError
 
 
 def journal(folder, about=None):
@@ -113,3 +116,23 @@ def test_two_writers_at_once(tmp_path):
             pass
     with journal(tmp_path) as again:
         assert again.rows == [{"number": 0}]
+
+
+@pytest.mark.parametrize("before", [0, 2])
+def test_a_full_disk_leaves_the_rows_before(tmp_path, monkeypatch, before):
+    def half(self, content):
+        with self._path.open("ab") as stream:
+            stream.write(content[:7])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with journal(tmp_path) as rows:
+        for n in range(before):
+            rows.append({"n": n})
+        with monkeypatch.context() as full:
+            full.setattr(Journal, "_write", half)
+            with pytest.raises(NoRoomError, match="make room and run the same"):
+                rows.append({"n": before})
+        assert len(list((tmp_path / "rows").iterdir())) == bool(before)
+        rows.append({"n": before})
+    with journal(tmp_path) as again:  # a warning would be an error
+        assert again.rows == [{"n": n} for n in range(before + 1)]

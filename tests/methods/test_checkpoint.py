@@ -1,7 +1,9 @@
 """A training that was cut off and goes on ends with the bits of one that ran through."""
 
 import dataclasses
+import errno
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -13,6 +15,7 @@ import pytest
 
 from precision.deploy.predictor import KerasPredictor
 from precision.methods import checkpoint as checkpoints
+from precision.room import NoRoomError
 
 HISTORY = [{"epoch": 1}, {"epoch": 2}]
 
@@ -198,16 +201,37 @@ def test_checkpoints_are_as_far_apart_as_asked(tmp_path, monkeypatch):
     assert written == [61, 121, 300]
 
 
-def test_a_full_disk_costs_the_checkpoint_and_no_more(cut_off, tmp_path, monkeypatch):
-    def full(path, **_):
+def cannot_write(code):
+    def savez(path, **_):
         path.write_bytes(b"half")
-        raise OSError(28, "No space left on device")
+        raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(checkpoints.np, "savez", full)
+    return savez
+
+
+def test_a_folder_that_cannot_be_written_costs_the_checkpoint_and_no_more(cut_off, tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoints.np, "savez", cannot_write(errno.EROFS))
     result = interrupted.run(tmp_path, interrupted.trial("float32"), tmp_path)
-    assert result.facts["checkpoint"] == "not written: No space left on device"
+    assert result.facts["checkpoint"] == "not written: Read-only file system"
     assert interrupted.numbers(result) == cut_off[1]
     assert not list((tmp_path / interrupted.trial("float32").id).iterdir())
+
+
+def test_a_full_disk_ends_the_training_at_once(tmp_path, monkeypatch):
+    """What comes of it could not be stored either, and goes on from the checkpoint before."""
+    import keras
+
+    one = interrupted.trial("float32")
+    keeper = checkpoints.Checkpoint(tmp_path, one, every=0)
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile(optimizer="sgd")
+    keeper.offer(model, HISTORY)
+    before = (tmp_path / "state.npz").read_bytes()
+    monkeypatch.setattr(checkpoints.np, "savez", cannot_write(errno.ENOSPC))
+    with pytest.raises(NoRoomError, match=r"state\.npz: cannot be written \(No space left on device\)"):
+        keeper.offer(model, HISTORY)
+    assert [path.name for path in tmp_path.iterdir()] == ["state.npz"]
+    assert (tmp_path / "state.npz").read_bytes() == before
 
 
 def test_the_digest_tells_weights_apart():

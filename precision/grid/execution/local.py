@@ -130,6 +130,8 @@ class _Worker:
         """Stop the worker at once, even in the middle of a trial."""
         if self._process is not None:
             self._process.close()
+            if self.trial is not None:
+                lost_trials.tidy(self._store, self.trial)
         self._process = self.group = self.trial = self._deadline = None
         self._ready = self._begun = False
         self._first_bytes = self._too_large = 0
@@ -170,8 +172,8 @@ class _Worker:
             self._first_bytes = self._first_bytes or size
             worn = strays or outgrown(self._first_bytes, size)
             return self._ended(trial, status, keep=not worn)
-        elif kind == "full":
-            raise lost_trials.full(self._store, value)
+        elif kind == "unstored":
+            raise PrecisionError(value)
         elif kind == "raised":
             return self._failed(trial, "failed", value)
         else:
@@ -223,10 +225,11 @@ class _Worker:
         attempt = self._attempt
         if self._process is not None:
             self._process.close()  # which holds the lock of the trial
+            lost_trials.tidy(self._store, trial)
         try:
             status = lost_trials.record(self._store, trial, status, reason, attempt)
         except OSError as problem:
-            raise lost_trials.full(self._store, problem.strerror or str(problem)) from None
+            raise lost_trials.unstored(self._store, problem) from None
         return self._ended(trial, status, keep=False)
 
     def _ended(self, trial: Trial, status: str, *, keep: bool) -> list[Ended | Heard]:

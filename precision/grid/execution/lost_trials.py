@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 
-from precision import plugins
+from precision import files, plugins, room
 from precision.errors import PrecisionError
 from precision.grid.execution.provenance import provenance
 from precision.grid.store import Store
@@ -47,9 +47,17 @@ def sentence(error: BaseException) -> str:
     return text if ours else plugins.blame(error) or f"{type(error).__name__}: {text[:300]}"
 
 
-def full(store: Store, problem: str) -> PrecisionError:
+def unstored(store: Store, error: OSError) -> PrecisionError:
     """Return the error that ends a run when nothing more can be stored, with the words of the system."""
-    return PrecisionError(
-        f"{store.root}: a result could not be stored ({problem}); make room "
+    return room.missing(error) or PrecisionError(
+        f"{store.root}: a result could not be stored ({error.strerror or error}); see to that "
         "and run the same command again, finished trials are kept"
     )
+
+
+def tidy(store: Store, trial: Trial) -> None:
+    """Remove what the worker of a trial was writing when it was stopped, unless another run is at it."""
+    with contextlib.suppress(OSError), granted(store.lock(trial.id)) as free:
+        if free:
+            for folder in (store.folder(trial.id), store.checkpoint(trial.id)):
+                files.remove_drafts(folder)

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from precision import plugins
+from precision import plugins, room
 from precision.grid.execution import lost_trials
 from precision.grid.execution.agenda import Agenda
 from precision.grid.execution.executor import BUSY, LOST, Ended, Executor, group
@@ -63,7 +63,10 @@ def run_trials(
         Interrupts() as interrupts,
         _executor(setup, options, store) as executor,
     ):
-        _Run(left, store, executor, watcher, options, interrupts).go()
+        try:
+            _Run(left, store, executor, watcher, options, interrupts).go()
+        except OSError as error:  # of the disk; others are those of a watcher
+            raise room.missing(error) or error from None
         if interrupts.asked:
             raise KeyboardInterrupt
 

@@ -17,9 +17,9 @@ from typing import Any
 
 import psutil
 
-from precision import plugins, points
+from precision import plugins, points, room
 from precision.grid.execution.executor import BUSY
-from precision.grid.execution.lost_trials import sentence
+from precision.grid.execution.lost_trials import sentence, unstored
 from precision.grid.execution.orphans import living_children
 from precision.grid.execution.provenance import provenance
 from precision.grid.store import Store
@@ -69,8 +69,8 @@ def serve(connection: Connection, setup: Setup) -> None:
 
     What goes back is always (kind, id of the trial, value): ``ready`` when this process is; for each trial
     (id, description, attempt) ``begun``, any number of ``epoch`` and ``sample``, and at last ``done`` with
-    what :func:`work` returned and whether processes are left that the trial started, ``full`` with the words
-    of the system when the result could not be stored, or ``raised`` with a sentence.
+    what :func:`work` returned and whether processes are left that the trial started, ``unstored`` with a
+    sentence when the disk is full or the result could not be stored, or ``raised`` with a sentence.
     """
     lock = threading.Lock()  # of the threads of this process; a dead process leaves no lock behind
 
@@ -89,7 +89,7 @@ def serve(connection: Connection, setup: Setup) -> None:
                 status, size = work(description, attempt)
                 report("done", trial_id, (status, size, bool(living_children())))
             except OSError as error:
-                report("full", trial_id, error.strerror or str(error))
+                report("unstored", trial_id, str(unstored(_state["store"], error)))
             except Exception as error:
                 report("raised", trial_id, sentence(error))
 
@@ -127,7 +127,8 @@ def work(description: dict[str, Any], attempt: int = 1) -> tuple[str, int]:
         The status, or BUSY when another process is running the trial; and the resident bytes of this one.
 
     Raises:
-        OSError: when the result cannot be stored.
+        NoRoomError: when the disk is full, wherever the trial met it.
+        OSError: when the result cannot be stored for another reason.
     """
     trial = Trial.from_json(description)
     store: Store = _state["store"]
@@ -160,5 +161,8 @@ def _attempt(trial: Trial) -> TrialResult:
     except MemoryError as error:
         return TrialResult(trial, "out_of_memory", reason=sentence(error))
     except Exception as error:
+        missing = room.missing(error)
+        if missing is not None:  # which every further trial would meet as well
+            raise missing from None
         full = type(error).__name__ == "ResourceExhaustedError"  # TensorFlow's own
         return TrialResult(trial, "out_of_memory" if full else "failed", reason=sentence(error))

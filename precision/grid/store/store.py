@@ -51,14 +51,10 @@ class Store:
         Raises:
             PrecisionError: when nothing can be written there.
         """
-        try:
+        with files.refused(self.root, "results cannot be written here", "give another --store"):
             for name in ("locks", "trials", "grids"):
                 files.make_folder(self.root / name)
             files.check_room(self.root / "locks")
-        except OSError as error:
-            raise PrecisionError(
-                f"{self.root}: results cannot be written here ({error.strerror}); give another --store"
-            ) from None
 
     def folder(self, trial_id: str) -> Path:
         """Return the folder of a trial."""

@@ -44,10 +44,8 @@ def write_number_line(number_format: NumberFormat, path: Path) -> None:
     suffix = path.suffix.lstrip(".").lower()
     if suffix not in known:
         raise PrecisionError(f"--figure: the name must end in .png, .pdf or .svg, but got {str(path)!r}")
-    try:
+    with files.refused(path, "the figure cannot be written here", "give another --figure"):
         files.write(path, lambda draft: figure.savefig(draft, dpi=150))
-    except OSError as error:
-        raise PrecisionError(f"--figure: {path} cannot be written: {error.strerror or error}") from None
 
 
 def _strokes(axes: Axes, number_format: NumberFormat) -> None:

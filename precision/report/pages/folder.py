@@ -21,15 +21,15 @@ def write_report(
 ) -> Path:
     """Write a report in Markdown, its figures and other files, by their names; return the path of the report.
 
-    The folder must exist. Everything is made before anything is written, and the report is written last, so
-    that where it is new, everything it refers to is new.
+    The folder must exist. Everything is made before anything is written, and the report gets its name last,
+    so that where it is new, everything it refers to is new. On a full disk the former report stays as it was.
 
     Args:
         made_from: what it was made from, where that is known; it is recorded beside the report.
         force: replace the report of another grid, or one with more results.
 
     Raises:
-        PrecisionError: when a report is there that is not to be replaced.
+        PrecisionError: when a report is there that is not to be replaced, or nothing can be written here.
     """
     if made_from is not None:
         check(path, made_from, force)
@@ -39,15 +39,13 @@ def write_report(
 
     text = render(document)
     drawn = {f.file: png(f.draw(**f.data)) if f.draw else None for f in document.figures()}
-    for name, content in beside.items():
-        files.write(path.parent / name, content.encode())
-    for name, picture in drawn.items():
-        if picture is None:
+    contents = {name: content.encode() for name, content in beside.items()}
+    contents |= {name: picture for name, picture in drawn.items() if picture is not None}
+    with files.refused(path.parent, "the report cannot be written here", "give another --output"):
+        files.write_all(path.parent, {**contents, path.name: text.encode()})
+        for name in drawn.keys() - contents.keys():
             # A figure of an earlier report in this folder would contradict this one.
             (path.parent / name).unlink(missing_ok=True)
-        else:
-            files.write(path.parent / name, picture)
-    files.write(path, text.encode())
     return path
 
 

@@ -41,12 +41,8 @@ def export(frame: pd.DataFrame, columns: Columns, path: Path) -> None:
     if path.suffix.lower() == ".sqlite":
         _check_database(path)
     content = write(frame[list(columns)], columns)
-    try:
+    with files.refused(path, "the results cannot be written here", "give another --output"):
         files.write(path, content)
-    except OSError as error:
-        raise PrecisionError(
-            f"{path}: the results cannot be written here ({error.strerror}); give another --output"
-        ) from None
 
 
 def cell_text(value: Any) -> str:

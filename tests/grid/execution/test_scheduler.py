@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import quick
 
+from precision import files
 from precision.errors import PrecisionError
 from precision.grid import Store
 from precision.grid.execution import executor
@@ -212,6 +213,27 @@ def test_a_result_that_cannot_be_stored_ends_the_run(store):
     (store.folder(trials[0].baseline.id) / "result.json").mkdir(parents=True)
     with pytest.raises(PrecisionError, match=r"could not be stored .* run the same command again"):
         run(trials, store)
+
+
+def test_a_full_disk_ends_the_run_and_not_trial_after_trial(store):
+    """Wherever a trial meets it; what another worker was writing is gone as well."""
+    half = quick.trial(0, baseline=False, network="b", do="half")
+    full = [quick.trial(i, baseline=False, do="full") for i in range(3)]
+    log = Log()
+    with pytest.raises(PrecisionError) as caught:
+        run_exactly([half, *full], store, log, jobs=2)
+    path = store.folder(full[0].id) / "x"
+    assert str(caught.value).startswith(f"{path}: cannot be written (No space left on device); make room and")
+    assert log.of("started") == [half.id, full[0].id] and not log.of("finished")
+    assert not store.results()
+    assert not [path for path in store.root.rglob("*") if files.is_draft(path.name)]
+
+
+def test_a_worker_that_is_stopped_leaves_no_half_of_a_file(store):
+    trial = quick.trial(0, baseline=False, do="half")
+    run_exactly([trial], store, timeout=0.5)
+    assert store.load(trial.id).status == "timeout"
+    assert [path.name for path in store.folder(trial.id).iterdir()] == ["result.json"]
 
 
 def test_a_worker_that_has_grown_is_replaced(store, monkeypatch):

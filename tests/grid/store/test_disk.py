@@ -31,7 +31,7 @@ def test_a_full_disk_keeps_the_former_result(small_disk):
     large = make_result(metrics={"accuracy": 0.9}, predictions=np.zeros(50_000, np.uint8))
     with pytest.raises(OSError, match="No space left"):
         store.save(large)
-    with pytest.raises(PrecisionError, match=r"cannot be written here \(No space left on device\)"):
+    with pytest.raises(PrecisionError, match=r"cannot be written \(No space left on device\); make room"):
         store.create()
     assert store.load(trial.id).metrics["accuracy"] == 0.5
     assert sorted(path.name for path in store.folder(trial.id).iterdir()) == [

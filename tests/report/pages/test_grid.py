@@ -1,4 +1,7 @@
+import errno
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +26,24 @@ def test_a_report_is_complete_and_the_same_twice(grid, results, tmp_path):
         assert f"({name})".encode() in first["report.md"]
     write(given, path.parent)
     assert contents(path.parent) == first
+
+
+def test_a_full_disk_leaves_the_former_report(grid, results, tmp_path, monkeypatch):
+    given = results(grid(policies={"float32": 32.0, "fixed8": 8.0}))
+    write(given, tmp_path)
+    before = contents(tmp_path)
+    whole, left = Path.write_bytes, [3]
+
+    def full(path, content):
+        left[0] -= 1
+        whole(path, content[:100] if left[0] == 0 else content)
+        if left[0] == 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(PrecisionError, match=r"cannot be written \(No space left on device\); make room"):
+        write(results(grid(policies={"float32": 32.0})), tmp_path)
+    assert left == [0] and contents(tmp_path) == before
 
 
 def test_several_datasets_have_figures_of_their_own(grid, results, tmp_path):

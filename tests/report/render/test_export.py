@@ -130,7 +130,7 @@ def test_a_failed_export_leaves_the_former_file(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "replace", full)
-    with pytest.raises(PrecisionError, match=r"cannot be written here \(No space left on device\)"):
+    with pytest.raises(PrecisionError, match=r"cannot be written \(No space left on device\); make room"):
         export(FRAME.iloc[:1], COLUMNS, path)
     assert path.read_bytes() == before and os.listdir(tmp_path) == ["x.csv"]
 

@@ -148,7 +148,7 @@ class RemoteWorker:
         try:
             status = self._parcels.unpack(trial, outcome.files)
         except OSError as error:
-            raise lost_trials.full(self._store, error.strerror or str(error)) from None
+            raise lost_trials.unstored(self._store, error) from None
         except (ValueError, KeyError) as error:
             return self._over("failed", f"the node {self._host} sent no valid result ({error})")
         self._lock.release()
@@ -218,7 +218,7 @@ class RemoteWorker:
             try:
                 lost_trials.record(self._store, trial, status, reason, self._attempt)
             except OSError as problem:
-                raise lost_trials.full(self._store, problem.strerror or str(problem)) from None
+                raise lost_trials.unstored(self._store, problem) from None
         return [Ended(trial, status, seconds)]
 
 
