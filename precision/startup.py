@@ -14,6 +14,9 @@ from precision.errors import PrecisionError
 # What Keras imports at its start if it is there, for plots and for classes that sklearn knows.
 _SPARED = ("matplotlib", "sklearn")
 
+# Variables with which Keras trains less than it was asked to, or has variables of another kind.
+_SHORTENING = ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH", "KERAS_NNX_ENABLED")
+
 Backend = Literal["tensorflow", "jax"]
 BACKENDS = get_args(Backend)
 
@@ -40,7 +43,8 @@ def import_backend(lean: bool = False) -> None:
     """Import Keras with its backend, which touches no device and computes nothing; a failure raises.
 
     The backend is that of the environment variable KERAS_BACKEND, or else TensorFlow. What the user's own
-    configuration of Keras says counts neither for it nor for types and layouts: every number depends on them.
+    configuration of Keras says counts neither for it nor for types and layouts, and variables that shorten a
+    training or widen types do not either: every number depends on them.
 
     Args:
         lean: for a process that is to start soon: what Keras has for plots and for sklearn is left out, which
@@ -48,11 +52,17 @@ def import_backend(lean: bool = False) -> None:
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    for name in _SHORTENING:
+        os.environ.pop(name, None)
     with _silence(), _missing(_SPARED if lean else ()):
         import keras
 
         if keras.backend.backend() == "tensorflow":
             import tensorflow  # noqa: F401
+        elif keras.backend.backend() == "jax":
+            import jax
+
+            jax.config.update("jax_enable_x64", False)
     keras.config.set_floatx("float32")
     keras.config.set_epsilon(1e-7)
     keras.config.set_image_data_format("channels_last")

@@ -22,6 +22,7 @@ import numpy as np
 
 from precision import files, points, room
 from precision.measure.machine.processor import cores, processor
+from precision.measure.machine.settings import settings
 from precision.quantization.layers.graph import has_shared_generator, shared_generator
 from precision.startup import started
 from precision.trial import NUMERICS_VERSION, Trial
@@ -162,4 +163,5 @@ def _surroundings() -> dict[str, str]:
         "keras": keras.__version__,
         "numpy": np.__version__,
         "processor": processor(),
+        "settings": settings(),
     }

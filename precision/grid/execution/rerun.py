@@ -13,8 +13,8 @@ from pathlib import Path
 
 from precision.errors import PrecisionError
 from precision.grid.execution.options import RunOptions
-from precision.grid.execution.provenance import plugins_of
-from precision.grid.execution.same_numbers import Comparison, compare
+from precision.grid.execution.provenance import plugins_of, provenance
+from precision.grid.execution.same_numbers import Comparison, compare, differences
 from precision.grid.execution.scheduler import run_trials, setup
 from precision.grid.execution.watcher import Watcher
 from precision.grid.plan.unrounded import needs_baseline
@@ -61,7 +61,8 @@ def rerun(
 ) -> Comparison:
     """Run a trial again in a new process and compare everything with its stored result, which stays as it is.
 
-    It runs with as many threads as before, not as many as the machine has.
+    It runs with as many threads as before, not as many as the machine has. What else differs of where and
+    with what it runs is told before it begins.
 
     Args:
         watching: given the trials that are to be run, returns the context of who is told about them.
@@ -86,6 +87,8 @@ def rerun(
             setup(beside, data_dir), runtime=Runtime(threads=int(threads) if threads.isdigit() else None)
         )
         with watching(trials) as watcher:
+            for row in differences(before.provenance, provenance(trial, given.runtime.threads)):
+                watcher.note(f"{row.name} was {row.before}, and is {row.again} now: numbers may differ")
             run_trials(trials, beside, given, watcher, RunOptions(checkpoint_seconds=math.inf))
         again = beside.load(trial.id)
         if again is None or again.status not in ("ok", "diverged"):

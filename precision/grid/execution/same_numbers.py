@@ -67,8 +67,12 @@ def compare(before: TrialResult, again: TrialResult) -> Comparison:
     numbers += _rows(before.facts, again.facts, EVENTS)
     numbers += _history(before.history, again.history)
     numbers.append(_predictions(before.predictions, again.predictions))
-    surroundings = _rows(before.provenance, again.provenance, PASSING)
-    return Comparison(numbers, [row for row in surroundings if not row.same])
+    return Comparison(numbers, differences(before.provenance, again.provenance))
+
+
+def differences(before: dict[str, str], again: dict[str, str]) -> list[Row]:
+    """Return what differs of where and with what a trial ran, by two provenances."""
+    return [row for row in _rows(before, again, PASSING) if not row.same]
 
 
 def _outcome(result: TrialResult) -> str:

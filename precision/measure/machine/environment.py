@@ -13,17 +13,20 @@ from pathlib import Path
 import psutil
 
 from precision.measure.machine.processor import cores, processor
+from precision.measure.machine.settings import NONE, settings
 
 PACKAGES = ("keras", "numpy", "scipy", "precision")
 # What a report tells of the environment of its numbers, in this order.
 SHOWN = (
     *("machine", "memory", "threads", "system", "python", "tensorflow", "jax", "keras", "numpy", "commit"),
-    "plugins",
+    *("settings", "plugins"),
 )
 
 
 def environment(threads: int | None = None, backend: str | None = None) -> dict[str, str]:
-    """Return versions, machine, threads and commit of this process as texts.
+    """Return versions, machine, threads, commit and settings of this process as texts.
+
+    ``cores`` are the processors that it may use, ``settings`` the environment variables that decide bits.
 
     Args:
         threads: of one operation; None for one per core.
@@ -37,6 +40,7 @@ def environment(threads: int | None = None, backend: str | None = None) -> dict[
         "system": platform.platform(),
         "threads": str(threads or len(cores())),
         "cores": str(len(cores())),
+        "settings": settings(),
         "commit": commit(),
     }
 
@@ -76,6 +80,8 @@ def together(found: Iterable[Mapping[str, str]]) -> dict[str, str]:
     """Return what a report tells of several environments, as one; where they differ, every value."""
     every = list(found)
     values = {key: sorted({one.get(key, "") for one in every} - {""}) for key in SHOWN}
+    if values["settings"] == [NONE]:  # which is nothing to tell
+        values["settings"] = []
     plugins = {one for text in values["plugins"] for one in text.split("; ")}  # of several trials, each once
     shown = {**values, "plugins": ["; ".join(sorted(plugins))] if plugins else []}
     return {key: ", ".join(texts) for key, texts in shown.items() if texts}

@@ -122,6 +122,29 @@ def test_what_differs_is_told_with_both_values(store, capsys):
     assert lines[-1].startswith(f"trial {baseline}: 3 of ")
 
 
+def test_what_differs_is_told_before_anything_runs(store, monkeypatch):
+    told = []
+
+    class Told(Watcher):
+        def note(self, text):
+            told.append(text)
+
+    def run(trials, *_):
+        told.append("it runs")
+        raise PrecisionError("enough")
+
+    monkeypatch.setattr(module, "run_trials", run)
+    changed(store, QAT.id, lambda record: record["provenance"].update(threads="3", tensorflow="1.0"))
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "SSE41")
+    with pytest.raises(PrecisionError, match="enough"):
+        rerun(store, QAT.id, None, lambda trials: contextlib.nullcontext(Told()))
+    assert [text for text in told if text.startswith(("settings", "threads"))] == [
+        "settings was none, and is ONEDNN_MAX_CPU_ISA=SSE41 now: numbers may differ"
+    ]
+    assert any(text.startswith("tensorflow was 1.0, and is ") for text in told)
+    assert told[-1] == "it runs" and len(told) == 3
+
+
 def test_it_runs_with_as_many_threads_as_before(store, monkeypatch):
     seen = []
 

@@ -229,6 +229,15 @@ def test_a_full_disk_ends_the_run_and_not_trial_after_trial(store):
     assert not [path for path in store.root.rglob("*") if files.is_draft(path.name)]
 
 
+def test_a_record_has_the_settings_that_decide_bits(store, monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_enable_fast_math=true")
+    trial = quick.trial(0, baseline=False)
+    run_exactly([trial], store)
+    found = store.load(trial.id).provenance
+    assert found["settings"] == "XLA_FLAGS=--xla_cpu_enable_fast_math=true"
+    assert found["cores"] == str(len(os.sched_getaffinity(0)))
+
+
 def test_a_worker_that_is_stopped_leaves_no_half_of_a_file(store):
     trial = quick.trial(0, baseline=False, do="half")
     run_exactly([trial], store, timeout=0.5)
