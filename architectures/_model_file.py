@@ -10,11 +10,12 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from precision import received
-from precision.errors import PrecisionError, short
+from precision.errors import PrecisionError, said, short
 from precision.options import Rule
 from precision.startup import start_backend
 
 SUFFIXES = (".keras", ".h5")
+_RATIO = 20  # of what weights are to their compressed form, at most
 
 
 def _path(value: Any) -> Any:
@@ -39,8 +40,8 @@ def load(path: str | Path) -> Any:
     received.check(path, received.memory(), near="*.keras")
     if path.suffix == ".h5":
         _check_hdf5(path)
-    elif not zipfile.is_zipfile(path):
-        raise PrecisionError(f"{path}: this is no .keras file (a zip archive), or a damaged one")
+    else:
+        _check_archive(path)
     start_backend()
     import keras
 
@@ -50,8 +51,24 @@ def load(path: str | Path) -> Any:
     try:
         return keras.saving.load_model(path, custom_objects=objects, compile=False, safe_mode=True)
     except Exception as error:  # a file from elsewhere can raise anything
-        reason = short(" ".join(str(error).split()), 300)
-        raise PrecisionError(f"{path}: Keras cannot load this model ({reason})") from None
+        raise PrecisionError(f"{path}: Keras cannot load this model ({said(error)})") from None
+
+
+def _check_archive(path: Path) -> None:
+    """Refuse what is no zip archive, and one that becomes much larger than the models that Keras writes."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            held = sum(member.file_size for member in archive.infolist())
+    except Exception as error:  # a damaged archive can lead to anything
+        raise PrecisionError(
+            f"{path}: this is no .keras file (a zip archive), or a damaged one ({said(error)})"
+        ) from None
+    most = min(_RATIO * path.stat().st_size + 2**20, received.memory())
+    if held > most:
+        raise PrecisionError(
+            f"{path}: this archive announces {held} bytes, more than the {most} that a model in a file of "
+            "this size has; save it anew with model.save"
+        )
 
 
 def _check_hdf5(path: Path) -> None:

@@ -21,6 +21,8 @@ _KINDS = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
+STORED = 2**26  # bytes of a file of ours that is read as a whole: a record, a journal, an entry of a grid
+_PIECE = 2**20  # bytes
 _NEAR = 5  # names that a message lists
 
 
@@ -77,13 +79,36 @@ def read(path: str | Path, most: int, near: str = "") -> bytes:
     """
     check(path, most, near)
     try:
-        with open(path, "rb") as stream:
-            content = stream.read(most + 1)  # a file of /proc does not say how long it is
+        return stored(path, most)[1]
     except OSError as error:
         raise PrecisionError(f"{path}: cannot be read ({error.strerror})") from None
-    if len(content) > most:
-        raise PrecisionError(f"{path}: a file here has at most {most} bytes, but got more")
-    return content
+    except ValueError as error:
+        raise PrecisionError(f"{path}: {error}") from None
+
+
+def stored(path: str | Path, most: int = STORED) -> tuple[os.stat_result, bytes]:
+    """Return the status and the content of a file of ours, in whose place something else may lie.
+
+    Raises:
+        OSError: as ``open`` does; FileNotFoundError when there is none.
+        ValueError: when it is no file, or has more than ``most`` bytes.
+    """
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))  # a FIFO would wait for a writer
+    try:
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
+            raise ValueError(f"this is {_kind(status)}, and a file is needed")
+        if status.st_size <= most:
+            with open(handle, "rb", closefd=False) as stream:
+                content = stream.read(status.st_size + 1)
+                # A file of /proc does not say how long it is, and another one may grow.
+                while len(content) <= most and (piece := stream.read(_PIECE)):
+                    content += piece
+            if len(content) <= most:
+                return status, content
+        raise ValueError(f"a file here has at most {most} bytes, but got {status.st_size or 'more'}")
+    finally:
+        os.close(handle)
 
 
 def check_folder(path: str | Path) -> None:

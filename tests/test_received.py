@@ -3,11 +3,14 @@
 import os
 import pickle
 import struct
+import warnings
+import zipfile
 
 import numpy as np
 import pytest
+from stored import make_result, make_trial
 
-from precision import plugins
+from precision import plugins, received
 from precision.api.folder import report_folder
 from precision.data import fingerprint, load
 from precision.deploy.model_file import check_free, load_model
@@ -163,3 +166,62 @@ def test_paths_with_quotes_and_backslashes_parse_back(tmp_path, monkeypatch):
     np.save("a\\\"b'.npy", np.array([0.0, 1.0]))
     found = parse("""codebook("a\\\\\\"b'.npy")""")
     assert parse(found.name) == found
+
+
+@pytest.mark.parametrize("kind", ["folder", "fifo", "zero", "large", "grown"])
+def test_what_lies_in_the_place_of_a_stored_file_is_not_read(tmp_path, kind):
+    path = tmp_path / "result.json"
+    match kind:
+        case "folder":
+            path.mkdir()
+        case "fifo":
+            os.mkfifo(path)
+        case "zero":
+            path.symlink_to("/dev/zero")
+        case "large":
+            with path.open("wb") as stream:
+                stream.truncate(2**40)
+        case "grown":  # a file of /proc has no size either
+            path.symlink_to("/proc/self/status")
+    with pytest.raises(ValueError, match=r"this is a (folder|FIFO|device)|a file here has at most 100 bytes"):
+        received.stored(path, 100)
+
+
+def test_a_store_of_a_stranger_neither_hangs_nor_takes_the_memory(tmp_path):
+    """Each file in turn is a FIFO, a device without end, or a promise."""
+    store = Store(tmp_path / "runs")
+    store.create()
+    trial = make_trial()
+    store.save(make_result(trial))
+    lie = header(b"{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000,), }")
+    for name, reads in {
+        "result.json": lambda: (store.load(trial.id), store.results(), store.summaries()),
+        "predictions.npy": lambda: store.predictions(trial.id),
+    }.items():
+        path = store.folder(trial.id) / name
+        good = path.read_bytes()
+        for make in (
+            os.mkfifo,
+            lambda path: path.symlink_to("/dev/zero"),
+            lambda path: path.write_bytes(lie),
+        ):
+            path.unlink()
+            make(path)
+            with warnings.catch_warnings(record=True) as told:
+                warnings.simplefilter("always")
+                if name == "result.json":
+                    assert reads() == (None, {}, []) and len(told) == 3
+                else:
+                    refused(reads)
+        path.unlink()
+        path.write_bytes(good)
+    assert store.load(trial.id) is not None and len(store.predictions(trial.id)) == 5
+
+
+def test_a_model_file_that_becomes_much_larger_is_not_read(tmp_path):
+    path = tmp_path / "bomb.keras"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("model.weights.h5", bytes(2**24))
+    assert path.stat().st_size < 20_000
+    text = refused(load_model, path)
+    assert "announces 16777216 bytes, more than the " in text and "model.save" in text

@@ -63,6 +63,7 @@ Shape = Annotated[
     Rule("[height, width] or [height, width, channels], positive integers"),
 ]
 Column = Annotated[str | int, Rule("the name or the index of a column")]  # index -1 is the last one
+Gibibytes = Annotated[float, Field(gt=0), Rule("a number of GiB above 0, such as 16")]
 Color = Annotated[Literal["rgb", "gray"], Rule("'rgb' or 'gray'")]
 Classes = Annotated[
     tuple[int | str, ...],

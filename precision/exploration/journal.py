@@ -17,7 +17,7 @@ from typing import Any
 
 import filelock
 
-from precision import points, room
+from precision import points, received, room
 from precision.errors import PrecisionError
 
 Row = dict[str, Any]
@@ -88,9 +88,11 @@ class Journal:
 
     def _read(self) -> list[Row]:
         try:
-            content = self._path.read_bytes()
+            _, content = received.stored(self._path)
         except FileNotFoundError:
             return []
+        except ValueError as error:
+            raise PrecisionError(f"{self._path}: {error}") from None
         whole = content.rfind(b"\n") + 1
         if whole < len(content):
             os.truncate(self._path, whole)
@@ -103,7 +105,7 @@ class Journal:
                 row = json.loads(line)
                 if not isinstance(row, dict):
                     raise ValueError("it is no object")
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 text = f"{self._path}:{number}: this line cannot be read and is left out ({error})"
                 warnings.warn(text, stacklevel=3)
                 continue

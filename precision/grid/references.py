@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from precision import received
 from precision.errors import PrecisionError, suggest
 from precision.grid.file.load import load_grid
 from precision.grid.plan.expand import expand
@@ -105,9 +106,8 @@ def _explored(root: Path) -> set[str]:
     found = set()
     for path in sorted(root.glob("*/*.jsonl")):
         try:
-            with path.open("rb") as stream:
-                about = json.loads(stream.readline())["about"]
-        except (OSError, ValueError, KeyError, TypeError):
+            about = json.loads(received.stored(path)[1].partition(b"\n")[0])["about"]
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             continue
         for content in _mappings(about.get("content") if isinstance(about, dict) else None):
             try:

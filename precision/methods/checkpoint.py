@@ -12,7 +12,6 @@ import io
 import json
 import time
 import zipfile
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from precision import files, points, room
+from precision import files, points, received, room
+from precision.errors import said
 from precision.measure.machine.processor import cores, processor
 from precision.measure.machine.settings import settings
 from precision.quantization.layers.graph import has_shared_generator, shared_generator
@@ -71,15 +71,7 @@ class Checkpoint:
         except KeyError as error:
             self.facts["checkpoint"] = f"ignored: it lacks {error}"
             return []
-        except (
-            OSError,
-            ValueError,
-            TypeError,
-            AttributeError,
-            EOFError,
-            zipfile.BadZipFile,
-            zlib.error,
-        ) as error:
+        except (OSError, ValueError, TypeError, AttributeError) as error:
             self.facts["checkpoint"] = f"ignored: {str(error) or type(error).__name__}"
             return []
         for row in history[1:]:
@@ -122,15 +114,22 @@ class Checkpoint:
 
     def _read(self) -> tuple[dict[str, Any], list[np.ndarray]]:
         """Return the header and the bytes of each variable, all of it: a torn file ends here."""
-        content = io.BytesIO(self._path.read_bytes())
-        with zipfile.ZipFile(content) as archive:
-            torn = archive.testzip()
-        if torn is not None:
-            raise ValueError(f"its part {torn} is damaged")
-        content.seek(0)
-        with np.load(content, allow_pickle=False) as arrays:
-            header = json.loads(arrays["header"].tobytes())
-            return header, [arrays[f"v{i}"] for i in range(len(header["kinds"]))]
+        content = io.BytesIO(received.stored(self._path, received.memory())[1])
+        try:
+            with zipfile.ZipFile(content) as archive:
+                if any(part.compress_size != part.file_size for part in archive.infolist()):
+                    raise ValueError("its parts are compressed, as ours never are")
+                torn = archive.testzip()
+            if torn is not None:
+                raise ValueError(f"its part {torn} is damaged")
+            content.seek(0)
+            with np.load(content, allow_pickle=False) as arrays:
+                header = json.loads(arrays["header"].tobytes())
+                return header, [arrays[f"v{i}"] for i in range(len(header["kinds"]))]
+        except KeyError:
+            raise
+        except Exception as error:  # a damaged archive can lead to anything
+            raise ValueError(said(error)) from None
 
     def _check_origin(self, theirs: dict[str, str]) -> None:
         for name, here in self._origin.items():

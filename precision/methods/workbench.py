@@ -10,8 +10,8 @@ import precision.data as data
 from architectures.given import is_pretrained
 from precision import files
 from precision.data.shared import shared
-from precision.errors import PrecisionError
 from precision.deploy.model_file import weights_of
+from precision.errors import PrecisionError
 from precision.quantization import Policy
 from precision.startup import only_the_backend
 from precision.trial import Choice, Trial

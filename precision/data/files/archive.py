@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import shutil
 import tarfile
@@ -13,7 +14,11 @@ import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
+from precision import received
+from precision.data.files.streams import Limited
 from precision.errors import PrecisionError
+
+_BESIDE = 1 << 24  # bytes of headers and of members that are not wanted
 
 
 def extract(archive: Path, members: Mapping[str, int], folder: Path) -> None:
@@ -37,24 +42,29 @@ def extract(archive: Path, members: Mapping[str, int], folder: Path) -> None:
             _extract_all(archive, members, Path(partial))
             for name in members:
                 os.replace(Path(partial, Path(name).name), folder / Path(name).name)
-    except (tarfile.TarError, EOFError, zlib.error) as error:
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise PrecisionError(f"{archive}: the archive is corrupt ({error}); fetch the file again") from None
     except OSError as error:
         raise PrecisionError(f"{archive}: cannot be extracted into {folder} ({error})") from None
 
 
+def _opened(stream: gzip.GzipFile, most: int, archive: Path) -> tarfile.TarFile:
+    return tarfile.open(fileobj=Limited(stream, most, archive), mode="r|")  # type: ignore[call-overload]
+
+
 def _extract_all(archive: Path, members: Mapping[str, int], folder: Path) -> None:
     missing = set(members)
-    with tarfile.open(archive, "r:gz") as tar:
+    received.check(archive)
+    with gzip.open(archive) as stream, _opened(stream, sum(members.values()) + _BESIDE, archive) as tar:
         for member in tar:  # one pass: every step back would decompress from the start again
             if member.name not in members:
                 continue
             size = members[member.name]
             source = tar.extractfile(member) if member.isreg() and member.size == size else None
             if source is None:
-                received = f"{member.size} bytes" if member.isreg() else "something else"
+                got = f"{member.size} bytes" if member.isreg() else "something else"
                 raise PrecisionError(
-                    f"{archive}: {member.name} is a regular file of {size} bytes, but got {received}; "
+                    f"{archive}: {member.name} is a regular file of {size} bytes, but got {got}; "
                     "fetch the file again"
                 )
             with source, open(folder / Path(member.name).name, "wb") as out:

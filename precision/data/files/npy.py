@@ -5,6 +5,7 @@ Nothing is ever unpickled.
 
 from __future__ import annotations
 
+import io
 import math
 import warnings
 from pathlib import Path
@@ -37,6 +38,18 @@ def read(path: str | Path) -> np.ndarray:
         raise PrecisionError(f"{path}: cannot be read ({error.strerror})") from None
     except Exception as error:  # the header is a text of Python, whose parser can raise anything
         raise PrecisionError(f"{path}: this is no array in NumPy's format ({said(error)})") from None
+
+
+def decode(content: bytes) -> np.ndarray:
+    """Return the array of the content of a .npy file.
+
+    Raises:
+        ValueError: as :func:`check_header`; what is damaged can lead to any other exception.
+    """
+    stream = io.BytesIO(content)
+    check_header(stream, len(content))
+    stream.seek(0)
+    return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
 
 
 def check_header(stream: IO[bytes], size: int, name: str = "the array") -> int:

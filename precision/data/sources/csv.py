@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import re
 import warnings
@@ -12,7 +13,9 @@ import numpy as np
 
 from precision import received
 from precision.data.dataset import Dataset
-from precision.data.rules import Column, FilePath, Fraction, Shape
+from precision.data.files.budget import Budget
+from precision.data.files.streams import read_bytes
+from precision.data.rules import Column, FilePath, Fraction, Gibibytes, Shape
 from precision.data.sources.assembly import Part, assemble, check_finite
 from precision.errors import PrecisionError, said, suggest
 from precision.options import Flag
@@ -21,6 +24,7 @@ from precision.registry import DATASETS
 if TYPE_CHECKING:
     import pandas as pd
 
+_TIMES = 8  # bytes of memory for a byte of text: "0," becomes 64 bits, and there are copies
 _NUMBER = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*")
 
 
@@ -34,14 +38,15 @@ def csv(
     label_column: Column | None = None,
     shape: Shape | None = None,
     header: Flag | None = None,
+    most_gib: Gibibytes | None = None,
 ) -> Dataset:
     """Flattened images and labels of your own in .csv files, one image per row.
 
     Args:
         data_dir: not used; the path says it all.
-        path: a comma-separated file, also compressed (``.csv.gz``). Pixels are row by row, the last
-            channel fastest: integers in 0..255 (kept as uint8) or, if any has a decimal point, real
-            numbers (float32). Labels are integers or text, numbered anew from 0 in ascending order.
+        path: a comma-separated file, also compressed (``.csv.gz``, ``.bz2`` or ``.xz``). Pixels are row by
+            row, the last channel fastest: integers in 0..255 (kept as uint8) or, if any has a decimal point,
+            real numbers (float32). Labels are integers or text, numbered anew from 0 in ascending order.
         test_path: a file of the same columns for testing; without it a part of ``path`` is split off.
         test_fraction: without ``test_path``, how much of each class to split off for testing; 0.2 if
             not given.
@@ -49,15 +54,17 @@ def csv(
             last one; if not given, in the column called "label", else in the first.
         shape: of an image; may be left out for square gray images.
         header: whether the first row has the names of the columns; if not given, it is guessed.
+        most_gib: how much memory the tables may take, which is about eight times their text; 4 if not given.
 
     Raises:
         PrecisionError: if a file cannot be read or its table is anything else.
     """
-    table = _read(path, label_column, header)
+    budget = Budget(path, most_gib)
+    table = _read(path, label_column, header, budget)
     train = _part(path, table, label_column, shape)
     test = None
     if test_path is not None:
-        test_table = _read(test_path, label_column, header)
+        test_table = _read(test_path, label_column, header, budget)
         if list(test_table.columns) != list(table.columns):
             raise PrecisionError(f"{test_path}: must have the same columns as {path}, in the same order")
         test = _part(test_path, test_table, label_column, shape)
@@ -67,23 +74,30 @@ def csv(
     return assemble("csv", path, train, test, test_fraction)
 
 
-def _read(path: Path, label: str | int | None, header: bool | None) -> pd.DataFrame:
+def _read(path: Path, label: str | int | None, header: bool | None, budget: Budget) -> pd.DataFrame:
     import pandas as pd
 
     received.check(path, received.memory(), near="*.csv*")
+    most = budget.left // _TIMES
+    text = read_bytes(path, most + 1)
+    if len(text) > most:
+        raise budget.refusal()
+    budget.take(_TIMES * len(text))
     try:
         if header is None:
-            first = pd.read_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False)
+            first = pd.read_csv(io.BytesIO(text), header=None, nrows=1, dtype=str, keep_default_na=False)
             header = isinstance(label, str) or _names_columns(first.iloc[0].tolist())
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # a row longer than the header
             # An empty cell stays text: a pixel column with one is refused, and "None" can be a class.
             return pd.read_csv(
-                path, header=0 if header else None, index_col=False, keep_default_na=False, low_memory=False
+                io.BytesIO(text),
+                header=0 if header else None,
+                index_col=False,
+                keep_default_na=False,
+                low_memory=False,
             )
-    except OSError as error:
-        raise PrecisionError(f"{path}: cannot be read ({error.strerror or error}); check the file") from None
-    except Exception as error:  # a parser and a decompressor can raise anything
+    except Exception as error:  # a parser can raise anything
         raise PrecisionError(
             f"{path}: must be a table of comma-separated values, but got: {said(error)}"
         ) from None

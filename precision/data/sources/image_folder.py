@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
 import numpy as np
 
 from precision import received
 from precision.data.dataset import Dataset
-from precision.data.rules import Color, FolderPath, Fraction, Size
+from precision.data.files import images
+from precision.data.files.budget import Budget
+from precision.data.rules import Color, FolderPath, Fraction, Gibibytes, Size
 from precision.data.sources.assembly import Part, assemble
-from precision.errors import PrecisionError, said
+from precision.errors import PrecisionError
 from precision.registry import DATASETS
-
-_MODES = {"rgb": "RGB", "gray": "L"}
 
 
 @DATASETS.register("image_folder")
@@ -25,8 +24,9 @@ def image_folder(
     test_fraction: Fraction | None = None,
     color: Color = "rgb",
     resize: Size | None = None,
+    most_gib: Gibibytes | None = None,
 ) -> Dataset:
-    """Image files of your own (PNG, JPEG, ...), one folder per class.
+    """Image files of your own (PNG, JPEG, BMP, GIF, PPM, TIFF or WEBP), one folder per class.
 
     Args:
         data_dir: not used; the path says it all.
@@ -38,6 +38,7 @@ def image_folder(
         color: the kind of image into which all are converted.
         resize: the size that every image gets, which may have come in different ones; each is interpolated
             bilinearly.
+        most_gib: how much memory all images may take, once decompressed; 4 if not given.
 
     Raises:
         PrecisionError: if a folder is missing or empty, or an image unreadable or of another size.
@@ -47,17 +48,18 @@ def image_folder(
     parts = [part for part in ("train", "test") if (path / part).is_dir()]
     if len(parts) == 1:
         raise PrecisionError(f"{path}: needs both folders train and test, or none, but got only {parts[0]}")
+    budget = Budget(path, most_gib)
     if not parts:
-        return assemble("image_folder", path, _read(path, color, resize), None, test_fraction)
-    train, test = (_read(path / part, color, resize) for part in parts)
+        return assemble("image_folder", path, _read(path, color, resize, budget), None, test_fraction)
+    train, test = (_read(path / part, color, resize, budget) for part in parts)
     return assemble("image_folder", path, train, test, test_fraction)
 
 
-def _read(folder: Path, color: str, size: tuple[int, int] | None) -> Part:
+def _read(folder: Path, color: str, size: tuple[int, int] | None, budget: Budget) -> Part:
     classes = _visible(folder)
     if not classes:
         raise PrecisionError(f"{folder}: needs one folder per class, but it is empty")
-    images: list[np.ndarray] = []
+    found: list[np.ndarray] = []
     labels: list[str] = []
     for of_class in classes:
         if not of_class.is_dir():
@@ -66,42 +68,20 @@ def _read(folder: Path, color: str, size: tuple[int, int] | None) -> Part:
         if not files:
             raise PrecisionError(f"{of_class}: the class has no image; add images or remove the folder")
         for file in files:
-            image = _read_image(file, color, size)
-            if images and image.shape != images[0].shape:
+            pixels = np.asarray(images.read(file, color, size, budget), np.uint8)
+            image = pixels.reshape(*pixels.shape[:2], -1)
+            if found and image.shape != found[0].shape:
                 raise PrecisionError(
                     f"{file}: all images must have one size, but got {_extent(image)} "
-                    f"after {_extent(images[0])}; set the option 'resize'"
+                    f"after {_extent(found[0])}; set the option 'resize'"
                 )
-            images.append(image)
+            found.append(image)
             labels.append(of_class.name)
-    return np.stack(images), np.array(labels)
+    return np.stack(found), np.array(labels)
 
 
 def _visible(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-
-
-def _read_image(file: Path, color: str, size: tuple[int, int] | None) -> np.ndarray:
-    """Read one image as uint8 (H, W, C)."""
-    from PIL import Image, ImageOps
-
-    received.check(file, received.memory())
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(file) as opened:
-                if opened.mode.startswith(("I", "F")):
-                    raise ValueError(f"more than 8 bits per channel, mode {opened.mode}")
-                image = ImageOps.exif_transpose(opened).convert(_MODES[color])
-    except Exception as error:  # a decoder can raise anything
-        raise PrecisionError(
-            f"{file}: must be a readable 8-bit image, but got: {said(error)}; replace or remove it"
-        ) from None
-    if size is not None:
-        height, width = size
-        image = image.resize((width, height), Image.Resampling.BILINEAR)
-    pixels = np.asarray(image, np.uint8)
-    return pixels.reshape(*pixels.shape[:2], -1)
 
 
 def _extent(image: np.ndarray) -> str:

@@ -10,7 +10,8 @@ import numpy as np
 from precision import received
 from precision.data.dataset import Dataset
 from precision.data.files import npy
-from precision.data.rules import FilePath, Fraction
+from precision.data.files.budget import Budget
+from precision.data.rules import FilePath, Fraction, Gibibytes
 from precision.data.sources.assembly import Part, assemble, check_finite
 from precision.errors import PrecisionError, said
 from precision.registry import DATASETS
@@ -21,7 +22,13 @@ _DEFLATE = 1032  # the highest ratio of the compression in a .npz file
 
 
 @DATASETS.register("npz")
-def npz(data_dir: Path | None, *, path: FilePath, test_fraction: Fraction | None = None) -> Dataset:
+def npz(
+    data_dir: Path | None,
+    *,
+    path: FilePath,
+    test_fraction: Fraction | None = None,
+    most_gib: Gibibytes | None = None,
+) -> Dataset:
     """Images and labels of your own in a NumPy .npz file.
 
     Args:
@@ -30,18 +37,19 @@ def npz(data_dir: Path | None, *, path: FilePath, test_fraction: Fraction | None
             (N, H, W) or (N, H, W, C), uint8 in 0..255 or floats, usually in 0..1, taken as they are;
             labels are integers (N,), numbered anew from 0 in ascending order.
         test_fraction: for x and y, how much of each class to split off for testing; 0.2 if not given.
+        most_gib: how much memory the arrays may take, once decompressed; 4 if not given.
 
     Raises:
         PrecisionError: if the file cannot be read or its arrays are anything else.
     """
-    arrays = _read(path)
+    arrays = _read(path, Budget(path, most_gib))
     if all(key in arrays for key in _SPLIT):
         train, test = _part(path, arrays, "x_train", "y_train"), _part(path, arrays, "x_test", "y_test")
         return assemble("npz", path, train, test, test_fraction)
     return assemble("npz", path, _part(path, arrays, "x", "y"), None, test_fraction)
 
 
-def _read(path: Path) -> dict[str, np.ndarray]:
+def _read(path: Path, budget: Budget) -> dict[str, np.ndarray]:
     received.check(path, received.memory(), near="*.npz")
     try:
         with zipfile.ZipFile(path) as archive:
@@ -53,7 +61,7 @@ def _read(path: Path) -> dict[str, np.ndarray]:
                     f"but got {', '.join(sorted(present)) or 'none'}"
                 )
             for key in wanted:
-                _check_header(path, archive, f"{key}.npy")
+                budget.take(_announced(path, archive, f"{key}.npy"))
         with np.load(path, allow_pickle=False) as loaded:
             return {key: loaded[key] for key in wanted}
     except PrecisionError:
@@ -66,14 +74,17 @@ def _read(path: Path) -> dict[str, np.ndarray]:
         ) from None
 
 
-def _check_header(path: Path, archive: zipfile.ZipFile, member: str) -> None:
-    """Refuse a shape that the file cannot hold before NumPy allocates memory for it, and pickled objects."""
+def _announced(path: Path, archive: zipfile.ZipFile, member: str) -> int:
+    """Return the bytes that NumPy will allocate for an array; its header and the archive must agree on them.
+
+    Nothing is decompressed beyond the header, and pickled objects are refused.
+    """
     with archive.open(member) as stream:
         held = archive.getinfo(member).file_size
         announced = npy.check_header(stream, held, member)
-    most = min(_DEFLATE * path.stat().st_size + 1024, received.memory())
-    if announced != held or announced > most:
+    if announced != held or announced > _DEFLATE * path.stat().st_size + 1024:
         raise ValueError(f"the header of {member} announces {announced} bytes, which the file cannot hold")
+    return announced
 
 
 def _part(path: Path, arrays: dict[str, np.ndarray], x: str, y: str) -> Part:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from precision import files
+from precision import files, received
 from precision.errors import PrecisionError
 from precision.grid.store import reading, record
 from precision.grid.store.locks import granted
@@ -173,7 +173,7 @@ def _short(result: record.Record) -> tuple[str, str]:
 def _state(path: Path, name: str) -> tuple[str, str]:
     """Return words for a trial without a result of ours, and what is there in its place."""
     try:
-        record.decode((path / "result.json").read_bytes(), name)
+        record.decode(received.stored(path / "result.json")[1], name)
     except FileNotFoundError:
         return "no result", "none"
     except record.OutdatedRecordError:

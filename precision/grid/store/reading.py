@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from precision import received
 from precision.grid.store import record
 from precision.grid.store.index import Index, stamp
 
@@ -110,8 +111,8 @@ def _known(value: float | None) -> float | None:
 
 def _read(path: Path) -> tuple[str, bytes]:
     """Return the stamp and the content of one and the same file, even when it is replaced meanwhile."""
-    with path.open("rb") as stream:
-        return stamp(os.fstat(stream.fileno())), stream.read()
+    status, content = received.stored(path)
+    return stamp(status), content
 
 
 def _report(problems: list[str]) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from precision import files
+from precision import files, received
 from precision.errors import PrecisionError
 from precision.grid.store.locks import Lock
 
@@ -57,9 +57,9 @@ def register(root: Path, path: Path, name: str, ids: Iterable[str], options: str
     }
     text = json.dumps(content, indent=1).encode()
     try:
-        if entry.read_bytes() == text:
+        if received.stored(entry)[1] == text:
             return
-    except OSError:
+    except (OSError, ValueError):
         pass
     files.make_folder(entry.parent)
     files.make_folder(root / "locks")
@@ -76,7 +76,7 @@ def registrations(root: Path) -> list[Registration]:
     found = []
     for entry in sorted((root / "grids").glob("[!.]*.json")):  # no draft
         try:
-            content = json.loads(entry.read_bytes())
+            content = json.loads(received.stored(entry)[1])
             if content["version"] != VERSION:
                 raise ValueError(f"its version is {content['version']!r}, not {VERSION}")
             texts = [content["path"], content["name"], content["options"], *content["trials"]]

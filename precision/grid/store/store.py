@@ -21,10 +21,13 @@ from typing import Any
 import numpy as np
 
 from precision import files, received
-from precision.errors import PrecisionError
+from precision.data.files import npy
+from precision.errors import PrecisionError, said
 from precision.grid.store import reading, record, registered
 from precision.grid.store.locks import Lock
 from precision.trial import FLOAT32, Trial, TrialResult
+
+PREDICTIONS = 2**32  # bytes of a file of predictions, at most
 
 
 class Store:
@@ -119,7 +122,7 @@ class Store:
         """Return the result of a trial without its predictions, or None when none can be trusted."""
         path = self.folder(trial_id) / "result.json"
         try:
-            return record.revive(record.decode(path.read_bytes(), trial_id))
+            return record.revive(record.decode(received.stored(path)[1], trial_id))
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
@@ -161,13 +164,15 @@ class Store:
         """
         path = self.folder(trial_id) / "predictions.npy"
         try:
-            predictions = np.load(path, allow_pickle=False)
-            if not isinstance(predictions, np.ndarray) or predictions.ndim != 1:
+            predictions = npy.decode(received.stored(path, PREDICTIONS)[1])
+            if predictions.ndim != 1:
                 raise ValueError("it holds something else")
-        except (ValueError, EOFError) as error:
-            text = " ".join(str(error).split())
+        except OSError:
+            raise
+        except Exception as error:  # a damaged header can lead to anything
             raise PrecisionError(
-                f"{path}: these predictions cannot be read ({text}); remove the folder and run the grid again"
+                f"{path}: these predictions cannot be read ({said(error)}); remove the folder and run the "
+                "grid again"
             ) from None
         return predictions
 
@@ -185,7 +190,7 @@ class Store:
 def _newer(path: Path) -> int | None:
     """Return the version of the record in a file if it is later than ours."""
     try:
-        version = record.schema(path.read_bytes())
-    except OSError:
+        version = record.schema(received.stored(path)[1])
+    except (OSError, ValueError):
         return None
     return version if version is not None and version > record.SCHEMA_VERSION else None

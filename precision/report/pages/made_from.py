@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from precision import received
 from precision.errors import PrecisionError
 
 FILE = "made_from.json"
@@ -67,7 +68,7 @@ def recorded(path: Path, new: MadeFrom) -> str:
 def _entries(folder: Path) -> dict[str, MadeFrom]:
     """Return what is known of the reports in a folder; nothing where the file is not one of ours."""
     try:
-        content: Any = json.loads((folder / FILE).read_bytes())
+        content: Any = json.loads(received.stored(folder / FILE)[1])
         return {str(name): _entry(**entry) for name, entry in content.items()}
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return {}

@@ -152,6 +152,12 @@ def test_wrong_archives(folder: Path, cache: Path, members: dict[str, bytes]) ->
     assert refused().startswith("the archive is corrupt (")
     archive.write_bytes(b"not an archive")
     assert refused().startswith("the archive is corrupt (")
+    with tarfile.open(archive, "w:gz") as tar:  # small, and without end
+        bomb = tarfile.TarInfo("zeros")
+        bomb.size = 2**25
+        tar.addfile(bomb, io.BytesIO(bytes(2**25)))
+    assert archive.stat().st_size < 100_000
+    assert refused().startswith("at most ") and refused().endswith("fetch the file again")
 
 
 @pytest.mark.usefixtures("small_batches")

@@ -1,6 +1,8 @@
 """Tables of flattened images: headers or none, labels as numbers or text, and what is refused."""
 
+import bz2
 import gzip
+import lzma
 from pathlib import Path
 
 import numpy as np
@@ -155,3 +157,18 @@ def test_unreadable_files(table: Path) -> None:
     damaged.write_bytes(gzip.compress(HEADER.encode())[:-6])
     with pytest.raises(PrecisionError, match=r"table\.csv\.gz: "):
         load("csv", path=damaged)
+
+
+@pytest.mark.parametrize(("ending", "compress"), [("gz", gzip), ("bz2", bz2), ("xz", lzma)])
+def test_a_small_file_of_a_large_table_needs_a_larger_limit(tmp_path: Path, ending: str, compress) -> None:
+    text = "\n".join(ROWS * 5000).encode()
+    path = tmp_path / f"own.csv.{ending}"
+    path.write_bytes(compress.compress(text))
+    assert path.stat().st_size < len(text) / 100
+    size = 8 * len(text) / 2**30
+    assert load("csv", path=path, most_gib=1.01 * size).input_shape == (2, 2, 1)
+    with pytest.raises(PrecisionError, match=r"these images take more than .*; give the option 'most_gib'"):
+        load("csv", path=path, most_gib=size / 1.01)
+    path.write_bytes(compress.compress(text)[:-20])
+    with pytest.raises(PrecisionError, match=r"holds one complete .* stream, but got"):
+        load("csv", path=path)

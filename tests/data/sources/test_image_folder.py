@@ -94,7 +94,10 @@ def test_unreadable_images_are_refused_by_name(folder: Path) -> None:
         return str(caught.value).removeprefix(f"{path}: must be a readable 8-bit image, but got: ")
 
     path.write_text("no image")
-    assert "cannot identify image file" in refused()
+    assert refused() == (
+        f"{path}: this is no image of one of the formats PNG, JPEG, BMP, GIF, PPM, TIFF, WEBP; replace or "
+        "remove it"
+    )
     path.write_bytes(good[: len(good) // 2])
     assert refused().endswith("; replace or remove it")
     Image.fromarray(np.full((3, 4), 40000, np.uint16)).save(path)
@@ -102,6 +105,43 @@ def test_unreadable_images_are_refused_by_name(folder: Path) -> None:
     path.unlink()
     path.mkdir()
     assert "this is a folder" in refused()
+
+
+EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 4 3\n%%EndComments\nshowpage\n%%EOF\n"
+
+
+@pytest.mark.parametrize("other", ["EPS", "PCX", "SGI", "ICO", "TGA"])
+def test_what_only_has_the_name_of_an_image_is_not_opened(
+    folder: Path, other: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An EPS would start Ghostscript."""
+    path = folder / "ant" / "2.png"
+    if other == "EPS":
+        path.write_bytes(EPS)
+    else:
+        Image.new("RGB", (4, 3)).save(path, format=other)
+    monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", lambda *_, **__: pytest.fail("it was started"))
+    with pytest.raises(PrecisionError, match="no image of one of the formats PNG, JPEG") as caught:
+        load("image_folder", path=folder)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP", "GIF", "PPM", "TIFF", "WEBP"])
+def test_formats_that_are_read_whatever_the_name(folder: Path, kind: str) -> None:
+    Image.new("RGB", (4, 3), (10, 20, 30)).save(folder / "ant" / "2.png", format=kind)
+    assert load("image_folder", path=folder).input_shape == (3, 4, 3)
+
+
+def test_images_that_take_too_much_memory_are_refused_before_they_are_decoded(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit = 9 * 3 * 4 * 3 / 2**30  # of ten images
+    with pytest.raises(PrecisionError, match=r"zoo: these images take more than .* the option 'most_gib'"):
+        load("image_folder", path=folder, most_gib=limit)
+    assert load("image_folder", path=folder, most_gib=11 / 9 * limit).input_shape == (3, 4, 3)
+    monkeypatch.setattr("PIL.ImageOps.exif_transpose", lambda image: pytest.fail("it was decoded"))
+    with pytest.raises(PrecisionError, match="these images take more than"):
+        load("image_folder", path=folder, most_gib=1e-9)
 
 
 def test_an_image_of_absurd_size_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -127,3 +127,18 @@ def test_an_absurd_header_allocates_nothing(tmp_path: Path, lies: bool) -> None:
         path.write_bytes(forged)
     with pytest.raises(PrecisionError, match=r"x\.npy announces 784000\d\d\d bytes.* cannot hold"):
         load("npz", path=path)
+
+
+def test_a_small_file_of_large_arrays_needs_a_larger_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "own.npz"
+    np.savez_compressed(path, x=np.zeros((1000, 30, 30), np.float32), y=np.arange(1000) % 2)
+    assert path.stat().st_size < 20_000
+    size = 1000 * 30 * 30 * 4 / 2**30
+    assert load("npz", path=path, most_gib=1.1 * size).input_shape == (30, 30, 1)
+    monkeypatch.setattr(np, "load", lambda *_, **__: pytest.fail("it was read"))
+    with pytest.raises(PrecisionError) as caught:
+        load("npz", path=path, most_gib=size)
+    assert str(caught.value).startswith(f"{path}: these images take more than {size:g} GiB of memory once ")
+    assert "give the option 'most_gib' with a larger number" in str(caught.value)
