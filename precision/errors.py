@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from precision.printable import printable
+
 MOST = 500  # characters of a message
 LONGEST = 300  # characters of an exception's text that are repeated
 _LISTED = 300  # characters of a list of what is known
@@ -21,7 +23,7 @@ class PrecisionError(ValueError):
     """Something the user gave is wrong: YAML, a format text, a data file, a path, a tensor.
 
     Its text is one sentence: the location, the rule, the received value and a suggestion. It is one line of
-    at most 500 characters, whatever was received: control characters are written as escapes, and what is too
+    at most 500 characters, whatever was received: see :func:`precision.printable.printable`, and what is too
     long is left out of the middle. The command line prints it without a traceback and exits with code 2.
 
     >>> from precision import PrecisionError, formats
@@ -148,12 +150,7 @@ def short(text: str, most: int = 80) -> str:
 
 def _one_line(text: str) -> str:
     text = _cut(text, 4 * MOST)  # so that the rest costs nothing
-    if not text.isprintable():
-        text = "".join(
-            c if c.isprintable() else " " if c.isspace() else c.encode("unicode_escape").decode()
-            for c in text
-        ).rstrip()
-    return _cut(text, MOST)
+    return _cut(printable(text).rstrip(), MOST)
 
 
 def _cut(text: str, most: int) -> str:
@@ -188,7 +185,7 @@ def trouble(error: BaseException) -> str:
 
 def said(error: BaseException) -> str:
     """Return what an exception says on one line; its type where it says nothing."""
-    return _cut(" ".join(str(error).split()), LONGEST) or type(error).__name__
+    return _cut(" ".join(printable(error).split()), LONGEST) or type(error).__name__
 
 
 def line_in(error: BaseException, file: str) -> int | None:

@@ -37,6 +37,7 @@ LAYERS = [
     ["precision.startup"],
     ["precision.points"],
     ["precision.errors"],
+    ["precision.printable"],
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 

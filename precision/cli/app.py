@@ -24,8 +24,10 @@ from precision.cli import (
     results,
     run,
 )
+from precision.cli.echo import echo
 from precision.cli.groups import Groups, example
 from precision.errors import PrecisionError, each
+from precision.printable import printable
 
 app = typer.Typer(
     name="precision",
@@ -42,7 +44,7 @@ def _print_version(asked: bool) -> None:
     if asked:
         import precision
 
-        typer.echo(f"precision {precision.__version__}")
+        echo(f"precision {precision.__version__}")
         raise typer.Exit
 
 
@@ -100,7 +102,7 @@ for _group, _members in _COMMANDS.items():
 
 
 def _print_warning(message: Warning | str, *_: object, **__: object) -> None:
-    print(f"precision: warning: {message}", file=sys.stderr)
+    echo(f"precision: warning: {printable(message)}", err=True)
 
 
 def main() -> None:
@@ -110,7 +112,7 @@ def main() -> None:
         app()
     except PrecisionError as error:
         for one in each(error):
-            print(f"precision: {one}", file=sys.stderr)
+            echo(f"precision: {one}", err=True)
         sys.exit(2)
     except BrokenPipeError:
         sys.exit(141)
@@ -118,7 +120,7 @@ def main() -> None:
         from precision import room
 
         told = room.missing(error) or f"{error}; finished trials are kept"
-        print(f"precision: {told}", file=sys.stderr)
+        echo(f"precision: {told}", err=True)
         sys.exit(2)
     except Exception as error:
         from precision.plugins import blame
@@ -126,5 +128,5 @@ def main() -> None:
         text = blame(error)
         if text is None:
             raise
-        print(f"precision: {text}", file=sys.stderr)
+        echo(f"precision: {text}", err=True)
         sys.exit(2)

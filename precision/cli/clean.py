@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from precision.cli.echo import echo
 from precision.cli.options import RUNS, PluginFiles, StoreDir
 
 if TYPE_CHECKING:
@@ -50,9 +51,9 @@ def clean(
     before = set(registrations(found.root))
     findings = cleaning.find(found, referred.ids, unreadable)
     for text in (*referred.notes, *findings.left):
-        typer.echo(f"precision: note: {text}", err=True)
+        echo(f"precision: note: {text}", err=True)
     for registration in referred.forgotten:
-        typer.echo(f"forgotten: {registration}")
+        echo(f"forgotten: {registration}")
     _list_items(findings.items, found.root, everything=dry_run)
     if dry_run or not (findings.items or referred.forgotten):
         return
@@ -60,7 +61,7 @@ def clean(
         if not _asks():
             raise PrecisionError("nothing was removed: there is no terminal to ask on; give --yes")
         if not typer.confirm("Remove all this?"):
-            typer.echo("nothing was removed")
+            echo("nothing was removed")
             raise typer.Exit(1)
 
     def registered_since() -> set[str]:
@@ -69,9 +70,9 @@ def clean(
     removed = cleaning.remove(found, findings.items, registered_since)
     for registration in referred.forgotten:
         registration.entry.unlink(missing_ok=True)
-    typer.echo(f"removed {_summary(removed)}")
+    echo(f"removed {_summary(removed)}")
     if len(removed) < len(findings.items):
-        typer.echo(f"{len(findings.items) - len(removed)} stay: they are in use by now, or were gone already")
+        echo(f"{len(findings.items) - len(removed)} stay: they are in use by now, or were gone already")
 
 
 def _asks() -> bool:
@@ -81,24 +82,25 @@ def _asks() -> bool:
 
 def _list_items(items: Sequence[Item], root: Path, everything: bool) -> None:
     from precision.grid.store.clean import KINDS
-    from precision.report.text import printable, size
+    from precision.printable import printable
+    from precision.report.text import size
 
     for kind, title in KINDS.items():
         group = [item for item in items if item.kind == kind]
         if not group:
             continue
-        typer.echo(f"{title}:")
+        echo(f"{title}:")
         if kind == "lock":  # empty files: the name of one says nothing
             folders = sorted({str(item.path.parent.relative_to(root)) for item in group})
-            typer.echo(printable(f"  {len(group)} in {', '.join(folders)}"))
+            echo(printable(f"  {len(group)} in {', '.join(folders)}"))
             continue
         shown = group if everything else group[:MANY]
         for item in shown:
             name = item.path.relative_to(root)
-            typer.echo(printable(f"  {name}  {size(item.size)}  {item.what}".rstrip()))
+            echo(printable(f"  {name}  {size(item.size)}  {item.what}".rstrip()))
         if len(shown) < len(group):
-            typer.echo(f"  and {len(group) - len(shown)} more, which --dry-run lists")
-    typer.echo(f"in all {_summary(items)}" if items else "nothing to remove")
+            echo(f"  and {len(group) - len(shown)} more, which --dry-run lists")
+    echo(f"in all {_summary(items)}" if items else "nothing to remove")
 
 
 def _summary(items: Sequence[Item]) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from precision.cli.echo import echo
 from precision.cli.options import DataDir, PluginFiles
 from precision.cli.tables import print_table
 
@@ -32,23 +33,23 @@ def datasets(
     if name is None:
         rows = precision.data.describe(data_dir)
         print_table(tuple(rows[0]), [tuple(row.values()) for row in rows])
-        typer.echo("\nprecision datasets NAME lists the options of one")
+        echo("\nprecision datasets NAME lists the options of one")
         return
     options = precision.data.describe_options(name)
     if markdown:
         own = DATASETS.options(name)
-        typer.echo(_markdown([row for row in options if row["option"] in own] or options))
+        echo(_markdown([row for row in options if row["option"] in own] or options))
         return
     [row] = [row for row in precision.data.describe(data_dir) if row["name"] == name]
-    typer.echo(f"{name}: {DATASETS.summary(name)}")
-    typer.echo(f"images: {row['images']}; shape: {row['shape']}; classes: {row['classes']}")
-    typer.echo(f"found: {row['found']}")
-    typer.echo(f"\noptions, as in datasets: [{{name: {name}, {options[0]['option']}: ...}}]\n")
+    echo(f"{name}: {DATASETS.summary(name)}")
+    echo(f"images: {row['images']}; shape: {row['shape']}; classes: {row['classes']}")
+    echo(f"found: {row['found']}")
+    echo(f"\noptions, as in datasets: [{{name: {name}, {options[0]['option']}: ...}}]\n")
     for option in options:
         needed = "required" if option["default"] == "required" else f"default: {option['default']}"
-        typer.echo(f"{option['option']}: {option['value'] or 'anything'} ({needed})")
+        echo(f"{option['option']}: {option['value'] or 'anything'} ({needed})")
         if option["meaning"]:
-            typer.echo(textwrap.indent(textwrap.fill(option["meaning"], WIDTH - 4), "    "))
+            echo(textwrap.indent(textwrap.fill(option["meaning"], WIDTH - 4), "    "))
 
 
 def _markdown(options: list[dict[str, str]]) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from precision.cli.echo import echo
 from precision.cli.options import (
     RUNS,
     DataDir,
@@ -74,11 +74,11 @@ def sensitivity(
             images=images,
             force=force,
         )
-    typer.echo(worst_text(found.frame), nl=False)
+    echo(worst_text(found.frame), nl=False)
     for text in found.left_out:
-        typer.echo(f"left out: {text}", err=True)
+        echo(f"left out: {text}", err=True)
     folder = output or Path("reports") / f"{found.name}-sensitivity"
-    typer.echo(f"\nreport: {folder / 'sensitivity.md'}")
+    echo(f"\nreport: {folder / 'sensitivity.md'}")
 
 
 def search(
@@ -138,10 +138,10 @@ def search(
             policies=[word.strip() for word in policies.split(",")] if policies is not None else (),
             force=force,
         )
-    typer.echo(found_text(found.networks, objective), nl=False)
+    echo(found_text(found.networks, objective), nl=False)
     folder = output or Path("reports") / f"{found.name}-search"
-    typer.echo(f"\nreport: {folder / 'search.md'}")
-    typer.echo(f"policies: {folder / 'policy.yaml'}")
+    echo(f"\nreport: {folder / 'search.md'}")
+    echo(f"policies: {folder / 'policy.yaml'}")
 
 
 @contextlib.contextmanager
@@ -152,8 +152,8 @@ def _exploring() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        print(
+        echo(
             "precision: interrupted; what is finished is kept, and the same command goes on from there",
-            file=sys.stderr,
+            err=True,
         )
         raise typer.Exit(130) from None

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from precision.cli.echo import echo
 from precision.cli.options import RUNS, DataDir, Force, PluginFiles, StoreDir
 
 
@@ -44,4 +45,4 @@ def export(
     model = exported(result, bench, rounded=rounded)
     model_file.save_model(model, output, force=force)
     kind = "rounded weights" if rounded else "float32 weights"
-    typer.echo(f"{output}: {model.count_params():,} {kind} of trial {result.trial.id}")
+    echo(f"{output}: {model.count_params():,} {kind} of trial {result.trial.id}")

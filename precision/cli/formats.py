@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from precision.cli.echo import echo
 from precision.cli.groups import Groups, example
 from precision.cli.options import PluginFiles
 from precision.errors import PrecisionError
@@ -60,7 +61,7 @@ def show(
         from precision.report.formats.figure import write_number_line
 
         write_number_line(number_format, figure)
-    typer.echo(show_text(number_format), nl=False)
+    echo(show_text(number_format), nl=False)
 
 
 @app.command(epilog=example("formats check 'posit(8,2)'"))
@@ -83,11 +84,11 @@ def check(
     width = max(len(result.check) for result in results)
     for result in results:
         reason = f": {result.text}" if result.text else ""
-        typer.echo(f"{result.check:<{width}}  {result.state}{reason}")
+        echo(f"{result.check:<{width}}  {result.state}{reason}")
     broken = sum(result.broken for result in results)
     held = sum(result.state == conformance.OK for result in results)
     rest = len(results) - held - broken
-    typer.echo(f"\n{number_format}: {held} checks hold, {broken} broken, {rest} not applicable")
+    echo(f"\n{number_format}: {held} checks hold, {broken} broken, {rest} not applicable")
     if broken:
         raise typer.Exit(1)
 
@@ -138,7 +139,7 @@ def compare(
     source += f", times {scale:g}" if scale != 1 else ""
     source += f", seed {seed}" if dist in comparison.DISTRIBUTIONS else ""
     rows = [comparison.compare(f, x, fit) for f in formats]
-    typer.echo(compare_text(rows, f"samples: {x.size:,}, {source}", fit), nl=False)
+    echo(compare_text(rows, f"samples: {x.size:,}, {source}", fit), nl=False)
 
 
 def _list(markdown: bool) -> None:
@@ -146,10 +147,10 @@ def _list(markdown: bool) -> None:
     from precision.report.formats.description import formats_document, summaries_text
 
     if markdown:
-        typer.echo(formats_document())
+        echo(formats_document())
         return
     FORMATS.load_all()
-    typer.echo(summaries_text(), nl=False)
+    echo(summaries_text(), nl=False)
 
 
 def _load(plugin: list[Path] | None) -> None:

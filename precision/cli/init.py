@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from precision import received
+from precision.cli.echo import echo
 from precision.cli.options import Force
 from precision.errors import PrecisionError
 
@@ -30,7 +31,7 @@ def init(
     if force or not schema.exists():
         _write(schema, _schema())
     _write(file, STARTER.read_bytes())
-    typer.echo(f"{file}: change it as you like; precision run {file} runs it")
+    echo(f"{file}: change it as you like; precision run {file} runs it")
 
 
 def schema(
@@ -41,10 +42,10 @@ def schema(
 ) -> None:
     """Print the JSON schema of grid files, by which an editor completes and checks them."""
     if output is None:
-        typer.echo(_schema(), nl=False)
+        echo(_schema(), nl=False)
         return
     _write(output, _schema())
-    typer.echo(f"{output}: name it in the first line of a grid: # yaml-language-server: $schema={output}")
+    echo(f"{output}: name it in the first line of a grid: # yaml-language-server: $schema={output}")
 
 
 def _schema() -> bytes:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from precision.cli.echo import echo
 from precision.cli.options import Force, PluginFiles
 from precision.errors import PrecisionError, shown, suggest
 
@@ -72,13 +73,13 @@ def pack(
     content = packing.to_bytes(packed, policy)
     model_file.write(output, content, force=force)
     values = sum(variable.size for variable in packed.entries.values())
-    typer.echo(
+    echo(
         f"{output}: {values:,} values in {packed.payload_bytes:,} bytes, "
         f"{8 * packed.payload_bytes / max(values, 1):.3g} bits each, and a header of "
         f"{len(content) - packed.payload_bytes:,} bytes; as float32 they take {4 * values:,} bytes"
     )
     if packed.losses:
-        typer.echo(_lost(packed.losses, packed.entries))
+        echo(_lost(packed.losses, packed.entries))
 
 
 def unpack(
@@ -103,7 +104,7 @@ def unpack(
     packed = packing.read(file)
     network = packing.unpack_model(network, packed, file)
     model_file.save_model(network, output, force=force)
-    typer.echo(f"{output}: {len(packed.entries)} variables from {file}")
+    echo(f"{output}: {len(packed.entries)} variables from {file}")
 
 
 def _lost(losses: Mapping[str, Loss], entries: Mapping[str, Entry]) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from precision.cli.echo import echo
 from precision.cli.grids import cells_of
 from precision.cli.options import (
     RUNS,
@@ -67,19 +68,17 @@ def plan(
     shown = cells if everything else cells[:MOST_ROWS]
     print_table(header, [(cell.trial.id, *cell.labels, _state(cell, done)) for cell in shown])
     if not everything and len(cells) > MOST_ROWS:
-        typer.echo(f"... and {len(cells) - MOST_ROWS} more cells; --all lists them")
-    typer.echo(f"\n{_axes(cells, parsed.repeats)}\n")
+        echo(f"... and {len(cells) - MOST_ROWS} more cells; --all lists them")
+    echo(f"\n{_axes(cells, parsed.repeats)}\n")
     left = [trial for trial in trials if trial.id not in done]
-    typer.echo(
+    echo(
         f"{len(cells)} cells, {len(trials)} trials with their baselines: {len(done)} done, {len(left)} to run"
     )
     if left:
         forecast = estimator(left, results, counted, jobs=jobs, measure=networks is not False).forecast()
-        typer.echo(_in_words(forecast, len(left), jobs))
+        echo(_in_words(forecast, len(left), jobs))
     for name in never_loaded:
-        typer.echo(
-            f"{name}: never loaded here, so its networks are not counted or checked; --networks does that"
-        )
+        echo(f"{name}: never loaded here, so its networks are not counted or checked; --networks does that")
 
 
 def validate(
@@ -100,11 +99,11 @@ def validate(
             _, source, cells = cells_of(grid, plugin, changes, seeds, only)
             if networks:
                 _check_networks(cells, source, data_dir)
-            typer.echo(f"{grid}: ok, {len(cells)} cells, {len(schedule(cells))} trials")
+            echo(f"{grid}: ok, {len(cells)} cells, {len(schedule(cells))} trials")
         except PrecisionError as error:
             wrong += 1
             for one in each(error):
-                typer.echo(f"precision: {one}", err=True)
+                echo(f"precision: {one}", err=True)
     if wrong:
         raise typer.Exit(2)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from precision.cli.echo import echo
 from precision.cli.groups import Groups, example
 from precision.cli.options import PluginFiles, SetOptions
 from precision.errors import PrecisionError, shown, suggest
@@ -71,7 +72,7 @@ def show(
             classes=loaded.classes,
             **network.choice.options,
         )
-        typer.echo(_table(f"{policy} on {network.label}", model, parsed.policies[policy], everything))
+        echo(_table(f"{policy} on {network.label}", model, parsed.policies[policy], everything))
 
 
 def _chosen(grid: Path, kind: str, entries: list[Any], label: str | None) -> list[Any]:

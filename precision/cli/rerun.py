@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from precision.cli.echo import echo
 from precision.cli.options import RUNS, DataDir, PluginFiles, StoreDir
 from precision.cli.tables import print_table
 
@@ -50,7 +51,7 @@ def rerun(
             from_scratch,
         )
     except KeyboardInterrupt:
-        typer.echo("precision: interrupted; the stored result is as it was", err=True)
+        echo("precision: interrupted; the stored result is as it was", err=True)
         raise typer.Exit(130) from None
     _print(trial_id, comparison)
     if not comparison.same:
@@ -61,11 +62,11 @@ def _print(trial_id: str, comparison: Comparison) -> None:
     rows = [(row.name, row.before, row.again, STATES[row.same]) for row in comparison.numbers]
     print_table(("number", "before", "again", ""), rows)
     if comparison.surroundings:
-        typer.echo("\nIt ran elsewhere, or with something else:\n")
+        echo("\nIt ran elsewhere, or with something else:\n")
         print_table(
             ("", "before", "again"), [(row.name, row.before, row.again) for row in comparison.surroundings]
         )
     compared = [row for row in comparison.numbers if row.same is not None]
     number = len(compared)
     differ = f"{len(comparison.different)} of {number} differ"
-    typer.echo(f"\ntrial {trial_id}: {f'all {number} are the same' if comparison.same else differ}")
+    echo(f"\ntrial {trial_id}: {f'all {number} are the same' if comparison.same else differ}")

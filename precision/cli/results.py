@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from precision.cli.echo import echo
 from precision.cli.grids import cells_of
 from precision.cli.options import (
     RUNS,
@@ -71,7 +72,6 @@ def results(
     from precision.errors import PrecisionError
     from precision.grid import Store
     from precision.report.render.export import cell_text, export
-    from precision.report.text import printable
 
     found = Store(store)
     if grid is None:
@@ -97,11 +97,11 @@ def results(
         if output.name == "index.sqlite" and output.resolve().parent == found.root.resolve():
             raise PrecisionError(f"{output}: this is the index of the store; give another --output")
         export(frame, chosen, output)
-        typer.echo(f"{output}: {len(frame)} of {total} results")
+        echo(f"{output}: {len(frame)} of {total} results")
         return
     values = frame[names].itertuples(index=False)
-    print_table(names, [[printable(cell_text(value)) for value in row] for row in values])
-    typer.echo(f"\n{len(frame)} of {total} results")
+    print_table(names, [[cell_text(value) for value in row] for row in values])
+    echo(f"\n{len(frame)} of {total} results")
 
 
 def status(
@@ -116,22 +116,20 @@ def status(
     from collections import Counter
 
     from precision.grid import Store
-    from precision.report.text import printable
+    from precision.printable import printable
 
     _, _, cells = cells_of(grid, plugin, changes, seeds, only)
     trials = {trial.id: trial for cell in cells for trial in cell.trials()}
     results = Store(store).results(trials.keys())
     counts = Counter(results[name].status if name in results else "pending" for name in trials)
-    typer.echo(
-        ", ".join(f"{count} {name}" for name, count in counts.most_common()) + f" of {len(trials)} trials"
-    )
+    echo(", ".join(f"{count} {name}" for name, count in counts.most_common()) + f" of {len(trials)} trials")
     for cell in cells:
         for number, trial in enumerate(cell.trials()):
             result = results.get(trial.id)
             if result is not None and result.status != "ok":
                 words = [str(label) for label in cell.labels[:-1] if label != ""] + [f"seed {cell.seed}"]
                 words += [f"repeat {number}"] if number else []
-                typer.echo(printable(f"{' '.join(words)}: {result.status}: {result.reason}"))
+                echo(printable(f"{' '.join(words)}: {result.status}: {result.reason}"))
 
 
 def _of_grid(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from precision.cli.echo import echo
 from precision.cli.options import (
     RUNS,
     DataDir,
@@ -126,13 +127,13 @@ def run(
             force=force,
         )
     except KeyboardInterrupt:
-        typer.echo(
+        echo(
             "precision: interrupted; finished trials are kept, and the same command goes on from there",
             err=True,
         )
         raise typer.Exit(130) from None
-    typer.echo(pivot_text(results))
-    typer.echo(f"\nreport: {_path(output, results)}")
+    echo(pivot_text(results))
+    echo(f"\nreport: {_path(output, results)}")
     _conclude(results, selected=bool(only))
 
 
@@ -150,11 +151,11 @@ def _conclude(results: Results, selected: bool) -> None:
     pending = [row for row in cells.itertuples() if row.status == "pending"]
     bad = [row for row in cells.itertuples() if row.status not in ("ok", "pending")]
     if pending and selected:
-        typer.echo(f"{len(pending)} of {len(cells)} trials were not run (--only)", err=True)
+        echo(f"{len(pending)} of {len(cells)} trials were not run (--only)", err=True)
     elif pending:
         bad += pending
     if bad:
-        typer.echo(f"{len(bad)} of {len(cells)} trials gave no result; the report lists why", err=True)
+        echo(f"{len(bad)} of {len(cells)} trials gave no result; the report lists why", err=True)
         raise typer.Exit(1)
 
 
@@ -180,8 +181,8 @@ def report(
         seeds=seeds,
         force=force,
     )
-    typer.echo(pivot_text(results))
-    typer.echo(f"\nreport: {_path(output, results)}")
+    echo(pivot_text(results))
+    echo(f"\nreport: {_path(output, results)}")
 
 
 def _path(output: Path | None, results: Results) -> Path:

@@ -1,4 +1,4 @@
-"""How a number is written, and a text that must not steer a terminal."""
+"""How a number is written."""
 
 from __future__ import annotations
 
@@ -12,12 +12,6 @@ from precision.report.document import Unit
 
 NONE = "—"
 """What stands in a cell that has no value."""
-
-
-def printable(text: object) -> str:
-    """Return a text without control characters, so that it cannot steer a terminal."""
-    line = str(text)
-    return line if line.isprintable() else "".join(c if c.isprintable() else " " for c in line)
 
 
 def missing(value: object) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from precision.grid import Cell, Store
+from precision.printable import printable
 from precision.trial import Trial, TrialResult
 
 Scalar = str | int | float | bool
@@ -74,7 +75,8 @@ class Describer:
         words += [f"seed {trial.seed}", str(labels.get("training", ""))]
         words += [f"repeat {trial.repeat}"] if trial.repeat else []
         parameters = {**labels, **flat(trial.to_json()), "trial": trial.id, "attempt": attempt}
-        return Described(trial, " ".join(word for word in words if word), parameters, attempt, began)
+        name = printable(" ".join(word for word in words if word))
+        return Described(trial, name, shown(parameters), attempt, began)
 
     def end(self, result: TrialResult, retried: bool, time: float) -> End:
         """Describe what came of a trial."""
@@ -85,12 +87,12 @@ class Describer:
         return End(
             status=result.status,
             time=time,
-            reason=result.reason,
+            reason=printable(result.reason),
             retried=retried,
             metrics={f"result/{k}": float(v) for k, v in result.metrics.items() if not math.isnan(v)},
             texts={
-                **{f"facts.{key}": str(text) for key, text in result.facts.items()},
-                **{f"provenance.{key}": str(text) for key, text in result.provenance.items()},
+                **{f"facts.{printable(key)}": printable(text) for key, text in result.facts.items()},
+                **{f"provenance.{key}": printable(text) for key, text in result.provenance.items()},
             },
             files=() if retried else tuple(path for path in files if path.exists()),
         )
@@ -108,6 +110,14 @@ class Describer:
             key: getattr(cell, key) for key in ("dataset", "architecture", "policy", "method")
         }
         return {**labels, **({"training": cell.training} if cell.training else {})}
+
+
+def shown(parameters: dict[str, Scalar]) -> dict[str, Scalar]:
+    """Return parameters whose names and texts only say something."""
+    return {
+        printable(key): printable(value) if isinstance(value, str) else value
+        for key, value in parameters.items()
+    }
 
 
 def flat(data: dict[str, Any], prefix: str = "") -> dict[str, Scalar]:

@@ -19,6 +19,7 @@ from typing import Any
 
 from precision.grid.execution.watcher import Watcher
 from precision.grid.plan.unrounded import epochs_before
+from precision.printable import printable
 from precision.tracking.description import Describer, End, epoch_metrics, sample_metrics
 from precision.tracking.tool import Record, Tool
 from precision.trial import Trial, TrialResult
@@ -139,7 +140,7 @@ class Tracker(Watcher):
         try:
             warnings.warn(text, stacklevel=3)
         except Warning as warning:  # under -W error it is an exception, which must not end the run either
-            print(f"precision: warning: {warning}", file=sys.stderr)
+            print(f"precision: warning: {printable(warning)}", file=sys.stderr)
 
 
 class _Writer:
@@ -215,5 +216,5 @@ class _Writer:
 
 def _sentence(error: BaseException) -> str:
     """Return the kind of an error and the first line of its text, cut to what one can read."""
-    text = (str(error).strip() or "without a text").splitlines()[0]
+    text = printable((str(error).strip() or "without a text").splitlines()[0])
     return f"{type(error).__name__}: {text[:300]}"

@@ -2,7 +2,7 @@ import pytest
 
 from precision.report.document import Unit
 from precision.report.render.markdown import document, escape
-from precision.report.text import NONE, bits, number, printable, seconds, signed, size
+from precision.report.text import NONE, bits, number, seconds, signed, size
 
 
 @pytest.mark.parametrize(
@@ -31,10 +31,6 @@ def test_a_document_keeps_its_markdown_but_not_html():
 def test_a_document_closes_its_code():
     assert document("```\ncode") == "```\ncode\n```"
     assert document("```\ncode\n```") == "```\ncode\n```"
-
-
-def test_control_characters_do_not_reach_the_terminal():
-    assert printable("a\x1b[31mb\tc") == "a [31mb c"
 
 
 def test_numbers():

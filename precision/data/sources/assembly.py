@@ -10,6 +10,7 @@ from precision.data.dataset import Dataset
 from precision.data.labels import number_labels
 from precision.data.sampling import split
 from precision.errors import PrecisionError
+from precision.printable import printable
 
 DEFAULT_FRACTION = 0.2
 
@@ -33,7 +34,7 @@ def assemble(name: str, path: Path, train: Part, test: Part | None, test_fractio
     """
     (images, labels), (test_images, test_labels) = train, test or (None, None)
     y_train, y_test, names = number_labels(labels, test_labels, str(path))
-    title = path.absolute().name if path.is_dir() else Path(path.name.removesuffix(".gz")).stem
+    title = printable(path.absolute().name if path.is_dir() else Path(path.name.removesuffix(".gz")).stem)
     if test_images is not None and y_test is not None:
         if test_fraction is not None:
             raise PrecisionError(

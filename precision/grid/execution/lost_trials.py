@@ -10,6 +10,7 @@ from precision.errors import PrecisionError
 from precision.grid.execution.provenance import provenance
 from precision.grid.store import Store
 from precision.grid.store.locks import granted
+from precision.printable import printable
 from precision.trial import Trial, TrialResult
 
 
@@ -43,7 +44,7 @@ def sentence(error: BaseException) -> str:
     while chain[-1].__context__ is not None and chain[-1].__context__ not in chain:
         chain.append(chain[-1].__context__)
     ours = [link for link in chain if isinstance(link, PrecisionError)]
-    text = " ".join(str(ours[-1] if ours else error).split())
+    text = " ".join(printable(ours[-1] if ours else error).split())
     return text if ours else plugins.blame(error) or f"{type(error).__name__}: {text[:300]}"
 
 

@@ -26,6 +26,7 @@ from precision.grid.store import Store
 from precision.grid.store.locks import granted
 from precision.measure.machine.environment import commit
 from precision.measure.machine.sampler import ResourceSampler
+from precision.printable import printable
 from precision.trial import Runtime, Trial, TrialResult
 
 Report = Callable[[str, str, dict[str, float]], None]
@@ -145,6 +146,8 @@ def _fresh(trial: Trial, store: Store, attempt: int) -> str:
     began = time.monotonic()
     result = _attempt(trial)
     result.attempts, result.seconds = attempt, time.monotonic() - began
+    result.reason = printable(result.reason)
+    result.facts = {printable(key): printable(text, lines=True) for key, text in result.facts.items()}
     result.provenance = provenance(trial, threads=_state["setup"].runtime.threads)
     store.save(result)
     shutil.rmtree(store.checkpoint(trial.id), ignore_errors=True)

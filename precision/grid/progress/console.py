@@ -14,6 +14,7 @@ from precision.grid.forecast.work import work
 from precision.grid.plan.cell import Cell
 from precision.grid.progress.duration import duration
 from precision.grid.progress.live import Running, View, percent
+from precision.printable import printable
 from precision.trial import FLOAT32, Trial, TrialResult
 
 
@@ -107,10 +108,8 @@ class ConsoleWatcher(Watcher):
 
     def name(self, trial: Trial) -> str:
         """Return the labels of a trial, or its own names for a baseline that no cell shows."""
-        return (
-            self._names.get(trial.id)
-            or f"{trial.dataset.name} {trial.architecture.name} float32 seed {trial.seed}"
-        )
+        named = f"{trial.dataset.name} {trial.architecture.name} float32 seed {trial.seed}"
+        return printable(self._names.get(trial.id) or named)
 
     def _seconds_left(self) -> float | None:
         """Return how long the rest will take; None while there is a trial of which nothing is known."""
@@ -119,7 +118,7 @@ class ConsoleWatcher(Watcher):
 
     def _say(self, text: str) -> None:
         self._spoke = time.monotonic()
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
 
 
 def names(cells: Sequence[Cell]) -> dict[str, str]:

@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from precision.grid.progress.duration import duration
+from precision.printable import printable
 
 
 class Steps:
@@ -48,7 +49,7 @@ class Steps:
         self._new += 1
         left = self.seconds_left()
         rest = f"about {duration(left)} left" if left > 0 else ""
-        self._bar.update(self._task, completed=self._count, description=escape(text), left=rest)
+        self._bar.update(self._task, completed=self._count, description=escape(printable(text)), left=rest)
         if not self._console.is_terminal and time.monotonic() - self._spoke > self.QUIET:
             self.say(f"[{self._count}/{self._total}] {text}{', ' + rest if rest else ''}")
 
@@ -65,4 +66,4 @@ class Steps:
     def say(self, text: str) -> None:
         """Print a line."""
         self._spoke = time.monotonic()
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._console.print(printable(text), markup=False, highlight=False, soft_wrap=True)

@@ -14,6 +14,7 @@ from typing import Any
 from precision import received
 from precision.grid.store import record
 from precision.grid.store.index import Index, stamp
+from precision.printable import printable
 
 ID = re.compile(r"[0-9a-f]{12}")
 CHUNK = 500  # results at a time, of which the texts are in memory
@@ -102,7 +103,7 @@ def summary(trial_id: str, found: record.Record) -> dict[str, Any]:
 
 def distrust(path: Path, error: Exception) -> str:
     """Return the sentence about a file that is not used."""
-    return f"{path}: this result cannot be trusted and is ignored ({error})"
+    return printable(f"{path}: this result cannot be trusted and is ignored ({error})")
 
 
 def _known(value: float | None) -> float | None:

@@ -17,6 +17,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator, NullLocator
 
+from precision.printable import printable
 from precision.report.text import bits
 
 # Okabe and Ito's colours for all kinds of colour vision, without black (the baseline) and pale yellow;
@@ -52,7 +53,7 @@ def empty_figure(width: float, height: float) -> Figure:
 
 def label(text: object) -> str:
     """Return a user's text as it is: a dollar sign would otherwise start a formula."""
-    return " ".join(str(text).split()).replace("$", r"\$")
+    return " ".join(printable(text).split()).replace("$", r"\$")
 
 
 def colours(number: int) -> list[str]:

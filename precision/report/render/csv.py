@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from precision.analysis import Column
+from precision.printable import printable
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -14,7 +15,8 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 def _plain(text: str) -> str:
     """Return a text that a spreadsheet does not take for a formula, with "\\n" as its only line break."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return "'" + text if text.startswith(_FORMULA) else text
+    shown = printable(text, lines=True)
+    return "'" + shown if text.startswith(_FORMULA) or shown.startswith(_FORMULA) else shown
 
 
 def to_csv(frame: pd.DataFrame, columns: Mapping[str, Column]) -> str:

@@ -16,6 +16,7 @@ import pandas as pd
 from precision import files, received
 from precision.analysis import Column
 from precision.errors import PrecisionError, suggest
+from precision.printable import printable
 from precision.report.render.csv import to_csv
 from precision.report.render.markdown import escape, pipes
 from precision.report.text import missing
@@ -40,9 +41,18 @@ def export(frame: pd.DataFrame, columns: Columns, path: Path) -> None:
         raise PrecisionError(f"{path}: the ending says the format; {suggest(ending, WRITERS)}")
     if path.suffix.lower() == ".sqlite":
         _check_database(path)
-    content = write(frame[list(columns)], columns)
+    content = write(_printable(frame[list(columns)], columns), columns)
     with files.refused(path, "the results cannot be written here", "give another --output"):
         files.write(path, content)
+
+
+def _printable(frame: pd.DataFrame, columns: Columns) -> pd.DataFrame:
+    texts = [name for name, column in columns.items() if column.dtype == "str"]
+    return frame.assign(**{name: frame[name].map(_text) for name in texts})
+
+
+def _text(value: Any) -> Any:
+    return printable(value, lines=True) if isinstance(value, str) else value
 
 
 def cell_text(value: Any) -> str:
@@ -58,8 +68,13 @@ def _csv(frame: pd.DataFrame, columns: Columns) -> bytes:
 
 def _json(frame: pd.DataFrame, columns: Columns) -> bytes:
     rows = [dict(zip(columns, map(_without_infinity, row), strict=True)) for row in _rows(frame)]
-    text = ",\n".join(json.dumps(row, ensure_ascii=False, allow_nan=False) for row in rows)
+    text = ",\n".join(_json_line(row) for row in rows)
     return f"[\n{text}\n]\n".encode()
+
+
+def _json_line(row: dict[str, Any]) -> str:
+    text = json.dumps(row, ensure_ascii=False, allow_nan=False)
+    return text if text.isprintable() else json.dumps(row, allow_nan=False)
 
 
 def _markdown(frame: pd.DataFrame, columns: Columns) -> bytes:

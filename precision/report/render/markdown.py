@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from tabulate import tabulate
 
+from precision.printable import printable
 from precision.report.document import (
     Document,
     Figure,
@@ -29,7 +30,7 @@ def escape(text: object) -> str:
 
     HTML, links, images, emphasis and cell borders lose their meaning; a line break becomes a space.
     """
-    line = " ".join(str(text).split())
+    line = " ".join(printable(text).split())
     line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return _marks(line)
 
@@ -66,7 +67,8 @@ FORM = Form(
 def render(report: Document) -> str:
     """Return the report; its figures must lie beside it."""
     blocks = [f"# {escape(report.title)}", *_blocks(report.parts, level=2)]
-    return re.sub(r"\n{3,}", "\n\n", "\n\n".join(blocks)).strip() + "\n"
+    text = re.sub(r"\n{3,}", "\n\n", "\n\n".join(blocks)).strip() + "\n"
+    return printable(text, lines=True)  # what is quoted as it stands, too
 
 
 def _blocks(parts: Sequence[Part], level: int) -> list[str]:

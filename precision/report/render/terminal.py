@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from tabulate import tabulate
 
+from precision.printable import printable
 from precision.report.document import List, Listing, Note, Section, Table
 from precision.report.render.cells import Form, cell_text, fitting, rows_text
-from precision.report.text import printable
 
 GAP = "  "
 Shown = Note | List | Listing | Table | Section
@@ -41,7 +41,7 @@ def _block(part: Shown, width: int | None) -> str:
         case List(items):
             return "\n".join(f"{GAP}{cell_text(item, FORM)}" for item in items)
         case Listing(text):
-            return text
+            return printable(text, lines=True)
         case Table():
             above = (Note(part.title),) if part.title else ()
             return render((*above, Listing(_table(part, width)), *part.notes))
