@@ -35,7 +35,8 @@ test: .venv/.test
 
 faults: .venv/.test
 	PRECISION_FAULT_TRIALS=1000 PRECISION_FAULT_KILLS=60 PRECISION_FORKS=2000 \
-		$(BIN)/python -m pytest tests/grid/execution/test_faults.py tests/grid/execution/test_workers.py
+		$(BIN)/python -m pytest tests/grid/execution/test_faults.py tests/grid/execution/test_workers.py \
+		tests/grid/execution/ray/test_ray.py
 
 wheel: .venv/.test
 	PRECISION_WHEEL=1 $(BIN)/python -m pytest tests/test_wheel.py

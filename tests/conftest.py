@@ -81,3 +81,12 @@ def read_only():
             subprocess.run(["umount", "-l", str(folder)], check=True)
 
     return shut
+
+
+@pytest.fixture
+def umask():
+    """A function that sets the bits that new files of this process lack."""
+    before = os.umask(0)
+    os.umask(before)
+    yield os.umask
+    os.umask(before)

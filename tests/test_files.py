@@ -23,15 +23,6 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-@pytest.fixture
-def umask():
-    """A function that sets the bits that new files of this process lack."""
-    before = os.umask(0)
-    os.umask(before)
-    yield os.umask
-    os.umask(before)
-
-
 @pytest.mark.parametrize("content", [b"new", memoryview(b"new"), lambda path: path.write_bytes(b"new")])
 def test_a_file_is_written_and_replaced(tmp_path, content):
     path = tmp_path / "a.txt"

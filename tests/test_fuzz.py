@@ -6,15 +6,13 @@ The seed is fixed, so that a run repeats what it has found. Warnings count as es
 import gzip
 import random
 import string
-import warnings
 
 import numpy as np
-import pytest
+from fuzzing import damaged, refuses
 from PIL import Image
 
 from precision.data import load
 from precision.data.files import npy
-from precision.errors import MOST, PrecisionError
 from precision.formats import parse, parse_rounding
 from precision.formats.comparison import samples
 from precision.grid import Changes, expand, load_grid, select
@@ -55,21 +53,6 @@ ODD = [
     ),
     *("/dev/zero", "/", "..", "~nobody-here", "a" * 300 + ".npy"),
 ]
-
-
-def refuses(function, *arguments, **options):
-    """Call a function that may only succeed or raise a ``PrecisionError``; return whether it raised one."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            function(*arguments, **options)
-    except PrecisionError as error:
-        text = str(error)
-        assert text.isprintable() and 0 < len(text) <= MOST, text
-        return True
-    except Exception as error:
-        pytest.fail(f"{function.__name__}({arguments!r:.1000}) raised {type(error).__name__}: {error!s:.300}")
-    return False
 
 
 def changed(rng, text, pieces):
@@ -210,26 +193,6 @@ def images(folder):
         "table.txt": lambda: parse(f"codebook('{folder}/table.txt')"),
         "images/a/1.png": lambda: load("image_folder", path=folder / "images"),
     }
-
-
-def damaged(rng, content):
-    """Return bytes of which some are others, are missing, or stand twice."""
-    content = bytearray(content)
-    kind = rng.randrange(4)
-    if kind == 0:
-        for _ in range(rng.choice([1, 3, 30])):
-            content[rng.randrange(len(content))] = rng.randrange(256)
-    elif kind == 1:
-        del content[rng.randrange(len(content)) :]
-    elif kind == 2:
-        at = rng.randrange(len(content))
-        content[at:at] = rng.choice(
-            [b"\0" * 100, b"PK\3\4", b"(" * 5000, b"9" * 5000, b"nan,", b"\n", b"\xff"]
-        )
-    else:
-        at = rng.randrange(len(content))
-        content[at : at + 8] = rng.randbytes(8)
-    return bytes(content)
 
 
 def test_damaged_files(tmp_path):

@@ -116,6 +116,8 @@ class Index:
         return otherwise
 
     def _open(self) -> sqlite3.Connection:
+        with suppress(OSError):  # SQLite's own file could be written by its owner alone, whatever the umask
+            self._path.touch(0o666)
         connection = sqlite3.connect(self._path, timeout=self._patience, isolation_level=None)
         try:
             connection.text_factory = lambda text: text.decode(errors="replace")  # a broken one fails later

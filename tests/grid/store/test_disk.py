@@ -7,6 +7,7 @@ import json
 import multiprocessing
 import resource
 import signal
+import stat
 import threading
 
 import filelock
@@ -16,6 +17,7 @@ from stored import make_result, make_trial
 
 from precision import files
 from precision.errors import PrecisionError
+from precision.exploration.journal import Journal
 from precision.grid import Store
 from precision.grid.store import clean, locks
 
@@ -73,6 +75,23 @@ def test_a_store_that_cannot_be_written(store, read_only):
         with pytest.raises(OSError, match=r"."):
             store.register(store.root / "grid.yaml", "g", ["0" * 12])
     assert not [path for path in store.root.rglob("*") if files.is_draft(path.name)]
+
+
+@pytest.mark.parametrize("mask", [0o002, 0o022, 0o077])
+def test_whom_the_user_lets_read_and_write(tmp_path, umask, mask):
+    """Every file and folder of a store, its locks and its index too."""
+    umask(mask)
+    store = Store(tmp_path / "runs")
+    store.create()
+    with store.lock("a" * 12):
+        store.save(make_result())
+    store.register(tmp_path / "grid.yaml", "g", ["a" * 12])
+    assert len(store.results()) == 1
+    with Journal(store.root, "sensitivity", {"a": 1}, {}) as rows:
+        rows.append({"b": 2})
+    found = {path: stat.S_IMODE(path.stat().st_mode) for path in store.root.rglob("*")}
+    assert {path.name for path in found} >= {"index.sqlite", "result.json", "predictions.npy", "sensitivity"}
+    assert found == {path: (0o777 if path.is_dir() else 0o666) & ~mask for path in found}
 
 
 @pytest.mark.parametrize("code", [errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK])

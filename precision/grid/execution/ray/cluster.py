@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import secrets
+import sys
 import time
 import warnings
 from typing import Any
@@ -14,6 +16,7 @@ from precision.grid.execution.options import RunOptions, default_threads
 from precision.measure.machine.processor import cores
 from precision.trial import Trial
 
+LOCAL = "local"  # Ray's name for a new cluster of this machine
 FRESH = 2.0  # seconds for which what is known of the nodes is believed
 
 
@@ -21,6 +24,8 @@ class Cluster:
     """The connection of this process to a cluster; one that was there before stays."""
 
     def __init__(self, options: RunOptions) -> None:
+        self._address = options.ray_address or os.environ.get("RAY_ADDRESS") or LOCAL
+        self._set = _shut_off() if self._address == LOCAL else []
         try:
             import ray
         except ImportError:
@@ -41,7 +46,7 @@ class Cluster:
         Raises:
             PrecisionError: when there is none at the address, or one that has no room for any trial.
         """
-        address = self._options.ray_address or os.environ.get("RAY_ADDRESS") or "local"
+        address = self._address
         if address.startswith("ray://"):
             raise PrecisionError(
                 f"--ray-address is auto or a node of the cluster such as 10.0.0.1:6379, but got {address!r}; "
@@ -61,7 +66,12 @@ class Cluster:
     def _init(self, address: str) -> None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_worker_niceness", "0")  # it is what the user waits for
-        local = {"include_dashboard": False, "num_cpus": len(cores())} if address == "local" else {}
+        if address == LOCAL:
+            with contextlib.suppress(ImportError):
+                import ray._private.ray_constants as constants
+
+                constants.ENABLE_RAY_CLUSTER = False  # where Ray was imported before it could be told
+        local = {"include_dashboard": False, "num_cpus": len(cores())} if address == LOCAL else {}
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -76,6 +86,8 @@ class Cluster:
 
     def disconnect(self) -> None:
         """Leave the cluster, and end it if it was started here."""
+        for name in self._set:
+            os.environ.pop(name, None)
         if self._mine and self.ray.is_initialized():
             self.ray.shutdown()
             if self._printer is not None:
@@ -119,6 +131,26 @@ class Cluster:
 
             self._printer = internals.print_to_stdstream
             internals.print_to_stdstream = lambda *_, **__: None
+
+
+def _shut_off() -> list[str]:
+    """Tell Ray to start a cluster that only processes of this user on this machine can join.
+
+    Whoever can reach a cluster can run code on it. Its ports are those of the loopback, as on systems where
+    Ray has no clusters of several machines, and they ask for a token, which this process and its children
+    have.
+
+    Returns:
+        The environment variables that were set; what the user has set stays.
+    """
+    wanted = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+    if "ray" not in sys.modules and "RAY_AUTH_MODE" not in os.environ:  # which it reads when it is imported
+        wanted |= {"RAY_AUTH_MODE": "token"}
+        if "RAY_AUTH_TOKEN_PATH" not in os.environ:
+            wanted |= {"RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    new = {name: value for name, value in wanted.items() if name not in os.environ}
+    os.environ.update(new)
+    return list(new)
 
 
 def demand(trial: Trial | None, options: RunOptions) -> dict[str, float]:

@@ -2,6 +2,8 @@
 
 import importlib.util
 import os
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -79,6 +81,61 @@ def cluster(tmp_path_factory):
             yield found
         finally:
             found.shutdown()
+
+
+ALONE = """
+import os
+from precision.grid.execution.options import RunOptions
+from precision.grid.execution.ray.cluster import Cluster
+alone = Cluster(RunOptions(executor="ray"))
+from ray._private import services
+from ray._raylet import AuthenticationMode, AuthenticationTokenLoader, get_authentication_mode
+assert services.get_node_ip_address() == "127.0.0.1", services.get_node_ip_address()
+assert get_authentication_mode() == AuthenticationMode.TOKEN
+assert AuthenticationTokenLoader.instance().has_token() and len(os.environ["RAY_AUTH_TOKEN"]) == 64
+alone.disconnect()
+assert not [name for name in os.environ if name.startswith(("RAY_AUTH", "RAY_ENABLE"))]
+"""
+
+
+def test_a_cluster_of_this_machine_is_for_this_machine_alone(tmp_path):
+    """Its ports are those of the loopback, and ask for a token that lies in no file."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    done = subprocess.run(
+        [sys.executable, "-c", ALONE], env={**own, "HOME": str(tmp_path)}, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    assert not list(tmp_path.rglob("auth_token"))
+
+
+@pytest.mark.skipif(
+    "PRECISION_FAULT_TRIALS" not in os.environ, reason="starts a cluster; make faults asks for it"
+)
+def test_nobody_else_reaches_the_ports_of_a_cluster_of_this_machine(tmp_path):
+    code = ALONE.partition("from ray._private")[0] + LISTENING
+    own = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**own, "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    ports = done.stdout.split()
+    assert done.returncode == 0 and len(ports) >= 4, done.stderr
+    assert all(port.removeprefix("::ffff:") == "127.0.0.1" for port in ports), ports
+
+
+LISTENING = """
+import psutil
+alone.connect()
+me = psutil.Process()
+for process in [me, *me.children(recursive=True)]:
+    for found in process.net_connections("inet"):
+        if found.status == psutil.CONN_LISTEN:
+            print(found.laddr.ip)
+alone.disconnect()
+"""
 
 
 @pytest.fixture
