@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from precision import received
+from precision import received, room
 from precision.data.files.streams import Limited
 from precision.errors import PrecisionError
 
@@ -45,7 +45,9 @@ def extract(archive: Path, members: Mapping[str, int], folder: Path) -> None:
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise PrecisionError(f"{archive}: the archive is corrupt ({error}); fetch the file again") from None
     except OSError as error:
-        raise PrecisionError(f"{archive}: cannot be extracted into {folder} ({error})") from None
+        raise room.missing(error, folder) or PrecisionError(
+            f"{archive}: cannot be extracted into {folder} ({error})"
+        ) from None
 
 
 def _opened(stream: gzip.GzipFile, most: int, archive: Path) -> tarfile.TarFile:

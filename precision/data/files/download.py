@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from precision import room
 from precision.data.files.catalogue import RemoteFile
 from precision.data.files.locate import locked
 from precision.errors import PrecisionError
@@ -75,7 +76,9 @@ def fetch(file: RemoteFile, folder: Path, advice: str) -> Path:
             except (*_NETWORK, _WrongContentError) as error:
                 failures.append(f"{url}: {_reason(error)}")
             except OSError as error:
-                raise PrecisionError(f"{part}: cannot be written ({error.strerror}); {advice}") from None
+                raise room.missing(error, part) or PrecisionError(
+                    f"{part}: cannot be written ({error.strerror}); {advice}"
+                ) from None
     kept = (
         f", {part.stat().st_size} bytes are kept and the next run goes on from there" if part.exists() else ""
     )

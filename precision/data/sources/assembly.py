@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from precision.errors import PrecisionError
 from precision.printable import printable
 
 DEFAULT_FRACTION = 0.2
+_COMPRESSED = re.compile(r"\.(gz|bz2|xz)$")
 
 Part = tuple[np.ndarray, np.ndarray]  # images and the labels of the file
 
@@ -34,7 +36,7 @@ def assemble(name: str, path: Path, train: Part, test: Part | None, test_fractio
     """
     (images, labels), (test_images, test_labels) = train, test or (None, None)
     y_train, y_test, names = number_labels(labels, test_labels, str(path))
-    title = printable(path.absolute().name if path.is_dir() else Path(path.name.removesuffix(".gz")).stem)
+    title = printable(path.absolute().name if path.is_dir() else Path(_COMPRESSED.sub("", path.name)).stem)
     if test_images is not None and y_test is not None:
         if test_fraction is not None:
             raise PrecisionError(

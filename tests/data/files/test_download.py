@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import resource
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from precision.data.files import catalogue
 from precision.data.files.catalogue import RemoteFile
 from precision.data.files.download import fetch
 from precision.errors import PrecisionError
+from precision.room import NoRoomError
 
 CONTENT = bytes(range(256)) * 1000
 
@@ -152,6 +154,20 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(PrecisionError, match=r"file.*: cannot be written \("):
         fetch(remote("https://example.org/x"), tmp_path / "file" / "below", "")
+
+
+def test_a_full_disk(server, url: str, tmp_path: Path) -> None:
+    """What has arrived stays, as for a connection that breaks."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(CONTENT) // 2, limits[1]))
+    try:
+        with pytest.raises(
+            NoRoomError, match=r"\.part: cannot be written \(File too large\); raise the limit"
+        ):
+            fetch(remote(url), tmp_path, "")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert fetch(remote(url), tmp_path, "").read_bytes() == CONTENT
 
 
 @pytest.fixture

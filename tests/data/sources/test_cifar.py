@@ -1,8 +1,10 @@
 """CIFAR-10: complete and partial batches, the archive, and every way in which they can be wrong."""
 
+import errno
 import gzip
 import hashlib
 import io
+import os
 import tarfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,6 +17,7 @@ from precision.data import load
 from precision.data.files import catalogue
 from precision.data.sources import cifar
 from precision.errors import PrecisionError
+from precision.room import NoRoomError
 
 Records = Callable[..., bytes]
 
@@ -158,6 +161,21 @@ def test_wrong_archives(folder: Path, cache: Path, members: dict[str, bytes]) ->
         tar.addfile(bomb, io.BytesIO(bytes(2**25)))
     assert archive.stat().st_size < 100_000
     assert refused().startswith("at most ") and refused().endswith("fetch the file again")
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_a_full_disk_leaves_nothing_extracted(
+    folder: Path, cache: Path, members: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(source, target) -> None:
+        target.write(source.read(10))
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    make_archive(folder / "cifar-10-binary.tar.gz", members)
+    monkeypatch.setattr("shutil.copyfileobj", full)
+    with pytest.raises(NoRoomError, match="cifar-10-batches-bin: cannot be written"):
+        load("cifar10", data_dir=folder.parent)
+    assert not list(cache.rglob("*.bin"))
 
 
 @pytest.mark.usefixtures("small_batches")
