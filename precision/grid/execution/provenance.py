@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
 
 from architectures.given import identity
@@ -9,6 +10,7 @@ from precision import plugins
 from precision.measure.machine.environment import environment
 from precision.quantization import Policy
 from precision.registry import ARCHITECTURES, DATASETS, METHODS
+from precision.startup import started
 from precision.trial import Trial
 
 
@@ -27,14 +29,17 @@ def plugins_of(trial: Trial) -> dict[str, str]:
     return {**plugins.identities((), chosen), **network, **Policy.from_json(trial.policy).plugins()}
 
 
-def provenance(trial: Trial, threads: int | None = None) -> dict[str, str]:
+def provenance(trial: Trial, threads: int | None = None, ran_here: bool = False) -> dict[str, str]:
     """Return where a trial ran, its plugins, the command that repeats it, and the time (UTC) at its end.
 
     Args:
         threads: of one operation; None for those of this process.
+        ran_here: whether this process ran it, so that the GPUs that it could use are known.
     """
+    gpus = started()["GPUs"] if ran_here and "keras" in sys.modules else ""
     return {
         **environment(threads, trial.runtime.backend),
+        **({"gpus": gpus} if gpus else {}),
         "rerun": f"precision rerun {trial.id}",
         **({"plugins": plugins.sources(trial.plugins)} if trial.plugins else {}),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),

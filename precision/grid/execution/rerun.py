@@ -14,7 +14,7 @@ from pathlib import Path
 from precision.errors import PrecisionError
 from precision.grid.execution.options import RunOptions
 from precision.grid.execution.provenance import plugins_of, provenance
-from precision.grid.execution.same_numbers import Comparison, compare, differences
+from precision.grid.execution.same_numbers import MISSING, Comparison, compare, differences
 from precision.grid.execution.scheduler import run_trials, setup
 from precision.grid.execution.watcher import Watcher
 from precision.grid.plan.unrounded import needs_baseline
@@ -88,7 +88,8 @@ def rerun(
         )
         with watching(trials) as watcher:
             for row in differences(before.provenance, provenance(trial, given.runtime.threads)):
-                watcher.note(f"{row.name} was {row.before}, and is {row.again} now: numbers may differ")
+                if row.again != MISSING:  # the GPUs are those of the worker, and known afterwards
+                    watcher.note(f"{row.name} was {row.before}, and is {row.again} now: numbers may differ")
             run_trials(trials, beside, given, watcher, RunOptions(checkpoint_seconds=math.inf))
         again = beside.load(trial.id)
         if again is None or again.status not in ("ok", "diverged"):

@@ -148,7 +148,7 @@ def _fresh(trial: Trial, store: Store, attempt: int) -> str:
     result.attempts, result.seconds = attempt, time.monotonic() - began
     result.reason = printable(result.reason)
     result.facts = {printable(key): printable(text, lines=True) for key, text in result.facts.items()}
-    result.provenance = provenance(trial, threads=_state["setup"].runtime.threads)
+    result.provenance = provenance(trial, threads=_state["setup"].runtime.threads, ran_here=True)
     store.save(result)
     shutil.rmtree(store.checkpoint(trial.id), ignore_errors=True)
     return result.status

@@ -18,7 +18,19 @@ from precision.measure.machine.settings import NONE, settings
 PACKAGES = ("keras", "numpy", "scipy", "precision")
 # What a report tells of the environment of its numbers, in this order.
 SHOWN = (
-    *("machine", "memory", "threads", "system", "python", "tensorflow", "jax", "keras", "numpy", "commit"),
+    *(
+        "machine",
+        "gpus",
+        "memory",
+        "threads",
+        "system",
+        "python",
+        "tensorflow",
+        "jax",
+        "keras",
+        "numpy",
+        "commit",
+    ),
     *("settings", "plugins"),
 )
 

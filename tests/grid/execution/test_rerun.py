@@ -134,7 +134,11 @@ def test_what_differs_is_told_before_anything_runs(store, monkeypatch):
         raise PrecisionError("enough")
 
     monkeypatch.setattr(module, "run_trials", run)
-    changed(store, QAT.id, lambda record: record["provenance"].update(threads="3", tensorflow="1.0"))
+    changed(
+        store,
+        QAT.id,
+        lambda record: record["provenance"].update(threads="3", tensorflow="1.0", gpus="known afterwards"),
+    )
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "SSE41")
     with pytest.raises(PrecisionError, match="enough"):
         rerun(store, QAT.id, None, lambda trials: contextlib.nullcontext(Told()))
