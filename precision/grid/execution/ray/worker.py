@@ -7,6 +7,7 @@ import warnings
 from dataclasses import replace
 from typing import Any
 
+from precision import room
 from precision.errors import PrecisionError
 from precision.grid.execution import lost_trials
 from precision.grid.execution.executor import LOST, Ended, Heard, group, outgrown
@@ -163,6 +164,9 @@ class RemoteWorker:
         exceptions = self._cluster.ray.exceptions
         if isinstance(error, exceptions.RayTaskError):  # it raised something, and lives
             cause = getattr(error, "cause", None) or error
+            missing = room.missing(cause)
+            if missing is not None:
+                raise PrecisionError(f"the node {self._host}: {missing}") from None
             return self._over("failed", lost_trials.sentence(cause))
         if isinstance(error, exceptions.RuntimeEnvSetupError) or getattr(error, "_actor_init_failed", False):
             last = str(error).strip().splitlines()[-1]

@@ -205,6 +205,15 @@ def test_what_goes_wrong_in_a_trial_costs_that_trial(cluster, store):
     assert all(free(store, trial) for trial in bad.values())
 
 
+def test_a_full_disk_of_a_node_ends_the_run(cluster, store):
+    trials = [quick.trial(i, baseline=False, do="full") for i in range(5)]
+    with pytest.raises(
+        PrecisionError, match=r"^the node .*: .*/x: cannot be written \(No space left on device"
+    ):
+        go(cluster, store, trials)
+    assert not store.results() and not list((store.root / "trials").iterdir())
+
+
 def test_trials_of_a_lost_node_are_run_again(cluster, store, tmp_path):
     """The node that is not the head is killed while both run; its trial ends on another one."""
     import ray
