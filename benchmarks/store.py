@@ -23,6 +23,7 @@ ROUNDS = 5
 
 def fill(store: Store) -> None:
     """Write results of 20 epochs each, without waiting for the disk."""
+    store.create()
     for seed in range(COUNT // 20):
         for width in range(2, 22):
             trial = Trial(
@@ -43,7 +44,7 @@ def fill(store: Store) -> None:
                 provenance={f"fact_{n}": "a short text of some words" for n in range(12)},
             )
             store.folder(trial.id).mkdir(parents=True)
-            (store.folder(trial.id) / "result.json").write_text(encode(result))
+            (store.folder(trial.id) / "result.json").write_text(encode(result, {}))
 
 
 def rows() -> list[Row]:

@@ -40,6 +40,8 @@ class Metric:
         cost: whether the report's tables of costs show it.
         computed: returns it from the other numbers of the trial, which are NaN where unknown; None where the
             trial itself tells it.
+        bounds: the least and the largest value that can be.
+        required: whether a trial that has it cannot leave it open; otherwise it may be NaN.
     """
 
     name: str
@@ -52,6 +54,8 @@ class Metric:
     summary: Mapping[Statistic, str] = field(default_factory=lambda: {"mean": "mean over seeds"})
     cost: bool = False
     computed: Callable[[Mapping[str, float]], float] | None = None
+    bounds: tuple[float, float] = (-math.inf, math.inf)
+    required: bool = False
 
     @property
     def of_machine(self) -> bool:
@@ -118,19 +122,24 @@ def _compression(found: Mapping[str, float]) -> float:
     return found["float32_weight_bytes"] / size if size else math.nan
 
 
+_POSITIVE = (0.0, math.inf)
+
+
 def _fact(name: str, meaning: str, unit: str, title: str) -> Metric:
     """Return a whole number that describes a trial, and that no summary has."""
-    return Metric(name, "counted", meaning, unit, title, dtype="Int64", summary={})
+    return Metric(name, "counted", meaning, unit, title, dtype="Int64", summary={}, bounds=_POSITIVE)
 
 
 def _size(name: str, meaning: str, unit: str, title: str, better: Better = "lower", **more: Any) -> Metric:
     """Return what a format makes of a network, for every seed alike."""
-    return Metric(name, "counted", meaning, unit, title, better, summary={"first": ""}, **more)
+    summary: Mapping[Statistic, str] = {"first": ""}
+    return Metric(name, "counted", meaning, unit, title, better, summary=summary, bounds=_POSITIVE, **more)
 
 
 def _time(name: str, meaning: str, unit: str, title: str, mean: str, better: Better = "lower") -> Metric:
     """Return what a clock says, a cost; ``mean`` is the meaning of its mean over seeds."""
-    return Metric(name, "timed", meaning, unit, title, better, summary={"mean": mean}, cost=True)
+    summary: Mapping[Statistic, str] = {"mean": mean}
+    return Metric(name, "timed", meaning, unit, title, better, summary=summary, cost=True, bounds=_POSITIVE)
 
 
 METRICS = Metrics(
@@ -147,6 +156,8 @@ METRICS = Metrics(
                 "std": "sample standard deviation over seeds; empty below two",
                 "ci95": "half width of the 95 % t-interval of the mean",
             },
+            bounds=(0.0, 1.0),
+            required=True,
         ),
         Metric(
             name="loss",
@@ -195,6 +206,7 @@ METRICS = Metrics(
             dtype="Int64",
             summary={"largest": "largest peak_memory_bytes over seeds"},
             cost=True,
+            bounds=_POSITIVE,
         ),
         _time(
             "train_seconds",

@@ -1,9 +1,11 @@
 """Results made up for tests of what stores and reads them."""
 
+import json
 import math
 
 import numpy as np
 
+from precision.grid.store import sums
 from precision.trial import Choice, Training, Trial, TrialResult
 
 
@@ -26,3 +28,10 @@ def make_result(trial=None, status="ok", **changes):
         "predictions": np.arange(5, dtype=np.uint8),
     }
     return TrialResult(trial or make_trial(), status, **{**fields, **changes})
+
+
+def rewrite(path, **changes):
+    """Change what a result.json says, as if that had been stored: its sum is that of the new content."""
+    content = {**json.loads(path.read_text()), **changes}
+    del content["sha256"]
+    path.write_text(sums.sealed(content))

@@ -115,9 +115,10 @@ def finished(tmp_path_factory):
             {"epoch": 1, "loss": 0.5, "accuracy": 0.9, "val_loss": 0.6, "val_accuracy": 0.8, "seconds": 1}
         ]
         predictions = np.zeros(50, np.uint8)
-        store.save(TrialResult(cell.trial, "ok", "", metrics, facts, history, predictions=predictions))
         if bits == 32:
+            store.folder(cell.trial.id).mkdir(parents=True)
             model.save_weights(store.weights(cell.trial.id))
+        store.save(TrialResult(cell.trial, "ok", "", metrics, facts, history, predictions=predictions))
     return folder
 
 

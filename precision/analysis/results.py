@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -106,5 +107,8 @@ class Results:
             return None
         try:
             return over_images(self.predictions(trial), self.predictions(compared), difference)
-        except (OSError, PrecisionError):
+        except FileNotFoundError:
+            return None
+        except (OSError, PrecisionError) as error:
+            warnings.warn(str(error), stacklevel=2)
             return None

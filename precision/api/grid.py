@@ -75,7 +75,7 @@ def run(
     from precision.grid import Store, expand, schedule, select
     from precision.grid.execution import launch, preflight
     from precision.grid.execution.options import RunOptions
-    from precision.grid.execution.scheduler import run_trials, setup
+    from precision.grid.execution.scheduler import run_trials, setup, unfinished
     from precision.grid.execution.watcher import Watchers
     from precision.grid.execution.worker import RUNNER
     from precision.grid.forecast.counted import Counted, estimator
@@ -94,8 +94,7 @@ def run(
     results_store = Store(store)
     results_store.create()
     target = report_folder(output, parsed.name)
-    done = results_store.done(trials)
-    left = [trial for trial in trials if trial.id not in done]
+    left = unfinished(trials, results_store)
     asked = {trial.id for trial in trials}.union(results_store.done(everything) if only else ())
     possible = MadeFrom(source.origin, source.options, sum(cell.trial.id in asked for cell in cells))
     check(target / REPORT, possible, force)

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from precision.cli import (
+    check,
     clean,
     datasets,
     explore,
@@ -86,6 +87,7 @@ _COMMANDS: dict[str, list[tuple[Callable[..., None] | typer.Typer, str, str]]] =
         (pack.unpack, "unpack", "unpack model.safetensors model.keras rounded.keras"),
     ],
     "Keep house": [
+        (check.check, "check", "check"),
         (clean.clean, "clean", "clean --dry-run"),
         (init.schema, "schema", "schema -o grid.schema.json"),
     ],

@@ -27,7 +27,7 @@ def rerun(
 ) -> None:
     """Run a stored trial again and compare every number; the stored result stays as it is.
 
-    The exit code is 0 when all numbers are the same, and 1 when some differ.
+    The exit code is 0 when all numbers are the same, and 1 when some differ or could not be compared.
     """
     from rich.console import Console
 
@@ -66,7 +66,11 @@ def _print(trial_id: str, comparison: Comparison) -> None:
         print_table(
             ("", "before", "again"), [(row.name, row.before, row.again) for row in comparison.surroundings]
         )
-    compared = [row for row in comparison.numbers if row.same is not None]
-    number = len(compared)
-    differ = f"{len(comparison.different)} of {number} differ"
-    echo(f"\ntrial {trial_id}: {f'all {number} are the same' if comparison.same else differ}")
+    different, left_out = len(comparison.different), comparison.left_out
+    number = len(comparison.numbers) - len(left_out)
+    verdict = f"{different} of {number} differ" if different else f"{number} are the same"
+    if left_out:
+        verdict += f", {len(left_out)} could not be compared ({', '.join(row.name for row in left_out)})"
+    elif not different:
+        verdict = f"all {verdict}"
+    echo(f"\ntrial {trial_id}: {verdict}")

@@ -121,8 +121,7 @@ def trained(
             if trial.dataset == choice and place is not None
         ]
         check_networks([*trials, *asked], Extent.of(bench.dataset(choice)), place or unplaced)
-    done = store.done(everything.values())
-    left = [trial for trial in everything.values() if trial.id not in done]
+    left = [trial for trial in everything.values() if not store.finished(trial)]
     if left:
         counted = Counted()
         counted.check(left)

@@ -70,7 +70,7 @@ def search(
     results = Store(store)
     results.create()
     console = Console(stderr=True, quiet=quiet)
-    bench = Workbench(data_dir, results.weights)
+    bench = Workbench(data_dir, results.weights, digest=results.weights_digest)
     place = place_in(source, cells)
     found = trained(networks(cells, wanted), cells, results, data_dir, bench, console, place)
     labels = _labels(found)

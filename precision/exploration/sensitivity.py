@@ -104,7 +104,7 @@ def sensitivity(
     results = Store(store)
     results.create()
     console = Console(stderr=True, quiet=quiet)
-    bench = Workbench(data_dir, results.weights)
+    bench = Workbench(data_dir, results.weights, digest=results.weights_digest)
     found = trained(networks(cells, wanted), cells, results, data_dir, bench, console)
     left_out = [
         f"{network.name} seed {seed}: no trained float32 network ({why})"

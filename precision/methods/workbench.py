@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +13,7 @@ from architectures.given import is_pretrained
 from precision import files
 from precision.data.shared import shared
 from precision.deploy.model_file import weights_of
-from precision.errors import PrecisionError
+from precision.errors import PrecisionError, said
 from precision.quantization import Policy
 from precision.startup import only_the_backend
 from precision.trial import Choice, Trial
@@ -32,6 +34,8 @@ class Workbench:
         every: seconds that pass at least from one checkpoint to the next.
         datasets: maps the text of the choice of a data set to the folder where another process has put it
             (see ``data.shared``); the others are loaded here.
+        digest: maps a trial's id to the digest of the weights that it trained, which those that are loaded
+            have to have; None where it is not known.
     """
 
     restores = False  # whether trainings read the weights that they had ended with, see ``methods.restored``
@@ -44,10 +48,12 @@ class Workbench:
         checkpoint: Callable[[str], Path] | None = None,
         every: float = 60.0,
         datasets: Mapping[str, Path] | None = None,
+        digest: Callable[[str], str | None] = lambda trial_id: None,
     ) -> None:
         from precision.methods.traced import Traced
 
         self.weights = weights
+        self._digest = digest
         self.report = report
         self._data_dir, self._shared = data_dir, datasets or {}
         self._checkpoint, self._every = checkpoint, every
@@ -98,13 +104,39 @@ class Workbench:
         )
 
     def baseline(self, trial: Trial) -> Any:
-        """Return the trained float32 network that a trial starts from; the last one is kept."""
+        """Return the trained float32 network that a trial starts from; the last one is kept.
+
+        Raises:
+            PrecisionError: when its weights are not those that were trained; their file is set aside.
+        """
         key = trial.baseline.id
         if key not in self._baselines:
-            model = self.network(trial)
-            model.load_weights(self.weights(key))
-            self._baselines = {key: model}
+            self._baselines = {key: self._trained(key, self.network(trial))}
         return self._baselines[key]
+
+    def _trained(self, key: str, model: Any) -> Any:
+        """Load the weights of a trial into its network, and return it."""
+        from precision.deploy.predictor import KerasPredictor
+
+        path, wanted = self.weights(key), self._digest(key)
+        with path.open("rb") as stream:
+            found = os.fstat(stream.fileno())
+        try:
+            model.load_weights(path)
+            if wanted is None or KerasPredictor(model).digest() == wanted:
+                return model
+            why = "their digest is another one"
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            if wanted is None:
+                raise
+            why = said(error)
+        with suppress(OSError):
+            if os.path.samestat(found, path.stat()):  # and not one that was trained meanwhile
+                path.rename(files.draft_of(path))
+        raise PrecisionError(
+            f"{path}: these are not the weights that float32 network {key} was trained to ({why}); they are "
+            "set aside, so that it is trained again"
+        )
 
     def source(self, trial: Trial, policy: Policy) -> Any:
         """Return the trained float32 network that a policy rounds; folded, if the policy folds."""
@@ -164,5 +196,5 @@ class Workbench:
     def save(self, trial: Trial, model: Any) -> None:
         """Keep the trained weights of a trial; the file appears whole or not at all."""
         path = self.weights(trial.id)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        files.make_folder(path.parent)
         files.write(path, weights_of(model))

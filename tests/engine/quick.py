@@ -85,6 +85,10 @@ def runner(setup, report):
             case "once":  # fails the first time
                 if len(list(began.glob(f"{wanted.id}.*"))) == 1:
                     os.kill(os.getpid(), signal.SIGKILL)
+            case "spoil" | "spoil always" as how:  # what it starts from goes wrong under its hands
+                if how == "spoil always" or len(list(began.glob(f"{wanted.id}.*"))) == 1:
+                    store.weights(wanted.baseline.id).write_text("spoilt")
+                    raise ValueError("these are not the weights")
             case "swell":  # and stay so
                 hoard.append(np.ones(2**25))  # 256 MiB
             case "full":  # in the words of a library, of a file that is half written

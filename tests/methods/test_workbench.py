@@ -1,6 +1,9 @@
 """What a worker keeps must not change a number."""
 
+import os
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +11,8 @@ import pytest
 from precision import files
 from precision.data import as_float, load
 from precision.data.shared import share
+from precision.deploy.predictor import KerasPredictor
+from precision.errors import PrecisionError
 from precision.methods.run import run_trial
 from precision.methods.workbench import Workbench
 from precision.quantization import parse_policy
@@ -132,3 +137,50 @@ def test_a_shared_data_set_gives_the_same_numbers(floats, augment, tmp_path):
     for one in trials:
         assert numbers(run_trial(one, mapped)) == numbers(run_trial(one, plain))
     assert not mapped.dataset(choice).x_train.flags.writeable
+
+
+def spoilt(folder, what):
+    """The baselines of two seeds, of which the first has other weights than it was trained to."""
+    mine, other = (folder / f"{trial('float32', seed=seed).id}.weights.h5" for seed in (0, 1))
+    if what == "of another seed":
+        shutil.copy(other, mine)
+    elif what == "torn":
+        mine.write_bytes(mine.read_bytes()[:1000])
+    else:
+        content = mine.read_bytes()
+        at = content.index(weights_of(folder).tobytes()[:64]) + 3
+        mine.write_bytes(content[:at] + bytes([content[at] ^ 64]) + content[at + 1 :])
+    return mine
+
+
+def weights_of(folder):
+    return bench(folder).baseline(trial("float32")).get_weights()[0]
+
+
+@pytest.mark.parametrize("what", ["of another seed", "torn", "one bit"])
+def test_weights_that_were_not_trained_are_set_aside(folder, what, tmp_path):
+    for path in folder.iterdir():
+        shutil.copy(path, tmp_path)
+    wanted = KerasPredictor(bench(tmp_path).baseline(trial("float32"))).digest()
+    known = {trial("float32").id: wanted}
+    careful = Workbench(None, lambda name: tmp_path / f"{name}.weights.h5", digest=known.get)
+    assert run_trial(trial("half"), careful).status == "ok"
+    path = spoilt(tmp_path, what)
+    careful = Workbench(None, lambda name: tmp_path / f"{name}.weights.h5", digest=known.get)
+    with pytest.raises(PrecisionError, match=rf"{path.name}: these are not the weights that .* set aside"):
+        run_trial(trial("half"), careful)
+    assert not path.exists(), "so that the baseline is not finished"
+    run_trial(trial("float32"), careful)
+    again = Workbench(None, lambda name: tmp_path / f"{name}.weights.h5", digest=known.get)
+    assert KerasPredictor(again.baseline(trial("half"))).digest() == wanted
+
+
+def test_weights_are_on_the_disk_before_they_have_their_name(folder, tmp_path, monkeypatch):
+    order, sync, replace_by = [], os.fsync, Path.replace
+    monkeypatch.setattr(os, "fsync", lambda n: (order.append(os.readlink(f"/proc/self/fd/{n}")), sync(n))[1])
+    monkeypatch.setattr(Path, "replace", lambda one, to: (order.append("renamed"), replace_by(one, to))[1])
+    one = trial("float32")
+    bench(tmp_path / "new").save(one, bench(folder).baseline(one))
+    *_, draft, renamed, end = order
+    assert files.is_draft(Path(draft).name) and (renamed, end) == ("renamed", str(tmp_path / "new"))
+    assert order[0] == str(tmp_path), "the new folder stays, too"

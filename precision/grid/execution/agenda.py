@@ -88,6 +88,29 @@ class Agenda:
             self.again(waiting)
         return []
 
+    def awaits(self, baseline: Trial) -> bool:
+        """Return whether trials wait for a baseline."""
+        return baseline.id in self._blocked
+
+    def renew(self, trial: Trial) -> None:
+        """Run the baseline of a trial again, and then the trial and all that start from it."""
+        needed = trial.baseline
+
+        def starts(other: Trial) -> bool:
+            return needs_baseline(other) and other.baseline.id == needed.id
+
+        ready = [other for trials in self._ready.values() for other in trials]
+        blocked = self._blocked.setdefault(needed.id, [])
+        if not blocked:
+            ready.append(needed)
+            self._waiting += 1
+        blocked += [trial, *filter(starts, ready)]
+        self._waiting += 1
+        self._ready = {}
+        for other in ready:
+            if not starts(other):
+                self._ready.setdefault(group(other), deque()).append(other)
+
     def stuck(self) -> list[Trial]:
         """Let go what still waits for a baseline; asked when nothing is ready and nothing runs."""
         blocked = [trial for trials in self._blocked.values() for trial in trials]

@@ -6,6 +6,7 @@ import math
 import re
 import shutil
 import tempfile
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -122,7 +123,10 @@ def stored(store: Store, trial_id: str) -> TrialResult:
 def _with_predictions(store: Store, result: TrialResult) -> None:
     try:
         result.predictions = store.predictions(result.trial.id)
-    except (OSError, ValueError):
+    except FileNotFoundError:
+        result.predictions = None
+    except (OSError, PrecisionError) as error:
+        warnings.warn(str(error), stacklevel=2)
         result.predictions = None
 
 

@@ -53,6 +53,7 @@ def runner(setup: Setup, report: Report) -> Run:
         checkpoint=store.checkpoint,
         every=setup.checkpoint_seconds,
         datasets=setup.datasets,
+        digest=store.weights_digest,
     )
 
     def run(trial: Trial) -> TrialResult:

@@ -49,13 +49,18 @@ class Comparison:
 
     @property
     def same(self) -> bool:
-        """Whether no number differs."""
-        return not self.different
+        """Whether every number is the same: what could not be compared is not."""
+        return all(row.same for row in self.numbers)
 
     @property
     def different(self) -> list[Row]:
         """The numbers that differ."""
         return [row for row in self.numbers if row.same is False]
+
+    @property
+    def left_out(self) -> list[Row]:
+        """The numbers that could not be compared, because one of the results does not have them."""
+        return [row for row in self.numbers if row.same is None]
 
 
 def compare(before: TrialResult, again: TrialResult) -> Comparison:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from precision import plugins, room
@@ -15,7 +15,8 @@ from precision.grid.execution.interrupt import Interrupts
 from precision.grid.execution.options import RunOptions
 from precision.grid.execution.watcher import Watcher
 from precision.grid.execution.worker import Setup
-from precision.grid.store import Store
+from precision.grid.plan.unrounded import needs_baseline
+from precision.grid.store import Store, links
 from precision.grid.store.locks import granted
 from precision.trial import Trial, TrialResult
 
@@ -33,6 +34,20 @@ def setup(store: Store, data_dir: Path | None, datasets: Mapping[str, Path] | No
         datasets: see ``Setup.datasets``.
     """
     return Setup(store.root, data_dir, tuple(plugins.loaded()), datasets or {})
+
+
+def unfinished(trials: Iterable[Trial], store: Store) -> list[Trial]:
+    """Return the trials that are to be run: those without a result, and baselines that went wrong since.
+
+    The weights of a finished baseline from which one of them starts are read: when they are not those that
+    were stored, which is told, it is trained again.
+    """
+    trials = list(trials)
+    done = store.done(trials)
+    left = [trial for trial in trials if trial.id not in done]
+    starts = {trial.baseline.id: trial.baseline for trial in left if needs_baseline(trial)}
+    damaged = {name for name, baseline in starts.items() if name in done and not store.finished(baseline)}
+    return [trial for trial in trials if trial.id not in done or trial.id in damaged]
 
 
 def run_trials(
@@ -55,10 +70,10 @@ def run_trials(
         KeyboardInterrupt: on Ctrl-C, after the trials in flight have ended; on a second one and on SIGTERM
             after they have been stopped. Finished trials are kept.
     """
-    done = store.done(trials)
-    left = [trial for trial in trials if trial.id not in done]
+    left = unfinished(trials, store)
     if not left:
         return
+    links.check(store.root, [trial.id for trial in left])
     with (
         Interrupts() as interrupts,
         _executor(setup, options, store) as executor,
@@ -101,6 +116,7 @@ class _Run:
         self._agenda = Agenda(trials, self._usable)
         self._running: dict[str, Trial] = {}
         self._elsewhere: dict[str, Trial] = {}  # in the hands of another run
+        self._renewed: set[str] = set()  # baselines that are trained again
         self._looked = 0.0
         self._attempts: Counter[str] = Counter()
         self._lost: Counter[str] = Counter()
@@ -163,11 +179,24 @@ class _Run:
         result = self._store.load(trial.id) or TrialResult(
             trial, "failed", reason="its result cannot be read or has vanished"
         )
+        if result.status == "failed" and self._renews(trial):
+            self._attempts[trial.id] -= 1
+            self._watcher.retried(trial, result)
+            self._agenda.renew(trial)
+            return
         if result.status not in ("ok", "diverged") and self._attempts[trial.id] <= self._options.retries:
             self._watcher.retried(trial, result)
             self._agenda.again(trial)
             return
         self._over(trial, result, event.seconds)
+
+    def _renews(self, trial: Trial) -> bool:
+        """Return whether a trial failed because the weights that it starts from went wrong; but once each."""
+        if not needs_baseline(trial) or self._usable(trial.baseline):
+            return False
+        new = trial.baseline.id not in self._renewed
+        self._renewed.add(trial.baseline.id)
+        return new or self._agenda.awaits(trial.baseline)
 
     def _over(self, trial: Trial, result: TrialResult, seconds: float) -> None:
         self._watcher.finished(trial, result, seconds)

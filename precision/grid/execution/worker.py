@@ -136,7 +136,9 @@ def work(description: dict[str, Any], attempt: int = 1) -> tuple[str, int]:
     status = BUSY
     with granted(store.lock(trial.id)) as free:
         if free:
-            done = store.completed(trial)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # the process of the command has told
+                done = store.completed(trial)
             # Another run of this grid may have done it in the meantime.
             status = done.status if done is not None else _fresh(trial, store, attempt)
     return status, int(psutil.Process().memory_info().rss)

@@ -86,6 +86,7 @@ class ConsoleWatcher(Watcher):
         view = self._view
         view.running.pop(trial.id, None)
         view.done += 1
+        view.total = max(view.total, view.done)  # a baseline that went wrong was not among the trials
         view.failed += result.status != "ok"
         self._estimator.add(result, seconds)
         view.left = self._seconds_left()

@@ -22,7 +22,7 @@ from precision.grid.store.record import SCHEMA_VERSION
 from precision.trial import NUMERICS_VERSION
 
 APPLICATION = 0x70726563  # marks an SQLite file as an index of results
-LAYOUT = 2  # raised whenever the table, or what counts as a valid record, changes
+LAYOUT = 3  # raised whenever the table, or what counts as a valid record, changes
 VERSION = LAYOUT * 10**6 + SCHEMA_VERSION * 10**3 + NUMERICS_VERSION
 
 # Locked, read-only, full or out of reach: another time. Whatever else SQLite says, the file is broken.
@@ -100,7 +100,7 @@ class Index:
     def _do(self, work: Callable[[sqlite3.Connection], T], otherwise: T) -> T:
         """Return what ``work`` does with the open file, once more with a new file when it is broken."""
         for last in (False, True):
-            if not self._usable:
+            if not self._usable or self._path.is_symlink():  # nothing is written through a link
                 break
             try:
                 if self._connection is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import stat
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -83,6 +84,26 @@ def granted(lock: Lock) -> Iterator[bool]:
         yield True
     finally:
         lock.release()
+
+
+def held(path: Path) -> bool:
+    """Return whether a process holds a lock; what is not there, or is no lock of ours, is not touched."""
+    if not is_lock(path):
+        return False
+    try:
+        with granted(Lock(path)) as free:
+            return not free
+    except OSError:  # a folder that cannot be written, so that nobody else does anything there either
+        return False
+
+
+def is_lock(path: Path) -> bool:
+    """Return whether a file can be a lock of ours, which is empty."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return False
+    return stat.S_ISREG(status.st_mode) and not status.st_size
 
 
 def _warn(folder: Path) -> None:

@@ -30,10 +30,16 @@ def ids(trials: Path) -> list[str]:
         return []
 
 
-def records(root: Path, wanted: Collection[str] | None = None) -> Iterator[tuple[str, record.Record]]:
+def records(
+    root: Path, wanted: Collection[str] | None = None, unsummed: bool = False
+) -> Iterator[tuple[str, record.Record]]:
     """Yield id and record of each trial that has a result, of all or of the wanted ones, in the order of ids.
 
     Results that cannot be trusted are reported and left out; those of former numerics are left out.
+
+    Args:
+        wanted: ids; None for all.
+        unsummed: take results that were stored before there were sums.
     """
     trials = root / "trials"
     if wanted is None or len(wanted) > CHUNK:
@@ -62,13 +68,14 @@ def records(root: Path, wanted: Collection[str] | None = None) -> Iterator[tuple
                 path = trials / name / "result.json"
                 try:
                     its_stamp, text = _read(path)
-                    found = record.decode(text, name)
+                    found = record.decode(text, name, unsummed)
                 except (FileNotFoundError, record.OutdatedRecordError):
                     continue
                 except (OSError, ValueError) as error:
                     problems.append(distrust(path, error))
                     continue
-                fresh.append((name, its_stamp, record.pack(found)))
+                if found["sums"] is not None:  # what the index has is believed
+                    fresh.append((name, its_stamp, record.pack(found)))
                 yield name, found
             index.put(fresh)
         if wanted is None:
@@ -104,6 +111,15 @@ def summary(trial_id: str, found: record.Record) -> dict[str, Any]:
 def distrust(path: Path, error: Exception) -> str:
     """Return the sentence about a file that is not used."""
     return printable(f"{path}: this result cannot be trusted and is ignored ({error})")
+
+
+def newer(path: Path) -> int | None:
+    """Return the version of the record in a file if it is later than ours; None otherwise."""
+    try:
+        version = record.schema(received.stored(path)[1])
+    except OSError:
+        return None
+    return version if version is not None and version > record.SCHEMA_VERSION else None
 
 
 def _known(value: float | None) -> float | None:

@@ -1,7 +1,8 @@
 """What stands in result.json, and how the file of an older version becomes one of this version.
 
 A record is the content of the file as plain data, checked and in the present version. In the file NaN and
-infinities are texts, because JSON has no such numbers; in a record they are numbers.
+infinities are texts, because JSON has no such numbers; in a record they are numbers. ``sums`` are those of
+the other files of the trial, by their names; None in what was written before there were any, see ``version``.
 """
 
 from __future__ import annotations
@@ -9,16 +10,20 @@ from __future__ import annotations
 import base64
 import json
 import math
+import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
+from precision.errors import PrecisionError
+from precision.grid.store.ranges import misplaced
+from precision.grid.store.sums import DIGITS, is_sealed, sealed
 from precision.trial import NUMERICS_VERSION, STATUSES, Trial, TrialResult
 
 Record = dict[str, Any]
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 class NewerRecordError(ValueError):
@@ -34,12 +39,27 @@ def _from_1(record: Record) -> Record:
     return {**record, "attempts": 1, "seconds": "nan", "numerics": None}
 
 
-MIGRATIONS: dict[int, Callable[[Record], Record]] = {1: _from_1}
+def _from_2(record: Record) -> Record:
+    """Version 3 has sums."""
+    return {**record, "sums": None}
+
+
+MIGRATIONS: dict[int, Callable[[Record], Record]] = {1: _from_1, 2: _from_2}
 """By the version that it takes: returns the record of the version after it."""
 
 
-def encode(result: TrialResult) -> str:
-    """Return the text of result.json."""
+def encode(result: TrialResult, sums: Mapping[str, str]) -> str:
+    """Return the text of result.json.
+
+    Args:
+        sums: of the other files of the trial, by their names.
+
+    Raises:
+        PrecisionError: for a number that cannot be: nobody would believe it later.
+    """
+    wrong = misplaced(result.metrics, result.history, result.seconds)
+    if wrong:
+        raise PrecisionError(f"trial {result.trial.id} yields what cannot be: {wrong}")
     record = {
         "schema": SCHEMA_VERSION,
         "id": result.trial.id,
@@ -53,29 +73,35 @@ def encode(result: TrialResult) -> str:
         "facts": result.facts,
         "history": [{key: _plain(value) for key, value in row.items()} for row in result.history],
         "provenance": result.provenance,
+        "sums": dict(sums),
     }
-    return json.dumps(record, indent=1, allow_nan=False)
+    return sealed(record)
 
 
-def schema(text: str | bytes) -> int | None:
+def schema(content: bytes) -> int | None:
     """Return the version of the file, or None when it is no record."""
     try:
-        found = json.loads(text)["schema"]
+        is_sealed(content)
+        found = json.loads(content)["schema"]
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
     return found if isinstance(found, int) else None
 
 
-def decode(text: str | bytes, trial_id: str) -> Record:
+def decode(content: bytes, trial_id: str, unsummed: bool = False) -> Record:
     """Return the record of a trial, in the present version.
+
+    Args:
+        unsummed: take one that was written before there were sums.
 
     Raises:
         NewerRecordError: for a record of a later version.
         OutdatedRecordError: for the record of a trial under a former version of the numerics.
-        ValueError: for anything else: the text is torn or foreign.
+        ValueError: for anything else: the file is torn, foreign, or not what was written.
     """
     try:
-        record = _checked(_migrated(json.loads(text)))
+        whole = is_sealed(content)
+        record = _checked(_migrated(json.loads(content)))
         trial, numerics = Trial.from_json(record["trial"]), record["numerics"]
         first = 1 if numerics is None else _count(numerics)
         known = range(NUMERICS_VERSION if numerics is None else first, first - 1, -1)
@@ -95,6 +121,9 @@ def decode(text: str | bytes, trial_id: str) -> Record:
         raise OutdatedRecordError(
             f"it was computed with version {version} of the numerics; this one has {NUMERICS_VERSION}"
         )
+    if not whole and not (unsummed and record["sums"] is None):
+        raise ValueError("its sha256 is missing, without which nobody knows whether it has changed")
+    record.pop("sha256", None)
     return {**record, "numerics": version}
 
 
@@ -136,8 +165,8 @@ def _compact(record: Record) -> str:
 
 
 def _checked(record: Record) -> Record:
-    """Return a record whose values have the right types, its numbers as numbers."""
-    return {
+    """Return a record whose values have the right types, its numbers as numbers that can be."""
+    checked = {
         **record,
         "reason": _text(record["reason"]),
         "metrics": _numbers(record["metrics"]),
@@ -146,7 +175,12 @@ def _checked(record: Record) -> Record:
         "provenance": _texts(record["provenance"]),
         "attempts": _count(record["attempts"]),
         "seconds": _number(record["seconds"]),
+        "sums": None if record["sums"] is None else _sums(record["sums"]),
     }
+    wrong = misplaced(checked["metrics"], checked["history"], checked["seconds"])
+    if wrong:
+        raise ValueError(wrong)
+    return checked
 
 
 def _migrated(record: Record) -> Record:
@@ -187,6 +221,16 @@ def _text(value: Any) -> str:
 
 def _texts(values: dict[str, Any]) -> dict[str, str]:
     return {key: _text(value) for key, value in values.items()}
+
+
+_SUM = re.compile(rf"[0-9a-f]{{{DIGITS}}}")
+
+
+def _sums(values: dict[str, Any]) -> dict[str, str]:
+    for value in values.values():
+        if not _SUM.fullmatch(value):
+            raise ValueError(f"{value!r} is no sha256")
+    return values
 
 
 def _count(value: Any) -> int:

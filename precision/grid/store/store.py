@@ -3,30 +3,31 @@
     <root>/trials/<id>/result.json      the description and everything measured
     <root>/trials/<id>/predictions.npy  the predicted class of every test image
     <root>/trials/<id>/trained.weights.h5
+    <root>/store.json                   the version of the store, see ``version``
     <root>/locks/<id>.lock              held by the process that runs the trial
     <root>/grids/<hash>.json            the grids that were run, see ``registered``
     <root>/index.sqlite                 a cache of the result files, see ``index``
 
 A file is written under another name and renamed, and result.json comes last, so that a reader never sees half
-of anything. A result that cannot be read is reported and treated as absent.
+of anything. A result that cannot be read, or is not what was written, is reported and treated as absent.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from precision import files, received
-from precision.data.files import npy
-from precision.errors import PrecisionError, said
-from precision.grid.store import reading, record, registered
+from precision.errors import PrecisionError
+from precision.grid.store import links, predictions, reading, record, registered, sums, version
 from precision.grid.store.locks import Lock
 from precision.trial import FLOAT32, Trial, TrialResult
 
+DONE = ("ok", "diverged")  # statuses that another run would repeat
 PREDICTIONS = 2**32  # bytes of a file of predictions, at most
 
 
@@ -42,6 +43,7 @@ class Store:
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
+        self._strict = False  # whether it is known that every result has to have sums
         received.check_name(self.root)
         if self.root.exists() and not self.root.is_dir():
             raise PrecisionError(
@@ -54,10 +56,12 @@ class Store:
         Raises:
             PrecisionError: when nothing can be written there.
         """
+        links.check(self.root)
         with files.refused(self.root, "results cannot be written here", "give another --store"):
             for name in ("locks", "trials", "grids"):
                 files.make_folder(self.root / name)
             files.check_room(self.root / "locks")
+            self._strict = version.summed(self.root)
 
     def folder(self, trial_id: str) -> Path:
         """Return the folder of a trial."""
@@ -65,7 +69,7 @@ class Store:
 
     def weights(self, trial_id: str) -> Path:
         """Return the file of a trial's trained weights."""
-        return self.folder(trial_id) / "trained.weights.h5"
+        return self.folder(trial_id) / sums.WEIGHTS
 
     def checkpoint(self, trial_id: str) -> Path:
         """Return the folder of what a training that is not over yet can go on from."""
@@ -91,106 +95,146 @@ class Store:
         registered.register(self.root, grid, name, ids, options)
 
     def save(self, result: TrialResult) -> None:
-        """Write a result; it is there entirely or not at all.
+        """Write a result with the sums of its files; it is there entirely or not at all.
 
         A file of a newer version of this project is kept beside a result of ours, and gives way to no
         failure, which the newer version may not have had.
 
         Raises:
+            PrecisionError: for a number that cannot be, and where a link leads out of the store.
             OSError: when it cannot be written; a former result stays.
         """
         folder = self.folder(result.trial.id)
+        links.check(self.root, [result.trial.id])
         files.make_folder(folder)
         path = folder / "result.json"
-        newer = _newer(path)
-        if newer is not None and result.status not in ("ok", "diverged"):
+        newer = reading.newer(path)
+        if newer is not None and result.status not in DONE:
             warnings.warn(
                 f"{path}: a newer precision wrote this, and this failure is not stored: {result.reason}",
                 stacklevel=2,
             )
             return
-        if result.predictions is not None:
-            predictions = result.predictions
-            files.write(
-                folder / "predictions.npy", lambda draft: np.save(draft, predictions, allow_pickle=False)
-            )
+        found = {}
+        content = None if result.predictions is None else predictions.encode(result.predictions)
+        if content is not None:
+            found[sums.PREDICTIONS] = sums.of(content)
+        if result.status in DONE and (weights := self.weights(result.trial.id)).exists():
+            found[sums.WEIGHTS] = sums.of_file(weights)
+        text = record.encode(result, found)
+        if content is not None:
+            files.write(folder / sums.PREDICTIONS, content)
         if newer is not None:
             path.rename(folder / f"result.schema{newer}.json")
-        files.write(path, record.encode(result).encode())
+        files.write(path, text.encode())
 
     def load(self, trial_id: str) -> TrialResult | None:
         """Return the result of a trial without its predictions, or None when none can be trusted."""
-        path = self.folder(trial_id) / "result.json"
-        try:
-            return record.revive(record.decode(received.stored(path)[1], trial_id))
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError) as error:
-            warnings.warn(reading.distrust(path, error), stacklevel=2)
-            return None
+        found = self._record(trial_id)
+        return None if found is None else record.revive(found)
 
     def results(self, ids: Collection[str] | None = None) -> dict[str, TrialResult]:
         """Return the results of all trials or of these, by id, without predictions; faster than one by one.
 
         Trials without a result, or with one that cannot be trusted (which is reported), are absent.
         """
-        return {name: record.revive(found) for name, found in reading.records(self.root, ids)}
+        return {name: record.revive(found) for name, found in self._records(ids)}
 
     def summaries(self) -> list[dict[str, Any]]:
         """Return the most important facts about every result as flat mappings, see ``reading.summary``."""
-        return [reading.summary(name, found) for name, found in reading.records(self.root)]
+        return [reading.summary(name, found) for name, found in self._records()]
+
+    def weights_digest(self, trial_id: str) -> str | None:
+        """Return the sha256 of what a trial trained, see ``Predictor.digest``; None where it is unknown."""
+        found = self._record(trial_id)
+        return found["facts"].get("weights_digest") if found else None
 
     def finished(self, trial: Trial) -> bool:
         """Return whether a trial needs no run: it is ``ok``, or ``diverged``, which another run repeats."""
         return self.completed(trial) is not None
 
     def completed(self, trial: Trial) -> TrialResult | None:
-        """Return the result of a trial that needs no run, without its predictions; None when it needs one."""
-        result = self.load(trial.id)
-        return result if result is not None and self._complete(trial, result.status) else None
+        """Return the result of a trial that needs no run, without its predictions; None when it needs one.
+
+        Predictions, and the weights that other trials start from, are read and compared with their sums.
+        """
+        found = self._record(trial.id)
+        if found is None or not self._whole(trial, found):
+            return None
+        return record.revive(found)
 
     def done(self, trials: Iterable[Trial]) -> set[str]:
-        """Return the ids of those that are finished; much faster than asking one by one."""
+        """Return the ids of those that are finished; much faster than asking one by one.
+
+        The weights that other trials start from have to be there, but are not read.
+        """
         asked = {trial.id: trial for trial in trials}
-        found = {name: data["status"] for name, data in reading.records(self.root, asked.keys())}
-        return {name for name, status in found.items() if self._complete(asked[name], status)}
+        found = self._records(asked.keys())
+        return {name for name, data in found if self._whole(asked[name], data, weights=False)}
 
     def predictions(self, trial_id: str) -> np.ndarray:
         """Return the predicted classes of a trial, shape (test images,).
 
         Raises:
             FileNotFoundError: when there are none.
-            PrecisionError: when the file is torn or foreign.
+            PrecisionError: when the file is not the one that was stored with the result.
         """
-        path = self.folder(trial_id) / "predictions.npy"
+        path = self.folder(trial_id) / sums.PREDICTIONS
+        found = self._record(trial_id)
         try:
-            predictions = npy.decode(received.stored(path, PREDICTIONS)[1])
-            if predictions.ndim != 1:
-                raise ValueError("it holds something else")
-        except OSError:
-            raise
-        except Exception as error:  # a damaged header can lead to anything
+            content = received.stored(path, PREDICTIONS)[1]
+            if found is None:
+                raise ValueError("there is no result that it belongs to")
+            if found["sums"] is not None and found["sums"].get(path.name) != sums.of(content):
+                raise ValueError(sums.OTHER)
+            return predictions.decode(content)
+        except ValueError as error:
             raise PrecisionError(
-                f"{path}: these predictions cannot be read ({said(error)}); remove the folder and run the "
-                "grid again"
+                f"{path}: these predictions cannot be trusted ({error}); run the grid again"
             ) from None
-        return predictions
 
-    def _complete(self, trial: Trial, status: str) -> bool:
-        if status not in ("ok", "diverged"):
+    @property
+    def unsummed(self) -> bool:
+        """Whether results without sums are taken, see ``version``."""
+        self._strict = self._strict or version.summed(self.root)
+        return not self._strict
+
+    def _records(self, ids: Collection[str] | None = None) -> Iterator[tuple[str, record.Record]]:
+        return reading.records(self.root, ids, self.unsummed)
+
+    def _record(self, trial_id: str) -> record.Record | None:
+        path = self.folder(trial_id) / "result.json"
+        try:
+            return record.decode(received.stored(path)[1], trial_id, self.unsummed)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            warnings.warn(reading.distrust(path, error), stacklevel=2)
+            return None
+
+    def _whole(self, trial: Trial, found: record.Record, weights: bool = True) -> bool:
+        """Return whether a trial is finished, and what others need of it is there, as it was stored.
+
+        Args:
+            found: the record of the trial.
+            weights: read the weights that other trials start from, too.
+        """
+        if found["status"] not in DONE:
             return False
-        if status == "diverged":
-            return True
-        # The trials that start from a baseline need its weights.
-        needed = [self.folder(trial.id) / "predictions.npy"]
-        needed += [self.weights(trial.id)] if trial.method == FLOAT32 else []
-        return all(path.exists() for path in needed)
+        needed = {sums.PREDICTIONS: True} | ({sums.WEIGHTS: weights} if trial.method == FLOAT32 else {})
+        for name, read in needed.items():
+            path = self.folder(trial.id) / name
+            wrong = sums.difference(path, found["sums"], read)
+            if wrong:
+                _tell(path, wrong)
+                return False
+            if found["status"] == "ok" and not path.exists():
+                return False
+        return True
 
 
-def _newer(path: Path) -> int | None:
-    """Return the version of the record in a file if it is later than ours."""
-    try:
-        version = record.schema(received.stored(path)[1])
-    except (OSError, ValueError):
-        return None
-    return version if version is not None and version > record.SCHEMA_VERSION else None
+def _tell(path: Path, why: str) -> None:
+    warnings.warn(  # at one place, so that each is told once
+        f"{path}: this file cannot be trusted and is ignored ({why}); a run of its grid computes it again",
+        stacklevel=1,
+    )

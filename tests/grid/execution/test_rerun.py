@@ -9,6 +9,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import quick
+from commands import here
+from stored import rewrite
 
 from precision import plugins
 from precision.cli import main
@@ -18,6 +20,7 @@ from precision.grid.execution import rerun as module
 from precision.grid.execution.rerun import find, rerun, stored
 from precision.grid.execution.scheduler import run_trials, setup
 from precision.grid.execution.watcher import Watcher
+from precision.grid.store import sums
 from precision.quantization import parse_policy
 from precision.trial import Choice, Training, Trial, TrialResult
 
@@ -57,11 +60,11 @@ def content(store):
 
 
 def changed(store, trial_id, change):
-    """Change what is stored of a trial."""
+    """Change what is stored of a trial, as if that had been stored."""
     path = store.folder(trial_id) / "result.json"
     record = json.loads(path.read_text())
     change(record)
-    path.write_text(json.dumps(record))
+    rewrite(path, **record)
 
 
 def command(*words):
@@ -103,12 +106,14 @@ def test_what_differs_is_told_with_both_values(store, capsys):
         record["metrics"]["accuracy"] = 0.0625
         record["facts"]["weights_digest"] = "0" * 64
         record["provenance"] |= {"machine": "Another, 64 cores", "tensorflow": "1.0"}
+        record["sums"][sums.PREDICTIONS] = sums.of_file(path)
 
     baseline = QAT.baseline.id
-    changed(store, baseline, change)
     predictions = store.predictions(baseline)
     predictions[7] = 99
-    np.save(store.folder(baseline) / "predictions.npy", predictions)
+    path = store.folder(baseline) / sums.PREDICTIONS
+    np.save(path, predictions)
+    changed(store, baseline, change)
     assert command(baseline, "--store", store.root) == 1
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert any(line.startswith("accuracy 0.0625 0.") and line.endswith("differs") for line in lines)
@@ -147,6 +152,19 @@ def test_what_differs_is_told_before_anything_runs(store, monkeypatch):
     ]
     assert any(text.startswith("tensorflow was 1.0, and is ") for text in told)
     assert told[-1] == "it runs" and len(told) == 3
+
+
+def test_predictions_that_cannot_be_read_are_not_the_same(store):
+    (store.folder(QAT.baseline.id) / sums.PREDICTIONS).write_bytes(b"torn")
+    done = here(store.root, "rerun", QAT.baseline.id, "--store", store.root)
+    assert done.returncode == 1
+    assert done.stderr.count("predictions.npy: these predictions cannot be trusted") == 1
+    lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    assert any(
+        line.startswith("predictions not recorded") and line.endswith("not compared") for line in lines
+    )
+    assert lines[-1].endswith(" are the same, 1 could not be compared (predictions)")
+    assert "all" not in lines[-1].split()
 
 
 def test_it_runs_with_as_many_threads_as_before(store, monkeypatch):

@@ -257,3 +257,46 @@ def test_a_worker_that_cannot_start_says_why(store):
     trial = quick.trial(0, baseline=False)
     run_trials([trial], store, Setup(store.root, runner="quick:cannot"), Log())
     assert store.load(trial.id).reason == "ImportError: no module named tensorflow today"
+
+
+def test_weights_that_are_not_those_that_were_stored_are_trained_again(store):
+    first, second, other = quick.trial(0), quick.trial(1), quick.trial(2, seed=1)
+    run([first, other], store)
+    os.replace(store.weights(other.baseline.id), store.weights(first.baseline.id))
+    assert run_exactly(with_baselines([first]), store).lines == [], "nothing starts from them"
+    with pytest.warns(
+        UserWarning, match=f"{first.baseline.id}/trained.weights.h5: .*cannot be trusted"
+    ) as told:
+        log = run([first, second], store)
+    assert log.of("started") == [first.baseline.id, second.id]
+    assert len({str(one.message) for one in told}) == 1
+    check([first, second, first.baseline], store)
+    assert store.weights(first.baseline.id).read_text() == first.baseline.id
+
+
+@pytest.mark.filterwarnings("ignore:.*weights.h5.*cannot be trusted")
+def test_weights_that_go_wrong_during_a_run_are_trained_again(store):
+    trials = [quick.trial(0, do="spoil"), quick.trial(1), quick.trial(2)]
+    log = run(trials, store)
+    baseline = trials[0].baseline.id
+    assert log.of("started") == [baseline, trials[0].id, baseline, *(trial.id for trial in trials)]
+    assert log.of("retried") == [trials[0].id]
+    check([*trials, trials[0].baseline], store)
+    assert store.load(trials[0].id).attempts == 1
+
+
+@pytest.mark.filterwarnings("ignore:.*weights.h5.*cannot be trusted")
+def test_they_are_trained_again_only_once(store):
+    spoiling = quick.trial(0, do="spoil always")
+    log = run([spoiling], store)
+    assert log.of("started") == [spoiling.baseline.id, spoiling.id] * 2
+    assert store.load(spoiling.id).status == "failed"
+
+
+def test_nothing_is_written_through_a_link(store, tmp_path):
+    trial = quick.trial(0, baseline=False)
+    (tmp_path / "elsewhere").mkdir()
+    store.folder(trial.id).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(PrecisionError, match=f"{trial.id}: this is a link, and nothing is written through"):
+        run([trial], store)
+    assert not list((tmp_path / "elsewhere").iterdir())

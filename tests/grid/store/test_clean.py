@@ -1,14 +1,13 @@
 """What can go from a store goes, after it was said; what anybody may still need stays."""
 
 import fcntl
-import json
 import multiprocessing
 import os
 import shutil
 import signal
 
 import pytest
-from stored import make_result, make_trial
+from stored import make_result, make_trial, rewrite
 from typer.testing import CliRunner
 
 import precision.cli.clean
@@ -45,8 +44,9 @@ def trials_of(path):
 def filled(store, grid):
     """The results of a registered grid, and of three trials that nothing refers to."""
     for trial in trials_of(grid):
-        store.save(make_result(trial))
+        store.folder(trial.id).mkdir()
         store.weights(trial.id).write_bytes(bytes(1000))
+        store.save(make_result(trial))
     for seed in (7, 8, 9):
         store.save(make_result(make_trial(seed)))
     store.register(grid, "made", [trial.id for trial in trials_of(grid)])
@@ -258,15 +258,12 @@ def test_a_result_that_cannot_be_read(filled, grid):
 
 def test_results_of_other_versions(filled):
     newer, beside, former = (filled.folder(make_trial(seed).id) for seed in (7, 8, 9))
-    (newer / "result.json").write_text('{"schema": 3}')
-    (beside / "result.schema3.json").write_text('{"schema": 3}')
+    (newer / "result.json").write_text('{"schema": 4}')
+    (beside / "result.schema4.json").write_text('{"schema": 4}')
     trial = make_trial(9)
     old = trial.identity(NUMERICS_VERSION - 1)
-    content = json.loads((former / "result.json").read_text())
     former.rename(filled.folder(old))
-    (filled.folder(old) / "result.json").write_text(
-        json.dumps({**content, "id": old, "numerics": NUMERICS_VERSION - 1})
-    )
+    rewrite(filled.folder(old) / "result.json", id=old, numerics=NUMERICS_VERSION - 1)
     done = call("--store", filled.root, "--yes", "--unreadable")
     assert done.stderr.count("a newer precision wrote this result, which stays") == 2
     assert "result of former numerics" in done.stdout and old not in there(filled)

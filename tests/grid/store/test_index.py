@@ -37,7 +37,7 @@ def decoded(monkeypatch):
     seen = []
     decode = reading.record.decode
     monkeypatch.setattr(
-        reading.record, "decode", lambda text, name: (seen.append(name), decode(text, name))[1]
+        reading.record, "decode", lambda text, name, *more: (seen.append(name), decode(text, name, *more))[1]
     )
     return seen
 
@@ -88,6 +88,8 @@ def test_summaries_and_done(store):
     fill(store, TRIALS[:3])
     store.save(make_result(TRIALS[3], "failed"))
     baseline = TRIALS[0].baseline
+    store.folder(baseline.id).mkdir()
+    store.weights(baseline.id).touch()
     metrics = {"train_seconds": 6.0, "seconds_per_epoch": float("nan"), "test_images": 10}
     store.save(make_result(baseline, metrics=metrics, seconds=7.5, provenance={"machine": "m"}))
     found = {row["id"]: row for row in store.summaries()}
@@ -100,6 +102,7 @@ def test_summaries_and_done(store):
     assert (row["train_seconds"], row["seconds_per_epoch"], row["seconds"]) == (6.0, None, 7.5)
     assert (row["train_images"], row["test_images"], row["machine"]) == (None, 10, "m")
     everything = [*TRIALS, baseline]
+    store.weights(baseline.id).unlink()
     assert store.done(everything) == {trial.id for trial in TRIALS[:3]}
     store.weights(baseline.id).touch()
     assert (
