@@ -21,7 +21,7 @@ from precision import room
 from precision.errors import PrecisionError
 
 # Stores still hold drafts with the shorter name, which weights once had.
-_DRAFT = re.compile(r"\..+\.[0-9a-f]{32}(\..+)?|draft\..+")
+_DRAFT = re.compile(r"\..+\.[0-9a-f]{32}(\..+)?|draft\.trained\.weights\.h5")
 
 
 def write(path: Path, content: bytes | memoryview | Callable[[Path], Any]) -> None:

@@ -71,9 +71,12 @@ def results(
     from precision.analysis.stored import STORED_COLUMNS, stored
     from precision.errors import PrecisionError
     from precision.grid import Store
+    from precision.grid.store.own import store_of
     from precision.report.render.export import cell_text, export
 
     found = Store(store)
+    if output is not None and (root := store_of(output, found.root)):
+        raise PrecisionError(f"{output}: this would be a file of the store {root}; give another --output")
     if grid is None:
         if changes or seeds or only:
             raise PrecisionError("--set, --seeds and --only change a grid, but none is given; use --where")
@@ -94,8 +97,6 @@ def results(
     total = len(frame)
     frame = query.sort(query.where(frame, where or (), known), query.words(sort or ()), known)
     if output is not None:
-        if output.name == "index.sqlite" and output.resolve().parent == found.root.resolve():
-            raise PrecisionError(f"{output}: this is the index of the store; give another --output")
         export(frame, chosen, output)
         echo(f"{output}: {len(frame)} of {total} results")
         return

@@ -19,6 +19,7 @@ import filelock
 
 from precision import points, received, room
 from precision.errors import PrecisionError
+from precision.grid.store import links
 
 Row = dict[str, Any]
 
@@ -45,6 +46,9 @@ class Journal:
         self.rows: list[Row] = []
 
     def __enter__(self) -> Journal:
+        for path in (self._path.parent, self._path):
+            if path.is_symlink():
+                raise links.refusal(path)
         try:
             self._lock.acquire(timeout=0)
         except filelock.Timeout:

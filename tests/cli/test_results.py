@@ -163,10 +163,32 @@ def test_what_is_refused(store, words, message):
     assert message in str(caught.value)
 
 
-def test_the_index_is_no_place_for_an_export(store):
+def test_a_file_of_a_store_is_no_place_for_an_export(store, tmp_path, monkeypatch):
     shown("results", "--store", store.root)
-    with pytest.raises(PrecisionError, match="index of the store"):
-        call("results", "--store", store.root, "--output", store.root / "index.sqlite")
+    before = {path: path.read_bytes() for path in store.root.rglob("*") if path.is_file()}
+    other = Store(tmp_path / "other")
+    other.create()
+    (tmp_path / "link").symlink_to(store.root)
+    (tmp_path / "out.json").symlink_to(store.root / "store.json")
+    trial = next(iter(store.results()))
+    monkeypatch.chdir(store.root)
+    for path in (
+        store.root / "index.sqlite",
+        store.folder(trial) / "result.json",
+        store.folder(trial) / "new.csv",
+        Path("grids/x.json"),
+        tmp_path / "link" / "locks" / "x.md",
+        tmp_path / "out.json",
+        other.root / "store.json",
+        other.root / "search" / "x.csv",
+    ):
+        with pytest.raises(
+            PrecisionError, match=r"this would be a file of the store .*; give another --output"
+        ):
+            call("results", "--store", store.root, "--output", path)
+    assert {path: path.read_bytes() for path in before} == before
+    call("results", "--store", store.root, "--output", store.root / "mine.csv")
+    assert (store.root / "mine.csv").exists()
 
 
 def test_an_empty_store(tmp_path):

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from precision import files, received
 from precision.errors import PrecisionError
-from precision.grid.store import reading, record
-from precision.grid.store.locks import granted
+from precision.grid.store import links, own, reading, record
+from precision.grid.store.locks import granted, held, is_lock
 from precision.grid.store.registered import LOCK
 from precision.grid.store.store import Store
 
@@ -73,11 +73,13 @@ def find(store: Store, kept: Collection[str], unreadable: bool = False) -> Found
         )
     for name in _names(trials):
         path = trials / name
-        if files.is_draft(name):
+        if files.is_draft(name) and reading.ID.fullmatch(name.split(".")[1]):
             found.items.append(_item("draft", path, "what was left of a trial", name.split(".")[1]))
         elif path.is_symlink() or not path.is_dir() or not reading.ID.fullmatch(name):
             found.left.append(f"{path}: precision did not write this, and it stays")
-        elif not _is_free(store, name):
+        elif name not in kept and (why := own.foreign(path)):
+            found.left.append(f"{path}: this stays, because {why}")
+        elif held(store.lock(name).path):
             found.left.append(f"{path}: another process is at this trial, which stays")
         else:
             _look_at(store, name, results.get(name), name in kept, unreadable, found)
@@ -86,7 +88,7 @@ def find(store: Store, kept: Collection[str], unreadable: bool = False) -> Found
             path = folder / name
             if files.is_draft(name):
                 found.items.append(_item("draft", path, "", LOCK))
-            elif name.endswith(".lock") and name != f"{LOCK}.lock" and _is_free(store, path.stem):
+            elif reading.ID.fullmatch(path.stem) and _is_unused_lock(path):
                 found.items.append(_item("lock", path, "", path.stem))
     if not told_by_locks:
         found.items = [item for item in found.items if item.kind != "draft"]
@@ -100,8 +102,10 @@ def remove(store: Store, items: Collection[Item], kept: Callable[[], Collection[
         kept: returns the ids of trials that grids were registered for in the meantime.
 
     Raises:
-        PrecisionError: when something cannot be removed; what was removed before is gone.
+        PrecisionError: when something cannot be removed, where what was removed before is gone; and when a
+            folder of the store is a link.
     """
+    links.check(store.root)
     removed: list[Item] = []
     referred = frozenset(kept())
     for item in items:
@@ -121,6 +125,8 @@ def remove(store: Store, items: Collection[Item], kept: Callable[[], Collection[
 
 def _removed(store: Store, item: Item) -> bool:
     """Remove an item unless its lock is held or it is gone; return whether it was removed."""
+    if (item.kind == "lock" and not is_lock(item.path)) or (item.kind == "trial" and own.foreign(item.path)):
+        return False
     lock = store.lock(item.lock)
     lasting = lock.path.exists() and item.kind != "trial"
     with granted(lock) as free:
@@ -206,16 +212,8 @@ def _names(folder: Path) -> list[str]:
         return []
 
 
-def _is_free(store: Store, name: str) -> bool:
-    """Return whether nobody holds a lock; a lock that is not there is not made."""
-    lock = store.lock(name)
-    if not lock.path.exists():
-        return True
-    try:
-        with granted(lock) as free:
-            return free
-    except OSError:  # a folder that cannot be written: nothing will be removed from it either
-        return True
+def _is_unused_lock(path: Path) -> bool:
+    return path.suffix == ".lock" and is_lock(path) and not held(path)
 
 
 def _has_locks(store: Store) -> bool:

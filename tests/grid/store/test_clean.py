@@ -285,6 +285,44 @@ def test_what_is_none_of_ours_stays(filled, tmp_path):
     assert (filled.root / "tracking" / "mlflow.db").exists()
 
 
+def test_only_what_was_made_for_a_trial_goes(filled):
+    """Twelve hexadecimal digits make no trial, and a lock is empty."""
+    foreign, empty, nested = (filled.folder(letter * 12) for letter in "abc")
+    for path in (foreign, empty, nested / "checkpoint"):
+        path.mkdir(parents=True)
+    (foreign / "photo.jpg").write_text("mine")
+    (nested / "checkpoint" / "mine.npz").write_text("mine")
+    noted = filled.folder(make_trial(7).id)
+    (noted / "notes.txt").write_text("mine")
+    (filled.root / "trials" / "draft.md").write_text("mine")
+    lock = filled.lock("d" * 12).path
+    lock.write_text("mine")
+    (filled.root / "locks" / "mine.lock").touch()
+    killed = filled.folder("e" * 12)
+    (killed / "checkpoint").mkdir(parents=True)
+    (killed / "checkpoint" / "state.npz").write_text("half a training")
+    done = call("--store", filled.root, "--yes")
+    for path, why in (
+        (foreign, "it holds photo.jpg, which precision did not write"),
+        (empty, "it holds nothing that precision wrote"),
+        (nested, "it holds checkpoint, which precision did not write"),
+        (noted, "it holds notes.txt, which precision did not write"),
+    ):
+        assert f"{path}: this stays, because {why}" in done.stderr and path.exists()
+    assert filled.load(noted.name) is not None
+    assert (filled.root / "trials" / "draft.md").exists() and (filled.root / "locks" / "mine.lock").exists()
+    assert lock.read_text() == "mine" and not killed.exists()
+
+
+def test_nothing_is_removed_through_a_link(filled, tmp_path):
+    found = clean.find(filled, references(filled.root).ids)
+    (filled.root / "trials").rename(tmp_path / "elsewhere")
+    (filled.root / "trials").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(PrecisionError, match="trials: this is a link, and nothing is written through"):
+        clean.remove(filled, found.items, set)
+    assert there(filled) >= STRAY
+
+
 def _hold(root, name, ready):
     with Store(root).lock(name):
         ready.set()

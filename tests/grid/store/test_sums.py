@@ -10,6 +10,7 @@ from commands import here
 from stored import make_result, make_trial, rewrite
 
 from precision.errors import PrecisionError
+from precision.exploration.journal import Journal
 from precision.grid import Store
 from precision.grid.store import sums, version
 
@@ -187,3 +188,29 @@ def test_check_reads_everything(trained):
         )
     )
     assert here(store, "check", "--store", store / "none").returncode == 2
+
+
+def test_nothing_is_written_through_a_link(store, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "empty").touch()
+    (store.root / "index.sqlite").symlink_to(elsewhere / "empty")
+    store.save(make_result())
+    assert store.results().keys() == {TRIAL.id} and (elsewhere / "empty").stat().st_size == 0
+    store.folder(make_trial(1).id).symlink_to(elsewhere)
+    store.folder(make_trial(2).id).mkdir()
+    store.checkpoint(make_trial(2).id).symlink_to(elsewhere)
+    for seed in (1, 2):
+        with pytest.raises(PrecisionError, match="this is a link, and nothing is written through a link"):
+            store.save(make_result(make_trial(seed)))
+    (store.root / "search").symlink_to(elsewhere)
+    with pytest.raises(PrecisionError, match="search: this is a link"), Journal(store.root, "search", {}, {}):
+        pass
+    (store.root / "grids").rmdir()
+    (store.root / "grids").symlink_to(elsewhere)
+    with pytest.raises(PrecisionError, match="grids: this is a link"):
+        store.create()
+    assert [path.name for path in elsewhere.iterdir()] == ["empty"]
+    (tmp_path / "named").symlink_to(store.root)
+    (store.root / "grids").unlink()
+    Store(tmp_path / "named").create()  # the user's own
