@@ -9,7 +9,6 @@ results.histories        # loss and accuracy per epoch
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -76,6 +75,7 @@ def run(
     from precision.grid.execution import launch, preflight
     from precision.grid.execution.options import RunOptions
     from precision.grid.execution.scheduler import run_trials, setup, unfinished
+    from precision.grid.execution.scratch import scratch
     from precision.grid.execution.watcher import Watchers
     from precision.grid.execution.worker import RUNNER
     from precision.grid.forecast.counted import Counted, estimator
@@ -107,8 +107,8 @@ def run(
     console = Console(stderr=True, quiet=quiet)
     counted = Counted()
     with contextlib.ExitStack() as stack:
-        images = stack.enter_context(tempfile.TemporaryDirectory(prefix="precision-"))
-        datasets = preflight.share_data(left, trials, results_store, folder, Path(images), place)
+        images = stack.enter_context(scratch())
+        datasets = preflight.share_data(left, trials, results_store, folder, images, place)
         ids = [trial.id for trial in everything]
         results_store.register(Path(grid), parsed.name, ids, " ".join(named.words()))
         counted.check(left)

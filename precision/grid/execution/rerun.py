@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 import shutil
-import tempfile
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -17,6 +16,7 @@ from precision.grid.execution.options import RunOptions
 from precision.grid.execution.provenance import plugins_of, provenance
 from precision.grid.execution.same_numbers import MISSING, Comparison, compare, differences
 from precision.grid.execution.scheduler import run_trials, setup
+from precision.grid.execution.scratch import scratch
 from precision.grid.execution.watcher import Watcher
 from precision.grid.plan.unrounded import needs_baseline
 from precision.grid.store import Store
@@ -78,8 +78,8 @@ def rerun(
     _check_plugins(before)
     started = needs_baseline(trial)
     trials = [trial.baseline, trial] if started and from_scratch else [trial]
-    with tempfile.TemporaryDirectory(prefix="precision-rerun-") as folder:
-        beside = Store(folder)
+    with scratch() as folder:
+        beside = Store(folder / "runs")
         beside.create()
         if started and not from_scratch:
             _lend(store, trial, beside)
