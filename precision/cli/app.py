@@ -103,13 +103,21 @@ for _group, _members in _COMMANDS.items():
             app.command(**_shown)(_command)  # type: ignore[arg-type]
 
 
-def _print_warning(message: Warning | str, *_: object, **__: object) -> None:
-    echo(f"precision: warning: {printable(message)}", err=True)
+def _warner() -> Callable[..., None]:
+    """Return what prints warnings, each sentence once."""
+    told: set[str] = set()
+
+    def warn(message: Warning | str, *_: object, **__: object) -> None:
+        if str(message) not in told:
+            told.add(str(message))
+            echo(f"precision: warning: {printable(message)}", err=True)
+
+    return warn
 
 
 def main() -> None:
     """Run a command; what the user can correct ends with one sentence and exit code 2."""
-    warnings.showwarning = _print_warning
+    warnings.showwarning = _warner()
     try:
         app()
     except PrecisionError as error:

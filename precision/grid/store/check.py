@@ -29,11 +29,11 @@ class Findings:
 
 def check(store: Store) -> Findings:
     """Compare all files of all trials with their sums; results of other numerics are none of ours."""
-    findings = Findings()
+    findings, unsummed = Findings(), store.unsummed
     for name in reading.ids(store.root / "trials"):
         path = store.folder(name) / "result.json"
         try:
-            found = record.decode(received.stored(path)[1], name, store.unsummed)
+            found = record.decode(received.stored(path)[1], name, unsummed)
         except (FileNotFoundError, record.OutdatedRecordError):
             continue
         except (OSError, ValueError) as error:

@@ -62,9 +62,10 @@ def find(store: Store, kept: Collection[str], unreadable: bool = False) -> Found
     """
     found = Found()
     trials = store.root / "trials"
+    unsummed = store.unsummed
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # each is told below
-        results = {name: _short(result) for name, result in reading.records(store.root)}
+        results = {name: _short(result) for name, result in reading.records(store.root, None, unsummed)}
     told_by_locks = _has_locks(store)
     if not told_by_locks:
         found.left.append(
@@ -147,7 +148,7 @@ def _look_at(
 ) -> None:
     """Add what can go of one trial."""
     path = store.folder(name)
-    what, state = result or _state(path, name)
+    what, state = result or _state(path, name, store.unsummed)
     if not kept and any(path.glob("result.schema*.json")):  # kept beside a result of ours
         state = "newer"
     if state == "newer" and not kept:
@@ -176,10 +177,10 @@ def _short(result: record.Record) -> tuple[str, str]:
     return " ".join([*parts, f"seed {trial['seed']}: {status}"]), status
 
 
-def _state(path: Path, name: str) -> tuple[str, str]:
+def _state(path: Path, name: str, unsummed: bool) -> tuple[str, str]:
     """Return words for a trial without a result of ours, and what is there in its place."""
     try:
-        record.decode(received.stored(path / "result.json")[1], name)
+        record.decode(received.stored(path / "result.json")[1], name, unsummed)
     except FileNotFoundError:
         return "no result", "none"
     except record.OutdatedRecordError:

@@ -108,6 +108,11 @@ def summary(trial_id: str, found: record.Record) -> dict[str, Any]:
     }
 
 
+def tell(text: str) -> None:
+    """Warn of something that is the fault of no line of code; each sentence is told once."""
+    warnings.warn(text, stacklevel=1)
+
+
 def distrust(path: Path, error: Exception) -> str:
     """Return the sentence about a file that is not used."""
     return printable(f"{path}: this result cannot be trusted and is ignored ({error})")
@@ -134,7 +139,7 @@ def _read(path: Path) -> tuple[str, bytes]:
 
 def _report(problems: list[str]) -> None:
     for text in problems[:SHOWN]:
-        warnings.warn(text, stacklevel=3)
+        tell(text)
     if len(problems) > SHOWN:
         more = len(problems) - SHOWN
-        warnings.warn(f"{more} more result files cannot be trusted and are ignored", stacklevel=3)
+        tell(f"{more} more result files cannot be trusted and are ignored")

@@ -43,7 +43,7 @@ class Store:
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
-        self._strict = False  # whether it is known that every result has to have sums
+        self._summed: bool | None = None  # whether every result has to have sums; None is unknown
         received.check_name(self.root)
         if self.root.exists() and not self.root.is_dir():
             raise PrecisionError(
@@ -61,7 +61,7 @@ class Store:
             for name in ("locks", "trials", "grids"):
                 files.make_folder(self.root / name)
             files.check_room(self.root / "locks")
-            self._strict = version.summed(self.root)
+            self._summed = version.summed(self.root)
 
     def folder(self, trial_id: str) -> Path:
         """Return the folder of a trial."""
@@ -196,20 +196,21 @@ class Store:
     @property
     def unsummed(self) -> bool:
         """Whether results without sums are taken, see ``version``."""
-        self._strict = self._strict or version.summed(self.root)
-        return not self._strict
+        if self._summed is None:
+            self._summed = version.summed(self.root)
+        return not self._summed
 
     def _records(self, ids: Collection[str] | None = None) -> Iterator[tuple[str, record.Record]]:
         return reading.records(self.root, ids, self.unsummed)
 
     def _record(self, trial_id: str) -> record.Record | None:
-        path = self.folder(trial_id) / "result.json"
+        path, unsummed = self.folder(trial_id) / "result.json", self.unsummed
         try:
-            return record.decode(received.stored(path)[1], trial_id, self.unsummed)
+            return record.decode(received.stored(path)[1], trial_id, unsummed)
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
-            warnings.warn(reading.distrust(path, error), stacklevel=2)
+            reading.tell(reading.distrust(path, error))
             return None
 
     def _whole(self, trial: Trial, found: record.Record, weights: bool = True) -> bool:
@@ -226,15 +227,11 @@ class Store:
             path = self.folder(trial.id) / name
             wrong = sums.difference(path, found["sums"], read)
             if wrong:
-                _tell(path, wrong)
+                reading.tell(
+                    f"{path}: this file cannot be trusted and is ignored ({wrong}); a run of its grid "
+                    "computes it again"
+                )
                 return False
             if found["status"] == "ok" and not path.exists():
                 return False
         return True
-
-
-def _tell(path: Path, why: str) -> None:
-    warnings.warn(  # at one place, so that each is told once
-        f"{path}: this file cannot be trusted and is ignored ({why}); a run of its grid computes it again",
-        stacklevel=1,
-    )

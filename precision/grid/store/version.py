@@ -9,7 +9,6 @@ its results, and then the file. From then on a result without sums is one that s
 from __future__ import annotations
 
 import json
-import warnings
 from pathlib import Path
 
 from precision import files, received
@@ -39,7 +38,7 @@ def summed(root: Path) -> bool:
     older = [name for name in reading.ids(root / "trials") if _is_older(_record(root, name), name)]
     locks = [path for path in (root / "locks").glob("*.lock") if reading.ID.fullmatch(path.stem)]
     if older and any(held(path) for path in locks):
-        _tell(f"{root}: {_count(older)} without sums, and get them when no run is at work here")
+        reading.tell(f"{root}: {_count(older)} without sums, and get them when no run is at work here")
         return False
     try:
         if older:
@@ -48,7 +47,7 @@ def summed(root: Path) -> bool:
             with Lock(root / "locks" / f"{LOCK}.lock"):
                 for name in older:
                     _add_sums(root, name)
-            _tell(
+            reading.tell(
                 f"{root}: {_count(older)} by an older precision and now have sums, by which damage is seen; "
                 "older versions do not read them any more"
             )
@@ -56,7 +55,9 @@ def summed(root: Path) -> bool:
         files.write(root / NAME, json.dumps(content, indent=1).encode())
     except (OSError, PrecisionError) as error:
         if older:
-            _tell(f"{root}: {_count(older)} without sums, which cannot be written here ({said(error)})")
+            reading.tell(
+                f"{root}: {_count(older)} without sums, which cannot be written here ({said(error)})"
+            )
         return not older
     return True
 
@@ -75,10 +76,6 @@ def _check(path: Path) -> None:
 
 def _count(names: list[str]) -> str:
     return "1 result was stored" if len(names) == 1 else f"{len(names)} results were stored"
-
-
-def _tell(text: str) -> None:
-    warnings.warn(text, stacklevel=1)  # at one place, so that it is told once
 
 
 def _record(root: Path, name: str) -> Path:

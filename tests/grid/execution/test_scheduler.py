@@ -300,3 +300,10 @@ def test_nothing_is_written_through_a_link(store, tmp_path):
     with pytest.raises(PrecisionError, match=f"{trial.id}: this is a link, and nothing is written through"):
         run([trial], store)
     assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_a_number_that_cannot_be_is_a_failure(store):
+    trial = quick.trial(0, baseline=False, do="more than all")
+    run([trial], store)
+    result = store.load(trial.id)
+    assert result.status == "failed" and "accuracy is 8.7, but can only be from 0 to 1" in result.reason

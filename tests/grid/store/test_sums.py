@@ -11,8 +11,9 @@ from stored import make_result, make_trial, rewrite
 
 from precision.errors import PrecisionError
 from precision.exploration.journal import Journal
-from precision.grid import Store
-from precision.grid.store import sums, version
+from precision.grid import Store, expand, load_grid
+from precision.grid.store import clean, sums, version
+from precision.grid.store.check import check
 
 TRIAL = make_trial()
 BASELINE = TRIAL.baseline
@@ -155,9 +156,20 @@ def test_an_older_store_in_which_a_run_is_at_work_is_left_as_it_is(trained):
     assert not (store.root / version.NAME).exists()
 
 
+def test_clean_takes_nothing_for_want_of_sums(trained):
+    store = unsummed(trained, BASELINE)
+    with store.lock("a" * 12), pytest.warns(UserWarning, match="when no run is at work here"):
+        found = clean.find(store, {BASELINE.id}, unreadable=True)
+    assert found.items == []
+    with pytest.warns(UserWarning, match="now have sums"):
+        found = clean.find(Store(store.root), {BASELINE.id}, unreadable=True)
+    assert [item.kind for item in found.items] == ["lock"]
+
+
 def test_a_store_of_a_later_version(store):
     (store.root / version.NAME).write_text('{"version": 3}')
-    for use in (Store(store.root).create, Store(store.root).results):
+    fresh = Store(store.root)
+    for use in (fresh.create, fresh.results, lambda: fresh.load(TRIAL.id), lambda: check(fresh)):
         with pytest.raises(PrecisionError, match=r"newer precision wrote this store \(version 3; this one"):
             use()
     (store.root / version.NAME).write_text("torn")
@@ -214,3 +226,15 @@ def test_nothing_is_written_through_a_link(store, tmp_path):
     (tmp_path / "named").symlink_to(store.root)
     (store.root / "grids").unlink()
     Store(tmp_path / "named").create()  # the user's own
+
+
+def test_a_command_tells_each_once(store, tmp_path):
+    grid = tmp_path / "grid.yaml"
+    grid.write_text("name: g\ndatasets: [digits]\narchitectures: [mlp]\npolicies: {float32: float32}\n")
+    trial = expand(*load_grid(grid))[0].trial
+    store.save(make_result(trial))
+    path = store.folder(trial.id) / "result.json"
+    path.write_bytes(flipped(path.read_bytes(), 83))
+    for command in ("plan", "status", "results"):
+        told = here(tmp_path, command, grid, "--store", store.root).stderr
+        assert told.count(f"{path}: this result cannot be trusted and is ignored") == 1
