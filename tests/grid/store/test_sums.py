@@ -235,6 +235,20 @@ def test_a_command_tells_each_once(store, tmp_path):
     store.save(make_result(trial))
     path = store.folder(trial.id) / "result.json"
     path.write_bytes(flipped(path.read_bytes(), 83))
-    for command in ("plan", "status", "results"):
+    for command in ("plan", "status"):
         told = here(tmp_path, command, grid, "--store", store.root).stderr
         assert told.count(f"{path}: this result cannot be trusted and is ignored") == 1
+
+
+def test_an_interval_over_images_that_cannot_be_had_is_told(store, tmp_path):
+    grid = tmp_path / "grid.yaml"
+    grid.write_text(
+        "name: g\ndatasets: [digits]\narchitectures: [mlp]\npolicies: {float32: float32, half: float16}\n"
+    )
+    for cell in expand(*load_grid(grid)):
+        store.save(make_result(cell.trial))
+    path = store.folder(cell.trial.id) / sums.PREDICTIONS
+    assert here(tmp_path, "results", grid, "--store", store.root).stderr == ""
+    path.write_bytes(flipped(path.read_bytes(), 1030))
+    told = here(tmp_path, "results", grid, "--store", store.root).stderr
+    assert told.count(f"{path}: these predictions cannot be trusted") == 1
