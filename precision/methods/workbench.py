@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -127,8 +128,8 @@ class Workbench:
                 return model
             why = "their digest is another one"
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            if wanted is None:
-                raise
+            if isinstance(error, OSError) and error.errno not in (None, errno.EIO):
+                raise  # the system cannot read any file now
             why = said(error)
         with suppress(OSError):
             if os.path.samestat(found, path.stat()):  # and not one that was trained meanwhile
