@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from precision.cli.echo import echo
 from precision.cli.options import RUNS, StoreDir
 
 
@@ -21,14 +22,14 @@ def check(store: StoreDir = RUNS) -> None:
         raise PrecisionError(f"{found.root}: there is no such store; give another --store")
     findings = check_files(found)
     for text in findings.problems:
-        typer.echo(text)
+        echo(text)
     if findings.unsummed:
-        typer.echo(f"{findings.unsummed} results of an older precision have no sums yet")
+        echo(f"{findings.unsummed} results of an older precision have no sums yet")
     total = findings.files + len(findings.problems)
     if findings.problems:
-        typer.echo(
+        echo(
             f"{len(findings.problems)} of {total} files are not as they were stored; a run of their grid "
             "computes again what it needs of them"
         )
         raise typer.Exit(1)
-    typer.echo(f"all {total} files are as they were stored")
+    echo(f"all {total} files are as they were stored")
