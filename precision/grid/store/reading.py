@@ -122,7 +122,7 @@ def newer(path: Path) -> int | None:
     """Return the version of the record in a file if it is later than ours; None otherwise."""
     try:
         version = record.schema(received.stored(path)[1])
-    except OSError:
+    except (OSError, ValueError):
         return None
     return version if version is not None and version > record.SCHEMA_VERSION else None
 
