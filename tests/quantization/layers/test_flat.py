@@ -11,6 +11,7 @@ from keras import layers, ops
 
 from precision.errors import PrecisionError
 from precision.quantization import apply, parse_policy
+from precision.quantization.claims import check
 from precision.quantization.layers.flat import address, flat, flattened, named
 from precision.quantization.sites import resolve, unreached
 
@@ -290,3 +291,79 @@ def test_what_no_policy_reaches_is_listed(name):
     assert list(found) == ([] if wanted is None else ["own"])
     assert wanted is None or re.match(wanted, found["own"])
     assert unreached(model, parse_policy({"weights": "fixed(8,4)"})) == {}
+
+
+class Two(layers.Layer):
+    """Returns two tensors by name."""
+
+    def __init__(self, **options) -> None:
+        super().__init__(**options)
+        self.dense = layers.Dense(4)
+
+    def call(self, x):
+        y = self.dense(x)
+        return {"first": y, "second": ops.relu(y)}
+
+
+class Scaled(layers.Layer):
+    """Takes a constant and a tensor by name."""
+
+    def build(self, shape):
+        self.scale = self.add_weight(shape=(shape[-1],), name="scale")
+
+    def call(self, x, factor=1.0, other=None):
+        y = x * self.scale * factor
+        return y if other is None else y + other
+
+
+def split(x):
+    a, b, c = ops.split(x, 3, axis=-1)
+    return ops.concatenate([a * 2, ops.stack([b, c], axis=-1)[..., 0]], axis=-1)
+
+
+def best(x):
+    values, places = ops.top_k(layers.Flatten()(x), 4)
+    return layers.Dense(4)(values) + ops.cast(places, "float32")
+
+
+def shared(x):
+    dense = layers.Dense(3, name="dense")
+    return keras.Sequential([keras.Input((6, 6, 3)), dense], name="inner")(x) + dense(x)
+
+
+def named_tensors(x):
+    a, b = keras.Input((6, 6, 3), name="a"), keras.Input((6, 6, 3), name="b")
+    inner = keras.Model({"a": a, "b": b}, {"p": a - b, "q": layers.Dense(3)(a)}, name="inner")
+    found = inner({"b": x, "a": layers.Dense(3)(x)})
+    return found["p"] * found["q"]
+
+
+def twice(x):
+    i = keras.Input((6, 6, 3))
+    inner = keras.Model(i, layers.Dense(3)(i) + i, name="inner")
+    return inner(inner(x))
+
+
+def by_name(x):
+    return Scaled(name="own")(x, factor=0.5, other=layers.Dense(3)(x))
+
+
+def several(x):
+    found = Two(name="own")(x)
+    return found["first"] + found["second"]
+
+
+def with_state(x):
+    start = layers.Dense(5)(layers.Flatten()(x))
+    return layers.GRU(5)(layers.Reshape((6, 18))(x), initial_state=start)
+
+
+@pytest.mark.parametrize("make", [split, best, shared, named_tensors, twice, by_name, several, with_state])
+def test_any_way_to_write_a_graph(make):
+    x = keras.Input((6, 6, 3))
+    model, batch = keras.Model(x, make(x)), images(6, 6, 3)
+    assert same_bits(flat(model)(batch), model(batch))
+    quantised = apply(model, parse_policy({"weights": "fixed(8,6)", "activations": "fixed(10,5)"}))
+    check(quantised, batch)
+    found = quantised.predict_on_batch(batch)
+    assert same_bits(found * 32, np.round(found * 32))
