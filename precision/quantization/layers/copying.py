@@ -27,16 +27,16 @@ def copied(layer: Any, calls: Sequence[Call] = (), **changes: Any) -> Any:
         return layer.copied()
     try:
         copy = _again(layer, changes)
+        copy.name = changes.get("name", layer.name)  # which a class of a user need not take
         if calls and not copy.built:
             _build(copy, calls[0])
-        reason = "" if copy.name == changes.get("name", layer.name) else f"its copy is called {copy.name!r}"
-        reason = reason or (_difference(layer, copy) if calls and not changes.keys() - {"name"} else "")
+        reason = _difference(layer, copy) if calls and not changes.keys() - {"name"} else ""
     except Exception as error:  # whatever the class of a user raises
         reason = short(" ".join(str(error).split()), 300)
     if reason:
         raise PrecisionError(
             f"layer {layer.name!r} ({type(layer).__name__}) cannot be copied ({reason}); its class needs a "
-            "get_config() that returns the name and all other arguments of __init__()"
+            "get_config() that returns all arguments of __init__()"
         )
     return copy
 
@@ -45,7 +45,10 @@ def _again(layer: Any, changes: dict[str, Any]) -> Any:
     if type(layer) is keras.layers.Lambda:  # its function need not survive as text to be called again
         options = {"name": layer.name, "dtype": layer.dtype_policy, **changes}
         return keras.layers.Lambda(layer.function, **lambda_options(layer), **options)
-    return type(layer).from_config({**layer.get_config(), **changes})
+    config = {**layer.get_config(), **changes}
+    if "name" not in layer.get_config():  # nor is it an argument of the class, then
+        config.pop("name", None)
+    return type(layer).from_config(config)
 
 
 def _build(layer: Any, call: Call) -> None:

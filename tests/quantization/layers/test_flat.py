@@ -363,7 +363,7 @@ def test_any_way_to_write_a_graph(make):
     x = keras.Input((6, 6, 3))
     model, batch = keras.Model(x, make(x)), images(6, 6, 3)
     assert same_bits(flat(model)(batch), model(batch))
-    quantised = apply(model, parse_policy({"weights": "fixed(8,6)", "activations": "fixed(10,5)"}))
+    quantised = apply(model, parse_policy(dict.fromkeys(("weights", "activations", "inputs"), "fixed(10,5)")))
     check(quantised, batch)
     found = quantised.predict_on_batch(batch)
     assert same_bits(found * 32, np.round(found * 32))
