@@ -13,14 +13,15 @@ from precision.errors import PrecisionError
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Labelled images for training and for testing.
+    """Labelled images or vectors for training and for testing; messages and numbers call both images.
 
     Attributes:
         name: the name in the registry, for example ``"mnist"``.
         title: what a report prints, for example ``"MNIST (6000/1000)"``.
-        x_train: images (N, H, W, C), uint8 in 0..255 or float32 usually in 0..1.
+        x_train: images (N, H, W, C), uint8 in 0..255 or float32 usually in 0..1, or vectors
+            (N, features), float32.
         y_train: labels (N,), int64 in 0..classes-1.
-        x_test: images as in ``x_train``, of the same size and type.
+        x_test: images or vectors as in ``x_train``, of the same size and type.
         y_test: labels as in ``y_train``.
         class_names: one name per label.
 
@@ -55,9 +56,10 @@ class Dataset:
 
     def _check_part(self, part: str, images: np.ndarray, labels: np.ndarray) -> None:
         location = f"{self.title}: {part}"
-        if images.ndim != 4 or 0 in images.shape:
+        if images.ndim not in (2, 4) or 0 in images.shape:
             raise PrecisionError(
-                f"{location} images must have the shape (N, H, W, C), but got {images.shape}"
+                f"{location} images must have the shape (N, H, W, C), and vectors (N, features), "
+                f"but got {images.shape}"
             )
         if images.dtype not in (np.uint8, np.float32):
             raise PrecisionError(f"{location} images must be uint8 or float32, but got {images.dtype}")
@@ -78,10 +80,14 @@ class Dataset:
         return len(self.class_names)
 
     @property
-    def input_shape(self) -> tuple[int, int, int]:
-        """Height, width and channels of one image."""
-        _, height, width, channels = self.x_train.shape
-        return height, width, channels
+    def input_shape(self) -> tuple[int, ...]:
+        """Height, width and channels of one image, or the features of one vector."""
+        return self.x_train.shape[1:]
+
+    @property
+    def vectors(self) -> bool:
+        """Whether these are vectors and no images."""
+        return self.x_train.ndim == 2
 
     def digest(self) -> str:
         """Return the sha256 (64 hexadecimal digits) of the four arrays: shapes, types and values."""

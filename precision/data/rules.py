@@ -58,11 +58,15 @@ FolderPath = Annotated[  # all the files below it count
 ]
 Size = Annotated[tuple[Count, Count], BeforeValidator(_tuple), Rule("[height, width], two positive integers")]
 Shape = Annotated[
-    tuple[Count, Count, Count],
-    BeforeValidator(_with_channels, json_schema_input_type=tuple[Count, Count] | tuple[Count, Count, Count]),
-    Rule("[height, width] or [height, width, channels], positive integers"),
+    tuple[Count] | tuple[Count, Count, Count],
+    BeforeValidator(
+        _with_channels,
+        json_schema_input_type=tuple[Count] | tuple[Count, Count] | tuple[Count, Count, Count],
+    ),
+    Rule("[height, width] or [height, width, channels] of an image, or [features] of a vector"),
 ]
 Column = Annotated[str | int, Rule("the name or the index of a column")]  # index -1 is the last one
+Scale = Annotated[Literal["standard", "minmax", "none"], Rule("'standard', 'minmax' or 'none'")]
 Color = Annotated[Literal["rgb", "gray"], Rule("'rgb' or 'gray'")]
 Classes = Annotated[
     tuple[int | str, ...],

@@ -1,4 +1,4 @@
-"""Images as rows of a table, one column per pixel and one for the label."""
+"""Images or vectors as rows of a table, one column per pixel or feature and one for the label."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import numpy as np
 from precision import received
 from precision.data.dataset import Dataset
 from precision.data.rules import Column, FilePath, Fraction, Shape
-from precision.data.sources.assembly import Part, assemble, check_finite
+from precision.data.sources.arrays import as_inputs
+from precision.data.sources.assembly import assemble
 from precision.errors import PrecisionError, said, suggest
 from precision.options import Flag
 from precision.registry import DATASETS
@@ -21,6 +22,8 @@ from precision.registry import DATASETS
 if TYPE_CHECKING:
     import pandas as pd
 
+_PIXEL = re.compile(r"(?i)(pixel|px)[ _.-]?\d+|\d+x\d+")
+_UNNAMED = 8  # pixels a side, at least, of an image whose columns have no names
 _NUMBER = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*")
 
 
@@ -35,36 +38,42 @@ def csv(
     shape: Shape | None = None,
     header: Flag | None = None,
 ) -> Dataset:
-    """Flattened images and labels of your own in .csv files, one image per row.
+    """Vectors or flattened images of your own, and their labels, in .csv files, one per row.
 
     Args:
         data_dir: not used; the path says it all.
-        path: a comma-separated file, also compressed (``.csv.gz``). Pixels are row by row, the last
-            channel fastest: integers in 0..255 (kept as uint8) or, if any has a decimal point, real
-            numbers (float32). Labels are integers or text, numbered anew from 0 in ascending order.
+        path: a comma-separated file, also compressed (``.csv.gz``). Features are any numbers. Pixels are
+            row by row, the last channel fastest: integers in 0..255 (kept as uint8) or, if any has a
+            decimal point, real numbers (float32). Labels are integers or text, numbered anew from 0 in
+            ascending order.
         test_path: a file of the same columns for testing; without it a part of ``path`` is split off.
         test_fraction: without ``test_path``, how much of each class to split off for testing; 0.2 if
             not given.
         label_column: where the labels stand, by the name of the column or its index from 0, -1 for the
             last one; if not given, in the column called "label", else in the first.
-        shape: of an image; may be left out for square gray images.
+        shape: of an image or a vector. If not given, rows are square gray images where the columns have the
+            names of pixels (pixel0, 1x1), or none and there are at least 8x8 of them; otherwise vectors.
         header: whether the first row has the names of the columns; if not given, it is guessed.
 
     Raises:
         PrecisionError: if a file cannot be read or its table is anything else.
     """
-    table = _read(path, label_column, header)
-    train = _part(path, table, label_column, shape)
-    test = None
+    tables = [(path, _read(path, label_column, header))]
     if test_path is not None:
-        test_table = _read(test_path, label_column, header)
-        if list(test_table.columns) != list(table.columns):
+        tables.append((test_path, _read(test_path, label_column, header)))
+        if list(tables[1][1].columns) != list(tables[0][1].columns):
             raise PrecisionError(f"{test_path}: must have the same columns as {path}, in the same order")
-        test = _part(test_path, test_table, label_column, shape)
-        if test[0].dtype != train[0].dtype:
-            # One file may happen to have whole numbers only: both are real numbers then.
-            train, test = (train[0].astype(np.float32), train[1]), (test[0].astype(np.float32), test[1])
-    return assemble("csv", path, train, test, test_fraction)
+    columns = [_columns(file, table, label_column) for file, table in tables]
+    values = [_numbers(file, numbers) for (file, _), (numbers, _) in zip(tables, columns, strict=True)]
+    if len({array.dtype.kind for array in values}) > 1:
+        # One file may happen to have whole numbers only: both are real numbers then.
+        values = [array.astype(np.float64) for array in values]
+    of_one = _shape(path, columns[0][0], shape)
+    files = [str(file) for file, _ in tables]
+    shaped = [array.reshape(len(array), *of_one) for array in values]
+    inputs = as_inputs(list(zip(files, shaped, strict=True)))
+    parts = [(x, _labels(file, y)) for (file, _), x, (_, y) in zip(tables, inputs, columns, strict=True)]
+    return assemble("csv", path, parts[0], parts[1] if len(parts) > 1 else None, test_fraction)
 
 
 def _read(path: Path, label: str | int | None, header: bool | None) -> pd.DataFrame:
@@ -101,21 +110,12 @@ def _names_columns(row: list[str]) -> bool:
     return len(numbers) == len(row) - 1 and numbers in counting
 
 
-def _part(
-    path: Path, table: pd.DataFrame, label: str | int | None, shape: tuple[int, int, int] | None
-) -> Part:
+def _columns(path: Path, table: pd.DataFrame, label: str | int | None) -> tuple[pd.DataFrame, pd.Series]:
+    """Return the columns of numbers and the one of labels."""
     index = _label_index(path, table, label)
-    pixels = table.drop(columns=table.columns[index])
-    height, width, channels = shape or _square(path, pixels.shape[1])
-    if height * width * channels != pixels.shape[1]:
-        raise PrecisionError(
-            f"{path}: images of the shape {height}x{width}x{channels} need {height * width * channels} pixel "
-            f"columns, but got {pixels.shape[1]}; set the option 'shape'"
-        )
     if table.empty:
-        raise PrecisionError(f"{path}: needs one row per image, but got none")
-    images = _pixels(path, pixels).reshape(len(table), height, width, channels)
-    return images, _labels(path, table.iloc[:, index])
+        raise PrecisionError(f"{path}: needs one row per image or vector, but got none")
+    return table.drop(columns=table.columns[index]), table.iloc[:, index]
 
 
 def _label_index(path: Path, table: pd.DataFrame, label: str | int | None) -> int:
@@ -132,33 +132,34 @@ def _label_index(path: Path, table: pd.DataFrame, label: str | int | None) -> in
     return label % len(names)
 
 
-def _square(path: Path, pixels: int) -> tuple[int, int, int]:
-    side = math.isqrt(pixels)
-    if side * side != pixels or not side:
+def _shape(path: Path, table: pd.DataFrame, shape: tuple[int, ...] | None) -> tuple[int, ...]:
+    """Return the shape of one image or vector, whose numbers are the columns of a table."""
+    count = table.shape[1]
+    if shape is None:
+        side, names = math.isqrt(count), [str(name).strip() for name in table.columns]
+        unnamed = all(map(str.isdecimal, names)) and side >= _UNNAMED
+        pixels = all(map(_PIXEL.fullmatch, names))
+        return (side, side, 1) if side * side == count and (unnamed or pixels) else (count,)
+    if math.prod(shape) != count:
+        what = "vectors" if len(shape) == 1 else "images"
         raise PrecisionError(
-            f"{path}: pixels of a square gray image are a square number, but got {pixels}; "
-            "set the option 'shape' to [height, width, channels]"
+            f"{path}: {what} of the shape {'x'.join(map(str, shape))} need {math.prod(shape)} columns of "
+            f"numbers, but got {count}; set the option 'shape'"
         )
-    return side, side, 1
+    return shape
 
 
-def _pixels(path: Path, table: pd.DataFrame) -> np.ndarray:
-    """Return the pixels as uint8, or as float32 if any is not an integer."""
+def _numbers(path: Path, table: pd.DataFrame) -> np.ndarray:
+    """Return the numbers of a table, (rows, columns)."""
+    if not table.shape[1]:
+        raise PrecisionError(f"{path}: needs columns of numbers beside that of the labels, but got none")
     for name, dtype in table.dtypes.items():
-        if dtype.kind not in "iuf":
-            raise PrecisionError(f"{path}: pixels must be numbers, but column {name!r} holds something else")
-    values = table.to_numpy()
-    if values.dtype.kind == "f":
-        with np.errstate(over="ignore"):  # what is too large becomes infinite and is refused
-            values = values.astype(np.float32)
-        check_finite(values, str(path))
-        return values
-    if values.min() < 0 or values.max() > 255:
-        raise PrecisionError(
-            f"{path}: integer pixels are in 0..255, but got {values.min()}..{values.max()}; "
-            "write real numbers with a decimal point"
-        )
-    return values.astype(np.uint8)
+        if dtype.kind not in "iufb":
+            raise PrecisionError(
+                f"{path}: pixels and features must be numbers, but column {name!r} holds something else"
+            )
+    whole = all(dtype.kind in "ib" for dtype in table.dtypes)
+    return table.to_numpy(np.int64 if whole else np.float64)
 
 
 def _labels(path: Path, column: pd.Series) -> np.ndarray:
@@ -171,6 +172,6 @@ def _labels(path: Path, column: pd.Series) -> np.ndarray:
     labels = np.array([str(label).strip() for label in column])
     if (labels == "").any():
         raise PrecisionError(
-            f"{path}: every image needs a label, but image {int((labels == '').argmax())} has none"
+            f"{path}: every row needs a label, but row {int((labels == '').argmax())} has none"
         )
     return labels

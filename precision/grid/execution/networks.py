@@ -22,8 +22,8 @@ def distinct(trials: Iterable[Trial]) -> list[Trial]:
     return list(found.values())
 
 
-def misfits(trials: Sequence[Trial], input_shape: tuple[int, int, int], classes: int) -> list[Misfit]:
-    """Return which networks cannot be built for images of a shape, and which policies do not fit theirs.
+def misfits(trials: Sequence[Trial], input_shape: tuple[int, ...], classes: int) -> list[Misfit]:
+    """Return which networks cannot be built for inputs of a shape, and which policies do not fit theirs.
 
     A network of a plugin is built twice, as policies address its layers by names that must be the same each
     time. Imports Keras.
@@ -44,7 +44,7 @@ def misfits(trials: Sequence[Trial], input_shape: tuple[int, int, int], classes:
     return found
 
 
-def _built(choice: Choice, input_shape: tuple[int, int, int], classes: int) -> Any:
+def _built(choice: Choice, input_shape: tuple[int, ...], classes: int) -> Any:
     import architectures
     from precision.quantization.layers.flat import address, flat
 

@@ -28,7 +28,7 @@ def table(tmp_path: Path) -> Path:
 )
 def test_header_or_none(table: Path, header: list[str]) -> None:
     write(table, *header, *ROWS)
-    dataset = load("csv", path=table, test_fraction=0.4)
+    dataset = load("csv", path=table, test_fraction=0.4, shape=[2, 2])
     assert dataset.title == "table, 40 % of each class split off for testing"
     assert dataset.class_names == ("3", "5")
     assert np.bincount(dataset.y_train).tolist() == [4, 2]
@@ -54,9 +54,37 @@ def test_the_header_can_be_forced(table: Path) -> None:
 @pytest.mark.parametrize(("label", "name"), [("kind", "kind"), (-1, "kind"), (4, "kind"), (None, "label")])
 def test_the_label_column(table: Path, label: str | int | None, name: str) -> None:
     write(table, f"a,b,c,d,{name}", *(f"{row[2:]},{row[0]}" for row in ROWS))
-    dataset = load("csv", path=table, label_column=label)
+    dataset = load("csv", path=table, label_column=label, shape=[2, 2])
     assert dataset.class_names == ("3", "5")
     assert dataset.x_train.shape == (8, 2, 2, 1)
+
+
+@pytest.mark.parametrize(
+    ("header", "count", "shape"),
+    [
+        ("label,length,width,height,weight", 4, (4,)),  # a square number of columns with names of their own
+        ("label,V1,V2,V3,V4", 4, (4,)),
+        ("label,0,1,2,3", 4, (4,)),
+        ("label,pixel0,pixel1,pixel2", 3, (3,)),
+        ("label,pixel0,pixel1,pixel2,pixel3", 4, (2, 2, 1)),
+        ("label,1x1,1x2,2x1,2x2", 4, (2, 2, 1)),
+        ("label," + ",".join(map(str, range(64))), 64, (8, 8, 1)),
+    ],
+)
+def test_what_the_columns_say_about_a_row(table: Path, header: str, count: int, shape: tuple) -> None:
+    write(table, header, *(f"{i % 2}," + ",".join(str(i + j) for j in range(count)) for i in range(10)))
+    dataset = load("csv", path=table)
+    assert dataset.input_shape == shape
+    assert load("csv", path=table, shape=[count]).input_shape == (count,)
+
+
+def test_vectors_are_any_numbers(table: Path) -> None:
+    rows = [f"{i % 2},{i},{-1000 * i},{i / 8},{'True' if i > 3 else 'False'}" for i in range(10)]
+    write(table, "label,a,b,c,d", *rows)
+    dataset = load("csv", path=table, scale="none")
+    assert dataset.x_train.dtype == np.float32
+    together = np.concatenate([dataset.x_train, dataset.x_test])
+    assert sorted(together.tolist()) == [[i, -1000 * i, i / 8, i > 3] for i in range(10)]
 
 
 def test_colour_images_have_the_channel_last(table: Path) -> None:
@@ -67,7 +95,7 @@ def test_colour_images_have_the_channel_last(table: Path) -> None:
 
 
 def test_decimal_points_make_floats(table: Path) -> None:
-    write(table, *ROWS, "3,0.5,1,1,1")
+    write(table, HEADER, *ROWS, "3,0.5,1,1,1")
     dataset = load("csv", path=table)
     assert dataset.x_train.dtype == np.float32
     assert {float(v) for v in np.concatenate([dataset.x_train, dataset.x_test])[:, 0, 0, 0]} == {
@@ -108,31 +136,34 @@ def test_compressed_and_with_a_test_file(tmp_path: Path) -> None:
     ("lines", "options", "message"),
     [
         ([], {}, "must be a table of comma-separated values, but got: No columns"),
-        ([HEADER], {}, "needs one row per image, but got none"),
+        ([HEADER], {}, "needs one row per image or vector, but got none"),
         ([HEADER, "3,1,2,3"], {}, "column 'pixel3' holds something else"),
         ([HEADER, "3,1,2,3,4,5"], {}, "must be a table of comma-separated values"),
         (
             [HEADER, "3,1,2,3,x", "3,1,2,3,4"],
             {},
-            "pixels must be numbers, but column 'pixel3' holds something else",
+            "pixels and features must be numbers, but column 'pixel3' holds something else",
         ),
         ([HEADER, "3,1,2,,4"], {}, "column 'pixel2' holds something else"),
         ([HEADER, "3,1,2,nan,4"], {}, "column 'pixel2' holds something else"),
-        ([HEADER, "3,1.5,2,inf,4"], {}, "pixels must be finite, but image 0"),
-        (
-            [HEADER, "3,1,2,3,256"],
-            {},
-            r"integer pixels are in 0\.\.255, but got 1\.\.256; write real numbers",
-        ),
-        ([HEADER, "3,1,2,3,-1"], {}, r"but got -1\.\.3"),
+        ([HEADER, "3,1.5,2,inf,4"], {}, "numbers must be finite, but image or vector 0"),
         (
             [HEADER, "3.5,1,2,3,4"],
             {},
             "labels must be integers or text, but got .*3.5.*; check 'label_column'",
         ),
-        ([HEADER, "3,1,2,3,4", ",1,2,3,4"], {}, "every image needs a label, but image 1 has none"),
-        (["label,a,b", "3,1,2"], {}, "a square number, but got 2; set the option 'shape'"),
-        ([HEADER, "3,1,2,3,4"], {"shape": [3, 3]}, "shape 3x3x1 need 9 pixel columns, but got 4"),
+        ([HEADER, "3,1,2,3,4", ",1,2,3,4"], {}, "every row needs a label, but row 1 has none"),
+        (["label", "3"], {}, "needs columns of numbers beside that of the labels, but got none"),
+        (
+            [HEADER, "3,1,2,3,4"],
+            {"shape": [5]},
+            "vectors of the shape 5 need 5 columns of numbers, but got 4",
+        ),
+        (
+            [HEADER, "3,1,2,3,4"],
+            {"shape": [3, 3]},
+            "images of the shape 3x3x1 need 9 columns of numbers, but got 4",
+        ),
         ([HEADER, "3,1,2,3,4"], {"label_column": "labell"}, "has no column 'labell'; did you mean 'label'"),
         ([HEADER, "3,1,2,3,4"], {"label_column": 5}, "the label's column must be below 5, but got 5"),
         (["a,b,c", '3,"1,2'], {}, "must be a table of comma-separated values"),

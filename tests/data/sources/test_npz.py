@@ -30,6 +30,26 @@ def test_given_parts(tmp_path: Path) -> None:
     assert dataset.class_names == ("0", "1")
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float64, bool])
+def test_vectors(tmp_path: Path, dtype: type) -> None:
+    rows = (np.arange(20).reshape(10, 2) % 3).astype(dtype)
+    labels = np.arange(10) % 2
+    np.savez(tmp_path / "own.npz", x_train=rows, y_train=labels, x_test=rows, y_test=labels)
+    dataset = load("npz", path=tmp_path / "own.npz", scale="none")
+    assert dataset.vectors and dataset.x_train.dtype == np.float32
+    assert dataset.x_train.tolist() == rows.astype(float).tolist()
+
+
+def test_whole_numbers_are_bytes_where_all_of_them_can_be(tmp_path: Path) -> None:
+    wide = arrays()["x_train"].astype(np.int64)
+    np.savez(tmp_path / "own.npz", **arrays(x_train=wide))
+    assert load("npz", path=tmp_path / "own.npz").x_train.dtype == np.uint8
+    np.savez(tmp_path / "own.npz", **arrays(x_train=wide, x_test=wide[:2] + 255))
+    dataset = load("npz", path=tmp_path / "own.npz")
+    assert dataset.x_train.dtype == dataset.x_test.dtype == np.float32
+    assert dataset.x_test.max() == wide[:2].max() + 255
+
+
 def test_split_off_by_class(tmp_path: Path) -> None:
     labels = np.repeat([5, -1, 7], [50, 30, 20]).astype(np.int8)
     np.savez(tmp_path / "all.npz", x=np.arange(400).reshape(100, 2, 2, 1) / np.float64(400), y=labels)
@@ -49,13 +69,13 @@ def test_split_off_by_class(tmp_path: Path) -> None:
     [
         ({"x": np.zeros(3)}, "needs the arrays x_train, y_train, x_test, y_test, or x and y, but got x"),
         (
-            arrays(x_train=np.zeros((8, 6), np.uint8)),
-            r"x_train must have the shape \(N, H, W\).*but got \(8, 6\)",
+            arrays(x_train=np.zeros(8, np.uint8)),
+            r"x_train must have the shape \(N, features\) of vectors, or \(N, H, W\).*but got \(8,\)",
         ),
         (arrays(x_test=np.zeros((0, 2, 3), np.uint8)), r"x_test must have the shape .*\(0, 2, 3\)"),
         (
-            arrays(x_train=np.zeros((8, 2, 3), int)),
-            "x_train must be uint8 or floats, but got int64; convert it",
+            arrays(x_train=np.zeros((8, 2, 3), complex)),
+            "x_train must be integers or floats, but got complex128; convert it",
         ),
         (
             arrays(y_train=np.zeros(8)),
@@ -68,8 +88,11 @@ def test_split_off_by_class(tmp_path: Path) -> None:
             "at least 2 classes are needed, but got 1",
         ),
         (arrays(x_test=np.zeros((2, 3, 3), np.uint8)), "train and test images must have one size"),
-        (arrays(x_train=np.full((8, 2, 3), np.nan)), "x_train: pixels must be finite, but image 0 has NaN"),
-        (arrays(x_train=np.full((8, 2, 3), 1e300)), "pixels must be finite"),
+        (
+            arrays(x_train=np.full((8, 2, 3), np.nan)),
+            "x_train: numbers must be finite, but image or vector 0 has NaN",
+        ),
+        (arrays(x_train=np.full((8, 2, 3), 1e300)), "numbers must be finite"),
         (arrays(x_train=np.array([{}] * 8)), "x_train.npy holds Python objects; store plain numbers"),
     ],
 )
