@@ -13,15 +13,16 @@ import numpy as np
 from precision import received
 from precision.data.dataset import Dataset
 from precision.data.rules import Column, FilePath, Fraction, Shape
-from precision.data.sources.arrays import as_inputs
+from precision.data.sources.arrays import as_inputs, as_labels
 from precision.data.sources.assembly import assemble
-from precision.errors import PrecisionError, said, suggest
+from precision.errors import PrecisionError, said, short, suggest
 from precision.options import Flag
 from precision.registry import DATASETS
 
 if TYPE_CHECKING:
     import pandas as pd
 
+_LABEL = ("label", "class", "target", "y")  # what the column of the labels is called, in any case
 _PIXEL = re.compile(r"(?i)(pixel|px)[ _.-]?\d+|\d+x\d+")
 _UNNAMED = 8  # pixels a side, at least, of an image whose columns have no names
 _NUMBER = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*")
@@ -44,13 +45,13 @@ def csv(
         data_dir: not used; the path says it all.
         path: a comma-separated file, also compressed (``.csv.gz``). Features are any numbers. Pixels are
             row by row, the last channel fastest: integers in 0..255 (kept as uint8) or, if any has a
-            decimal point, real numbers (float32). Labels are integers or text, numbered anew from 0 in
-            ascending order.
+            decimal point, real numbers (float32). Labels are integers or text, which are the names of
+            the classes, numbered anew from 0 in ascending order.
         test_path: a file of the same columns for testing; without it a part of ``path`` is split off.
         test_fraction: without ``test_path``, how much of each class to split off for testing; 0.2 if
             not given.
         label_column: where the labels stand, by the name of the column or its index from 0, -1 for the
-            last one; if not given, in the column called "label", else in the first.
+            last one; if not given, in the only column that is called label, class, target or y.
         shape: of an image or a vector. If not given, rows are square gray images where the columns have the
             names of pixels (pixel0, 1x1), or none and there are at least 8x8 of them; otherwise vectors.
         header: whether the first row has the names of the columns; if not given, it is guessed.
@@ -119,9 +120,17 @@ def _columns(path: Path, table: pd.DataFrame, label: str | int | None) -> tuple[
 
 
 def _label_index(path: Path, table: pd.DataFrame, label: str | int | None) -> int:
-    names = [str(name) for name in table.columns]
+    names = [str(name).strip() for name in table.columns]
     if label is None:
-        return names.index("label") if "label" in names else 0
+        usual = [index for index, name in enumerate(names) if name.lower() in _LABEL]
+        if len(usual) == 1:
+            return usual[0]
+        found = "no column is" if not usual else "more than one column is"
+        raise PrecisionError(
+            f"{path}: {found} called {', '.join(_LABEL[:-1])} or {_LABEL[-1]}; set the option 'label_column' "
+            "to the one that has the labels, by name or by number (-1 is the last), of: "
+            f"{short(', '.join(names), 200)}"
+        )
     if isinstance(label, str):
         if label not in names:
             others = [name for name in names if not name[-1:].isdigit()]  # pixels are numbered
@@ -163,15 +172,6 @@ def _numbers(path: Path, table: pd.DataFrame) -> np.ndarray:
 
 
 def _labels(path: Path, column: pd.Series) -> np.ndarray:
-    if column.dtype.kind in "iu":
-        return column.to_numpy(np.int64)
-    if column.dtype.kind == "f":
-        raise PrecisionError(
-            f"{path}: labels must be integers or text, but got {column.iloc[0]!r}; check 'label_column'"
-        )
-    labels = np.array([str(label).strip() for label in column])
-    if (labels == "").any():
-        raise PrecisionError(
-            f"{path}: every row needs a label, but row {int((labels == '').argmax())} has none"
-        )
-    return labels
+    values = column.to_numpy()
+    text = values.dtype.kind not in "iufb"
+    return as_labels(f"{path}: column {column.name!r}", values.astype(str) if text else values, len(values))

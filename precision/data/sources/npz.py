@@ -29,8 +29,8 @@ def npz(data_dir: Path | None, *, path: FilePath, test_fraction: Fraction | None
         data_dir: not used; the path says it all.
         path: a file with the arrays x_train, y_train, x_test and y_test, or with x and y. Images are
             (N, H, W) or (N, H, W, C), whole numbers in 0..255 (kept as uint8) or floats, usually in 0..1;
-            vectors are (N, features), any numbers; labels are integers (N,), numbered anew from 0 in
-            ascending order.
+            vectors are (N, features), any numbers; labels are integers or text (N,), which are
+            the names of the classes, numbered anew from 0 in ascending order.
         test_fraction: for x and y, how much of each class to split off for testing; 0.2 if not given.
 
     Raises:

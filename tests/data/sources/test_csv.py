@@ -28,7 +28,7 @@ def table(tmp_path: Path) -> Path:
 )
 def test_header_or_none(table: Path, header: list[str]) -> None:
     write(table, *header, *ROWS)
-    dataset = load("csv", path=table, test_fraction=0.4, shape=[2, 2])
+    dataset = load("csv", path=table, test_fraction=0.4, shape=[2, 2], label_column=0)
     assert dataset.title == "table, 40 % of each class split off for testing"
     assert dataset.class_names == ("3", "5")
     assert np.bincount(dataset.y_train).tolist() == [4, 2]
@@ -41,14 +41,14 @@ def test_header_or_none(table: Path, header: list[str]) -> None:
 def test_text_labels_without_header(table: Path) -> None:
     names = {"3": "None", "5": " cat"}
     write(table, *(names[row[0]] + row[1:] for row in ROWS))
-    assert load("csv", path=table).class_names == ("None", "cat")
+    assert load("csv", path=table, label_column=0).class_names == ("None", "cat")
 
 
 def test_the_header_can_be_forced(table: Path) -> None:
     write(table, "7,0,0,0,0", *ROWS)
-    assert load("csv", path=table, header=True).class_names == ("3", "5")
+    assert load("csv", path=table, header=True, label_column=0).class_names == ("3", "5")
     with pytest.raises(PrecisionError, match="but got 1 of class '7'"):
-        load("csv", path=table)
+        load("csv", path=table, label_column=0)
 
 
 @pytest.mark.parametrize(("label", "name"), [("kind", "kind"), (-1, "kind"), (4, "kind"), (None, "label")])
@@ -87,9 +87,43 @@ def test_vectors_are_any_numbers(table: Path) -> None:
     assert sorted(together.tolist()) == [[i, -1000 * i, i / 8, i > 3] for i in range(10)]
 
 
+@pytest.mark.parametrize("name", ["label", "Class", "TARGET", "y", " target "])
+def test_the_usual_names_of_the_labels(table: Path, name: str) -> None:
+    write(table, f"a,b,{name}", *(f"{i},{-i},{'no' if i % 3 else 'yes'}" for i in range(1, 13)))
+    dataset = load("csv", path=table, scale="none")
+    assert dataset.class_names == ("no", "yes")
+    assert dataset.input_shape == (2,)
+    assert ((dataset.x_train[:, 0] % 3 == 0) == (dataset.y_train == 1)).all()
+    assert dataset.counts("train") == "no 6, yes 3" and dataset.counts("test") == "no 2, yes 1"
+
+
+@pytest.mark.parametrize(
+    ("header", "found"),
+    [
+        (
+            "length,width,species",
+            "no column is called label, class, target or y; .* of: length, width, species",
+        ),
+        ("class,width,y", "more than one column is called label, class, target or y; .* of: class, width, y"),
+        ("", "no column is called .* by name or by number .-1 is the last., of: 0, 1, 2"),
+    ],
+)
+def test_a_column_of_labels_is_asked_for_where_none_says_so(table: Path, header: str, found: str) -> None:
+    rows = [f"{i},{i / 2},{'no' if i % 3 else 'yes'}" for i in range(1, 13)]
+    write(table, *([header] if header else []), *rows)
+    with pytest.raises(PrecisionError, match=found):
+        load("csv", path=table)
+    assert load("csv", path=table, label_column=-1).class_names == ("no", "yes")
+
+
+def test_whole_numbers_may_have_a_point(table: Path) -> None:
+    write(table, "a,y", *(f"{i},{i % 2}.0" for i in range(10)))
+    assert load("csv", path=table).class_names == ("0", "1")
+
+
 def test_colour_images_have_the_channel_last(table: Path) -> None:
     write(table, *(f"{i % 2}," + ",".join(str(j) for j in range(i, i + 12)) for i in range(1, 11)))
-    dataset = load("csv", path=table, shape=[2, 2, 3])
+    dataset = load("csv", path=table, shape=[2, 2, 3], label_column=0)
     assert dataset.x_train.shape == (8, 2, 2, 3)
     assert dataset.x_train[0, 0, 1, 2] - dataset.x_train[0, 0, 0, 0] == 5
 
@@ -124,6 +158,10 @@ def test_compressed_and_with_a_test_file(tmp_path: Path) -> None:
     write(test, HEADER, "cat,1,2,3,4")
     with pytest.raises(PrecisionError, match="every test label must occur in training, but got 'cat'"):
         load("csv", path=train, test_path=test)
+    train.write_bytes(gzip.compress("\n".join([HEADER, *ROWS, "cat,1,2,3,4"]).encode()))
+    write(test, HEADER, "5,1,2,3,4")  # of words too, one file may have those that are numbers
+    named = load("csv", path=train, test_path=test)
+    assert (named.class_names, named.y_test.tolist()) == (("3", "5", "cat"), [1])
     write(test, "label,pixel1,pixel0,pixel2,pixel3", "5,1,2,3,4")
     with pytest.raises(PrecisionError, match=r"test\.csv: must have the same columns as .*train\.csv\.gz"):
         load("csv", path=train, test_path=test)
@@ -150,9 +188,13 @@ def test_compressed_and_with_a_test_file(tmp_path: Path) -> None:
         (
             [HEADER, "3.5,1,2,3,4"],
             {},
-            "labels must be integers or text, but got .*3.5.*; check 'label_column'",
+            "column 'label' must hold one label, an integer or a text, for each of 1 images, but got 3.5",
         ),
-        ([HEADER, "3,1,2,3,4", ",1,2,3,4"], {}, "every row needs a label, but row 1 has none"),
+        (
+            [HEADER, "3,1,2,3,4", ",1,2,3,4"],
+            {},
+            "column 'label': every image needs a label, but image 1 has none",
+        ),
         (["label", "3"], {}, "needs columns of numbers beside that of the labels, but got none"),
         (
             [HEADER, "3,1,2,3,4"],

@@ -40,7 +40,8 @@ def test_images_and_a_test_part(files: dict[str, Path], tmp_path: Path) -> None:
 def test_wrong_arrays(files: dict[str, Path], tmp_path: Path) -> None:
     np.save(tmp_path / "y.npy", np.zeros(9, int))
     with pytest.raises(
-        PrecisionError, match=r"y\.npy: .* one integer for each of 10 images, but got int64 \(9,\)"
+        PrecisionError,
+        match=r"y\.npy: .* one label, an integer or a text, for each of 10 images, but got int64 \(9,\)",
     ):
         load("npy", **files)
     np.save(tmp_path / "x.npy", np.array(["a"]))

@@ -40,6 +40,24 @@ def test_vectors(tmp_path: Path, dtype: type) -> None:
     assert dataset.x_train.tolist() == rows.astype(float).tolist()
 
 
+@pytest.mark.parametrize(
+    ("labels", "names"),
+    [
+        (["dog", " cat"], ("cat", "dog")),
+        ([b"dog", b"caf\xc3\xa9"], ("café", "dog")),
+        ([True, False], ("False", "True")),
+        ([3.0, -1.0], ("-1", "3")),
+        ([[7], [9]], ("7", "9")),
+    ],
+)
+def test_labels_are_names_or_numbers(tmp_path: Path, labels: list, names: tuple[str, ...]) -> None:
+    y = np.array(labels * 4)
+    np.savez(tmp_path / "own.npz", **arrays(y_train=y, y_test=y[:2]))
+    dataset = load("npz", path=tmp_path / "own.npz")
+    assert dataset.class_names == names
+    assert dataset.y_test.tolist() == ([0, 1] if names == ("7", "9") else [1, 0])
+
+
 def test_whole_numbers_are_bytes_where_all_of_them_can_be(tmp_path: Path) -> None:
     wide = arrays()["x_train"].astype(np.int64)
     np.savez(tmp_path / "own.npz", **arrays(x_train=wide))
@@ -78,9 +96,11 @@ def test_split_off_by_class(tmp_path: Path) -> None:
             "x_train must be integers or floats, but got complex128; convert it",
         ),
         (
-            arrays(y_train=np.zeros(8)),
-            r"y_train must hold one integer for each of 8 images, but got float64 \(8,\)",
+            arrays(y_train=np.full(8, 0.5)),
+            "y_train must hold one label, an integer or a text, for each of 8 images, but got 0.5",
         ),
+        (arrays(y_train=np.eye(8, 2)), r"for each of 8 images, but got float64 \(8, 2\)"),
+        (arrays(y_train=np.array([" ", *"abcdefg"])), "every image needs a label, but image 0 has none"),
         (arrays(y_train=np.zeros(7, int)), r"for each of 8 images, but got int64 \(7,\)"),
         (arrays(y_test=np.array([0, 2])), "every test label must occur in training, but got 2; known: 0, 1"),
         (
