@@ -24,6 +24,7 @@ class Dataset:
         x_test: images or vectors as in ``x_train``, of the same size and type.
         y_test: labels as in ``y_train``.
         class_names: one name per label.
+        scaling: what has been done to the numbers of the files, in words; empty for nothing.
 
     Raises:
         PrecisionError: if the arrays break one of these rules.
@@ -41,6 +42,7 @@ class Dataset:
     x_test: np.ndarray = field(repr=False)
     y_test: np.ndarray = field(repr=False)
     class_names: tuple[str, ...]
+    scaling: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         if self.classes < 2:
@@ -88,6 +90,11 @@ class Dataset:
     def vectors(self) -> bool:
         """Whether these are vectors and no images."""
         return self.x_train.ndim == 2
+
+    @property
+    def reading(self) -> str:
+        """How the numbers of the files enter a network, in words."""
+        return self.scaling or ("divided by 255" if self.x_train.dtype == np.uint8 else "as they are")
 
     def counts(self, part: str) -> str:
         """Return how many images each class has in ``train`` or ``test``: ``cat 12, dog 30``.

@@ -88,9 +88,10 @@ def _apply(full: Dataset, common: CommonOptions) -> Dataset:
             x_train=resize_images(dataset.x_train, common.resize),
             x_test=resize_images(dataset.x_test, common.resize),
         )
+    read = scaled(dataset, common.scale, location_of(dataset.name, "scale"))
     if common.scale is not None:
         title += f", scale {common.scale}"
-    return replace(scaled(dataset, common.scale), title=title + _counts(dataset) if counted else title)
+    return replace(read, title=title + _counts(dataset) if counted else title)
 
 
 def _counts(dataset: Dataset) -> str:

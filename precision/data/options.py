@@ -27,9 +27,10 @@ class CommonOptions:
         stratified: whether each class keeps its share when fewer images are taken.
         resize: the size to which all images are interpolated bilinearly.
         scale: how numbers are read, by what is measured on the training part: ``standard`` gives each
-            feature, or channel, mean 0 and standard deviation 1, ``minmax`` least number 0 and largest 1,
-            ``none`` leaves them. Vectors have ``standard`` if it is not given; images of uint8 are divided
-            by 255.
+            feature, or channel, mean 0 and standard deviation 1, ``minmax`` least number 0 and largest 1;
+            ``0..1`` and ``-1..1`` map the range of all; ``tf``, ``caffe`` and ``torch`` are those of
+            keras.applications; ``none`` leaves them. If not given, vectors have ``standard``, images of uint8
+            are divided by 255 and others left.
         augment: random movements of the training images, anew in every epoch: ``rotation`` to either side in
             degrees, ``shift`` and ``zoom`` as fractions of the size.
     """

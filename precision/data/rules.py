@@ -66,7 +66,10 @@ Shape = Annotated[
     Rule("[height, width] or [height, width, channels] of an image, or [features] of a vector"),
 ]
 Column = Annotated[str | int, Rule("the name or the index of a column")]  # index -1 is the last one
-Scale = Annotated[Literal["standard", "minmax", "none"], Rule("'standard', 'minmax' or 'none'")]
+Scale = Annotated[
+    Literal["standard", "minmax", "none", "0..1", "-1..1", "tf", "caffe", "torch"],
+    Rule("'standard', 'minmax', 'none', '0..1', '-1..1', 'tf', 'caffe' or 'torch'"),
+]
 Color = Annotated[Literal["rgb", "gray"], Rule("'rgb' or 'gray'")]
 Classes = Annotated[
     tuple[int | str, ...],

@@ -52,6 +52,7 @@ def run_trial(trial: Trial, bench: Workbench) -> TrialResult:
         "dataset_title": dataset.title,
         "timing": outcome.timing,
         "data_digest": dataset.digest(),
+        "scale": dataset.reading,
         "train_classes": dataset.counts("train"),
         "test_classes": dataset.counts("test"),
         **_unrounded(outcome.predictor),

@@ -89,7 +89,11 @@ def test_accepts(name: str, options: dict[str, object]) -> None:
         ("csv", {"path": "x", "shape": [2, 2, 2, 2]}, "must be [height, width] or [height, width, channels]"),
         ("iris", {"resize": [28, 28]}, "is for images, but Iris has vectors of 4 numbers; leave it out"),
         ("wine", {"augment": {"zoom": 0.1}}, "option 'augment' of dataset 'wine' is for images"),
-        ("iris", {"scale": "standart"}, "option 'scale' of dataset 'iris' must be 'standard', 'minmax' or"),
+        (
+            "iris",
+            {"scale": "standart"},
+            "option 'scale' of dataset 'iris' must be 'standard', 'minmax', 'none', '0..1'",
+        ),
         ("csv", {"path": "x", "label_column": 1.5}, "must be the name or the index of a column, but got 1.5"),
         ("csv", {"path": "x", "header": "yes"}, "must be true or false, but got 'yes'"),
         ("image_folder", {"path": "x", "color": "grey"}, "must be 'rgb' or 'gray', but got 'grey'"),

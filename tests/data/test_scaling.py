@@ -9,6 +9,7 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from precision.data import Dataset, as_float, load
 from precision.data.scaling import scaled
 from precision.errors import PrecisionError
+from precision.grid import expand, load_grid
 
 
 def dataset(train: np.ndarray, test: np.ndarray) -> Dataset:
@@ -51,6 +52,90 @@ def test_images_have_a_scale_for_each_channel() -> None:
     assert scaled(own, "minmax").x_train.ravel().tolist() == [0, 0, 1, 1]
     assert scaled(own, "standard").x_train.ravel().tolist() == [-1, -1, 1, 1]
     assert as_float(scaled(own, "none").x_train).ravel().tolist() == [0, 100, 200, 110]
+
+
+IMAGES = np.uint8([[[[0, 51, 255]]], [[[255, 102, 10]]]])
+
+
+@pytest.mark.parametrize("numbers", [IMAGES, IMAGES.astype(np.float32), IMAGES / np.float32(255)])
+@pytest.mark.parametrize(
+    ("scale", "first"),
+    [
+        ("0..1", [0, 0.2, 1]),
+        ("-1..1", [-1, -0.6, 1]),
+        ("tf", [-1, -0.6, 1]),
+        ("caffe", [255 - 103.939, 51 - 116.779, -123.68]),  # blue, green, red
+        ("torch", [-0.485 / 0.229, (0.2 - 0.456) / 0.224, (1 - 0.406) / 0.225]),
+    ],
+)
+def test_images_of_bytes_and_of_fractions(numbers: np.ndarray, scale: str, first: list[float]) -> None:
+    found = scaled(dataset(numbers, numbers), scale)
+    np.testing.assert_allclose(as_float(found.x_train)[0, 0, 0], first, rtol=1e-5, atol=1e-5)
+    np.testing.assert_array_equal(found.x_test, found.x_train)
+    assert scale in found.reading
+
+
+@pytest.mark.parametrize(("scale", "wanted"), [("0..1", [0, 1, 1.5]), ("-1..1", [-1, 1, 2])])
+def test_other_numbers_have_the_range_of_the_training_part(scale: str, wanted: list[float]) -> None:
+    images = np.float32([-2000, 6000, 10000]).reshape(3, 1, 1, 1)
+    own = Dataset("own", "Own", images[:2], np.array([0, 1]), images[2:], np.array([0]), ("a", "b"))
+    found = scaled(own, scale)
+    assert [*found.x_train.ravel(), found.x_test.ravel()[0]] == wanted
+    assert found.scaling == f"-2000..6000 to {scale}"
+
+
+@pytest.mark.parametrize(
+    ("shape", "numbers", "scale", "message"),
+    [
+        (
+            (1, 1, 1),
+            1,
+            "torch",
+            "scale: 'torch' is for images of 3 channels, but Own has images of 1 channels",
+        ),
+        ((3,), 1, "caffe", "scale: 'caffe' is for images of 3 channels, but Own has vectors"),
+        ((3,), 1, "tf", "scale: 'tf' is for images, but Own has vectors"),
+        ((1, 1, 3), 300, "tf", "'tf' is for numbers in 0..255 or 0..1, but those of Own are in 0..300; take"),
+    ],
+)
+def test_the_ways_of_keras_are_for_some_images(shape: tuple, numbers: int, scale: str, message: str) -> None:
+    x = np.zeros((2, *shape), np.float32)
+    x[0] = numbers
+    with pytest.raises(PrecisionError) as caught:
+        scaled(dataset(x, x), scale)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(("low", "high"), [(-1, 1), (0, 255), (0, 1.01), (0, 40000)])
+def test_images_that_no_network_expects_are_a_warning(tmp_path: Path, low: float, high: float) -> None:
+    x = np.tile(np.float32([low, high]).reshape(2, 1, 1), (5, 2, 2))
+    np.savez(tmp_path / "own.npz", x_train=x, y_train=np.arange(10) % 2, x_test=x[:2], y_test=[0, 1])
+    with pytest.warns(
+        UserWarning, match=f"own: .* are in {low:g}..{high:g}, neither bytes .* option 'scale'"
+    ):
+        plain = load("npz", path=tmp_path / "own.npz")
+    assert plain.reading == "as they are"
+    asked = load("npz", path=tmp_path / "own.npz", scale="none")  # no warning, which is an error in tests
+    assert asked.digest() == plain.digest()
+    assert asked.title == "own, scale none"
+
+
+@pytest.mark.parametrize("images", [np.float32([0, 1]), np.float32([0.2, 1 + 1e-6]), np.uint8([0, 255])])
+def test_images_that_networks_expect_are_none(images: np.ndarray) -> None:
+    own = dataset(images.reshape(2, 1, 1, 1), images.reshape(2, 1, 1, 1))
+    assert scaled(own, None) is own
+    assert own.reading == ("divided by 255" if images.dtype == np.uint8 else "as they are")
+
+
+def test_a_grid_says_it_and_the_identity_has_it(tmp_path: Path) -> None:
+    text = "name: x\narchitectures: [mlp]\npolicies: [float32]\ndatasets: [{name: digits, scale: SCALE}]\n"
+    ids = set()
+    for scale in ("0..1", "-1..1", "none", "tf"):
+        (tmp_path / "grid.yaml").write_text(text.replace("SCALE", scale))
+        [cell] = expand(*load_grid(tmp_path / "grid.yaml"))
+        assert cell.trial.dataset.options == {"scale": scale}
+        ids.add(cell.trial.id)
+    assert len(ids) == 4
 
 
 def test_the_title_says_what_was_asked_for() -> None:

@@ -131,6 +131,7 @@ def test_its_trial(bench, made):
     assert np.isnan(result.metrics["activation_bits"])
     assert result.metrics["epochs"] == 0 and result.history == []
     assert result.facts["distance"] == "euclidean"
+    assert result.facts["scale"] == "divided by 255"
     labels = bench.dataset(TRIAL.dataset).y_test
     assert result.metrics["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(labels, predictions))
     assert result.facts["test_classes"].split(", ")[7] == f"7 {(labels == 7).sum()}"

@@ -42,6 +42,8 @@ def test_a_grid_on_flowers(tmp_path):
         assert result.metrics["accuracy"] >= 0.9, cell.policy  # a third by chance
         assert result.metrics["parameters"] == 32 * 5 + 3 * 33
         assert (result.metrics["train_images"], result.metrics["test_images"]) == (120, 30)
+        assert result.facts["scale"].startswith("each feature to mean 0 and standard deviation 1")
+        assert result.facts["test_classes"] == "setosa 10, versicolor 10, virginica 10"
         labels = bench.dataset(cell.trial.dataset).y_test
         assert (result.predictions == labels).mean() == pytest.approx(result.metrics["accuracy"])
     # Every format rounds otherwise.

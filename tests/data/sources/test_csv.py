@@ -130,7 +130,7 @@ def test_colour_images_have_the_channel_last(table: Path) -> None:
 
 def test_decimal_points_make_floats(table: Path) -> None:
     write(table, HEADER, *ROWS, "3,0.5,1,1,1")
-    dataset = load("csv", path=table)
+    dataset = load("csv", path=table, scale="none")
     assert dataset.x_train.dtype == np.float32
     assert {float(v) for v in np.concatenate([dataset.x_train, dataset.x_test])[:, 0, 0, 0]} == {
         0,
@@ -151,7 +151,7 @@ def test_compressed_and_with_a_test_file(tmp_path: Path) -> None:
     assert dataset.y_test.tolist() == [1]
     assert dataset.x_test[0, :, :, 0].tolist() == [[1, 2], [3, 4]]
     write(test, HEADER, "5,1,2,3,4.5")
-    assert load("csv", path=train, test_path=test).x_train.dtype == np.float32
+    assert load("csv", path=train, test_path=test, scale="none").x_train.dtype == np.float32
     write(test, HEADER, "4,1,2,3,4")
     with pytest.raises(PrecisionError, match="every test label must occur in training, but got 4"):
         load("csv", path=train, test_path=test)

@@ -63,7 +63,7 @@ def test_whole_numbers_are_bytes_where_all_of_them_can_be(tmp_path: Path) -> Non
     np.savez(tmp_path / "own.npz", **arrays(x_train=wide))
     assert load("npz", path=tmp_path / "own.npz").x_train.dtype == np.uint8
     np.savez(tmp_path / "own.npz", **arrays(x_train=wide, x_test=wide[:2] + 255))
-    dataset = load("npz", path=tmp_path / "own.npz")
+    dataset = load("npz", path=tmp_path / "own.npz", scale="none")
     assert dataset.x_train.dtype == dataset.x_test.dtype == np.float32
     assert dataset.x_test.max() == wide[:2].max() + 255
 
