@@ -71,6 +71,7 @@ Scale = Annotated[
     Rule("'standard', 'minmax', 'none', '0..1', '-1..1', 'tf', 'caffe' or 'torch'"),
 ]
 Color = Annotated[Literal["rgb", "gray"], Rule("'rgb' or 'gray'")]
+Background = Annotated[Literal["white", "black"], Rule("'white' or 'black'")]
 Classes = Annotated[
     tuple[int | str, ...],
     Field(min_length=2, json_schema_extra={"uniqueItems": True}),

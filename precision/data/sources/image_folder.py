@@ -9,12 +9,11 @@ import numpy as np
 
 from precision import received
 from precision.data.dataset import Dataset
-from precision.data.rules import Color, FolderPath, Fraction, Size
+from precision.data.pixels import pixels
+from precision.data.rules import Background, Color, FolderPath, Fraction, Size
 from precision.data.sources.assembly import Part, assemble
 from precision.errors import PrecisionError, said
 from precision.registry import DATASETS
-
-_MODES = {"rgb": "RGB", "gray": "L"}
 
 
 @DATASETS.register("image_folder")
@@ -24,6 +23,7 @@ def image_folder(
     path: FolderPath,
     test_fraction: Fraction | None = None,
     color: Color = "rgb",
+    background: Background = "white",
     resize: Size | None = None,
 ) -> Dataset:
     """Image files of your own (PNG, JPEG, ...), one folder per class.
@@ -36,6 +36,7 @@ def image_folder(
         test_fraction: without a folder ``test``, how much of each class to split off for testing; 0.2
             if not given.
         color: the kind of image into which all are converted.
+        background: what is seen where an image is transparent.
         resize: the size that every image gets, which may have come in different ones; each is interpolated
             bilinearly.
 
@@ -48,12 +49,12 @@ def image_folder(
     if len(parts) == 1:
         raise PrecisionError(f"{path}: needs both folders train and test, or none, but got only {parts[0]}")
     if not parts:
-        return assemble("image_folder", path, _read(path, color, resize), None, test_fraction)
-    train, test = (_read(path / part, color, resize) for part in parts)
+        return assemble("image_folder", path, _read(path, color, background, resize), None, test_fraction)
+    train, test = (_read(path / part, color, background, resize) for part in parts)
     return assemble("image_folder", path, train, test, test_fraction)
 
 
-def _read(folder: Path, color: str, size: tuple[int, int] | None) -> Part:
+def _read(folder: Path, color: str, background: str, size: tuple[int, int] | None) -> Part:
     classes = _visible(folder)
     if not classes:
         raise PrecisionError(f"{folder}: needs one folder per class, but it is empty")
@@ -66,7 +67,7 @@ def _read(folder: Path, color: str, size: tuple[int, int] | None) -> Part:
         if not files:
             raise PrecisionError(f"{of_class}: the class has no image; add images or remove the folder")
         for file in files:
-            image = _read_image(file, color, size)
+            image = _read_image(file, color, background, size)
             if images and image.shape != images[0].shape:
                 raise PrecisionError(
                     f"{file}: all images must have one size, but got {_extent(image)} "
@@ -81,27 +82,25 @@ def _visible(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
 
 
-def _read_image(file: Path, color: str, size: tuple[int, int] | None) -> np.ndarray:
+def _read_image(file: Path, color: str, background: str, size: tuple[int, int] | None) -> np.ndarray:
     """Read one image as uint8 (H, W, C)."""
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     received.check(file, received.memory())
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(file) as opened:
-                if opened.mode.startswith(("I", "F")):
-                    raise ValueError(f"more than 8 bits per channel, mode {opened.mode}")
-                image = ImageOps.exif_transpose(opened).convert(_MODES[color])
+                image = pixels(opened, color, background)
     except Exception as error:  # a decoder can raise anything
         raise PrecisionError(
-            f"{file}: must be a readable 8-bit image, but got: {said(error)}; replace or remove it"
+            f"{file}: must be a readable image of 8 or 16 bits, but got: {said(error)}; replace or remove it"
         ) from None
     if size is not None:
         height, width = size
         image = image.resize((width, height), Image.Resampling.BILINEAR)
-    pixels = np.asarray(image, np.uint8)
-    return pixels.reshape(*pixels.shape[:2], -1)
+    array = np.asarray(image, np.uint8)
+    return array.reshape(*array.shape[:2], -1)
 
 
 def _extent(image: np.ndarray) -> str:
