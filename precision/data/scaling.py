@@ -39,12 +39,14 @@ def scaled(dataset: Dataset, scale: str | None, location: str = "scale") -> Data
             constant 0 in both. ``0..1`` and ``-1..1`` map the range of all numbers to this one: 0..1 or
             0..255 where they lie within, otherwise that of the training part. ``tf``, ``caffe`` and ``torch``
             do to 0..255, or 0..1, what keras.applications does. ``none`` leaves all as it is. None is
-            ``standard`` for vectors; images are left to ``as_float``.
+            ``standard`` for vectors that their source has not scaled; images are left to ``as_float``.
         location: how messages name the option.
 
     Raises:
         PrecisionError: where ``tf``, ``caffe`` or ``torch`` meets other numbers or other channels.
     """
+    if scale is None and dataset.scaling:  # by the source itself
+        return dataset
     if scale is None and not dataset.vectors:
         _warn(dataset)
         return dataset
