@@ -1,4 +1,4 @@
-"""The networks that a grid may name: one family per file, plain Keras 3, built for any image size.
+"""The networks that a grid may name: one family per file, plain Keras 3, built for any size of the inputs.
 
     model = architectures.build("lenet", input_shape=(28, 28, 1), classes=10, width=0.5)
 
@@ -31,6 +31,7 @@ from architectures import (
     two_conv,
     vgg,
 )
+from architectures._input import Shape, checked_shape
 from precision.errors import PrecisionError, shown
 from precision.registry import ARCHITECTURES
 
@@ -55,8 +56,6 @@ __all__ = [
     "two_conv",
     "vgg",
 ]
-
-SMALLEST_IMAGE = 28
 
 
 def names() -> list[str]:
@@ -104,14 +103,13 @@ def check(name: str, options: Mapping[str, Any] | None = None) -> None:
     ARCHITECTURES.check_options(name, dict(options or {}))
 
 
-def build(
-    name: str, input_shape: tuple[int, int, int] = (28, 28, 1), classes: int = 10, **options: Any
-) -> keras.Model:
-    """Return a new Keras model that maps images of ``input_shape`` to ``classes`` logits.
+def build(name: str, input_shape: Shape = (28, 28, 1), classes: int = 10, **options: Any) -> keras.Model:
+    """Return a new Keras model that maps inputs of a shape to ``classes`` logits.
 
     Args:
         name: one of `names()`; it becomes the name of the model.
-        input_shape: height, width and channels; at least 28x28x1.
+        input_shape: (height, width, channels) of images, at least 28x28x1 for all but ``mlp``, or
+            (features,) of vectors, which ``mlp`` takes alone.
         classes: the number of classes, at least 2.
         options: the options of the family; `describe()` lists them.
 
@@ -124,22 +122,12 @@ def build(
     ((None, 10), 50890)
     """
     check(name, options)
-    if not (
-        isinstance(input_shape, tuple | list)
-        and len(input_shape) == 3
-        and all(map(_is_integer, input_shape))
-        and min(input_shape[:2]) >= SMALLEST_IMAGE
-        and input_shape[2] >= 1
-    ):
-        raise PrecisionError(
-            f"architecture {shown(name)} needs an input shape of three integers (height, width, channels), "
-            f"at least ({SMALLEST_IMAGE}, {SMALLEST_IMAGE}, 1), but got {shown(input_shape)}"
-        )
+    input_shape = checked_shape(name, input_shape)
     if not _is_integer(classes) or classes < 2:
         raise PrecisionError(f"architecture {shown(name)} needs at least 2 classes, but got {shown(classes)}")
     import keras
 
-    model = ARCHITECTURES.call(name, keras.Model, tuple(input_shape), classes, **options)
+    model = ARCHITECTURES.call(name, keras.Model, input_shape, classes, **options)
     if not ARCHITECTURES.owner(name).builtin:
         _check_network(name, model, classes)
     return model
@@ -150,7 +138,7 @@ def _check_network(name: str, model: keras.Model, classes: int) -> None:
     if getattr(model, "output_shape", None) != (None, classes):
         raise ARCHITECTURES.error(
             name,
-            f"must return a network from images to {classes} logits, but its output has the shape "
+            f"must return a network from its inputs to {classes} logits, but its output has the shape "
             f"{getattr(model, 'output_shape', None)}",
         )
     if model.layers[-1].name != "logits":

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import keras
 
 
-def chain(name: str, input_shape: tuple[int, int, int], layers: Iterable[keras.Layer]) -> keras.Model:
+def chain(name: str, input_shape: tuple[int, ...], layers: Iterable[keras.Layer]) -> keras.Model:
     """Return a functional model, as the branching networks are, of which each layer feeds the next."""
     import keras
 

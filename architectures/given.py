@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from precision import received
-from precision.trial import MODEL_FILE
+from precision.registry import MODEL_FILE
 
 # Their options that are paths of files; one that is there brings the weights along.
 FILES = {"keras_file": "path", "keras_application": "weights"}

@@ -160,6 +160,15 @@ METRICS = Metrics(
             required=True,
         ),
         Metric(
+            name="balanced_accuracy",
+            kind="quality",
+            meaning="mean over classes of the test images of a class classified correctly",
+            unit="fraction",
+            title="Balanced accuracy",
+            better="higher",
+            summary={"mean": "mean balanced_accuracy over seeds"},
+        ),
+        Metric(
             name="loss",
             kind="quality",
             meaning="mean cross-entropy of the test images",

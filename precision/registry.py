@@ -56,6 +56,15 @@ def measured_alone(method: Factory) -> Factory:
     return method
 
 
+def takes_any(network: Factory) -> Factory:
+    """Mark a network that reads vectors of any length, and images of any size.
+
+    The other networks that come with this project read images from 28x28 on.
+    """
+    network.takes_any = True  # type: ignore[attr-defined]
+    return network
+
+
 class Registry:
     """Functions of one kind by name. A name can be given only once.
 
@@ -318,6 +327,7 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 80 else f"a {type(value).__name__}"
 
 
+MODEL_FILE = "architecture file"  # among what a trial depends on: the sha256 of the file of its network
 FORMATS = Registry("format", "formats", "precision.formats")
 _ENTRY = ("name", "label")  # of an entry with options in a grid
 ARCHITECTURES = Registry(

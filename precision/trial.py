@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from precision.registry import MODEL_FILE
+
 # Raised by hand whenever a change of the code changes the numbers that a trial yields.
 NUMERICS_VERSION = 5
 
@@ -92,7 +94,6 @@ class Choice:
 
 
 FLOAT32 = Choice("float32")
-MODEL_FILE = "architecture file"  # among the plugins: the sha256 of the file that a network is read from
 _OF_TRAINING = ("dataset ", "architecture ")  # with what the plugins begin that a baseline depends on
 
 

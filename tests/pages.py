@@ -75,7 +75,7 @@ def reduced(grid):
 
 def _small(entry):
     name = entry if isinstance(entry, str) else entry["name"]
-    return entry if name in ("csv", "npz", "image_folder") else dict(SMALL)
+    return entry if name in ("csv", "npz", "npy", "image_folder") else dict(SMALL)
 
 
 def _label(entry):

@@ -184,7 +184,7 @@ def images(folder):
         (folder / "images" / label).mkdir(parents=True)
         for i in range(3):
             Image.fromarray(x[i]).save(folder / "images" / label / f"{i}.png")
-    shape = {"shape": [3, 4]}
+    shape = {"shape": [3, 4], "label_column": 0}
     return {
         "own.npz": lambda: load("npz", path=folder / "own.npz"),
         "one.npy": lambda: npy.read(folder / "one.npy"),

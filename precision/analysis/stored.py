@@ -42,6 +42,9 @@ MORE: dict[str, Column] = {
     "jax": Column("str", "version of JAX, where the trial ran on it"),
     "keras": Column("str", "version of Keras"),
     "data_digest": Column("str", "sha256 of the images and labels"),
+    "scale": Column("str", "what is done to the numbers of the data before they enter the network"),
+    "train_classes": Column("str", "the classes, and how many training images each has"),
+    "test_classes": Column("str", "the classes, and how many test images each has"),
     "unrounded_inside": Column("str", "what layers compute inside themselves without rounding"),
     "weights_digest": Column("str", "sha256 of the trained weights; empty when nothing was trained"),
 }

@@ -8,21 +8,23 @@ from functools import cached_property
 
 import numpy as np
 
-from precision.errors import PrecisionError
+from precision.errors import PrecisionError, short
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Labelled images for training and for testing.
+    """Labelled images or vectors for training and for testing; messages and numbers call both images.
 
     Attributes:
         name: the name in the registry, for example ``"mnist"``.
         title: what a report prints, for example ``"MNIST (6000/1000)"``.
-        x_train: images (N, H, W, C), uint8 in 0..255 or float32 usually in 0..1.
+        x_train: images (N, H, W, C), uint8 in 0..255 or float32 usually in 0..1, or vectors
+            (N, features), float32.
         y_train: labels (N,), int64 in 0..classes-1.
-        x_test: images as in ``x_train``, of the same size and type.
+        x_test: images or vectors as in ``x_train``, of the same size and type.
         y_test: labels as in ``y_train``.
         class_names: one name per label.
+        scaling: what has been done to the numbers of the files, in words; empty for nothing.
 
     Raises:
         PrecisionError: if the arrays break one of these rules.
@@ -40,6 +42,7 @@ class Dataset:
     x_test: np.ndarray = field(repr=False)
     y_test: np.ndarray = field(repr=False)
     class_names: tuple[str, ...]
+    scaling: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         if self.classes < 2:
@@ -55,9 +58,10 @@ class Dataset:
 
     def _check_part(self, part: str, images: np.ndarray, labels: np.ndarray) -> None:
         location = f"{self.title}: {part}"
-        if images.ndim != 4 or 0 in images.shape:
+        if images.ndim not in (2, 4) or 0 in images.shape:
             raise PrecisionError(
-                f"{location} images must have the shape (N, H, W, C), but got {images.shape}"
+                f"{location} images must have the shape (N, H, W, C), and vectors (N, features), "
+                f"but got {images.shape}"
             )
         if images.dtype not in (np.uint8, np.float32):
             raise PrecisionError(f"{location} images must be uint8 or float32, but got {images.dtype}")
@@ -78,10 +82,29 @@ class Dataset:
         return len(self.class_names)
 
     @property
-    def input_shape(self) -> tuple[int, int, int]:
-        """Height, width and channels of one image."""
-        _, height, width, channels = self.x_train.shape
-        return height, width, channels
+    def input_shape(self) -> tuple[int, ...]:
+        """Height, width and channels of one image, or the features of one vector."""
+        return self.x_train.shape[1:]
+
+    @property
+    def vectors(self) -> bool:
+        """Whether these are vectors and no images."""
+        return self.x_train.ndim == 2
+
+    @property
+    def reading(self) -> str:
+        """How the numbers of the files enter a network, in words."""
+        return self.scaling or ("divided by 255" if self.x_train.dtype == np.uint8 else "as they are")
+
+    def counts(self, part: str) -> str:
+        """Return how many images each class has in ``train`` or ``test``: ``cat 12, dog 30``.
+
+        Of very many classes it has the first ones.
+        """
+        labels = self.y_train if part == "train" else self.y_test
+        numbers = np.bincount(labels, minlength=self.classes)
+        pairs = zip(self.class_names, numbers, strict=True)
+        return short(", ".join(f"{name} {number}" for name, number in pairs), 1000)
 
     def digest(self) -> str:
         """Return the sha256 (64 hexadecimal digits) of the four arrays: shapes, types and values."""

@@ -23,7 +23,7 @@ class Extent:
 
     train: int
     test: int
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...]
     classes: int
 
     @classmethod

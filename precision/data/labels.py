@@ -17,7 +17,7 @@ def number_labels(
     Labels 0..k-1 stay what they are; labels 1..k, labels with gaps and text are renumbered.
 
     Args:
-        train: labels (N,), integers or text.
+        train: labels (N,), integers, truth values or text.
         test: labels of the same kind, or None.
         location: the file, for the message.
 
@@ -27,6 +27,11 @@ def number_labels(
     Raises:
         PrecisionError: if a test label does not occur in training.
     """
+    if test is not None and "U" in train.dtype.kind + test.dtype.kind:
+        train, test = (
+            train.astype(str),
+            test.astype(str),
+        )  # of words, one file may have those that are numbers
     known, y_train = np.unique(train, return_inverse=True)
     names = tuple(str(label) for label in known.tolist())
     if test is None:

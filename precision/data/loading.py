@@ -12,9 +12,10 @@ import numpy as np
 from precision.data.dataset import Dataset
 from precision.data.files.locate import data_directory
 from precision.data.labels import resolve_classes
-from precision.data.options import CommonOptions, check_size, location_of, parse
+from precision.data.options import CommonOptions, check_size, check_vectors, location_of, parse
 from precision.data.resizing import resize_images
 from precision.data.sampling import subset
+from precision.data.scaling import scaled
 from precision.errors import PrecisionError
 from precision.registry import DATASETS
 
@@ -47,6 +48,7 @@ def load(name: str, *, data_dir: str | Path | None = None, **options: Any) -> Da
             ``classes`` (labels or names) keeps these and numbers them 0..k-1 in the given order;
             ``train_size`` and ``test_size`` take so many images, each class by its share or, with
             ``stratified=False``, at random; ``resize`` ([height, width]) interpolates bilinearly;
+            ``scale`` says how the numbers are read (see ``precision.data.scaling``);
             ``augment`` (see ``Augmentation``) is checked and left to whoever trains.
 
     Raises:
@@ -68,6 +70,8 @@ def _apply(full: Dataset, common: CommonOptions) -> Dataset:
     title = full.title.removesuffix(_counts(full))
     counted = title != full.title
 
+    if full.vectors:
+        check_vectors(full.name, common, title, *full.input_shape)
     dataset = full
     if common.classes is not None:
         dataset = _keep_classes(dataset, common.classes)
@@ -84,7 +88,10 @@ def _apply(full: Dataset, common: CommonOptions) -> Dataset:
             x_train=resize_images(dataset.x_train, common.resize),
             x_test=resize_images(dataset.x_test, common.resize),
         )
-    return replace(dataset, title=title + _counts(dataset) if counted else title)
+    read = scaled(dataset, common.scale, location_of(dataset.name, "scale"))
+    if common.scale is not None:
+        title += f", scale {common.scale}"
+    return replace(read, title=title + _counts(dataset) if counted else title)
 
 
 def _counts(dataset: Dataset) -> str:

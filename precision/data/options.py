@@ -10,7 +10,7 @@ from typing import Any
 from precision.data.augment import Augment
 from precision.data.files.catalogue import ENTRIES
 from precision.data.labels import resolve_classes
-from precision.data.rules import FOLDER, Classes, Count, Size
+from precision.data.rules import FOLDER, Classes, Count, Scale, Size
 from precision.errors import PrecisionError
 from precision.options import Flag, Options, options_of, read
 from precision.registry import DATASETS
@@ -26,6 +26,11 @@ class CommonOptions:
         test_size: how many images to test with, likewise.
         stratified: whether each class keeps its share when fewer images are taken.
         resize: the size to which all images are interpolated bilinearly.
+        scale: how numbers are read, by what is measured on the training part: ``standard`` gives each
+            feature, or channel, mean 0 and standard deviation 1, ``minmax`` least number 0 and largest 1;
+            ``0..1`` and ``-1..1`` map the range of all; ``tf``, ``caffe`` and ``torch`` are those of
+            keras.applications; ``none`` leaves them. If not given, vectors have ``standard``, images of uint8
+            are divided by 255 and others left.
         augment: random movements of the training images, anew in every epoch: ``rotation`` to either side in
             degrees, ``shift`` and ``zoom`` as fractions of the size.
     """
@@ -35,6 +40,7 @@ class CommonOptions:
     test_size: Count | None = None
     stratified: Flag = True
     resize: Size | None = None
+    scale: Scale | None = None
     augment: Augment | None = None
 
 
@@ -87,9 +93,11 @@ def parse(name: str, options: Mapping[str, Any]) -> tuple[dict[str, Any], Common
     null = {option for option, field in model.model_fields.items() if field.default is None}
     given = {option: value for option, value in options.items() if value is not None or option not in null}
     parsed = read(model, given, f"dataset {name!r}", "option {key!r} of {owner} must be")
-    common = CommonOptions(**{option: parsed[option] for option in COMMON if option in parsed})
-    _check_against_catalogue(name, common)
     own = DATASETS.options(name)
+    # What a source does by itself is not done again.
+    shared = {option: value for option, value in parsed.items() if option in COMMON and option not in own}
+    common = CommonOptions(**shared)
+    _check_against_catalogue(name, common)
     return {option: parsed[option] for option in parsed if option in own}, common
 
 
@@ -100,8 +108,24 @@ def _check_against_catalogue(name: str, common: CommonOptions) -> None:
         return
     if common.classes is not None:
         resolve_classes(location_of(name, "classes"), common.classes, entry.class_names)
+    if len(entry.shape) == 1:
+        check_vectors(name, common, entry.title, entry.shape[0])
     check_size(location_of(name, "train_size"), common.train_size, entry.train)
     check_size(location_of(name, "test_size"), common.test_size, entry.test)
+
+
+def check_vectors(name: str, common: CommonOptions, title: str, features: int) -> None:
+    """Refuse the options of images for vectors.
+
+    Raises:
+        PrecisionError: naming the option.
+    """
+    for option in ("resize", "augment"):
+        if getattr(common, option) is not None:
+            raise PrecisionError(
+                f"{location_of(name, option)} is for images, but {title} has vectors of {features} numbers; "
+                "leave it out"
+            )
 
 
 def check_size(location: str, wanted: int | None, available: int) -> None:

@@ -58,13 +58,21 @@ FolderPath = Annotated[  # all the files below it count
 ]
 Size = Annotated[tuple[Count, Count], BeforeValidator(_tuple), Rule("[height, width], two positive integers")]
 Shape = Annotated[
-    tuple[Count, Count, Count],
-    BeforeValidator(_with_channels, json_schema_input_type=tuple[Count, Count] | tuple[Count, Count, Count]),
-    Rule("[height, width] or [height, width, channels], positive integers"),
+    tuple[Count] | tuple[Count, Count, Count],
+    BeforeValidator(
+        _with_channels,
+        json_schema_input_type=tuple[Count] | tuple[Count, Count] | tuple[Count, Count, Count],
+    ),
+    Rule("[height, width] or [height, width, channels] of an image, or [features] of a vector"),
 ]
 Column = Annotated[str | int, Rule("the name or the index of a column")]  # index -1 is the last one
 Gibibytes = Annotated[float, Field(gt=0), Rule("a number of GiB above 0, such as 16")]
+Scale = Annotated[
+    Literal["standard", "minmax", "none", "0..1", "-1..1", "tf", "caffe", "torch"],
+    Rule("'standard', 'minmax', 'none', '0..1', '-1..1', 'tf', 'caffe' or 'torch'"),
+]
 Color = Annotated[Literal["rgb", "gray"], Rule("'rgb' or 'gray'")]
+Background = Annotated[Literal["white", "black"], Rule("'white' or 'black'")]
 Classes = Annotated[
     tuple[int | str, ...],
     Field(min_length=2, json_schema_extra={"uniqueItems": True}),

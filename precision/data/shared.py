@@ -18,6 +18,7 @@ from precision.data.dataset import Dataset
 from precision.errors import PrecisionError
 
 _ARRAYS = ("x_train", "y_train", "x_test", "y_test")
+_TEXTS = ("name", "title", "class_names", "scaling")
 _ABOUT = "dataset.json"
 
 
@@ -29,7 +30,7 @@ def share(dataset: Dataset, folder: Path) -> Path:
     Raises:
         PrecisionError: when nothing can be written there.
     """
-    about = json.dumps({"name": dataset.name, "title": dataset.title, "class_names": dataset.class_names})
+    about = json.dumps({name: getattr(dataset, name) for name in _TEXTS})
     # Labels that are called otherwise make another data set of the same arrays.
     path = folder / f"{dataset.digest()}-{_short(about)}"
     if path.exists():
@@ -67,7 +68,13 @@ def shared(folder: Path) -> Dataset:
             name: np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False))
             for name in _ARRAYS
         }
-        dataset = Dataset(about["name"], about["title"], class_names=tuple(about["class_names"]), **arrays)
+        dataset = Dataset(
+            about["name"],
+            about["title"],
+            class_names=tuple(about["class_names"]),
+            scaling=about["scaling"],
+            **arrays,
+        )
         if folder.name != f"{dataset.digest()}-{_short(json.dumps(about))}":
             raise ValueError("its content is not the one that it is named after")
     except (OSError, ValueError, KeyError, TypeError, EOFError, PrecisionError) as error:

@@ -20,6 +20,7 @@ class Evaluation:
 
     Attributes:
         accuracy: fraction of images whose largest logit is the label's.
+        balanced_accuracy: mean over the classes that have images of that fraction among their images.
         loss: mean cross-entropy in nats; NaN when a logit is not finite.
         predictions: class per image; the largest value of the type where a logit is NaN, which counts as
             wrong.
@@ -27,6 +28,7 @@ class Evaluation:
     """
 
     accuracy: float
+    balanced_accuracy: float
     loss: float
     predictions: np.ndarray
     images_per_second: float
@@ -56,9 +58,16 @@ def judge(logits: np.ndarray, labels: np.ndarray, rate: float = math.nan) -> Eva
     predictions[valid] = logits[valid].argmax(axis=1)
     with np.errstate(invalid="ignore"):
         losses = logsumexp(logits, axis=1) - logits[np.arange(len(labels)), labels]
+    right = valid & (predictions == labels)
     return Evaluation(
-        accuracy=float((valid & (predictions == labels)).mean()),
+        accuracy=float(right.mean()),
+        balanced_accuracy=_mean_recall(right, labels),
         loss=float(losses.mean()),
         predictions=predictions,
         images_per_second=rate,
     )
+
+
+def _mean_recall(right: np.ndarray, labels: np.ndarray) -> float:
+    images, found = np.bincount(labels), np.bincount(labels, weights=right)
+    return float((found[images > 0] / images[images > 0]).mean())

@@ -39,6 +39,7 @@ def run_trial(trial: Trial, bench: Workbench) -> TrialResult:
             result.reason = f"the loss was no longer finite in epoch {outcome.trained.diverged_in}"
     result.metrics = {
         "accuracy": tested.accuracy,
+        "balanced_accuracy": tested.balanced_accuracy,
         "loss": tested.loss,
         "inference_images_per_second": tested.images_per_second,
         "peak_memory_bytes": memory.peak if getattr(method, "alone", False) else math.nan,
@@ -51,6 +52,9 @@ def run_trial(trial: Trial, bench: Workbench) -> TrialResult:
         "dataset_title": dataset.title,
         "timing": outcome.timing,
         "data_digest": dataset.digest(),
+        "scale": dataset.reading,
+        "train_classes": dataset.counts("train"),
+        "test_classes": dataset.counts("test"),
         **_unrounded(outcome.predictor),
         **outcome.facts,
     }

@@ -25,6 +25,7 @@ def run_of(policy: str, accuracy: float | None, **changes: Any) -> dict[str, Any
         "status": "ok",
         "reason": "",
         "accuracy": accuracy,
+        "balanced_accuracy": accuracy,
         "loss": 0.5,
         "train_images": 60_000,
         "test_images": 10_000,

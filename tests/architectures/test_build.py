@@ -161,11 +161,48 @@ def test_wrong_options(name: str, arguments: dict, part: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "shape", [(27, 28, 1), (28, 27, 1), (28, 28, 0), (28, 28), (28.0, 28, 1), (28, 28, True), 28, None, "abc"]
+    "shape",
+    [
+        (27, 28, 1),
+        (28, 27, 1),
+        (28, 28, 0),
+        (28, 28),
+        (28.0, 28, 1),
+        (28, 28, True),
+        28,
+        None,
+        "abc",
+        (0,),
+        (),
+    ],
 )
 def test_wrong_input_shape(shape: object) -> None:
     with pytest.raises(PrecisionError, match="input shape"):
         architectures.build("lenet", input_shape=shape)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", sorted({*NAMES} - {"mlp"}))
+def test_networks_of_images_refuse_vectors_and_small_images(name: str) -> None:
+    with pytest.raises(PrecisionError) as caught:
+        architectures.build(name, input_shape=(4,))
+    assert str(caught.value) == (
+        f"architecture {name!r} takes images, but the data are vectors of 4 numbers; "
+        "networks that take vectors: mlp"
+    )
+    with pytest.raises(PrecisionError, match=r"at least \(28, 28, 1\), but got \(8, 8, 1\); .* or take mlp"):
+        architectures.build(name, input_shape=(8, 8, 1))
+
+
+@pytest.mark.parametrize("shape", [(1,), (4,), (1000,), (1, 1, 1), (8, 8, 3)])
+def test_a_perceptron_takes_any_shape_with_the_same_layers(shape: tuple[int, ...]) -> None:
+    model = architectures.build("mlp", input_shape=shape, classes=3, width=0.25)
+    assert layer_names(model) == layer_names(architectures.build("mlp"))
+    size = int(np.prod(shape))
+    assert model.count_params() == 32 * (size + 1) + 3 * 33
+    x = np.random.default_rng(0).random((2, *shape), dtype=np.float32)
+    first, bias, last, offset = model.get_weights()
+    by_hand = np.maximum(x.reshape(2, size) @ first + bias, 0) @ last + offset
+    np.testing.assert_allclose(model(x), by_hand, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("classes", [1, 0, -3, 2.0, True, "ten", None])

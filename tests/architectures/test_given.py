@@ -17,7 +17,8 @@ from precision.errors import PrecisionError
 from precision.methods.run import run_trial
 from precision.methods.workbench import Workbench
 from precision.quantization import parse_policy
-from precision.trial import MODEL_FILE, Choice, Training, Trial
+from precision.registry import MODEL_FILE
+from precision.trial import Choice, Training, Trial
 
 RNG = np.random.default_rng(3)
 SHAPE = (28, 28, 1)

@@ -18,6 +18,10 @@ def tiny(**changes: object) -> Dataset:
 def test_says_what_a_network_must_fit() -> None:
     assert tiny().classes == 2
     assert tiny().input_shape == (2, 3, 1)
+    assert not tiny().vectors
+    rows = tiny().x_train.reshape(4, 6)
+    vectors = tiny(x_train=rows, x_test=rows[:2])
+    assert vectors.vectors and vectors.input_shape == (6,)
 
 
 @pytest.mark.parametrize(

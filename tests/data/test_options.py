@@ -1,14 +1,15 @@
 """Every option has a rule, and a broken rule is one sentence with the location and the received value."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+import numpy as np
 import pytest
 
-from precision.data import check
+from precision.data import Dataset, check, load
 from precision.data.options import parse
 from precision.errors import PrecisionError
-from precision.options import Flag
+from precision.options import Flag, Rule
 from precision.registry import DATASETS
 
 if TYPE_CHECKING:
@@ -86,7 +87,14 @@ def test_accepts(name: str, options: dict[str, object]) -> None:
         ("mnist", {"resize": [14]}, "two positive integers, but got [14]"),
         ("mnist", {"resize": [14, 0]}, "two positive integers, but got [14, 0]"),
         ("mnist", {"resize": [14, True]}, "two positive integers, but got [14, True]"),
-        ("csv", {"path": "x", "shape": [28]}, "must be [height, width] or [height, width, channels]"),
+        ("csv", {"path": "x", "shape": [2, 2, 2, 2]}, "must be [height, width] or [height, width, channels]"),
+        ("iris", {"resize": [28, 28]}, "is for images, but Iris has vectors of 4 numbers; leave it out"),
+        ("wine", {"augment": {"zoom": 0.1}}, "option 'augment' of dataset 'wine' is for images"),
+        (
+            "iris",
+            {"scale": "standart"},
+            "option 'scale' of dataset 'iris' must be 'standard', 'minmax', 'none', '0..1'",
+        ),
         ("csv", {"path": "x", "label_column": 1.5}, "must be the name or the index of a column, but got 1.5"),
         ("csv", {"path": "x", "header": "yes"}, "must be true or false, but got 'yes'"),
         ("image_folder", {"path": "x", "color": "grey"}, "must be 'rgb' or 'gray', but got 'grey'"),
@@ -107,6 +115,24 @@ def test_refuses(name: str, options: dict[str, object], message: str) -> None:
         check(name, options)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_what_a_source_does_by_itself_is_not_done_again() -> None:
+    @DATASETS.register("loud")
+    def loud(data_dir: object, *, scale: Annotated[int, Rule("an integer")] = 1) -> Dataset:
+        """A dataset with an option of its own that has the name of a common one."""
+        x, y = np.full((4, 3), scale, np.float32), np.arange(4) % 2
+        return Dataset("loud", "Loud", x, y, x, y, ("a", "b"), scaling=f"times {scale}")
+
+    try:
+        own, common = parse("loud", {"scale": 3, "train_size": 2})
+        assert (own, common.scale, common.train_size) == ({"scale": 3}, None, 2)
+        dataset = load("loud", scale=3)
+        assert dataset.x_train.tolist() == [[3, 3, 3]] * 4 and dataset.reading == "times 3"
+        with pytest.raises(PrecisionError, match="must be an integer, but got 'minmax'"):
+            parse("loud", {"scale": "minmax"})
+    finally:
+        DATASETS.remove("loud")
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ def test_every_option_is_printed_with_what_it_may_be_and_what_it_means(name: str
 @pytest.mark.parametrize("name", [*OWN, "digits"])
 def test_the_page_has_the_options_as_they_are(name: str) -> None:
     assert printed(name, "--markdown") in PAGE
-    assert {"csv", "npz", "image_folder"} == set(OWN)
+    assert {"csv", "npy", "npz", "image_folder"} == set(OWN)
 
 
 def table(folder: Path) -> Path:

@@ -20,6 +20,7 @@ def digits():
 
 def same(one, other):
     assert (one.name, one.title, one.class_names) == (other.name, other.title, other.class_names)
+    assert one.scaling == other.scaling
     for name in ("x_train", "y_train", "x_test", "y_test"):
         a, b = getattr(one, name), getattr(other, name)
         assert type(a) is type(b) is np.ndarray and a.dtype == b.dtype
@@ -32,6 +33,7 @@ def test_the_same_bits(digits, tmp_path):
         digits,
         x_train=digits.x_train / np.float32(7),
         x_test=digits.x_test / np.float32(7),
+        scaling="divided by 7",
         title="F\udcff ü",
     )
     for dataset in (digits, floats):

@@ -4,10 +4,11 @@ import hashlib
 
 import numpy as np
 import pytest
+from sklearn.metrics import balanced_accuracy_score
 
 from precision.data import as_float
 from precision.measure.counted.packed import WeightMemory
-from precision.methods.evaluation import BATCH, evaluate
+from precision.methods.evaluation import BATCH, evaluate, judge
 from precision.methods.outcome import Outcome
 from precision.methods.run import run_trial
 from precision.methods.workbench import Workbench
@@ -101,6 +102,22 @@ def test_its_evaluation(bench):
     assert {dtype for _, dtype in predictor.batches} == {dataset.x_test.dtype}
 
 
+@pytest.mark.parametrize(
+    ("labels", "accuracy", "balanced"),
+    [
+        ([0] * 9 + [1], 0.9, 0.5),  # always the frequent class: no better than a guess
+        ([0, 0, 1, 3], 0.5, 1 / 3),  # class 2 has no image and does not count
+        ([0, 0], 1.0, 1.0),
+    ],
+)
+def test_balanced_accuracy_is_the_mean_over_classes(labels, accuracy, balanced):
+    logits = np.tile(np.float32([1, 0, 0, 0]), (len(labels), 1))
+    judged = judge(logits, np.array(labels))
+    assert (judged.accuracy, judged.balanced_accuracy) == (accuracy, pytest.approx(balanced))
+    logits[:] = np.nan
+    assert judge(logits, np.array(labels)).balanced_accuracy == 0
+
+
 def test_its_trial(bench, made):
     result = run_trial(TRIAL, bench)
     (predictor,) = made
@@ -114,6 +131,11 @@ def test_its_trial(bench, made):
     assert np.isnan(result.metrics["activation_bits"])
     assert result.metrics["epochs"] == 0 and result.history == []
     assert result.facts["distance"] == "euclidean"
+    assert result.facts["scale"] == "divided by 255"
+    labels = bench.dataset(TRIAL.dataset).y_test
+    assert result.metrics["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(labels, predictions))
+    assert result.facts["test_classes"].split(", ")[7] == f"7 {(labels == 7).sum()}"
+    assert sum(int(one.split()[1]) for one in result.facts["train_classes"].split(", ")) == 200
     assert result.facts["timing"] == "native"
     assert "weights_digest" not in result.facts
 

@@ -30,7 +30,7 @@ class Entry:
         title: what a report prints.
         train: images to train with, when complete.
         test: images to test with, when complete.
-        shape: height, width and channels of one image.
+        shape: height, width and channels of one image, or the features of one vector.
         class_names: one name per label.
         folder: where its files lie in a data directory; empty if it comes with a library.
         files: what to download.
@@ -39,10 +39,15 @@ class Entry:
     title: str
     train: int
     test: int
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...]
     class_names: tuple[str, ...]
     folder: str = ""
     files: tuple[RemoteFile, ...] = ()
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of one image."""
+        return self.shape[0], self.shape[1]
 
     def title_for(self, train: int, test: int) -> str:
         """Return the title, with the counts if images are missing: the results are not comparable then."""
@@ -68,6 +73,12 @@ _CLOTHES = (
 ENTRIES: dict[str, Entry] = {
     # E. Alpaydin and C. Kaynak, "Optical Recognition of Handwritten Digits", UCI, 1998 (its test part).
     "digits": Entry("Digits", 1437, 360, (28, 28, 1), _TEN_DIGITS),
+    # R. A. Fisher, "The use of multiple measurements in taxonomic problems", 1936.
+    "iris": Entry("Iris", 120, 30, (4,), ("setosa", "versicolor", "virginica")),
+    # S. Aeberhard and M. Forina, "Wine", UCI, 1992.
+    "wine": Entry("Wine", 142, 36, (13,), ("class_0", "class_1", "class_2")),
+    # W. Wolberg, O. Mangasarian, N. Street, W. Street, "Breast Cancer Wisconsin (Diagnostic)", UCI, 1993.
+    "breast_cancer": Entry("Breast cancer", 455, 114, (30,), ("malignant", "benign")),
     # Y. LeCun, C. Cortes, C. J. C. Burges, "The MNIST database of handwritten digits".
     "mnist": Entry(
         "MNIST",

@@ -16,7 +16,7 @@ from precision.printable import printable
 DEFAULT_FRACTION = 0.2
 _COMPRESSED = re.compile(r"\.(gz|bz2|xz)$")
 
-Part = tuple[np.ndarray, np.ndarray]  # images and the labels of the file
+Part = tuple[np.ndarray, np.ndarray]  # images or vectors, and the labels of the file
 
 
 def assemble(name: str, path: Path, train: Part, test: Part | None, test_fraction: float | None) -> Dataset:
@@ -26,8 +26,8 @@ def assemble(name: str, path: Path, train: Part, test: Part | None, test_fractio
         name: the name in the registry.
         path: the file or folder, whose name without the suffix is the title; where a part is split off, the
             title says so, as other splits give other numbers.
-        train: images (N, H, W, C) uint8 or float32 and labels (N,), integers or text; all of them if
-            ``test`` is None.
+        train: images (N, H, W, C) uint8 or float32, or vectors (N, features) float32, and labels (N,),
+            integers or text; all of them if ``test`` is None.
         test: the same for testing.
         test_fraction: the share of each class to split off; None is 0.2.
 
@@ -51,7 +51,7 @@ def assemble(name: str, path: Path, train: Part, test: Part | None, test_fractio
 
 
 def check_finite(images: np.ndarray, location: str) -> None:
-    """Refuse images that are not numbers.
+    """Refuse images or vectors that are not numbers.
 
     Raises:
         PrecisionError: naming the first such image.
@@ -59,5 +59,6 @@ def check_finite(images: np.ndarray, location: str) -> None:
     finite = np.isfinite(images).reshape(len(images), -1).all(axis=1)
     if not finite.all():
         raise PrecisionError(
-            f"{location}: pixels must be finite, but image {int(finite.argmin())} has NaN or infinity"
+            f"{location}: numbers must be finite, but image or vector {int(finite.argmin())} has NaN or "
+            "infinity"
         )

@@ -1,4 +1,4 @@
-"""Images as rows of a table, one column per pixel and one for the label."""
+"""Images or vectors as rows of a table, one column per pixel or feature and one for the label."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from precision.data.dataset import Dataset
 from precision.data.files.budget import Budget
 from precision.data.files.streams import read_bytes
 from precision.data.rules import Column, FilePath, Fraction, Gibibytes, Shape
-from precision.data.sources.assembly import Part, assemble, check_finite
-from precision.errors import PrecisionError, said, suggest
+from precision.data.sources.arrays import as_inputs, as_labels
+from precision.data.sources.assembly import assemble
+from precision.errors import PrecisionError, said, short, suggest
 from precision.options import Flag
 from precision.registry import DATASETS
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _TIMES = 8  # bytes of memory for a byte of text: "0," becomes 64 bits, and there are copies
+_LABEL = ("label", "class", "target", "y")  # what the column of the labels is called, in any case
+_PIXEL = re.compile(r"(?i)(pixel|px)[ _.-]?\d+|\d+x\d+")
+_UNNAMED = 8  # pixels a side, at least, of an image whose columns have no names
 _NUMBER = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*")
 
 
@@ -40,19 +44,21 @@ def csv(
     header: Flag | None = None,
     most_gib: Gibibytes | None = None,
 ) -> Dataset:
-    """Flattened images and labels of your own in .csv files, one image per row.
+    """Vectors or flattened images of your own, and their labels, in .csv files, one per row.
 
     Args:
         data_dir: not used; the path says it all.
-        path: a comma-separated file, also compressed (``.csv.gz``, ``.bz2`` or ``.xz``). Pixels are row by
-            row, the last channel fastest: integers in 0..255 (kept as uint8) or, if any has a decimal point,
-            real numbers (float32). Labels are integers or text, numbered anew from 0 in ascending order.
+        path: a comma-separated file, also compressed (``.csv.gz``, ``.bz2`` or ``.xz``). Features are any
+            numbers. Pixels are row by row, the last channel fastest: integers in 0..255 (kept as uint8) or,
+            if any has a decimal point, real numbers (float32). Labels are integers or text, which are the
+            names of the classes, numbered anew from 0 in ascending order.
         test_path: a file of the same columns for testing; without it a part of ``path`` is split off.
         test_fraction: without ``test_path``, how much of each class to split off for testing; 0.2 if
             not given.
         label_column: where the labels stand, by the name of the column or its index from 0, -1 for the
-            last one; if not given, in the column called "label", else in the first.
-        shape: of an image; may be left out for square gray images.
+            last one; if not given, in the only column that is called label, class, target or y.
+        shape: of an image or a vector. If not given, rows are square gray images where the columns have the
+            names of pixels (pixel0, 1x1), or none and there are at least 8x8 of them; otherwise vectors.
         header: whether the first row has the names of the columns; if not given, it is guessed.
         most_gib: how much memory the tables may take, which is about eight times their text; 4 if not given.
 
@@ -60,18 +66,22 @@ def csv(
         PrecisionError: if a file cannot be read or its table is anything else.
     """
     budget = Budget(path, most_gib)
-    table = _read(path, label_column, header, budget)
-    train = _part(path, table, label_column, shape)
-    test = None
+    tables = [(path, _read(path, label_column, header, budget))]
     if test_path is not None:
-        test_table = _read(test_path, label_column, header, budget)
-        if list(test_table.columns) != list(table.columns):
+        tables.append((test_path, _read(test_path, label_column, header, budget)))
+        if list(tables[1][1].columns) != list(tables[0][1].columns):
             raise PrecisionError(f"{test_path}: must have the same columns as {path}, in the same order")
-        test = _part(test_path, test_table, label_column, shape)
-        if test[0].dtype != train[0].dtype:
-            # One file may happen to have whole numbers only: both are real numbers then.
-            train, test = (train[0].astype(np.float32), train[1]), (test[0].astype(np.float32), test[1])
-    return assemble("csv", path, train, test, test_fraction)
+    columns = [_columns(file, table, label_column) for file, table in tables]
+    values = [_numbers(file, numbers) for (file, _), (numbers, _) in zip(tables, columns, strict=True)]
+    if len({array.dtype.kind for array in values}) > 1:
+        # One file may happen to have whole numbers only: both are real numbers then.
+        values = [array.astype(np.float64) for array in values]
+    of_one = _shape(path, columns[0][0], shape)
+    files = [str(file) for file, _ in tables]
+    shaped = [array.reshape(len(array), *of_one) for array in values]
+    inputs = as_inputs(list(zip(files, shaped, strict=True)))
+    parts = [(x, _labels(file, y)) for (file, _), x, (_, y) in zip(tables, inputs, columns, strict=True)]
+    return assemble("csv", path, parts[0], parts[1] if len(parts) > 1 else None, test_fraction)
 
 
 def _read(path: Path, label: str | int | None, header: bool | None, budget: Budget) -> pd.DataFrame:
@@ -115,27 +125,26 @@ def _names_columns(row: list[str]) -> bool:
     return len(numbers) == len(row) - 1 and numbers in counting
 
 
-def _part(
-    path: Path, table: pd.DataFrame, label: str | int | None, shape: tuple[int, int, int] | None
-) -> Part:
+def _columns(path: Path, table: pd.DataFrame, label: str | int | None) -> tuple[pd.DataFrame, pd.Series]:
+    """Return the columns of numbers and the one of labels."""
     index = _label_index(path, table, label)
-    pixels = table.drop(columns=table.columns[index])
-    height, width, channels = shape or _square(path, pixels.shape[1])
-    if height * width * channels != pixels.shape[1]:
-        raise PrecisionError(
-            f"{path}: images of the shape {height}x{width}x{channels} need {height * width * channels} pixel "
-            f"columns, but got {pixels.shape[1]}; set the option 'shape'"
-        )
     if table.empty:
-        raise PrecisionError(f"{path}: needs one row per image, but got none")
-    images = _pixels(path, pixels).reshape(len(table), height, width, channels)
-    return images, _labels(path, table.iloc[:, index])
+        raise PrecisionError(f"{path}: needs one row per image or vector, but got none")
+    return table.drop(columns=table.columns[index]), table.iloc[:, index]
 
 
 def _label_index(path: Path, table: pd.DataFrame, label: str | int | None) -> int:
-    names = [str(name) for name in table.columns]
+    names = [str(name).strip() for name in table.columns]
     if label is None:
-        return names.index("label") if "label" in names else 0
+        usual = [index for index, name in enumerate(names) if name.lower() in _LABEL]
+        if len(usual) == 1:
+            return usual[0]
+        found = "no column is" if not usual else "more than one column is"
+        raise PrecisionError(
+            f"{path}: {found} called {', '.join(_LABEL[:-1])} or {_LABEL[-1]}; set the option 'label_column' "
+            "to the one that has the labels, by name or by number (-1 is the last), of: "
+            f"{short(', '.join(names), 200)}"
+        )
     if isinstance(label, str):
         if label not in names:
             others = [name for name in names if not name[-1:].isdigit()]  # pixels are numbered
@@ -146,45 +155,37 @@ def _label_index(path: Path, table: pd.DataFrame, label: str | int | None) -> in
     return label % len(names)
 
 
-def _square(path: Path, pixels: int) -> tuple[int, int, int]:
-    side = math.isqrt(pixels)
-    if side * side != pixels or not side:
+def _shape(path: Path, table: pd.DataFrame, shape: tuple[int, ...] | None) -> tuple[int, ...]:
+    """Return the shape of one image or vector, whose numbers are the columns of a table."""
+    count = table.shape[1]
+    if shape is None:
+        side, names = math.isqrt(count), [str(name).strip() for name in table.columns]
+        unnamed = all(map(str.isdecimal, names)) and side >= _UNNAMED
+        pixels = all(map(_PIXEL.fullmatch, names))
+        return (side, side, 1) if side * side == count and (unnamed or pixels) else (count,)
+    if math.prod(shape) != count:
+        what = "vectors" if len(shape) == 1 else "images"
         raise PrecisionError(
-            f"{path}: pixels of a square gray image are a square number, but got {pixels}; "
-            "set the option 'shape' to [height, width, channels]"
+            f"{path}: {what} of the shape {'x'.join(map(str, shape))} need {math.prod(shape)} columns of "
+            f"numbers, but got {count}; set the option 'shape'"
         )
-    return side, side, 1
+    return shape
 
 
-def _pixels(path: Path, table: pd.DataFrame) -> np.ndarray:
-    """Return the pixels as uint8, or as float32 if any is not an integer."""
+def _numbers(path: Path, table: pd.DataFrame) -> np.ndarray:
+    """Return the numbers of a table, (rows, columns)."""
+    if not table.shape[1]:
+        raise PrecisionError(f"{path}: needs columns of numbers beside that of the labels, but got none")
     for name, dtype in table.dtypes.items():
-        if dtype.kind not in "iuf":
-            raise PrecisionError(f"{path}: pixels must be numbers, but column {name!r} holds something else")
-    values = table.to_numpy()
-    if values.dtype.kind == "f":
-        with np.errstate(over="ignore"):  # what is too large becomes infinite and is refused
-            values = values.astype(np.float32)
-        check_finite(values, str(path))
-        return values
-    if values.min() < 0 or values.max() > 255:
-        raise PrecisionError(
-            f"{path}: integer pixels are in 0..255, but got {values.min()}..{values.max()}; "
-            "write real numbers with a decimal point"
-        )
-    return values.astype(np.uint8)
+        if dtype.kind not in "iufb":
+            raise PrecisionError(
+                f"{path}: pixels and features must be numbers, but column {name!r} holds something else"
+            )
+    whole = all(dtype.kind in "ib" for dtype in table.dtypes)
+    return table.to_numpy(np.int64 if whole else np.float64)
 
 
 def _labels(path: Path, column: pd.Series) -> np.ndarray:
-    if column.dtype.kind in "iu":
-        return column.to_numpy(np.int64)
-    if column.dtype.kind == "f":
-        raise PrecisionError(
-            f"{path}: labels must be integers or text, but got {column.iloc[0]!r}; check 'label_column'"
-        )
-    labels = np.array([str(label).strip() for label in column])
-    if (labels == "").any():
-        raise PrecisionError(
-            f"{path}: every image needs a label, but image {int((labels == '').argmax())} has none"
-        )
-    return labels
+    values = column.to_numpy()
+    text = values.dtype.kind not in "iufb"
+    return as_labels(f"{path}: column {column.name!r}", values.astype(str) if text else values, len(values))

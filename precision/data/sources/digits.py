@@ -25,7 +25,7 @@ def digits(data_dir: Path | None) -> Dataset:
     entry = ENTRIES["digits"]
     original, labels = load_digits(return_X_y=True)
     small = (original.reshape(-1, 8, 8, 1) * (255 / 16)).astype(np.float32)
-    images = np.rint(resize_images(small, entry.shape[:2])).astype(np.uint8)
+    images = np.rint(resize_images(small, entry.size)).astype(np.uint8)
     labels = labels.astype(np.int64)
     train, test = split(labels, 0.2, "digits", entry.class_names)
     return Dataset(

@@ -10,7 +10,7 @@ from precision import received
 from precision.data.dataset import Dataset
 from precision.data.files import images
 from precision.data.files.budget import Budget
-from precision.data.rules import Color, FolderPath, Fraction, Gibibytes, Size
+from precision.data.rules import Background, Color, FolderPath, Fraction, Gibibytes, Size
 from precision.data.sources.assembly import Part, assemble
 from precision.errors import PrecisionError
 from precision.registry import DATASETS
@@ -23,6 +23,7 @@ def image_folder(
     path: FolderPath,
     test_fraction: Fraction | None = None,
     color: Color = "rgb",
+    background: Background = "white",
     resize: Size | None = None,
     most_gib: Gibibytes | None = None,
 ) -> Dataset:
@@ -36,6 +37,7 @@ def image_folder(
         test_fraction: without a folder ``test``, how much of each class to split off for testing; 0.2
             if not given.
         color: the kind of image into which all are converted.
+        background: what is seen where an image is transparent.
         resize: the size that every image gets, which may have come in different ones; each is interpolated
             bilinearly.
         most_gib: how much memory all images may take, once decompressed; 4 if not given.
@@ -50,12 +52,13 @@ def image_folder(
         raise PrecisionError(f"{path}: needs both folders train and test, or none, but got only {parts[0]}")
     budget = Budget(path, most_gib)
     if not parts:
-        return assemble("image_folder", path, _read(path, color, resize, budget), None, test_fraction)
-    train, test = (_read(path / part, color, resize, budget) for part in parts)
+        read = _read(path, color, background, resize, budget)
+        return assemble("image_folder", path, read, None, test_fraction)
+    train, test = (_read(path / part, color, background, resize, budget) for part in parts)
     return assemble("image_folder", path, train, test, test_fraction)
 
 
-def _read(folder: Path, color: str, size: tuple[int, int] | None, budget: Budget) -> Part:
+def _read(folder: Path, color: str, background: str, size: tuple[int, int] | None, budget: Budget) -> Part:
     classes = _visible(folder)
     if not classes:
         raise PrecisionError(f"{folder}: needs one folder per class, but it is empty")
@@ -68,7 +71,7 @@ def _read(folder: Path, color: str, size: tuple[int, int] | None, budget: Budget
         if not files:
             raise PrecisionError(f"{of_class}: the class has no image; add images or remove the folder")
         for file in files:
-            pixels = np.asarray(images.read(file, color, size, budget), np.uint8)
+            pixels = np.asarray(images.read(file, color, background, size, budget), np.uint8)
             image = pixels.reshape(*pixels.shape[:2], -1)
             if found and image.shape != found[0].shape:
                 raise PrecisionError(

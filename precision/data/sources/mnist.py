@@ -66,7 +66,7 @@ def _load(name: str, data_dir: Path | None) -> Dataset:
 
 def _read_pair(name: str, images: Path, labels: Path, most: int) -> tuple[np.ndarray, np.ndarray]:
     entry = ENTRIES[name]
-    x = read_images(images, entry.shape[:2], most)
+    x = read_images(images, entry.size, most)
     y = read_labels(labels, len(entry.class_names), most)
     if len(x) != len(y):
         raise PrecisionError(

@@ -1,4 +1,4 @@
-"""NumPy archives of images and labels. Nothing in them is ever unpickled."""
+"""NumPy archives of images or vectors, and labels. Nothing in them is ever unpickled."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from precision.data.dataset import Dataset
 from precision.data.files import npy
 from precision.data.files.budget import Budget
 from precision.data.rules import FilePath, Fraction, Gibibytes
-from precision.data.sources.assembly import Part, assemble, check_finite
+from precision.data.sources.arrays import as_inputs, as_labels
+from precision.data.sources.assembly import Part, assemble
 from precision.errors import PrecisionError, said
 from precision.registry import DATASETS
 
@@ -29,13 +30,14 @@ def npz(
     test_fraction: Fraction | None = None,
     most_gib: Gibibytes | None = None,
 ) -> Dataset:
-    """Images and labels of your own in a NumPy .npz file.
+    """Images or vectors of your own, and their labels, in a NumPy .npz file.
 
     Args:
         data_dir: not used; the path says it all.
         path: a file with the arrays x_train, y_train, x_test and y_test, or with x and y. Images are
-            (N, H, W) or (N, H, W, C), uint8 in 0..255 or floats, usually in 0..1, taken as they are;
-            labels are integers (N,), numbered anew from 0 in ascending order.
+            (N, H, W) or (N, H, W, C), whole numbers in 0..255 (kept as uint8) or floats, usually in 0..1;
+            vectors are (N, features), any numbers; labels are integers or text (N,), which are
+            the names of the classes, numbered anew from 0 in ascending order.
         test_fraction: for x and y, how much of each class to split off for testing; 0.2 if not given.
         most_gib: how much memory the arrays may take, once decompressed; 4 if not given.
 
@@ -43,10 +45,13 @@ def npz(
         PrecisionError: if the file cannot be read or its arrays are anything else.
     """
     arrays = _read(path, Budget(path, most_gib))
-    if all(key in arrays for key in _SPLIT):
-        train, test = _part(path, arrays, "x_train", "y_train"), _part(path, arrays, "x_test", "y_test")
-        return assemble("npz", path, train, test, test_fraction)
-    return assemble("npz", path, _part(path, arrays, "x", "y"), None, test_fraction)
+    pairs = [("x_train", "y_train"), ("x_test", "y_test")] if "x_train" in arrays else [_WHOLE]
+    inputs = as_inputs([(f"{path}: {x}", arrays[x]) for x, _ in pairs])
+    parts: list[Part] = [
+        (of_them, as_labels(f"{path}: {y}", arrays[y], len(of_them)))
+        for (_, y), of_them in zip(pairs, inputs, strict=True)
+    ]
+    return assemble("npz", path, parts[0], parts[1] if len(parts) > 1 else None, test_fraction)
 
 
 def _read(path: Path, budget: Budget) -> dict[str, np.ndarray]:
@@ -85,23 +90,3 @@ def _announced(path: Path, archive: zipfile.ZipFile, member: str) -> int:
     if announced != held or announced > _DEFLATE * path.stat().st_size + 1024:
         raise ValueError(f"the header of {member} announces {announced} bytes, which the file cannot hold")
     return announced
-
-
-def _part(path: Path, arrays: dict[str, np.ndarray], x: str, y: str) -> Part:
-    images, labels = arrays[x], arrays[y]
-    if images.ndim not in (3, 4) or 0 in images.shape:
-        raise PrecisionError(
-            f"{path}: {x} must have the shape (N, H, W) or (N, H, W, C), but got {images.shape}"
-        )
-    if images.dtype != np.uint8 and images.dtype.kind != "f":
-        raise PrecisionError(f"{path}: {x} must be uint8 or floats, but got {images.dtype}; convert it")
-    if labels.dtype.kind not in "iu" or labels.shape != (len(images),):
-        raise PrecisionError(
-            f"{path}: {y} must hold one integer for each of {len(images)} images, "
-            f"but got {labels.dtype} {labels.shape}"
-        )
-    if images.dtype.kind == "f":
-        with np.errstate(over="ignore"):  # what is too large becomes infinite and is refused
-            images = images.astype(np.float32)
-        check_finite(images, f"{path}: {x}")
-    return images.reshape(*images.shape[:3], -1), labels

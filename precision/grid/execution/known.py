@@ -19,7 +19,8 @@ from precision import data, kept
 from precision.data import Dataset, Extent
 from precision.grid.execution.elsewhere import elsewhere
 from precision.grid.execution.networks import Misfit, Size, distinct, survey
-from precision.trial import MODEL_FILE, Trial
+from precision.registry import MODEL_FILE
+from precision.trial import Trial
 
 
 def extent(trial: Trial) -> Extent | None:

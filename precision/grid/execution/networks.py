@@ -27,9 +27,9 @@ def distinct(trials: Iterable[Trial]) -> list[Trial]:
 
 
 def survey(
-    trials: Sequence[Trial], input_shape: tuple[int, int, int], classes: int
+    trials: Sequence[Trial], input_shape: tuple[int, ...], classes: int
 ) -> tuple[dict[str, Size], list[Misfit]]:
-    """Build the networks of trials once for images of a shape.
+    """Build the networks of trials once for inputs of a shape.
 
     A network of a plugin is built twice, as policies address its layers by names that must be the same each
     time. Imports Keras.
@@ -65,7 +65,7 @@ def _size(model: Any) -> Size:
         return {}
 
 
-def _built(choice: Choice, input_shape: tuple[int, int, int], classes: int) -> Any:
+def _built(choice: Choice, input_shape: tuple[int, ...], classes: int) -> Any:
     import architectures
     from precision.quantization.layers.flat import address, flat
 

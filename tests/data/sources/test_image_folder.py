@@ -1,12 +1,14 @@
 """Folders of image files: both layouts, conversions, and what is refused."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from precision.data import load
+from precision.data.files.pixels import pixels
 from precision.errors import PrecisionError
 
 
@@ -84,6 +86,88 @@ def test_other_modes_are_converted(folder: Path, mode: str, value: int | tuple[i
     assert load("image_folder", path=folder).input_shape == (3, 4, 3)
 
 
+def read(folder: Path, image: Image.Image, color: str = "rgb", **options: Any) -> np.ndarray:
+    """Return the pixels of an image in the place of all the files of the folder."""
+    saved = {key: options.pop(key) for key in ("transparency", "exif") if key in options}
+    for file in folder.rglob("*.png"):
+        image.save(file, **saved)
+    dataset = load("image_folder", path=folder, color=color, **options)
+    assert dataset.x_train.dtype == np.uint8 and dataset.class_names == ("ant", "zebra")
+    return dataset.x_train[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "red", "nothing"),
+    [
+        ({}, [255, 127, 127], [255, 255, 255]),
+        ({"background": "white"}, [255, 127, 127], [255, 255, 255]),
+        ({"background": "black"}, [128, 0, 0], [0, 0, 0]),
+    ],
+)
+def test_what_is_transparent_shows_the_background(
+    folder: Path, options: dict, red: list[int], nothing: list[int]
+) -> None:
+    image = Image.fromarray(np.uint8([[[255, 0, 0, 128], [9, 9, 9, 0], [1, 2, 3, 255]]]))
+    assert read(folder, image, **options).tolist() == [[red, nothing, [1, 2, 3]]]
+    gray = Image.fromarray(np.uint8([[[40, 255], [40, 0]]]))
+    assert gray.mode == "LA"
+    assert read(folder, gray, "gray", **options).ravel().tolist() == [40, nothing[0]]
+
+
+def test_a_palette_becomes_its_colours(folder: Path) -> None:
+    image = Image.fromarray(np.uint8([[0, 1, 2]]))
+    image.putpalette([10, 20, 30, 40, 50, 60, 70, 80, 90])
+    assert image.mode == "P"
+    colours = [[10, 20, 30], [40, 50, 60], [70, 80, 90]]
+    assert read(folder, image).tolist() == [colours]
+    shown = read(folder, image, transparency=1, background="black").tolist()
+    assert shown == [[colours[0], [0, 0, 0], colours[2]]]
+
+
+def test_gray_of_16_bits_becomes_8(folder: Path) -> None:
+    deep = Image.fromarray(np.uint16([[0, 128, 129, 257, 40000, 65535]]))
+    wanted = [0, 0, 1, 1, 156, 255]  # 40000 / 257 is 155.6; clipped to 8 bits it would be white
+    assert read(folder, deep, "gray").ravel().tolist() == wanted
+    assert read(folder, deep).tolist() == [[[value] * 3 for value in wanted]]
+    shown = read(folder, deep, "gray", transparency=40000)
+    assert shown.ravel().tolist() == [*wanted[:4], 255, 255]
+
+
+@pytest.mark.parametrize("mode", ["1", "L"])
+def test_gray_images_in_colour(folder: Path, mode: str) -> None:
+    image = Image.fromarray(np.uint8([[0, 255]])).convert(mode)
+    assert read(folder, image).tolist() == [[[0, 0, 0], [255, 255, 255]]]
+
+
+def test_a_colour_in_gray_is_its_brightness(folder: Path) -> None:
+    image = Image.fromarray(np.uint8([[[255, 0, 0], [0, 255, 0], [0, 0, 255]]]))
+    assert read(folder, image, "gray").ravel().tolist() == [76, 150, 29]  # 0.299, 0.587, 0.114 of 255
+
+
+@pytest.mark.parametrize(
+    ("orientation", "wanted"),
+    [
+        (1, [[1, 2, 3], [4, 5, 6]]),
+        (3, [[6, 5, 4], [3, 2, 1]]),
+        (6, [[4, 1], [5, 2], [6, 3]]),  # to be turned clockwise
+        (8, [[3, 6], [2, 5], [1, 4]]),
+    ],
+)
+def test_a_photograph_is_turned_as_it_was_taken(
+    folder: Path, orientation: int, wanted: list[list[int]]
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image = Image.fromarray(np.uint8([[1, 2, 3], [4, 5, 6]]))
+    assert read(folder, image, "gray", exif=exif)[:, :, 0].tolist() == wanted
+
+
+@pytest.mark.parametrize("image", [Image.new("F", (2, 2), 0.5), Image.new("I", (2, 2), 70000)])
+def test_numbers_that_are_no_gray_levels_are_refused(image: Image.Image) -> None:
+    with pytest.raises(ValueError, match="more than 16 bits per channel, mode"):
+        pixels(image, "gray", "white")
+
+
 def test_unreadable_images_are_refused_by_name(folder: Path) -> None:
     path = folder / "ant" / "2.png"
     good = path.read_bytes()
@@ -91,7 +175,7 @@ def test_unreadable_images_are_refused_by_name(folder: Path) -> None:
     def refused() -> str:
         with pytest.raises(PrecisionError) as caught:
             load("image_folder", path=folder)
-        return str(caught.value).removeprefix(f"{path}: must be a readable 8-bit image, but got: ")
+        return str(caught.value).removeprefix(f"{path}: must be a readable image of 8 or 16 bits, but got: ")
 
     path.write_text("no image")
     assert refused() == (
@@ -100,8 +184,6 @@ def test_unreadable_images_are_refused_by_name(folder: Path) -> None:
     )
     path.write_bytes(good[: len(good) // 2])
     assert refused().endswith("; replace or remove it")
-    Image.fromarray(np.full((3, 4), 40000, np.uint16)).save(path)
-    assert "more than 8 bits per channel" in refused()
     path.unlink()
     path.mkdir()
     assert "this is a folder" in refused()

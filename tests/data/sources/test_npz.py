@@ -30,6 +30,44 @@ def test_given_parts(tmp_path: Path) -> None:
     assert dataset.class_names == ("0", "1")
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float64, bool])
+def test_vectors(tmp_path: Path, dtype: type) -> None:
+    rows = (np.arange(20).reshape(10, 2) % 3).astype(dtype)
+    labels = np.arange(10) % 2
+    np.savez(tmp_path / "own.npz", x_train=rows, y_train=labels, x_test=rows, y_test=labels)
+    dataset = load("npz", path=tmp_path / "own.npz", scale="none")
+    assert dataset.vectors and dataset.x_train.dtype == np.float32
+    assert dataset.x_train.tolist() == rows.astype(float).tolist()
+
+
+@pytest.mark.parametrize(
+    ("labels", "names"),
+    [
+        (["dog", " cat"], ("cat", "dog")),
+        ([b"dog", b"caf\xc3\xa9"], ("café", "dog")),
+        ([True, False], ("False", "True")),
+        ([3.0, -1.0], ("-1", "3")),
+        ([[7], [9]], ("7", "9")),
+    ],
+)
+def test_labels_are_names_or_numbers(tmp_path: Path, labels: list, names: tuple[str, ...]) -> None:
+    y = np.array(labels * 4)
+    np.savez(tmp_path / "own.npz", **arrays(y_train=y, y_test=y[:2]))
+    dataset = load("npz", path=tmp_path / "own.npz")
+    assert dataset.class_names == names
+    assert dataset.y_test.tolist() == ([0, 1] if names == ("7", "9") else [1, 0])
+
+
+def test_whole_numbers_are_bytes_where_all_of_them_can_be(tmp_path: Path) -> None:
+    wide = arrays()["x_train"].astype(np.int64)
+    np.savez(tmp_path / "own.npz", **arrays(x_train=wide))
+    assert load("npz", path=tmp_path / "own.npz").x_train.dtype == np.uint8
+    np.savez(tmp_path / "own.npz", **arrays(x_train=wide, x_test=wide[:2] + 255))
+    dataset = load("npz", path=tmp_path / "own.npz", scale="none")
+    assert dataset.x_train.dtype == dataset.x_test.dtype == np.float32
+    assert dataset.x_test.max() == wide[:2].max() + 255
+
+
 def test_split_off_by_class(tmp_path: Path) -> None:
     labels = np.repeat([5, -1, 7], [50, 30, 20]).astype(np.int8)
     np.savez(tmp_path / "all.npz", x=np.arange(400).reshape(100, 2, 2, 1) / np.float64(400), y=labels)
@@ -49,18 +87,20 @@ def test_split_off_by_class(tmp_path: Path) -> None:
     [
         ({"x": np.zeros(3)}, "needs the arrays x_train, y_train, x_test, y_test, or x and y, but got x"),
         (
-            arrays(x_train=np.zeros((8, 6), np.uint8)),
-            r"x_train must have the shape \(N, H, W\).*but got \(8, 6\)",
+            arrays(x_train=np.zeros(8, np.uint8)),
+            r"x_train must have the shape \(N, features\) of vectors, or \(N, H, W\).*but got \(8,\)",
         ),
         (arrays(x_test=np.zeros((0, 2, 3), np.uint8)), r"x_test must have the shape .*\(0, 2, 3\)"),
         (
-            arrays(x_train=np.zeros((8, 2, 3), int)),
-            "x_train must be uint8 or floats, but got int64; convert it",
+            arrays(x_train=np.zeros((8, 2, 3), complex)),
+            "x_train must be integers or floats, but got complex128; convert it",
         ),
         (
-            arrays(y_train=np.zeros(8)),
-            r"y_train must hold one integer for each of 8 images, but got float64 \(8,\)",
+            arrays(y_train=np.full(8, 0.5)),
+            "y_train must hold one label, an integer or a text, for each of 8 images, but got 0.5",
         ),
+        (arrays(y_train=np.eye(8, 2)), r"for each of 8 images, but got float64 \(8, 2\)"),
+        (arrays(y_train=np.array([" ", *"abcdefg"])), "every image needs a label, but image 0 has none"),
         (arrays(y_train=np.zeros(7, int)), r"for each of 8 images, but got int64 \(7,\)"),
         (arrays(y_test=np.array([0, 2])), "every test label must occur in training, but got 2; known: 0, 1"),
         (
@@ -68,8 +108,11 @@ def test_split_off_by_class(tmp_path: Path) -> None:
             "at least 2 classes are needed, but got 1",
         ),
         (arrays(x_test=np.zeros((2, 3, 3), np.uint8)), "train and test images must have one size"),
-        (arrays(x_train=np.full((8, 2, 3), np.nan)), "x_train: pixels must be finite, but image 0 has NaN"),
-        (arrays(x_train=np.full((8, 2, 3), 1e300)), "pixels must be finite"),
+        (
+            arrays(x_train=np.full((8, 2, 3), np.nan)),
+            "x_train: numbers must be finite, but image or vector 0 has NaN",
+        ),
+        (arrays(x_train=np.full((8, 2, 3), 1e300)), "numbers must be finite"),
         (arrays(x_train=np.array([{}] * 8)), "x_train.npy holds Python objects; store plain numbers"),
     ],
 )

@@ -1,0 +1,53 @@
+"""Single NumPy arrays: one file of images or vectors, one of labels. Nothing in them is ever unpickled."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from precision.data.dataset import Dataset
+from precision.data.files.npy import read
+from precision.data.rules import FilePath, Fraction
+from precision.data.sources.arrays import as_inputs, as_labels
+from precision.data.sources.assembly import Part, assemble
+from precision.errors import PrecisionError
+from precision.registry import DATASETS
+
+
+@DATASETS.register("npy")
+def npy(
+    data_dir: Path | None,
+    *,
+    path: FilePath,
+    labels_path: FilePath,
+    test_path: FilePath | None = None,
+    test_labels_path: FilePath | None = None,
+    test_fraction: Fraction | None = None,
+) -> Dataset:
+    """Images or vectors of your own, and their labels, in NumPy .npy files.
+
+    Args:
+        data_dir: not used; the paths say it all.
+        path: a file with an array of images or vectors, as x in an ``npz``.
+        labels_path: a file with their labels, as y in an ``npz``.
+        test_path: a file with those for testing; without it a part of ``path`` is split off.
+        test_labels_path: a file with the labels of these.
+        test_fraction: without ``test_path``, how much of each class to split off for testing; 0.2 if not
+            given.
+
+    Raises:
+        PrecisionError: if a file cannot be read or its array is anything else.
+    """
+    if (test_path is None) != (test_labels_path is None):
+        given = "test_path" if test_labels_path is None else "test_labels_path"
+        raise PrecisionError(
+            f"{path}: test_path and test_labels_path belong together, but got only {given}; give both or none"
+        )
+    files = [(path, labels_path)]
+    if test_path is not None and test_labels_path is not None:
+        files.append((test_path, test_labels_path))
+    inputs = as_inputs([(f"{x}: the array", read(x)) for x, _ in files])
+    parts: list[Part] = [
+        (of_them, as_labels(f"{y}: the array", read(y), len(of_them)))
+        for (_, y), of_them in zip(files, inputs, strict=True)
+    ]
+    return assemble("npy", path, parts[0], parts[1] if len(parts) > 1 else None, test_fraction)
