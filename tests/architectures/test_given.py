@@ -14,6 +14,7 @@ import architectures
 from architectures._model_file import load
 from architectures.given import file_options, identity, is_given, is_pretrained
 from precision.errors import PrecisionError
+from precision.grid.plan.unrounded import epochs_before, epochs_of
 from precision.methods.run import run_trial
 from precision.methods.workbench import Workbench
 from precision.quantization import parse_policy
@@ -248,3 +249,12 @@ def test_the_float32_row_is_the_model_as_it_came(tmp_path):
         run_trial(trial(path, Choice("qat", {"start": "scratch"}), "fixed(8,4)"), bench)
     with pytest.raises(PrecisionError, match="computes in float32 whatever the method says"):
         run_trial(trial(path, Choice("native", {"start": "baseline"}), "float16"), bench)
+
+
+def test_a_network_that_comes_trained_has_no_epochs_before_it(tmp_path):
+    logits().save(tmp_path / "model.keras")
+    for start, epochs in (("pretrained", 0), ("fresh", 1)):
+        baseline = trial(tmp_path / "model.keras", start=start)
+        rounded = trial(tmp_path / "model.keras", Choice("qat", {"epochs": 2}), "fixed(8,4)", start=start)
+        assert epochs_of(baseline) == epochs_before(rounded) == epochs
+        assert epochs_of(rounded) == 2

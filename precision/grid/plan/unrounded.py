@@ -11,6 +11,7 @@ import functools
 import inspect
 from typing import Any
 
+from architectures.given import is_pretrained
 from precision.registry import METHODS
 from precision.trial import FLOAT32, Choice, Trial
 
@@ -48,12 +49,18 @@ def epochs_of(trial: Trial) -> int:
     options = trial.method.options
     if "epochs" not in _defaults(trial.method.name) or options.get("epochs") == 0:
         return 0
+    if trial.method == FLOAT32 and _comes_trained(trial):
+        return 0
     return int(options.get("epochs") or trial.training.epochs)
 
 
 def epochs_before(trial: Trial) -> int:
     """Return how many epochs a network has been trained for already when the training of a trial begins."""
-    return trial.training.epochs if needs_baseline(trial) else 0
+    return trial.training.epochs if needs_baseline(trial) and not _comes_trained(trial) else 0
+
+
+def _comes_trained(trial: Trial) -> bool:
+    return is_pretrained(trial.architecture.name, trial.architecture.options)
 
 
 @functools.cache
