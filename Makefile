@@ -1,7 +1,7 @@
 # make install    the environment in .venv
 # make quickstart a grid on real images in two minutes, with its report
 # make test       the tests
-# make faults     kills at random moments over a thousand trials, and the other faults
+# make faults     kills at random moments over a thousand trials, and every other attack; counts in reports/faults.md
 # make wheel      a wheel, installed in an environment of its own, runs a grid there
 # make verify     every float32 bit pattern, rounded to every small format (run again to resume)
 # make check      ruff and mypy
@@ -35,8 +35,7 @@ test: .venv/.test
 
 faults: .venv/.test
 	PRECISION_FAULT_TRIALS=1000 PRECISION_FAULT_KILLS=60 PRECISION_FORKS=2000 \
-		$(BIN)/python -m pytest tests/grid/execution/test_faults.py tests/grid/execution/test_workers.py \
-		tests/grid/execution/ray/test_ray.py
+		PRECISION_FAULTS_REPORT=reports/faults.md $(BIN)/python -m pytest -m faults
 
 wheel: .venv/.test
 	PRECISION_WHEEL=1 $(BIN)/python -m pytest tests/test_wheel.py

@@ -5,6 +5,7 @@ import os
 import subprocess
 import tempfile
 
+import attacks
 import pytest
 from hypothesis import settings
 
@@ -38,6 +39,16 @@ LONGEST = (
     "tests/quantization/test_model.py",
     "tests/report/render/test_markdown.py",
 )
+
+
+def pytest_configure(config):
+    config.pluginmanager.register(attacks.Plugin(config), "attacks")
+
+
+@pytest.fixture(scope="session")
+def tally(pytestconfig):
+    """A context for one attack and what must come of it, which counts it; see the module ``attacks``."""
+    return pytestconfig.pluginmanager.get_plugin("attacks").counted
 
 
 def pytest_collection_modifyitems(items):

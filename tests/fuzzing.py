@@ -7,18 +7,23 @@ import pytest
 from precision.errors import MOST, PrecisionError
 
 
-def refuses(function, *arguments, **options):
-    """Call a function that may only succeed or raise a ``PrecisionError``; return whether it raised one."""
+def refuses(function, *arguments, attack=None, **options):
+    """Call a function that may only succeed or raise a ``PrecisionError``; return whether it raised one.
+
+    To the ``attack`` that a tally counts, what is not refused is harmless, unless the function returns True.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            function(*arguments, **options)
+            told = function(*arguments, **options) is True
     except PrecisionError as error:
         text = str(error)
         assert text.isprintable() and 0 < len(text) <= MOST, text
         return True
     except Exception as error:
         pytest.fail(f"{function.__name__}({arguments!r:.1000}) raised {type(error).__name__}: {error!s:.300}")
+    if attack is not None:
+        attack.harmless = not told
     return False
 
 

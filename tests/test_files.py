@@ -60,6 +60,7 @@ def test_a_file_may_be_read_by_whom_the_user_lets_read_files(tmp_path, umask, ma
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, OSError])
+@pytest.mark.faults("an error or Ctrl-C while a file is written")
 def test_an_error_on_the_way_leaves_the_former_file_and_no_draft(tmp_path, error):
     def fill(path):
         path.write_bytes(b"half")
@@ -73,6 +74,7 @@ def test_an_error_on_the_way_leaves_the_former_file_and_no_draft(tmp_path, error
 
 
 @pytest.mark.parametrize("step", ["fsync", "replace"])
+@pytest.mark.faults("an error or Ctrl-C while a file is written")
 def test_a_failure_while_writing_leaves_no_draft(tmp_path, monkeypatch, step):
     def refuse(*_):
         raise OSError("disk full")
@@ -84,6 +86,7 @@ def test_a_failure_while_writing_leaves_no_draft(tmp_path, monkeypatch, step):
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, OSError])
+@pytest.mark.faults("an error or Ctrl-C while a folder is written")
 def test_an_error_on_the_way_leaves_no_folder(tmp_path, error):
     def fill(path):
         (path / "a").write_bytes(b"half")

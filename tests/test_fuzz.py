@@ -78,14 +78,16 @@ WORDS = [
 ]
 
 
-def test_format_texts():
+def test_format_texts(tally):
     rng = random.Random(1)
     refused = 0
     for _ in range(2000):
         name = rng.choice(FAMILIES)
         arguments = [rng.choice(WORDS) if rng.random() < 0.3 else str(rng.randint(0, 9)) for _ in range(3)]
         text = f"{name}({','.join(arguments[: rng.randint(0, 3)])})"
-        refused += refuses(parse, changed(rng, text, WORDS) if rng.random() < 0.7 else text)
+        text = changed(rng, text, WORDS) if rng.random() < 0.7 else text
+        with tally("the text of a format, changed at random") as attack:
+            refused += refuses(parse, text, attack=attack)
     assert 1000 < refused < 2000
 
 
@@ -135,17 +137,18 @@ def lines_changed(rng, text):
     return "\n".join(lines)
 
 
-def test_grids(tmp_path):
+def test_grids(tmp_path, tally):
     rng = random.Random(2)
     path = tmp_path / "grid.yaml"
     refused = 0
     for _ in range(2000):
         path.write_bytes(lines_changed(rng, GRID).encode(errors="surrogatepass"))
-        refused += refuses(lambda: expand(*load_grid(path)))
+        with tally("a grid file, changed at random") as attack:
+            refused += refuses(lambda: expand(*load_grid(path)), attack=attack)
     assert 1000 < refused < 2000
 
 
-def test_option_values(tmp_path):
+def test_option_values(tmp_path, tally):
     rng = random.Random(3)
     path = tmp_path / "grid.yaml"
     path.write_text(GRID)
@@ -166,7 +169,8 @@ def test_option_values(tmp_path):
     refused = 0
     for i in range(200):
         text = changed(rng, rng.choice(values), WORDS) if rng.random() < 0.7 else rng.choice(ODD)
-        refused += refuses(ways[i % len(ways)], text)
+        with tally("the value of an option, changed at random") as attack:
+            refused += refuses(ways[i % len(ways)], text, attack=attack)
     assert 100 < refused < 200
 
 
@@ -195,7 +199,7 @@ def images(folder):
     }
 
 
-def test_damaged_files(tmp_path):
+def test_damaged_files(tmp_path, tally):
     rng = random.Random(4)
     reads = images(tmp_path)
     good = {name: (tmp_path / name).read_bytes() for name in reads}
@@ -205,6 +209,7 @@ def test_damaged_files(tmp_path):
     for _ in range(200):
         name = rng.choice(sorted(reads))
         (tmp_path / name).write_bytes(damaged(rng, good[name]))
-        refused += refuses(reads[name])
+        with tally("a file of images or values, damaged at random") as attack:
+            refused += refuses(reads[name], attack=attack)
         (tmp_path / name).write_bytes(good[name])
     assert 100 < refused < 200

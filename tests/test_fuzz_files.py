@@ -1,5 +1,6 @@
 """Files that are damaged at random, of every kind beyond a user's own tables: one sentence each."""
 
+import contextlib
 import gzip
 import io
 import json
@@ -7,6 +8,7 @@ import random
 import struct
 import tarfile
 import warnings
+from functools import partial
 
 import keras
 import numpy as np
@@ -30,14 +32,18 @@ from precision.quantization import parse_policy
 from precision.report.pages.made_from import MadeFrom, check, recorded
 
 
-def batter(path, read, rng, times):
-    """Damage a file again and again; return how often reading it was refused."""
+def batter(path, read, rng, times, attack=contextlib.nullcontext):
+    """Damage a file again and again; return how often reading it was refused.
+
+    ``attack`` gives a context that counts, and ``read`` may return True for damage that it has told.
+    """
     good = path.read_bytes()
     assert not refuses(read)
     refused = 0
     for _ in range(times):
         path.write_bytes(damaged(rng, good))
-        refused += refuses(read)
+        with attack() as counted:
+            refused += refuses(read, attack=counted)
     path.write_bytes(good)
     return refused
 
@@ -48,7 +54,7 @@ def ignoring(read):
     def quiet():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            read()
+            return read()
 
     return quiet
 
@@ -78,27 +84,30 @@ def archived():
     ],
     ids=["images", "images.gz", "labels.gz", "batch.bin.gz", "one.tar.gz"],
 )
-def test_data_of_known_sources(tmp_path, name, content, read):
+def test_data_of_known_sources(tmp_path, name, content, read, tally):
     path = tmp_path / name
     path.write_bytes(content)
     # A label or a pixel may be another one, and nobody can tell.
-    assert batter(path, lambda: read(path), random.Random(5), 60) > 15
+    attack = partial(tally, "a file of images or values, damaged at random")
+    assert batter(path, lambda: read(path), random.Random(5), 60, attack) > 15
 
 
-def test_a_packed_file(tmp_path):
+def test_a_packed_file(tmp_path, tally):
     layers = [keras.Input((6,)), keras.layers.Dense(5, name="a"), keras.layers.Dense(3, name="b")]
     model = keras.Sequential(layers)
     policy = parse_policy({"weights": {"format": "int(4)", "scaling": "real", "per": "channel"}})
     path = tmp_path / "model.safetensors"
     path.write_bytes(packing.to_bytes(packing.pack_model(model, policy), policy))
     read = ignoring(lambda: packing.load_into(model, packing.read(path), path))
-    assert batter(path, read, random.Random(6), 150) > 75
+    attack = partial(tally, "a packed file, damaged at random")
+    assert batter(path, read, random.Random(6), 150, attack) > 75
 
 
-def test_a_model_file(tmp_path):
+def test_a_model_file(tmp_path, tally):
     path = tmp_path / "model.keras"
     keras.Sequential([keras.Input((6,)), keras.layers.Dense(5)]).save(path)
-    assert batter(path, ignoring(lambda: model_file.load_model(path)), random.Random(7), 20) > 10
+    attack = partial(tally, "a model file, damaged at random")
+    assert batter(path, ignoring(lambda: model_file.load_model(path)), random.Random(7), 20, attack) > 10
 
 
 PLUGIN = '''\
@@ -112,7 +121,7 @@ def signs():
 '''
 
 
-def test_a_plugin(tmp_path):
+def test_a_plugin(tmp_path, tally):
     path, former = tmp_path / "signs.py", plugins.loaded()
     path.write_text(PLUGIN)
 
@@ -122,15 +131,16 @@ def test_a_plugin(tmp_path):
             plugins.load([path])
 
     try:
-        assert batter(path, read, random.Random(8), 150) > 75
+        assert batter(path, read, random.Random(8), 150, partial(tally, "a plugin, damaged at random")) > 75
     finally:
         plugins.load(former)
 
 
-def test_the_images_that_workers_share(tmp_path):
+def test_the_images_that_workers_share(tmp_path, tally):
     folder = share(load("digits", train_size=20, test_size=10), tmp_path)
     for number, path in enumerate(sorted(folder.iterdir())):
-        assert batter(path, lambda: shared(folder), random.Random(number), 20) == 20
+        attack = partial(tally, "images that workers share, changed")
+        assert batter(path, lambda: shared(folder), random.Random(number), 20, attack) == 20
 
 
 @pytest.fixture
@@ -146,14 +156,32 @@ def store(tmp_path):
     return found
 
 
-def test_a_store(store):
+def test_a_store(store, tally):
     """A file of it that cannot be trusted is left out, and said so; nothing else comes of it."""
     trial = make_trial(0).id
     folder = store.folder(trial)
-    everything = ignoring(lambda: (store.load(trial), store.results(), store.summaries(), stored(store)))
-    batter(folder / "result.json", everything, random.Random(9), 20)
-    batter(store.root / "index.sqlite", everything, random.Random(10), 8)
-    batter(folder / "predictions.npy", lambda: store.predictions(trial), random.Random(11), 60)
+    good = repr(store.load(trial)), repr(store.results()), store.predictions(trial).tolist()
+
+    def everything():
+        """Read all; the result is the one that was stored, or there is none."""
+        store.summaries(), stored(store)
+        found, results = store.load(trial), store.results()
+        assert (found is None) == (trial not in results)
+        assert found is None or (repr(found), repr(results)) == good[:2]
+        return found is None
+
+    def whatever_the_index_holds():
+        everything()
+        assert repr(store.results()) == good[1]
+
+    def predictions():
+        assert store.predictions(trial).tolist() == good[2]
+
+    record, cached = (partial(tally, f"{what}, damaged at random") for what in ("a record", "an index"))
+    batter(folder / "result.json", ignoring(everything), random.Random(9), 20, record)
+    batter(store.root / "index.sqlite", ignoring(whatever_the_index_holds), random.Random(10), 8, cached)
+    attack = partial(tally, "predictions, damaged at random")
+    batter(folder / "predictions.npy", predictions, random.Random(11), 60, attack)
     (entry,) = (store.root / "grids").iterdir()
     assert batter(entry, lambda: registrations(store.root), random.Random(12), 60) > 30
     (journal,) = (store.root / "sensitivity").iterdir()

@@ -42,7 +42,7 @@ def refused(function, *arguments, **options):
 
 
 @pytest.mark.parametrize(("ending", "read"), CASES)
-def test_what_is_no_file(tmp_path, ending, read):
+def test_what_is_no_file(tmp_path, ending, read, tally):
     for name, make, why in [
         ("folder", os.mkdir, "this is a folder, and a file is needed"),
         ("fifo", os.mkfifo, "this is a FIFO, and a file is needed"),
@@ -51,17 +51,20 @@ def test_what_is_no_file(tmp_path, ending, read):
     ]:
         path = f"{tmp_path}/{name}{ending}"
         make(path)
-        assert why in refused(read, path)
+        with tally("a folder, FIFO, device or loop where a file is needed"):
+            assert why in refused(read, path)
 
 
 @pytest.mark.parametrize(("ending", "read"), CASES)
 @pytest.mark.parametrize("name", ["a\0b", "\ud800", "a" * 300, "/".join(["b" * 200] * 30)])
+@pytest.mark.faults("a name that no file can have")
 def test_what_no_file_is_called(tmp_path, ending, read, name):
     refused(read, f"{tmp_path}/{name}{ending}")
 
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("name", ["a\0b", "\ud800", "a" * 300])
+@pytest.mark.faults("a name that no file can have")
 def test_what_nothing_can_be_written_to(tmp_path, place, name):
     assert "no file can have this name" in refused(place, f"{tmp_path}/{name}")
 
@@ -74,12 +77,14 @@ def test_folders(tmp_path, name):
     refused(fingerprint, "image_folder", {"path": folder})
 
 
+@pytest.mark.faults("a folder, FIFO, device or loop where a file is needed")
 def test_a_fifo_among_images(tmp_path):
     (tmp_path / "images" / "a").mkdir(parents=True)
     os.mkfifo(tmp_path / "images" / "a" / "1.png")
     assert "this is a FIFO" in refused(load, "image_folder", path=tmp_path / "images")
 
 
+@pytest.mark.faults("a folder, FIFO, device or loop where a file is needed")
 def test_a_folder_given_as_a_table_is_not_read(tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "unreadable").write_text("")
@@ -111,6 +116,7 @@ def header(text, body=b""):
         (b"", "no array in NumPy's format"),
     ],
 )
+@pytest.mark.faults("an array that is none, or promises terabytes")
 def test_arrays_that_are_none(tmp_path, content, why):
     path = tmp_path / "x.npy"
     path.write_bytes(content)
@@ -119,13 +125,14 @@ def test_arrays_that_are_none(tmp_path, content, why):
 
 
 @pytest.mark.parametrize("digits", ["9" * 5000, "0x" + "f" * 5000, "-0x" + "f" * 5000, "0b" + "1" * 20_000])
-def test_integers_of_thousands_of_digits_in_format_texts(digits):
+def test_integers_of_thousands_of_digits_in_format_texts(digits, tally):
     for text in (
         *("fixed({},4)", "fixed(8,{})", "float({},3)", "posit({},1)", "int({})", "bfp(8,block={})"),
         *("fixed(8,4,symmetric={})", "ternary(threshold={})", "nvfp4(tensor_scale={})", "codebook({})"),
         *("codebook('x.npy',sha256={})", "block(int(4),{})", "mxint8(scale={})", "lns(8,{})", "{}", "{}(1)"),
     ):
-        refused(parse, text.format(digits))
+        with tally("an integer of thousands of digits"):
+            refused(parse, text.format(digits))
 
 
 def test_integers_of_thousands_of_digits_in_options(tmp_path):
@@ -169,6 +176,7 @@ def test_paths_with_quotes_and_backslashes_parse_back(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", ["folder", "fifo", "zero", "large", "grown"])
+@pytest.mark.faults("a folder, FIFO, device or endless file in the place of a record")
 def test_what_lies_in_the_place_of_a_stored_file_is_not_read(tmp_path, kind):
     path = tmp_path / "result.json"
     match kind:
@@ -187,7 +195,7 @@ def test_what_lies_in_the_place_of_a_stored_file_is_not_read(tmp_path, kind):
         received.stored(path, 100)
 
 
-def test_a_store_of_a_stranger_neither_hangs_nor_takes_the_memory(tmp_path):
+def test_a_store_of_a_stranger_neither_hangs_nor_takes_the_memory(tmp_path, tally):
     """Each file in turn is a FIFO, a device without end, or a promise."""
     store = Store(tmp_path / "runs")
     store.create()
@@ -207,7 +215,8 @@ def test_a_store_of_a_stranger_neither_hangs_nor_takes_the_memory(tmp_path):
         ):
             path.unlink()
             make(path)
-            with warnings.catch_warnings(record=True) as told:
+            attack = tally("a FIFO, a device or a promise of terabytes in the place of a stored file")
+            with attack, warnings.catch_warnings(record=True) as told:
                 warnings.simplefilter("always")
                 if name == "result.json":
                     assert reads() == (None, {}, []) and len(told) == 3
@@ -218,6 +227,7 @@ def test_a_store_of_a_stranger_neither_hangs_nor_takes_the_memory(tmp_path):
     assert store.load(trial.id) is not None and len(store.predictions(trial.id)) == 5
 
 
+@pytest.mark.faults("an archive that becomes much larger")
 def test_a_model_file_that_becomes_much_larger_is_not_read(tmp_path):
     path = tmp_path / "bomb.keras"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -93,6 +93,7 @@ def half(path):
     ],
 )
 @pytest.mark.parametrize("full", ["limit", "disk"])
+@pytest.mark.faults("a full disk while a file is written")
 def test_whatever_writes_nothing_half_written_stays(request, tmp_path, name, content, full):
     if full == "disk":
         folder = request.getfixturevalue("small_disk")
@@ -111,12 +112,14 @@ def test_whatever_writes_nothing_half_written_stays(request, tmp_path, name, con
         assert os.statvfs(folder).f_bavail == free, "nobody holds the removed file open"
 
 
+@pytest.mark.faults("a full disk while a file is written")
 def test_the_words_of_a_library_do(tmp_path):
     with pytest.raises(room.NoRoomError, match=r"/x: cannot be written \(No space left on device\); make"):
         files.write(tmp_path / "x", half)
     assert not os.listdir(tmp_path)
 
 
+@pytest.mark.faults("a full disk while weights are written")
 def test_weights_are_made_in_memory(tmp_path):
     """HDF5 would end this process with a segmentation fault."""
     import keras
@@ -135,6 +138,7 @@ def test_weights_are_made_in_memory(tmp_path):
     assert all(np.array_equal(*pair) for pair in zip(kept, network.get_weights(), strict=True))
 
 
+@pytest.mark.faults("a full disk while several files are written")
 def test_of_several_files_all_are_there_or_none(tmp_path):
     (tmp_path / "a").write_bytes(b"old")
     with small_files(100), pytest.raises(room.NoRoomError, match="/b: cannot be written"):

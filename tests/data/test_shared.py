@@ -79,6 +79,7 @@ def pickled(path):
 
 
 @pytest.mark.parametrize("damage", [flip, cut, lose, rename, pickled], ids=lambda damage: damage.__name__)
+@pytest.mark.faults("images that workers share, changed")
 def test_damage_is_seen_and_mended(damage, digits, tmp_path):
     path = share(digits, tmp_path)
     damage(path)
@@ -87,6 +88,7 @@ def test_damage_is_seen_and_mended(damage, digits, tmp_path):
     assert same(shared(share(digits, tmp_path)), digits)
 
 
+@pytest.mark.faults("a full disk under the images that workers share")
 def test_a_full_disk_is_one_sentence_and_leaves_nothing(digits, tmp_path, monkeypatch):
     def full(*_, **__):
         raise OSError(28, "No space left on device")
@@ -102,6 +104,7 @@ def _share(folder, ready):
     share(load("digits", train_size=60, test_size=20), folder)
 
 
+@pytest.mark.faults("several writers of the images that workers share")
 def test_several_processes_write_one_folder(digits, tmp_path):
     context = multiprocessing.get_context("spawn")
     ready = context.Event()

@@ -62,6 +62,7 @@ def test_nothing_is_written_without_a_row(tmp_path):
 
 
 @pytest.mark.parametrize("left", [1, 5, 20])
+@pytest.mark.faults("a journal of an exploration that is torn")
 def test_a_torn_last_line_is_dropped(tmp_path, left):
     with journal(tmp_path) as first:
         for number in range(3):
@@ -76,6 +77,7 @@ def test_a_torn_last_line_is_dropped(tmp_path, left):
     assert path.read_bytes() == whole
 
 
+@pytest.mark.faults("a journal of an exploration that is torn")
 def test_a_file_that_was_torn_in_its_first_line_begins_anew(tmp_path):
     with journal(tmp_path) as first:
         first.append({"number": 0})
@@ -109,6 +111,7 @@ def test_other_content_is_another_file(tmp_path):
     assert len(list((tmp_path / "rows").glob("*.jsonl"))) == 3
 
 
+@pytest.mark.faults("two explorations of one kind at once")
 def test_two_writers_at_once(tmp_path):
     with journal(tmp_path) as first:
         first.append({"number": 0})
@@ -119,6 +122,7 @@ def test_two_writers_at_once(tmp_path):
 
 
 @pytest.mark.parametrize("before", [0, 2])
+@pytest.mark.faults("a full disk under an exploration")
 def test_a_full_disk_leaves_the_rows_before(tmp_path, monkeypatch, before):
     def half(self, content):
         with self._path.open("ab") as stream:

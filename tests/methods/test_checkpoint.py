@@ -64,6 +64,7 @@ def straight(weights, tmp_path_factory):
 
 
 @pytest.mark.parametrize("case", interrupted.CASES)
+@pytest.mark.faults("a training that is cut off after an epoch")
 def test_a_training_goes_on_with_the_same_bits(case, straight, weights):
     one = interrupted.trial(case)
     through, left = straight(case)
@@ -74,6 +75,7 @@ def test_a_training_goes_on_with_the_same_bits(case, straight, weights):
     assert "checkpoint" not in {**resumed.facts, **through.facts}
 
 
+@pytest.mark.faults("a training that is cut off after an epoch")
 def test_a_training_may_be_cut_off_again(straight, weights):
     one = interrupted.trial("qat frozen")  # after the first epoch
     through, left = straight("qat frozen")
@@ -83,6 +85,7 @@ def test_a_training_may_be_cut_off_again(straight, weights):
     assert interrupted.numbers(resumed) == interrupted.numbers(through)
 
 
+@pytest.mark.faults("kill -9 of a training")
 def test_a_training_goes_on_where_another_process_was_killed(straight, tmp_path):
     tests = str(Path(interrupted.__file__).parent)
     script = (
@@ -169,6 +172,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("change", BROKEN, ids=lambda change: change.__name__)
+@pytest.mark.faults("a checkpoint that is torn, changed, or of something else")
 def test_a_checkpoint_of_other_things_is_left_aside_and_said_so(change, cut_off, tmp_path):
     content, straight = cut_off
     one = interrupted.trial("float32")
@@ -185,7 +189,7 @@ def test_a_checkpoint_of_other_things_is_left_aside_and_said_so(change, cut_off,
     assert interrupted.numbers(again) == straight
 
 
-def test_no_changed_byte_passes_for_another_value(tmp_path):
+def test_no_changed_byte_passes_for_another_value(tmp_path, tally):
     keeper = checkpoints.Checkpoint(tmp_path, interrupted.trial("float32"), every=60)
     header = {"origin": {}, "kinds": ["float32[3]"], "draws": False, "history": HISTORY}
     values = np.arange(12, dtype=np.uint8)
@@ -196,11 +200,13 @@ def test_no_changed_byte_passes_for_another_value(tmp_path):
         changed = bytearray(content)
         changed[at] ^= 1 << at % 8
         path.write_bytes(bytes(changed))
-        try:
-            found, (read,) = keeper._read()
-        except (ValueError, KeyError):  # which resume() takes for a checkpoint to be left aside
-            continue
-        assert found == header and np.array_equal(read, values), at
+        with tally("a flipped bit of a checkpoint") as attack:
+            try:
+                found, (read,) = keeper._read()
+            except (ValueError, KeyError):  # which resume() takes for a checkpoint to be left aside
+                continue
+            assert found == header and np.array_equal(read, values), at
+            attack.harmless = True
 
 
 def test_checkpoints_are_as_far_apart_as_asked(tmp_path, monkeypatch):
@@ -227,6 +233,7 @@ def cannot_write(code):
     return savez
 
 
+@pytest.mark.faults("a folder of checkpoints that cannot be written")
 def test_a_folder_that_cannot_be_written_costs_the_checkpoint_and_no_more(cut_off, tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoints.np, "savez", cannot_write(errno.EROFS))
     result = interrupted.run(tmp_path, interrupted.trial("float32"), tmp_path)
@@ -235,6 +242,7 @@ def test_a_folder_that_cannot_be_written_costs_the_checkpoint_and_no_more(cut_of
     assert not list((tmp_path / interrupted.trial("float32").id).iterdir())
 
 
+@pytest.mark.faults("a full disk under a checkpoint")
 def test_a_full_disk_ends_the_training_at_once(tmp_path, monkeypatch):
     """What comes of it could not be stored either, and goes on from the checkpoint before."""
     import keras

@@ -111,6 +111,7 @@ def test_rounded_weights_give_the_predictions_of_the_trial(benches, name, tmp_pa
         np.testing.assert_array_equal(kernel, f.quantize(full))
 
 
+@pytest.mark.faults("changed weights of a trial that is exported")
 def test_other_weights_are_not_exported(benches, tmp_path):
     bench, restoring, result = benches
     path = bench.weights(result.trial.id)

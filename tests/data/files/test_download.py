@@ -49,6 +49,7 @@ def test_downloads_once(server, url: str, tmp_path: Path) -> None:
     assert server.requests == [("/file.gz", None)]
 
 
+@pytest.mark.faults("a download that is cut off")
 def test_resumes_after_a_broken_connection(server, url: str, tmp_path: Path) -> None:
     server.cut_after = 100_000
     text = refused(remote(url), tmp_path)
@@ -86,6 +87,7 @@ def test_progress_is_shown_on_a_terminal_only(
 
 
 @pytest.mark.parametrize("part", [b"x" * 1000, b"x" * len(CONTENT), CONTENT + b"x"])
+@pytest.mark.faults("a download of something else")
 def test_a_part_of_something_else_is_dropped(server, url: str, tmp_path: Path, part: bytes) -> None:
     (tmp_path / "file.gz.part").write_bytes(part)
     assert fetch(remote(url), tmp_path, "").read_bytes() == CONTENT
@@ -103,6 +105,7 @@ def test_wrong_content_is_deleted(server, url: str, tmp_path: Path) -> None:
     assert visible(tmp_path) == []
 
 
+@pytest.mark.faults("a download that is cut off")
 def test_a_file_that_ends_before_the_part(server, url: str, tmp_path: Path) -> None:
     server.files["/file.gz"] = CONTENT[:500]
     (tmp_path / "file.gz.part").write_bytes(CONTENT[:1000])
@@ -156,6 +159,7 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
         fetch(remote("https://example.org/x"), tmp_path / "file" / "below", "")
 
 
+@pytest.mark.faults("a full disk under a download")
 def test_a_full_disk(server, url: str, tmp_path: Path) -> None:
     """What has arrived stays, as for a connection that breaks."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -57,6 +57,7 @@ def refused(path: Path, content: bytes) -> str:
     ],
 )
 @pytest.mark.parametrize("suffix", ["", ".gz"])
+@pytest.mark.faults("an IDX file of another structure")
 def test_wrong_structure(
     tmp_path: Path, idx: Idx, suffix: str, magic: int, sizes: tuple[int, ...], count: int, message: str
 ) -> None:
@@ -102,6 +103,7 @@ def test_labels_above_the_classes(tmp_path: Path, idx: Idx) -> None:
         read_labels(path, 10, 10)
 
 
+@pytest.mark.faults("an archive that becomes much larger")
 def test_a_decompression_bomb_is_not_decompressed(tmp_path: Path, idx: Idx) -> None:
     path = tmp_path / "images.gz"
     bomb = gzip.compress(idx(0x803, (2, 2, 3), bytes(64 << 20)), 1)

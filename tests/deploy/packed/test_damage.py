@@ -105,6 +105,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("what", CHANGES)
+@pytest.mark.faults("a packed file that says something else")
 def test_a_changed_file_is_one_sentence(model, packed_file, tmp_path, what):
     change, text = CHANGES[what]
     with safe_open(packed_file, framework="numpy") as file:

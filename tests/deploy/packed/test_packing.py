@@ -363,6 +363,7 @@ def test_another_model(packed_file, tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(resource, "RLIMIT_FSIZE"), reason="needs a limit on the size of files")
+@pytest.mark.faults("a full disk under a packed file")
 def test_a_full_disk_leaves_nothing(saved, packed_file, tmp_path):
     @contextlib.contextmanager
     def small():

@@ -88,13 +88,16 @@ def results(store):
 
 def check(store, wanted):
     """Every trial has its result, and it is the right one."""
-    found = Store(store)
     for trial in quick_run.trials(wanted):
-        result = found.load(trial.id)
-        accuracy, predictions = quick.expected(trial)
-        assert result is not None and result.status == "ok", (trial.id, result)
-        assert result.metrics["accuracy"] == accuracy
-        np.testing.assert_array_equal(found.predictions(trial.id), predictions)
+        right(Store(store), trial)
+
+
+def right(store, trial):
+    result = store.load(trial.id)
+    accuracy, predictions = quick.expected(trial)
+    assert result is not None and result.status == "ok", (trial.id, result)
+    assert result.metrics["accuracy"] == accuracy
+    np.testing.assert_array_equal(store.predictions(trial.id), predictions)
 
 
 def pace(process, lines):
@@ -107,10 +110,11 @@ def pace(process, lines):
 
 def kill(draw, process, victims):
     """Kill one of these processes, as soon as there is one."""
-    while not (found := victims(process)):
-        pace(process, 1)
-    with contextlib.suppress(psutil.NoSuchProcess):
-        draw.choice(found).kill()
+    while True:
+        while not (found := victims(process)):
+            pace(process, 1)
+        with contextlib.suppress(psutil.NoSuchProcess):  # replaced in the meantime
+            return draw.choice(found).kill()
 
 
 def many(count):
@@ -120,7 +124,7 @@ def many(count):
     ]
 
 
-def test_killed_at_random_moments(tmp_path, start):
+def test_killed_at_random_moments(tmp_path, start, tally):
     """kill -9 of workers and of whole runs, again and again; what was done stays done.
 
     A run is never more than a few trials ahead of the test, so that every kill falls into it.
@@ -128,21 +132,25 @@ def test_killed_at_random_moments(tmp_path, start):
     draw = random.Random(0)
     store, wanted = tmp_path / "runs", many(TRIALS)
     everything = quick_run.trials(wanted)
+    by_id = {trial.id: trial for trial in everything}
     stretch = len(everything) * 2 // KILLS // 3  # about so many trials from one kill to the next
     done: dict[str, int] = {}
     for _ in range(KILLS // 2):
         process = start(store, wanted, paced=True, jobs=2, retries=5)
         process.stdin.write("\n" * AHEAD)
-        for victims in (workers, lambda process: [psutil.Process(process.pid)]):
-            pace(process, draw.randrange(stretch // 2, stretch))
-            time.sleep(draw.random() / 20)
-            orphans = workers(process)
-            kill(draw, process, victims)
-        process.communicate()
-        assert not psutil.wait_procs(orphans, timeout=60)[1], "a worker outlived its parent"
-        now = results(store)
-        assert all(now.get(name) == when for name, when in done.items()), "a result was lost or done again"
-        done = {name: when for name, when in now.items() if Store(store).load(name).status == "ok"}
+        with tally("kill -9 of a worker at a random moment"), tally("kill -9 of a run at a random moment"):
+            for victims in (workers, lambda process: [psutil.Process(process.pid)]):
+                pace(process, draw.randrange(stretch // 2, stretch))
+                time.sleep(draw.random() / 20)
+                orphans = workers(process)
+                kill(draw, process, victims)
+            process.communicate()
+            assert not psutil.wait_procs(orphans, timeout=60)[1], "a worker outlived its parent"
+            now = results(store)
+            assert all(now.get(name) == when for name, when in done.items()), "one was lost or done again"
+            done = {name: when for name, when in now.items() if Store(store).load(name).status == "ok"}
+            for name in done:
+                right(Store(store), by_id[name])
     assert 0 < len(done) < len(everything)
     process = start(store, wanted, jobs=2)
     lines = complete(process)
@@ -158,6 +166,7 @@ def test_killed_at_random_moments(tmp_path, start):
     assert len(drafts) <= KILLS, "a writer that was killed leaves its draft, which is no result"
 
 
+@pytest.mark.faults("two runs of one grid at once")
 def test_two_runs_of_one_grid_never_do_the_same(tmp_path, start):
     store, wanted = tmp_path / "runs", many(60)
     both = [start(store, wanted, jobs=2) for _ in range(2)]
@@ -170,6 +179,7 @@ def test_two_runs_of_one_grid_never_do_the_same(tmp_path, start):
     assert set(begun(store).values()) == {1}
 
 
+@pytest.mark.faults("Ctrl-C during a run")
 def test_the_first_interrupt_lets_trials_end(tmp_path, start):
     store = tmp_path / "runs"
     wanted = [{"index": i, "baseline": False, "do": "wait"} for i in range(6)]
@@ -186,6 +196,7 @@ def test_the_first_interrupt_lets_trials_end(tmp_path, start):
 
 
 @pytest.mark.parametrize("signals", [[signal.SIGINT, signal.SIGINT], [signal.SIGTERM]])
+@pytest.mark.faults("Ctrl-C again, or SIGTERM")
 def test_a_second_interrupt_stops_at_once(tmp_path, start, signals):
     store = tmp_path / "runs"
     process = start(store, [{"baseline": False, "do": "sleep", "seconds": 300}])
@@ -201,6 +212,7 @@ def test_a_second_interrupt_stops_at_once(tmp_path, start, signals):
     assert results(store) == {}, "a trial that was stopped has no result"
 
 
+@pytest.mark.faults("Ctrl-C for a run and its workers while they start")
 def test_ctrl_c_reaches_the_whole_group(tmp_path, start):
     """A terminal sends Ctrl-C to the workers too, also while they start."""
     store = tmp_path / "runs"
@@ -216,6 +228,7 @@ def test_ctrl_c_reaches_the_whole_group(tmp_path, start):
     assert f"finished {first} ok" in lines
 
 
+@pytest.mark.faults("a full disk under a run")
 def test_a_disk_that_is_full(tmp_path, start):
     """On a real small file system where one can be mounted; elsewhere with files of limited size."""
     store = tmp_path / "small" / "runs"
@@ -252,6 +265,7 @@ def test_a_disk_that_is_full(tmp_path, start):
             subprocess.run(["umount", "-l", str(store.parent)], check=False)
 
 
+@pytest.mark.faults("a store that can only be read")
 def test_a_store_that_can_only_be_read(tmp_path, start):
     store = tmp_path / "readonly" / "runs"
     store.parent.mkdir()
@@ -285,6 +299,7 @@ def mount(folder, options):
     return False
 
 
+@pytest.mark.faults("a clock that was set back")
 def test_a_clock_that_was_set_back(tmp_path, start):
     """What is stored is from tomorrow then; nothing is repeated, and what is new is as good."""
     store = tmp_path / "runs"

@@ -125,6 +125,7 @@ def test_jobs_share_the_cores(store):
         ("no memory", "out_of_memory", "too large"),
     ],
 )
+@pytest.mark.faults("a worker that ends in a trial (exit status or signal)")
 def test_what_goes_wrong_costs_its_own_trial(store, do, status, reason):
     good = [quick.trial(i) for i in range(3)]
     bad = quick.trial(99, do=do)
@@ -136,6 +137,7 @@ def test_what_goes_wrong_costs_its_own_trial(store, do, status, reason):
     assert ("finished", bad.id, status) in log.lines
 
 
+@pytest.mark.faults("a trial without end, deaf to SIGTERM")
 def test_a_trial_that_sleeps_for_ever_is_stopped(store):
     good, bad = quick.trial(0), quick.trial(1, do="deaf")  # which ignores SIGTERM too
     run([bad, good], store, timeout=3.0)
@@ -144,6 +146,7 @@ def test_a_trial_that_sleeps_for_ever_is_stopped(store):
     assert "not done after 3 s" in store.load(bad.id).reason
 
 
+@pytest.mark.faults("a trial that takes memory without end")
 def test_a_trial_that_allocates_without_end_is_stopped(store):
     good, bad = quick.trial(0), quick.trial(1, do="hoard")
     run([bad, good], store, memory_limit=700 * 2**20)
@@ -152,6 +155,7 @@ def test_a_trial_that_allocates_without_end_is_stopped(store):
     assert result.status == "out_of_memory" and "above the limit of 0.68 GiB" in result.reason
 
 
+@pytest.mark.faults("a worker that ends in a trial (exit status or signal)")
 def test_a_trial_is_tried_again(store):
     once, never = quick.trial(0, do="once"), quick.trial(1, do="raise")
     log = run([once, never], store, retries=2)
@@ -169,6 +173,7 @@ def test_fail_fast_stops_the_rest(store):
     assert store.load(trials[5].id) is None
 
 
+@pytest.mark.faults("a baseline that fails")
 def test_what_waits_for_a_baseline_that_failed(store):
     waiting, other = quick.trial(0, network="broken"), quick.trial(1)
     log = run([waiting, other], store)
@@ -180,6 +185,7 @@ def test_what_waits_for_a_baseline_that_failed(store):
     assert again.of("started") == [waiting.baseline.id], "the baseline is tried again"
 
 
+@pytest.mark.faults("a baseline that nobody runs")
 def test_a_baseline_that_nobody_runs(store):
     orphan = quick.trial(0)
     log = run_exactly([orphan], store)
@@ -208,6 +214,7 @@ def test_a_trial_in_other_hands_is_awaited(store):
 
 
 @pytest.mark.filterwarnings("ignore:.*cannot be trusted")
+@pytest.mark.faults("a folder in the place of a record")
 def test_a_result_that_cannot_be_stored_ends_the_run(store):
     trials = [quick.trial(i) for i in range(2)]
     (store.folder(trials[0].baseline.id) / "result.json").mkdir(parents=True)
@@ -215,6 +222,7 @@ def test_a_result_that_cannot_be_stored_ends_the_run(store):
         run(trials, store)
 
 
+@pytest.mark.faults("a full disk under a run")
 def test_a_full_disk_ends_the_run_and_not_trial_after_trial(store):
     """Wherever a trial meets it; what another worker was writing is gone as well."""
     half = quick.trial(0, baseline=False, network="b", do="half")
@@ -238,6 +246,7 @@ def test_a_record_has_the_settings_that_decide_bits(store, monkeypatch):
     assert found["cores"] == str(len(os.sched_getaffinity(0)))
 
 
+@pytest.mark.faults("a worker stopped while it writes")
 def test_a_worker_that_is_stopped_leaves_no_half_of_a_file(store):
     trial = quick.trial(0, baseline=False, do="half")
     run_exactly([trial], store, timeout=0.5)
@@ -253,12 +262,14 @@ def test_a_worker_that_has_grown_is_replaced(store, monkeypatch):
     assert workers[0] == workers[1] == workers[2] != workers[3]
 
 
+@pytest.mark.faults("a worker that cannot start")
 def test_a_worker_that_cannot_start_says_why(store):
     trial = quick.trial(0, baseline=False)
     run_trials([trial], store, Setup(store.root, runner="quick:cannot"), Log())
     assert store.load(trial.id).reason == "ImportError: no module named tensorflow today"
 
 
+@pytest.mark.faults("weights of another baseline in place of its own")
 def test_weights_that_are_not_those_that_were_stored_are_trained_again(store):
     first, second, other = quick.trial(0), quick.trial(1), quick.trial(2, seed=1)
     run([first, other], store)
@@ -275,6 +286,7 @@ def test_weights_that_are_not_those_that_were_stored_are_trained_again(store):
 
 
 @pytest.mark.filterwarnings("ignore:.*weights.h5.*cannot be trusted")
+@pytest.mark.faults("weights that are changed during a run")
 def test_weights_that_go_wrong_during_a_run_are_trained_again(store):
     trials = [quick.trial(0, do="spoil"), quick.trial(1), quick.trial(2)]
     log = run(trials, store)
@@ -286,6 +298,7 @@ def test_weights_that_go_wrong_during_a_run_are_trained_again(store):
 
 
 @pytest.mark.filterwarnings("ignore:.*weights.h5.*cannot be trusted")
+@pytest.mark.faults("weights that are changed during a run")
 def test_they_are_trained_again_only_once(store):
     spoiling = quick.trial(0, do="spoil always")
     log = run([spoiling], store)
@@ -293,6 +306,7 @@ def test_they_are_trained_again_only_once(store):
     assert store.load(spoiling.id).status == "failed"
 
 
+@pytest.mark.faults("a link in the store that leads elsewhere")
 def test_nothing_is_written_through_a_link(store, tmp_path):
     trial = quick.trial(0, baseline=False)
     (tmp_path / "elsewhere").mkdir()
@@ -302,6 +316,7 @@ def test_nothing_is_written_through_a_link(store, tmp_path):
     assert not list((tmp_path / "elsewhere").iterdir())
 
 
+@pytest.mark.faults("a number that cannot be")
 def test_a_number_that_cannot_be_is_a_failure(store):
     trial = quick.trial(0, baseline=False, do="more than all")
     run([trial], store)

@@ -47,6 +47,7 @@ def alone(index=0, **options):
     return quick.trial(index, baseline=False, **options)
 
 
+@pytest.mark.faults("a worker that ends in a trial (exit status or signal)")
 def test_a_worker_that_leaves_with_status_0_fails_its_trial(store):
     bad, good = run([alone(0, do="leave"), alone(1)], store)
     assert (bad.status, good.status) == ("killed", "ok")
@@ -54,6 +55,7 @@ def test_a_worker_that_leaves_with_status_0_fails_its_trial(store):
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.faults("workers that die before they begin")
 def test_workers_that_die_before_they_begin_end_the_run(store, jobs):
     with pytest.raises(PrecisionError, match=r"no worker process lives .*SIGILL.*3 times in a row"):
         run([alone(i) for i in range(9)], store, "unruly:dies", jobs=jobs)
@@ -61,13 +63,15 @@ def test_workers_that_die_before_they_begin_end_the_run(store, jobs):
     assert not list(store.root.glob("trials/*/result.json"))
 
 
-def test_deaths_before_a_trial_that_are_not_in_a_row_end_nothing(store):
+def test_deaths_before_a_trial_that_are_not_in_a_row_end_nothing(store, tally):
     for index in range(4):  # each time a fresh worker is killed while it is idle, and replaced
-        run([alone(index, do="exit")], store)
+        with tally("a worker that ends in a trial (exit status or signal)"):
+            assert run([alone(index, do="exit")], store)[0].status == "killed"
     assert run([alone(9)], store)[0].status == "ok"
 
 
 @pytest.mark.parametrize("then", ["", "die", "sleep"])
+@pytest.mark.faults("processes that a trial leaves behind")
 def test_what_a_trial_started_ends_with_it(store, then):
     trials = [alone(0, do="offspring", then=then), alone(1)]
     first, second = run(trials, store, timeout=None if then != "sleep" else 3.0)
@@ -84,6 +88,7 @@ def test_what_a_trial_started_ends_with_it(store, then):
     assert gone == offspring
 
 
+@pytest.mark.faults("a clock that jumps ahead during a trial")
 def test_a_timeout_does_not_follow_the_clock_of_the_wall(store, monkeypatch):
     began, real = time.monotonic(), time.time
     monkeypatch.setattr(time, "time", lambda: real() + 3600 * (time.monotonic() > began + 0.5))
@@ -118,6 +123,7 @@ class KillsTheServer(Watcher):
                     self.killed += 1
 
 
+@pytest.mark.faults("kill -9 of the process that workers are forked from")
 def test_a_server_that_is_killed_costs_no_trial(store):
     watcher = KillsTheServer()
     trials = [alone(i, do="sleep", seconds=0.5) for i in range(3)]
@@ -126,6 +132,7 @@ def test_a_server_that_is_killed_costs_no_trial(store):
     assert [(r.status, r.attempts) for r in results] == [("ok", 1)] * 3
 
 
+@pytest.mark.faults("a worker that hangs while it starts")
 def test_a_forked_worker_that_does_not_get_ready_is_replaced(store, monkeypatch):
     monkeypatch.setenv("UNRULY_HANGS", "1")
     monkeypatch.setattr(launch, "START_SECONDS", 3.0)
@@ -133,6 +140,7 @@ def test_a_forked_worker_that_does_not_get_ready_is_replaced(store, monkeypatch)
     assert (store.root / "hung").exists()
 
 
+@pytest.mark.faults("a process to fork from that has computed")
 def test_a_process_that_has_computed_does_not_fork(store, monkeypatch):
     monkeypatch.setenv("UNRULY_COMPUTES", "1")
     (result,) = run([alone(0, do="where")], store)
@@ -155,7 +163,7 @@ print(forkserver._unsafe())
     assert out.stdout.split() == ["False", "True", "True"]
 
 
-def test_forked_and_spawned_workers_train_the_same_bits(store, monkeypatch):
+def test_forked_and_spawned_workers_train_the_same_bits(store, monkeypatch, tally):
     """Many starts, two at a time, each of which trains: none hangs, and all have a spawned one's weights."""
     trials = [quick.trial(i, seed=i % 2, network=str(i), baseline=False) for i in range(FORKS)]
     forked = run(trials, store, "small_training:runner", jobs=2, timeout=300)
@@ -165,5 +173,6 @@ def test_forked_and_spawned_workers_train_the_same_bits(store, monkeypatch):
     assert len({result.facts["parent"] for result in forked}) == 1
     assert spawned[0].facts["parent"] != forked[0].facts["parent"]
     for index, result in enumerate(forked):
-        assert result.facts["weights"] == spawned[index % 2].facts["weights"]
+        with tally("a forked worker that trains, two at a time"):
+            assert result.facts["weights"] == spawned[index % 2].facts["weights"]
     assert len({result.facts["weights"] for result in spawned}) == 2

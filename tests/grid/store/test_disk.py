@@ -22,6 +22,7 @@ from precision.grid import Store
 from precision.grid.store import clean, locks
 
 
+@pytest.mark.faults("a full disk while a result is written")
 def test_a_full_disk_keeps_the_former_result(small_disk):
     store = Store(small_disk)
     store.create()
@@ -54,6 +55,7 @@ def _save_within(root, limit):
         raise SystemExit(error.errno) from None
 
 
+@pytest.mark.faults("a full disk while a result is written")
 def test_files_that_may_not_grow(store):
     store.save(make_result())
     process = multiprocessing.get_context("spawn").Process(target=_save_within, args=(store.root, 5000))
@@ -64,6 +66,7 @@ def test_files_that_may_not_grow(store):
     assert len(list(store.folder(make_trial().id).iterdir())) == 2
 
 
+@pytest.mark.faults("a store that can only be read")
 def test_a_store_that_cannot_be_written(store, read_only):
     store.save(make_result())
     with read_only(store.root):
@@ -95,6 +98,7 @@ def test_whom_the_user_lets_read_and_write(tmp_path, umask, mask):
 
 
 @pytest.mark.parametrize("code", [errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK])
+@pytest.mark.faults("a file system without locks")
 def test_without_locks_one_warns_once_and_goes_on(store, monkeypatch, code):
     def missing(*_):
         raise OSError(code, "no locks here")
@@ -123,6 +127,7 @@ def _hold(root, ready):
         signal.pause()
 
 
+@pytest.mark.faults("kill -9 of a process that holds a lock")
 def test_a_lock_falls_with_its_process(store):
     context = multiprocessing.get_context("spawn")
     ready = context.Event()
@@ -159,6 +164,7 @@ def test_registered_grids(store, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"version": 2}', "[" * 100_000])
+@pytest.mark.faults("a registered grid that is torn, empty, or of something else")
 def test_a_registered_grid_that_cannot_be_read(store, tmp_path, text):
     from precision.grid.store.registered import registrations
 
@@ -185,7 +191,7 @@ def _save_for_ever(root, ready):
             ready.set()
 
 
-def test_killed_writers_leave_whole_results(store):
+def test_killed_writers_leave_whole_results(store, tally):
     context = multiprocessing.get_context("spawn")
     kept = {make_trial(seed).id for seed in range(5)}
     for pause in (0.0, 0.001, 0.002, 0.005, 0.01):
@@ -194,12 +200,14 @@ def test_killed_writers_leave_whole_results(store):
         writer.start()
         assert ready.wait(60)
         threading.Event().wait(pause)
-        writer.kill()
-        writer.join()
-        results = store.results()  # a warning would be an error
-        assert results.keys() == kept
-        assert all(r.metrics["accuracy"] == r.trial.seed / 5 for r in results.values())
-        assert all(len(store.predictions(name)) == 5 for name in kept)
+        with tally("kill -9 of a writer of results"):
+            writer.kill()
+            writer.join()
+            assert writer.exitcode == -signal.SIGKILL
+            results = store.results()  # a warning would be an error
+            assert results.keys() == kept
+            assert all(r.metrics["accuracy"] == r.trial.seed / 5 for r in results.values())
+            assert all(len(store.predictions(name)) == 5 for name in kept)
     clean.remove(store, clean.find(store, kept).items, set)
     assert not [path for path in store.root.rglob("*") if files.is_draft(path.name)]
     assert store.results().keys() == kept and not list((store.root / "locks").glob("?" * 12 + ".lock"))

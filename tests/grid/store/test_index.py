@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import random
 import shutil
+import signal
 import sqlite3
 import threading
 import warnings
@@ -148,6 +149,7 @@ SPOILS = {
 
 
 @pytest.mark.parametrize("spoil", SPOILS.values(), ids=SPOILS.keys())
+@pytest.mark.faults("an index that is torn, empty, gone, or of something else")
 def test_a_broken_index_is_made_anew(store, decoded, spoil):
     wanted = fill(store)
     accuracies(store)
@@ -158,8 +160,8 @@ def test_a_broken_index_is_made_anew(store, decoded, spoil):
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.data())
-def test_whatever_bytes_change_the_results_are_right(tmp_path_factory, data):
+@given(data=st.data())
+def test_whatever_bytes_change_the_results_are_right(tmp_path_factory, tally, data):
     store = Store(tmp_path_factory.mktemp("runs"))
     store.create()
     wanted = fill(store, TRIALS[:4])
@@ -170,12 +172,13 @@ def test_whatever_bytes_change_the_results_are_right(tmp_path_factory, data):
         at = data.draw(st.integers(0, len(content) - 1))
         content[at] = data.draw(st.integers(0, 255))
     path.write_bytes(content)
-    with warnings.catch_warnings():
+    with tally("an index of which some bytes are others"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its mark may be gone
         for _ in range(2):
             assert accuracies(store) == wanted
 
 
+@pytest.mark.faults("a changed entry of the index")
 def test_a_changed_entry_is_not_believed(store):
     wanted = fill(store)
     accuracies(store)
@@ -197,12 +200,14 @@ def test_the_database_of_another_program_is_left_alone(store):
     assert path.read_bytes() == before
 
 
+@pytest.mark.faults("a folder in the place of the index")
 def test_a_folder_in_its_place(store):
     wanted = fill(store)
     (store.root / "index.sqlite").mkdir()
     assert accuracies(store) == wanted
 
 
+@pytest.mark.faults("an index that stays locked")
 def test_a_locked_index_is_gone_without(store, monkeypatch):
     wanted = fill(store)
     accuracies(store)
@@ -236,6 +241,7 @@ def test_a_broken_index_in_a_read_only_store(store, read_only, spoil):
         assert accuracies(store) == wanted
 
 
+@pytest.mark.faults("a full disk under the index")
 def test_a_full_disk(small_disk):
     store = Store(small_disk / "runs")
     store.create()
@@ -250,6 +256,7 @@ def test_a_full_disk(small_disk):
         assert accuracies(store) == wanted
 
 
+@pytest.mark.faults("records that are torn, eight at once")
 def test_untrusted_files_are_counted(store):
     wanted = fill(store)
     for trial in TRIALS[:8]:
@@ -269,6 +276,7 @@ def test_names_that_are_no_trials_are_left_alone(store):
         assert accuracies(store) == wanted
 
 
+@pytest.mark.faults("a clock that was set back")
 def test_a_file_that_looks_unchanged_but_for_its_inode(store):
     """The same size and the same times, as after the clock was set back."""
     fill(store, TRIALS[:1])
@@ -309,6 +317,7 @@ def _check(root, _):
             assert accuracy == next(n for n, t in enumerate(TRIALS) if t.id == name) / 100
 
 
+@pytest.mark.faults("two writers and a reader at once")
 def test_several_processes_at_once(store):
     context = multiprocessing.get_context("spawn")
     jobs = [
@@ -335,7 +344,7 @@ def _read_for_ever(root):
         store.results()
 
 
-def test_a_killed_reader_leaves_no_harm(store):
+def test_a_killed_reader_leaves_no_harm(store, tally):
     wanted = fill(store)
     context = multiprocessing.get_context("spawn")
     for pause in (0.0, 0.003, 0.01, 0.02, 0.05):
@@ -344,9 +353,11 @@ def test_a_killed_reader_leaves_no_harm(store):
         while not (store.root / "index.sqlite").exists():
             pass
         threading.Event().wait(pause)
-        reader.kill()
-        reader.join()
-        assert accuracies(store) == wanted
+        with tally("kill -9 of a reader that writes the index"):
+            reader.kill()
+            reader.join()
+            assert reader.exitcode == -signal.SIGKILL
+            assert accuracies(store) == wanted
 
 
 def test_layout_and_versions_are_part_of_the_index():

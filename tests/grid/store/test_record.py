@@ -93,25 +93,25 @@ def test_a_history_in_the_index(history):
 TEXT = encode(make_result(reason="x"))
 
 
-@given(st.integers(0, len(TEXT) - 1), st.binary(max_size=3))
-def test_a_damaged_file_is_refused(at, instead):
+@given(at=st.integers(0, len(TEXT) - 1), instead=st.binary(max_size=3))
+def test_a_damaged_file_is_refused(tally, at, instead):
     damaged = TEXT[:at] + instead + TEXT[at + len(instead) :]
     if damaged != TEXT:
-        with pytest.raises(ValueError, match=r"."):
+        with tally("a record of which some bytes are others"), pytest.raises(ValueError, match=r"."):
             decode(damaged, make_trial().id)
 
 
-def test_no_changed_bit_passes():
+def test_no_changed_bit_passes(tally):
     for bit in range(8 * len(TEXT)):
         damaged = bytearray(TEXT)
         damaged[bit // 8] ^= 1 << bit % 8
-        with pytest.raises(ValueError, match=r"."):
+        with tally("a flipped bit of a record"), pytest.raises(ValueError, match=r"."):
             decode(bytes(damaged), make_trial().id, unsummed=True)
 
 
-@given(st.integers(0, len(TEXT) - 2))
-def test_a_torn_file_is_refused(at):
-    with pytest.raises(ValueError, match=r"."):
+@given(at=st.integers(0, len(TEXT) - 2))
+def test_a_torn_file_is_refused(tally, at):
+    with tally("a record that is torn, empty, or of something else"), pytest.raises(ValueError, match=r"."):
         decode(TEXT[:at], make_trial().id)
 
 
@@ -156,15 +156,16 @@ def test_a_torn_file_is_refused(at):
         ("seconds", -1),
     ],
 )
-def test_a_foreign_value_is_refused(key, value):
+def test_a_foreign_value_is_refused(key, value, tally):
     foreign = {**json.loads(TEXT), key: value}
-    with pytest.raises(ValueError, match=r"."):
+    with tally("a record with a foreign value, or without one"), pytest.raises(ValueError, match=r"."):
         decode(as_stored(foreign), make_trial().id)
     without = {name: content for name, content in json.loads(TEXT).items() if name != key}
-    with pytest.raises(ValueError, match=r"."):
+    with tally("a record with a foreign value, or without one"), pytest.raises(ValueError, match=r"."):
         decode(as_stored(without), make_trial().id)
 
 
+@pytest.mark.faults("a record without its sum")
 def test_a_record_without_its_sum_is_refused():
     content = {key: value for key, value in json.loads(TEXT).items() if key != "sha256"}
     for unsummed in (False, True):
@@ -181,6 +182,7 @@ def test_a_seed_is_a_number():
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, '{"a":' * 100_000, "\ud800", "NaN", "1" * 5000])
+@pytest.mark.faults("a record that no reader expects (deep, endless, no text)")
 def test_what_no_reader_expects(store, text):
     path = store.folder(make_trial().id) / "result.json"
     path.parent.mkdir()

@@ -33,6 +33,7 @@ def test_nothing_is_left_beside_the_files(store):
     assert sorted(os.listdir(store.folder(TRIAL.id))) == ["predictions.npy", "result.json"]
 
 
+@pytest.mark.faults("a full disk while a result is written")
 def test_a_failed_write_leaves_the_former_result(store, monkeypatch):
     store.save(result())
 
@@ -60,6 +61,7 @@ def test_a_failed_write_leaves_the_former_result(store, monkeypatch):
         lambda text: text.replace('"accuracy": 0.5', '"accuracy": "half"'),
     ],
 )
+@pytest.mark.faults("a record that is torn, empty, or of something else")
 def test_a_torn_or_foreign_result_is_reported_and_ignored(store, spoil):
     store.save(result())
     path = store.folder(TRIAL.id) / "result.json"
@@ -69,6 +71,7 @@ def test_a_torn_or_foreign_result_is_reported_and_ignored(store, spoil):
 
 
 @pytest.mark.parametrize("content", [b"", b"no array", b"\x93NUMPY\x01\x00", b"PK\x05\x06" + bytes(18)])
+@pytest.mark.faults("predictions that are torn, empty, or of something else")
 def test_predictions_that_cannot_be_read(store, content):
     store.save(result())
     path = store.folder(TRIAL.id) / "predictions.npy"
@@ -112,6 +115,7 @@ def _save_often(root):
         store.save(result(metrics={"accuracy": i / 40}))
 
 
+@pytest.mark.faults("two writers and a reader at once")
 def test_several_writers_and_a_reader(store):
     context = multiprocessing.get_context("spawn")
     writers = [context.Process(target=_save_often, args=(store.root,)) for _ in range(2)]

@@ -51,19 +51,21 @@ def test_every_file_has_its_sum(trained):
     assert known == {name: sums.of_file(trained.folder(BASELINE.id) / name) for name in sums.FILES}
 
 
-def test_no_changed_byte_of_predictions_passes(store):
+def test_no_changed_byte_of_predictions_passes(store, tally):
     store.save(make_result())
     path = store.folder(TRIAL.id) / sums.PREDICTIONS
     content = path.read_bytes()
     for at in range(len(content)):
         path.write_bytes(flipped(content, 8 * at + at % 8))
-        with pytest.raises(PrecisionError, match=r"predictions cannot be trusted .*; run the grid again"):
+        refused = pytest.raises(PrecisionError, match=r"predictions cannot be trusted .*; run the grid again")
+        with tally("a flipped bit of predictions"), refused:
             store.predictions(TRIAL.id)
     path.write_bytes(content)
     assert len(store.predictions(TRIAL.id)) == 5
 
 
 @pytest.mark.parametrize("name", ["result.json", *sums.FILES])
+@pytest.mark.faults("a flipped bit in a file of a trial, at the start of a run")
 def test_a_trial_with_a_changed_file_is_run_again(trained, name):
     path = trained.folder(BASELINE.id) / name
     assert trained.finished(BASELINE) and trained.done([BASELINE]) == {BASELINE.id}
@@ -76,6 +78,7 @@ def test_a_trial_with_a_changed_file_is_run_again(trained, name):
             assert trained.done([BASELINE]) == set()
 
 
+@pytest.mark.faults("a changed record of the same size and times")
 def test_the_index_hides_no_changed_result(store):
     store.save(make_result())
     assert store.results()
@@ -88,13 +91,15 @@ def test_the_index_hides_no_changed_result(store):
         assert store.results() == {}
 
 
-def test_a_number_that_cannot_be_is_not_stored(store):
+def test_a_number_that_cannot_be_is_not_stored(store, tally):
     for changed in ({"metrics": {"accuracy": 8.7}}, {"history": [{"seconds": -1}]}, {"seconds": -1.0}):
-        with pytest.raises(PrecisionError, match=r"yields what cannot be: .* but can only be"):
+        refused = pytest.raises(PrecisionError, match=r"yields what cannot be: .* but can only be")
+        with tally("a number that cannot be"), refused:
             store.save(make_result(**changed))
     assert store.load(TRIAL.id) is None and not list(store.folder(TRIAL.id).iterdir())
 
 
+@pytest.mark.faults("weights of another baseline in place of its own")
 def test_files_of_another_trial_are_not_taken(trained):
     other = make_trial(1).baseline
     trained.folder(other.id).mkdir()
@@ -124,6 +129,7 @@ def test_an_older_store_gets_its_sums_once(trained, schema):
         Store(store.root).create()
 
 
+@pytest.mark.faults("a record without its sum")
 def test_afterwards_a_result_without_sums_is_not_believed(trained):
     unsummed(trained, BASELINE)
     path = trained.root / version.NAME
@@ -132,6 +138,7 @@ def test_afterwards_a_result_without_sums_is_not_believed(trained):
         assert Store(trained.root).load(BASELINE.id) is None
 
 
+@pytest.mark.faults("wrong predictions in a store without sums")
 def test_predictions_that_were_wrong_before_get_no_sum(trained):
     rewrite(trained.folder(BASELINE.id) / "result.json", metrics={"accuracy": 0.5, "test_images": 6})
     store = unsummed(trained, BASELINE)
@@ -166,6 +173,7 @@ def test_clean_takes_nothing_for_want_of_sums(trained):
     assert [item.kind for item in found.items] == ["lock"]
 
 
+@pytest.mark.faults("a store of a later version")
 def test_a_store_of_a_later_version(store):
     (store.root / version.NAME).write_text('{"version": 3}')
     fresh = Store(store.root)
@@ -178,7 +186,7 @@ def test_a_store_of_a_later_version(store):
         assert Store(store.root).results() == {}
 
 
-def test_check_reads_everything(trained):
+def test_check_reads_everything(trained, tally):
     trained.save(make_result())
     store = trained.root
     done = here(store, "check", "--store", store)
@@ -191,36 +199,38 @@ def test_check_reads_everything(trained):
     assert done.returncode == 1
     *problems, last = done.stdout.splitlines()
     assert last.startswith("3 of 4 files are not as they were stored")
-    assert [line.split(": ")[0] for line in sorted(problems)] == sorted(
-        str(trained.folder(trial.id) / name)
-        for trial, name in (
-            (BASELINE, sums.WEIGHTS),
-            (BASELINE, sums.PREDICTIONS),
-            (TRIAL, "result.json"),
-        )
-    )
+    told = {line.split(": ")[0] for line in problems}
+    changed = ((BASELINE, sums.WEIGHTS), (BASELINE, sums.PREDICTIONS), (TRIAL, "result.json"))
+    for trial, name in changed:
+        with tally("a file that is changed or gone, told by `precision check`"):
+            assert str(trained.folder(trial.id) / name) in told
+    assert len(problems) == len(changed)
     assert here(store, "check", "--store", store / "none").returncode == 2
 
 
-def test_nothing_is_written_through_a_link(store, tmp_path):
+def test_nothing_is_written_through_a_link(store, tmp_path, tally):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "empty").touch()
+    link = "a link in the store that leads elsewhere"
     (store.root / "index.sqlite").symlink_to(elsewhere / "empty")
     store.save(make_result())
-    assert store.results().keys() == {TRIAL.id} and (elsewhere / "empty").stat().st_size == 0
+    with tally(link):
+        assert store.results().keys() == {TRIAL.id} and (elsewhere / "empty").stat().st_size == 0
     store.folder(make_trial(1).id).symlink_to(elsewhere)
     store.folder(make_trial(2).id).mkdir()
     store.checkpoint(make_trial(2).id).symlink_to(elsewhere)
     for seed in (1, 2):
-        with pytest.raises(PrecisionError, match="this is a link, and nothing is written through a link"):
+        refused = pytest.raises(PrecisionError, match="this is a link, and nothing is written through a link")
+        with tally(link), refused:
             store.save(make_result(make_trial(seed)))
     (store.root / "search").symlink_to(elsewhere)
-    with pytest.raises(PrecisionError, match="search: this is a link"), Journal(store.root, "search", {}, {}):
+    refused = pytest.raises(PrecisionError, match="search: this is a link")
+    with tally(link), refused, Journal(store.root, "search", {}, {}):
         pass
     (store.root / "grids").rmdir()
     (store.root / "grids").symlink_to(elsewhere)
-    with pytest.raises(PrecisionError, match="grids: this is a link"):
+    with tally(link), pytest.raises(PrecisionError, match="grids: this is a link"):
         store.create()
     assert [path.name for path in elsewhere.iterdir()] == ["empty"]
     (tmp_path / "named").symlink_to(store.root)

@@ -111,6 +111,7 @@ def test_a_cluster_of_this_machine_is_for_this_machine_alone(tmp_path):
 @pytest.mark.skipif(
     "PRECISION_FAULT_TRIALS" not in os.environ, reason="starts a cluster; make faults asks for it"
 )
+@pytest.mark.faults("a cluster of this machine, called from another")
 def test_nobody_else_reaches_the_ports_of_a_cluster_of_this_machine(tmp_path):
     code = ALONE.partition("from ray._private")[0] + LISTENING
     own = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
@@ -181,6 +182,7 @@ def test_results_and_weights_come_home_and_news_on_the_way(cluster, store):
     assert not list(Path(tempfile.gettempdir()).iterdir())  # neither here nor on the nodes
 
 
+@pytest.mark.faults("trials on a node that raise, crash, hang and take all memory")
 def test_what_goes_wrong_in_a_trial_costs_that_trial(cluster, store):
     good = [quick.trial(0, baseline=False)]
     bad = {
@@ -205,6 +207,7 @@ def test_what_goes_wrong_in_a_trial_costs_that_trial(cluster, store):
     assert all(free(store, trial) for trial in bad.values())
 
 
+@pytest.mark.faults("a full disk of a node")
 def test_a_full_disk_of_a_node_ends_the_run(cluster, store):
     trials = [quick.trial(i, baseline=False, do="full") for i in range(5)]
     with pytest.raises(
@@ -214,6 +217,7 @@ def test_a_full_disk_of_a_node_ends_the_run(cluster, store):
     assert not store.results() and not list((store.root / "trials").iterdir())
 
 
+@pytest.mark.faults("a node that is killed during its trials")
 def test_trials_of_a_lost_node_are_run_again(cluster, store, tmp_path):
     """The node that is not the head is killed while both run; its trial ends on another one."""
     import ray
@@ -254,6 +258,7 @@ def test_a_trial_of_another_run_is_left_to_it(cluster, store):
     assert log.of("waiting") == [busy.id]
 
 
+@pytest.mark.faults("a node with other code")
 def test_a_node_with_other_code_is_refused(cluster, store, monkeypatch):
     from precision.grid.execution.ray import remote
 
