@@ -16,11 +16,11 @@ import pytest
 ASKED = ("PRECISION_FAULT_TRIALS", "PRECISION_FAULT_KILLS", "PRECISION_FORKS")
 TEXT = """\
 Each row is a kind of attack on a store, on a run or on what is read, counted where a test attacks. *Seen* is
-what was told and refused, or repaired so that every result is right again. *Harmless* is what left all values
-that are read as they were; of a text or file of the user, which no sum protects, also what made another valid
-one of it. *Silent* is everything else, and each such case fails its test. The entries of registered grids and
-the journals of explorations have no sums: a damaged one that is read as another is not counted here.
-`make faults` writes this page.
+what was refused in a sentence, or repaired or survived so that every result was right in the end. *Harmless*
+is what left all values that are read as they were; of a text or file of the user, which no sum protects, also
+what made another valid one of it. *Silent* is everything else, and each such case fails its test. The entries
+of registered grids and the journals of explorations have no sums: a damaged one that is read as another is
+not counted here. `make faults` writes this page.
 """
 
 
@@ -67,7 +67,8 @@ class Tally:
 
     def table(self):
         """Return the lines of the table, in the order of the names, with the sums last."""
-        rows = {name: row for name, row in sorted(self.rows.items()) if row.tried}
+        names = sorted(self.rows, key=str.casefold)
+        rows = {name: self.rows[name] for name in names if self.rows[name].tried}
         counts = [(row.tried, row.seen, row.harmless, row.silent) for row in rows.values()]
         return [
             "| attack | tried | seen, and repaired or refused | harmless | silent |",
@@ -97,7 +98,7 @@ def page(tally, here, outcomes, seconds):
         "commit": here["commit"],
         "versions": ", ".join(f"{name} {here[name]}" for name in packages),
         "machine": f"{here['machine']}, {here['memory']}, {here['system']}",
-        "asked for": asked or "the short forms",
+        "run with": asked or "the short forms",
         "tests": ", ".join(f"{count} {name}" for name, count in outcomes.items()),
         "took": f"{seconds / 60:.0f} minutes",
     }

@@ -170,16 +170,20 @@ def test_a_store(store, tally):
         assert found is None or (repr(found), repr(results)) == good[:2]
         return found is None
 
+    cache = store.root / "index.sqlite"
+
     def whatever_the_index_holds():
+        before = cache.read_bytes()
         everything()
         assert repr(store.results()) == good[1]
+        return cache.read_bytes() != before  # it was made anew
 
     def predictions():
         assert store.predictions(trial).tolist() == good[2]
 
     record, cached = (partial(tally, f"{what}, damaged at random") for what in ("a record", "an index"))
     batter(folder / "result.json", ignoring(everything), random.Random(9), 20, record)
-    batter(store.root / "index.sqlite", ignoring(whatever_the_index_holds), random.Random(10), 8, cached)
+    batter(cache, ignoring(whatever_the_index_holds), random.Random(10), 8, cached)
     attack = partial(tally, "predictions, damaged at random")
     batter(folder / "predictions.npy", predictions, random.Random(11), 60, attack)
     (entry,) = (store.root / "grids").iterdir()

@@ -116,6 +116,7 @@ class Full(io.StringIO):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
+@pytest.mark.faults("a full disk under the output of a command")
 def test_output_that_finds_no_room(monkeypatch):
     monkeypatch.setattr("sys.argv", ["precision", "schema"])
     with (

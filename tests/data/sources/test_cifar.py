@@ -164,6 +164,7 @@ def test_wrong_archives(folder: Path, cache: Path, members: dict[str, bytes]) ->
 
 
 @pytest.mark.usefixtures("small_batches")
+@pytest.mark.faults("a full disk under an archive that is extracted")
 def test_a_full_disk_leaves_nothing_extracted(
     folder: Path, cache: Path, members: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:

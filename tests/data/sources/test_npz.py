@@ -129,6 +129,7 @@ def test_a_fraction_beside_a_test_part_is_a_contradiction(tmp_path: Path) -> Non
         load("npz", path=tmp_path / "own.npz", test_fraction=0.2)
 
 
+@pytest.mark.faults("a file of images or values that is torn, changed, or of something else")
 def test_broken_files(tmp_path: Path) -> None:
     path = tmp_path / "own.npz"
     with pytest.raises(PrecisionError, match=r"own\.npz: there is no such file"):

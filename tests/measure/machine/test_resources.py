@@ -9,6 +9,7 @@ import time
 
 import numpy as np
 import psutil
+import pytest
 
 from precision.grid.execution.orphans import end_with_parent
 from precision.measure.machine.sampler import ResourceSampler
@@ -68,6 +69,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.faults("kill -9 of the parent of a worker")
 def test_a_worker_ends_with_a_parent_that_was_killed(tmp_path):
     script = tmp_path / "parent.py"
     script.write_text(PARENT)
