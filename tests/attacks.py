@@ -129,13 +129,22 @@ class Plugin:
             elif marker is not None and (asks or len(marker.args) != 1):
                 raise pytest.UsageError(f"{item.nodeid}: the marker faults names its attack, or tally counts")
 
+    @pytest.hookimpl(tryfirst=True)  # before a fixture that cannot be had skips the test
+    def pytest_runtest_setup(self, item):
+        for name in self._attack(item):
+            self.counted.rows.setdefault(name, Row())
+
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item):
+        with contextlib.ExitStack() as counted:
+            for name in self._attack(item):
+                counted.enter_context(self.counted(name))
+            return (yield)
+
+    def _attack(self, item):
+        """Return the name of the attack that a test is as a whole, alone or not at all."""
         marker = item.get_closest_marker("faults")
-        if marker is None or not marker.args:
-            return (yield)
-        with self.counted(*marker.args):
-            return (yield)
+        return () if marker is None else marker.args
 
     def pytest_sessionstart(self):
         if self.path:

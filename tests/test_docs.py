@@ -121,7 +121,7 @@ def test_every_path_that_the_readme_links_exists():
 def test_nothing_names_a_machine():
     for path in [
         *ROOT.glob("docs/*.md"),
-        *ROOT.glob("reports/*/*.md"),
+        *ROOT.glob("reports/**/*.md"),
         ROOT / "README.md",
         ROOT / "benchmarks/README.md",
     ]:
