@@ -1,5 +1,6 @@
 """The counts of ``make faults`` are those of what was attacked, and a session writes them only when asked."""
 
+import re
 from pathlib import Path
 
 import attacks
@@ -34,6 +35,14 @@ def test_whole(n):
 def test_elsewhere():
     pytest.skip("not here")
 
+@pytest.fixture
+def folder():
+    pytest.skip("nor here")
+
+@pytest.mark.faults("a disk")
+def test_nowhere(folder):
+    pass
+
 def test_often(tally):
     for bit in range(8):
         with tally("a bit"):
@@ -66,16 +75,17 @@ def session(pytester, monkeypatch):
 def test_a_session_writes_what_was_attacked(session, monkeypatch):
     monkeypatch.setenv("PRECISION_FAULT_TRIALS", "300")
     done, page = session(TESTS, True)
-    done.assert_outcomes(passed=3, failed=1, skipped=1, deselected=1)
+    done.assert_outcomes(passed=3, failed=1, skipped=2, deselected=1)
     assert "| a worker dies | 3 | 2 | 0 | 1 |\n| **all** | **11** | **10** | **0** | **1** |\n" in page
-    assert "| a bit | 8 | 8 | 0 | 0 |" in page and "Could not be tried on this machine: a mount." in page
-    assert "| tests | 3 passed, 1 failed, 1 skipped |" in page and "`PRECISION_FAULT_TRIALS=300`" in page
+    assert "| a bit | 8 | 8 | 0 | 0 |" in page
+    assert "Could not be tried on this machine: a disk; a mount." in page
+    assert "| tests | 3 passed, 1 failed, 2 skipped |" in page and "`PRECISION_FAULT_TRIALS=300`" in page
     assert str(ROOT) not in page
 
 
 def test_a_session_that_is_not_asked_writes_nothing(session):
     done, page = session(TESTS, False)
-    done.assert_outcomes(passed=3, failed=1, skipped=1, deselected=1)
+    done.assert_outcomes(passed=3, failed=1, skipped=2, deselected=1)
     assert page is None
 
 
@@ -90,3 +100,13 @@ def test_an_attack_is_counted_once(session, how):
 def test_processes_that_share_the_tests_do_not_count(session):
     done, page = session(TESTS, True, "-n", "1")
     assert done.ret == pytest.ExitCode.USAGE_ERROR and page is None
+
+
+def test_the_committed_counts_have_nothing_silent():
+    page = (ROOT / "reports" / "faults.md").read_text()
+    rows = [[cell.strip(" *") for cell in line.split("|")[1:-1]] for line in page.splitlines() if "|" in line]
+    counts = {row[0]: [int(count) for count in row[1:]] for row in rows if len(row) == 5 and row[1].isdigit()}
+    total = counts.pop("all")
+    assert len(counts) > 20 and total == [sum(column) for column in zip(*counts.values(), strict=True)]
+    assert all(tried == seen + harmless and not silent for tried, seen, harmless, silent in counts.values())
+    assert re.search(r"^\| tests \| \d+ passed(, \d+ skipped)? \|$", page, re.M)
