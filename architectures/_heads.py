@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
-from precision.errors import PrecisionError, shown
+import numpy as np
+
+from architectures._keras import last_call
+from precision.errors import PrecisionError
+
+_IMAGES, _SPREAD = (
+    16,
+    3.0,
+)  # of random numbers, on which an end that is taken off is held against the original
+_CLOSE = 1e-3
 
 
 def with_logits(model: Any, name: str, classes: int) -> Any:
     """Return a network of logits for a classifier that may end with a softmax, or a sigmoid of two classes.
 
     The softmax is left out: logits and probabilities have the same order, and the loss is computed from
-    logits. The logits of two classes from one sigmoid are 0 and the value before the sigmoid.
+    logits. The logits of two classes from one sigmoid are 0 and the value before the sigmoid. On random
+    images the logits must give the probabilities of the model back.
 
     Args:
         name: how a message names the network.
@@ -33,63 +43,93 @@ def with_logits(model: Any, name: str, classes: int) -> Any:
             f"{name}: a classifier returns one row of numbers for an image, but the model returns the shape "
             f"{tuple(output.shape)}; detection and segmentation are not evaluated here"
         )
-    units, function = int(output.shape[1]), _last_function(model)
+    units = int(output.shape[1])
     if units != classes and not (units == 1 and classes == 2):
         raise PrecisionError(
             f"{name}: the model tells {units} classes apart, but the data set has {classes}; choose a data "
             "set of as many, or name those to keep by its option classes"
         )
-    if function == "sigmoid" and units > 1:
-        raise PrecisionError(
-            f"{name}: the model says for each of {units} labels whether it is there (sigmoid), which is not "
-            "evaluated here; a classifier ends with a softmax or with logits"
-        )
-    if units == 1 and function not in ("sigmoid", "linear"):
-        raise PrecisionError(
-            f"{name}: a single number means two classes by a sigmoid, but the model ends with {function}"
-        )
+    images = _random(model)
+    said = _values(model, images)
+    function = _last_function(model)
     if function in ("softmax", "sigmoid"):
         model = _without_function(model)
+    _check(name, said, _values(model, images), function, units)
     if units > 1:
         return model
     value = model.outputs[0]
     logits = keras.layers.Concatenate(name="logits")([keras.ops.zeros_like(value), value])
-    return keras.Model(model.inputs, logits, name=model.name)
+    return keras.Model(model.inputs[0], logits, name=model.name)
 
 
-def _last(model: Any) -> Any:
-    return model.outputs[0]._keras_history.operation
+def _random(model: Any) -> np.ndarray:
+    shape = [8 if size is None else size for size in model.inputs[0].shape[1:]]
+    return np.random.default_rng(0).normal(0, _SPREAD, (_IMAGES, *shape)).astype(np.float32)
+
+
+def _values(model: Any, images: np.ndarray) -> np.ndarray:
+    import keras
+
+    plain = keras.Model(model.inputs[0], model.outputs[0])  # whatever structure its inputs have
+    return np.asarray(keras.ops.convert_to_numpy(plain(images, training=False)), np.float64)
+
+
+def _check(name: str, said: np.ndarray, logits: np.ndarray, function: str, units: int) -> None:
+    """Refuse what the model says at its end where it is not what is taken for it."""
+    shares = bool((said >= 0).all() and (said <= 1).all())
+    sums = np.allclose(said.sum(axis=1), 1, atol=_CLOSE)
+    if units > 1 and shares and not sums:
+        raise PrecisionError(
+            f"{name}: the model says for each of {units} labels whether it is there (numbers from 0 to 1 "
+            "that do not sum to 1), which is not evaluated here; end it with a softmax or logits"
+        )
+    if units == 1 and not shares:
+        raise PrecisionError(
+            f"{name}: a single number means two classes by a sigmoid, but the model returns numbers outside "
+            f"of 0 to 1; end it with Dense(1, activation='sigmoid')"
+        )
+    if function == "softmax":
+        exact = np.exp(logits - logits.max(axis=1, keepdims=True))
+        same = np.allclose(exact / exact.sum(axis=1, keepdims=True), said, atol=_CLOSE)
+    elif function == "sigmoid":
+        same = np.allclose(1 / (1 + np.exp(-logits)), said, atol=_CLOSE)
+    else:
+        same = not shares  # probabilities by a way that is not known here
+    if not same:
+        raise PrecisionError(
+            f"{name}: the model ends with probabilities in a form that is not known here; end it with "
+            "Dense(classes, activation='softmax'), a Softmax layer or logits, for two classes with "
+            "Dense(1, activation='sigmoid')"
+        )
 
 
 def _last_function(model: Any) -> str:
     """Return the name of the function at the end of a network; of a model at the end, that of its end."""
     import keras
 
-    layer = _last(model)
+    layer, _ = last_call(model)
     if isinstance(layer, keras.Model) and getattr(layer, "outputs", None):
         return _last_function(layer)
     if isinstance(layer, keras.layers.Softmax):
         return "softmax"
-    kind = type(layer).__name__.lower()
     if not isinstance(layer, keras.layers.Layer):
+        kind = type(layer).__name__.lower()
         return kind if kind in ("softmax", "sigmoid") else "linear"
-    function = getattr(layer, "activation", None)
-    return getattr(function, "__name__", shown(function)) if function is not None else "linear"
+    if not isinstance(layer, keras.layers.Dense | keras.layers.Activation):
+        return "linear"
+    return getattr(layer.activation, "__name__", "linear")
 
 
 def _without_function(model: Any) -> Any:
     """Return a network without the function at its end, which it shares its variables with."""
     import keras
 
-    layer = _last(model)
+    layer, inputs = last_call(model)
     if isinstance(layer, keras.Model):
         inner = _without_function(layer)
-        inputs = layer._inbound_nodes[model.outputs[0]._keras_history.node_index].input_tensors
-        return keras.Model(model.inputs, inner(inputs[0] if len(inputs) == 1 else inputs), name=model.name)
-    if isinstance(layer, keras.layers.Softmax | keras.layers.Activation) or not isinstance(
-        layer, keras.layers.Layer
-    ):
-        node = layer._inbound_nodes[model.outputs[0]._keras_history.node_index]
-        return keras.Model(model.inputs, node.input_tensors[0], name=model.name)
-    layer.activation = keras.activations.linear
-    return model
+        output = inner(inputs[0] if len(inputs) == 1 else inputs)
+        return keras.Model(model.inputs[0], output, name=model.name)
+    if isinstance(layer, keras.layers.Dense):
+        layer.activation = keras.activations.linear
+        return model
+    return keras.Model(model.inputs[0], inputs[0], name=model.name)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from architectures._heads import with_logits
+from architectures._keras import all_layers
 from architectures._model_file import SUFFIXES, ModelPath, load
 from precision.errors import PrecisionError
 from precision.options import Rule
@@ -37,10 +38,29 @@ def keras_file(
     import keras
 
     model = load(path)
+    check_types(model, str(path))
     check_input(model, str(path), input_shape)
     if start == "fresh":
         model = keras.models.clone_model(model)
     return with_logits(model, str(path), classes)
+
+
+def check_types(model: keras.Model, name: str) -> None:
+    """Refuse a model that does not compute in float32, on which all emulation stands."""
+    import keras
+
+    for layer in all_layers(model):
+        mode = getattr(layer, "quantization_mode", None)
+        if mode is not None:
+            raise PrecisionError(
+                f"{name}: layer {layer.name!r} was quantised by Keras ({mode}) and holds no float32 weights; "
+                "give the model as it was before quantize()"
+            )
+        if layer.weights and not isinstance(layer, keras.Model) and layer.compute_dtype != "float32":
+            raise PrecisionError(
+                f"{name}: layer {layer.name!r} computes in {layer.compute_dtype}, and formats are emulated "
+                "in float32; build the model with dtype='float32', and set its weights"
+            )
 
 
 def check_input(model: keras.Model, name: str, input_shape: tuple[int, ...]) -> None:

@@ -125,6 +125,17 @@ def loaded() -> list[Plugin]:
     return [entry.plugin for entry in _files.values()]
 
 
+def of_layers(network: Mapping[str, str]) -> dict[str, str]:
+    """Return what a network depends on by the plugin files, any of which may hold the class of a layer.
+
+    Args:
+        network: what it is read from, see ``architectures.given.identity``; of a network of code the file
+            that registers it says what it depends on.
+    """
+    files = sorted(entry.plugin.sha256 for entry in _files.values())
+    return {"architecture layers": ", ".join(f"sha256 {one}" for one in files)} if network and files else {}
+
+
 def metrics() -> dict[str, tuple[str, ...]]:
     """Return the metrics that each plugin of this process has added, by its path."""
     return {entry.plugin.path: entry.metrics for entry in _files.values()}
@@ -316,7 +327,7 @@ def _check_names(plugin: Plugin, things: Iterable[Thing], metrics: bool) -> None
                 f"{plugin.path}:{registry.owner(name).line}: {registry.kind} {name!r} is already offered by "
                 f"the installed package {packages[0]}; choose another name or uninstall the package"
             )
-    if not things and not metrics:
+    if not things and not metrics and b"register_keras_serializable" not in plugin.source:
         raise PrecisionError(
             f"{plugin.path}: a plugin must register something, but this file registers nothing; put a "
             'decorator such as @register_format("name") before a function, see docs/extending.md'

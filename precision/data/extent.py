@@ -17,8 +17,12 @@ class Extent:
 
     Attributes:
         train, test: numbers of images.
-        shape: height, width and channels of one image.
+        shape: height, width and channels of one image, or the features of a vector.
         classes: number of classes.
+
+    >>> from precision.data import Extent, load
+    >>> Extent.of(load("iris"))
+    Extent(train=120, test=30, shape=(4,), classes=3)
     """
 
     train: int
@@ -50,6 +54,6 @@ def extent(name: str, options: Mapping[str, Any]) -> Extent | None:
     return Extent(
         common.train_size or entry.train * kept // every,
         common.test_size or entry.test * kept // every,
-        (*(common.resize or entry.shape[:2]), entry.shape[2]),
+        entry.shape if common.resize is None else (*common.resize, *entry.shape[2:]),
         kept,
     )

@@ -25,7 +25,7 @@ def describe(data_dir: str | Path | None = None) -> list[dict[str, str]]:
 
     >>> from precision.data import describe
     >>> [row["name"] for row in describe() if row["found"] == "bundled"]
-    ['digits']
+    ['breast_cancer', 'digits', 'iris', 'wine']
     """
     directory = data_directory(data_dir)
     return [_row(name, directory) for name in DATASETS]

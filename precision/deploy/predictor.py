@@ -31,6 +31,9 @@ class Predictor(Protocol):
         """Return a sha256 (64 hexadecimal digits) of what it computes with: equal bits, equal digests."""
 
 
+_OF_NOISE = ("_key", "_step")  # of quantizers: where their random numbers stand, which every batch moves on
+
+
 class KerasPredictor:
     """A Keras model that returns logits, compiled, under the policy that it was built for.
 
@@ -61,10 +64,13 @@ class KerasPredictor:
         """Return a sha256 of the variables of the model: names, types, shapes and bytes.
 
         The name of a variable is its own, ``kernel`` or ``bias``, without that of its layer: Keras numbers
-        layers that were given none through all networks of a process. Seeds are left out.
+        layers that were given none through all networks of a process. Seeds are left out,
+        and where the noise of a rounding stands.
         """
         digest = hashlib.sha256()
         for variable in self.model.weights:
+            if variable.dtype == "int32" and variable.name.endswith(_OF_NOISE):
+                continue
             value = variable.numpy()
             digest.update(f"{variable.name}\0{value.dtype}{list(value.shape)}\0".encode())
             digest.update(value.tobytes())

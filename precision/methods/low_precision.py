@@ -101,7 +101,7 @@ def low_precision(
     source, observed = bench.start(trial, policy, start)
     forward = policy if master_copy else without_variables(policy)
     model = apply(source, forward, trial.seed, observed=observed, backward=Backward(follow=True))
-    verify(trial, model, bench.dataset(trial.dataset))
+    verify(trial, source, model, bench.dataset(trial.dataset))
     found = places(source, model, policy)
     if not master_copy:
         round_variables(found)

@@ -77,7 +77,7 @@ def qat(
     backward = Backward(clip=estimator == "clipped", learn=learn_scales, follow=True)
     source, observed = bench.start(trial, policy, start)
     model = apply(source, policy, trial.seed, observed=observed, backward=backward)
-    verify(trial, model, bench.dataset(trial.dataset))
+    verify(trial, source, model, bench.dataset(trial.dataset))
     if learn_scales:
         _check_learned(model)
     trained = fit(

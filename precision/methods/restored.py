@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from precision.errors import PrecisionError
+from precision.formats import parse_rounding
 from precision.methods.workbench import Workbench
-from precision.quantization import Policy
+from precision.quantization import Policy, Setting
 from precision.registry import METHODS
 from precision.trial import Trial, TrialResult
 
@@ -40,10 +41,16 @@ def exported(result: TrialResult, bench: Restoring, *, rounded: bool = False) ->
     import architectures
     from precision.deploy.predictor import KerasPredictor
     from precision.quantization.layers.flat import flattened, plain
+    from precision.quantization.layers.graph import take
     from precision.quantization.transforms.folding import fold
     from precision.quantization.wrapper import unwrapped
 
     trial = result.trial
+    if rounded and _draws(Policy.from_json(trial.policy)):
+        raise PrecisionError(
+            f"trial {trial.id} rounds its weights stochastically, anew in every batch, so there are no "
+            "rounded weights to export; export it without --rounded"
+        )
     predictor = METHODS[trial.method.name](trial, bench, **trial.method.options).predictor
     if not isinstance(predictor, KerasPredictor):
         raise PrecisionError(f"the network of method {trial.method.name} is no Keras model to be exported")
@@ -63,8 +70,15 @@ def exported(result: TrialResult, bench: Restoring, *, rounded: bool = False) ->
     found = flattened(network)
     for place, layer in zip(found.model.layers, layers, strict=True):
         weights = [values.get(id(variable), variable.numpy()) for variable in layer.weights]
-        found.original(place).set_weights([np.asarray(w).astype(np.float32) for w in weights])
+        take(found.original(place), [np.asarray(w).astype(np.float32) for w in weights])
     return plain(network)
+
+
+def _draws(policy: Policy) -> bool:
+    settings = [
+        s for slot, s in policy.settings() if slot in ("weights", "biases") and isinstance(s, Setting)
+    ]
+    return any(parse_rounding(setting.rounding).stochastic for setting in settings)
 
 
 def _fits(model: Any, layers: list[Any]) -> bool:

@@ -82,7 +82,7 @@ class Traced:
         while self._limit is not None and len(self._models) >= self._limit:
             self._models.popitem(last=False)
         model = apply(source, policy, trial.seed, observed=observed, switchable=self._switchable)
-        verify(trial, model, self._dataset(trial.dataset))
+        verify(trial, source, model, self._dataset(trial.dataset))
         prepare(model)
         self._models[key] = model
         return model

@@ -93,16 +93,15 @@ class Workbench:
     def network(self, trial: Trial) -> Any:
         """Return a freshly initialised float32 network, flat, the same bits for the same seed."""
         import architectures
-        from precision.quantization.layers.flat import flat
+        from precision.methods.verified import laid_flat
 
         self.restart(trial)
         dataset = self.dataset(trial.dataset)
         choice = trial.architecture
-        return flat(
-            architectures.build(
-                choice.name, input_shape=dataset.input_shape, classes=dataset.classes, **choice.options
-            )
+        model = architectures.build(
+            choice.name, input_shape=dataset.input_shape, classes=dataset.classes, **choice.options
         )
+        return laid_flat(trial, model, dataset)
 
     def baseline(self, trial: Trial) -> Any:
         """Return the trained float32 network that a trial starts from; the last one is kept.

@@ -13,6 +13,9 @@ graph leaves out or does twice. That a class computes with something else than i
 
 from __future__ import annotations
 
+import functools
+import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -25,7 +28,14 @@ from precision.formats.rounding import parse_rounding
 from precision.quantization.layers.arguments import Arguments
 from precision.quantization.layers.channels import as_columns
 from precision.quantization.layers.flat import address
-from precision.quantization.layers.graph import Call, Graph, all_calls, is_float
+from precision.quantization.layers.graph import (
+    Call,
+    Graph,
+    all_calls,
+    is_float,
+    takes_training,
+    with_mask_of,
+)
 from precision.quantization.layers.variables import variables
 from precision.quantization.policy.settings import Setting
 from precision.quantization.quantizer import Quantizer
@@ -39,6 +49,7 @@ _SAME = 1e-3  # of the largest value: what another order of summing may change
 _SHARE = 0.02  # of values that may differ by more: ties that fell the other way
 
 Values = dict[int, np.ndarray]  # by the id of the symbolic tensor
+Tensors = dict[int, Any]  # of the backend, with their masks
 
 
 def check(quantised: Any, images: np.ndarray) -> None:
@@ -60,7 +71,8 @@ def check(quantised: Any, images: np.ndarray) -> None:
 
 
 def _check(quantised: Any, images: np.ndarray) -> None:
-    graph, values = Graph(quantised), _laid_open(quantised, images)
+    graph, tensors = Graph(quantised), _laid_open(quantised, images)
+    values = {key: keras.ops.convert_to_numpy(tensor) for key, tensor in tensors.items()}
     for layer in quantised.layers:
         if not isinstance(layer, Quantized):
             continue
@@ -68,16 +80,50 @@ def _check(quantised: Any, images: np.ndarray) -> None:
         for call in graph.calls(layer):
             _check_values(layer, call, values)
             if _repeats(layer):
-                _check_result(layer, call, values)
+                masked = functools.partial(_with_masks, quantised, call, images)
+                _check_result(layer, call, values, tensors, masked)
 
 
-def _laid_open(model: Any, images: np.ndarray) -> Values:
+def _laid_open(model: Any, images: np.ndarray) -> Tensors:
     tensors = {id(t): t for call in all_calls(model) for t in (*call.inputs, *call.outputs)}
     found = keras.Model(model.inputs[0], list(tensors.values()))(images, training=False)
-    return {
-        key: keras.ops.convert_to_numpy(value)
-        for key, value in zip(tensors, keras.tree.flatten(found), strict=True)
-    }
+    return dict(zip(tensors, keras.tree.flatten(found), strict=True))
+
+
+def _with_masks(model: Any, call: Call, images: np.ndarray) -> Tensors:
+    """Return what a call reads with its masks, which some layers take off the tensors that they read."""
+    found = keras.Model(model.inputs[0], list(call.inputs))(images, training=False)
+    return dict(zip(map(id, call.inputs), keras.tree.flatten(found), strict=True))
+
+
+def check_same(model: Any, copy: Any, images: np.ndarray, what: str) -> None:
+    """Refuse a copy of a network that computes something else than the network, in inference.
+
+    Args:
+        what: what was done to the network, as words.
+
+    Raises:
+        PrecisionError: saying how far apart they are.
+    """
+    once, again, twice = (
+        [
+            keras.ops.convert_to_numpy(y)
+            for y in keras.tree.flatten(
+                keras.Model(each.inputs[0], each.outputs)(images[:IMAGES], training=False)
+            )
+        ]
+        for each in (model, model, copy)
+    )
+    for a, same, b in zip(once, again, twice, strict=True):
+        if not np.array_equal(a, same, equal_nan=True):  # it draws noise, and every time another one
+            continue
+        if a.shape != b.shape or not _alike(a, b):
+            apart = np.nanmax(np.abs(a.astype(np.float64) - b)) if a.shape == b.shape else math.inf
+            raise PrecisionError(
+                f"the network {model.name!r} computes something else once {what} (up to {apart:.3g} apart), "
+                "so that nothing said of it would be true; a class that keeps a state beside its weights, or "
+                "a model inside that is called in an unusual way, can be the reason"
+            )
 
 
 def _check_variables(layer: Quantized) -> None:
@@ -108,22 +154,35 @@ def _repeats(layer: Quantized) -> bool:
     return not stochastic and "accumulators" not in layer.settings
 
 
-def _check_result(layer: Quantized, call: Call, values: Values) -> None:
+def _check_result(
+    layer: Quantized, call: Call, values: Values, tensors: Tensors, masked: Callable[[], Tensors]
+) -> None:
     """Refuse a result that the layer itself, with rounded variables, does not return."""
-    again = _again(layer, call, values)
-    for tensor, second in zip(call.outputs, again, strict=True):
-        if is_float(tensor) and not _alike(values[id(tensor)], second):
-            apart = np.nanmax(np.abs(values[id(tensor)].astype(np.float64) - second))
-            raise _refused(
-                layer,
-                f"it differs by up to {apart:.3g} from the layer with variables that are rounded before",
-            )
+    again = _again(layer, call, values, tensors)
+    if _same(call, values, again) or _draws(layer, call, values, tensors, again):
+        return
+    again = _again(layer, call, values, tensors | masked())
+    if not _same(call, values, again):
+        raise _refused(layer, "it returns something else than the layer with variables rounded before")
 
 
-def _again(layer: Quantized, call: Call, values: Values) -> list[np.ndarray]:
+def _same(call: Call, values: Values, again: list[np.ndarray]) -> bool:
+    pairs = zip(call.outputs, again, strict=True)
+    return all(_alike(values[id(tensor)], second) for tensor, second in pairs if is_float(tensor))
+
+
+def _draws(layer: Quantized, call: Call, values: Values, tensors: Tensors, before: list[np.ndarray]) -> bool:
+    """Return whether a layer draws noise in inference too, so that no two results are the same."""
+    once_more = _again(layer, call, values, tensors)
+    return any(not np.array_equal(a, b, equal_nan=True) for a, b in zip(before, once_more, strict=True))
+
+
+def _again(layer: Quantized, call: Call, values: Values, tensors: Tensors) -> list[np.ndarray]:
     """Return what the layer itself returns from what the wrapped one read, rounded as that is."""
     options = {key: value for key, value in call.options.items() if key not in ("arguments", "images")}
     options.pop("training", None)
+    if takes_training(layer.layer):  # some layers train unless they are told not to
+        options["training"] = False
     images, number = call.options.get("images"), -1
 
     def read(tensor: Any) -> Any:
@@ -133,12 +192,12 @@ def _again(layer: Quantized, call: Call, values: Values) -> list[np.ndarray]:
         number += 1
         value = values[id(tensor)]
         if "inputs" in layer.quantizers and is_float(tensor) and (images is None or number in images):
-            return _nearest(layer.quantizers["inputs"], value, -1)
-        return value
+            value = _nearest(layer.quantizers["inputs"], value, -1)
+        return with_mask_of(tensors[id(tensor)], keras.ops.convert_to_tensor(value))
 
-    tensors = keras.tree.map_structure(read, call.arguments[0])
+    inputs = keras.tree.map_structure(read, call.arguments[0])
     arguments: Arguments | None = call.options.get("arguments")
-    positional, named = ((tensors,), options) if arguments is None else arguments.filled(tensors)
+    positional, named = ((inputs,), options) if arguments is None else arguments.filled(inputs)
     before = [(variable, variable.numpy()) for variable, _, _ in layer.rounded_variables]
     try:
         for variable, axis, site in layer.rounded_variables:

@@ -13,7 +13,7 @@ from precision.quantization.calibration.observers import Statistics
 from precision.quantization.layers.axes import channel_axis
 from precision.quantization.layers.copying import cloned, copied
 from precision.quantization.layers.flat import address, flat, named
-from precision.quantization.layers.graph import Graph
+from precision.quantization.layers.graph import Graph, take
 from precision.quantization.layers.points import rounds_output
 from precision.quantization.layers.variables import VARIABLES
 from precision.quantization.policy.policy import Policy
@@ -206,7 +206,7 @@ def _seed(quantised: Any, seed: int) -> None:
 def copy_weights(source: Any, target: Any) -> None:
     """Copy the weights between two models of one architecture, wrapped or not."""
     for a, b in zip(source.layers, target.layers, strict=True):
-        unwrapped(b).set_weights(unwrapped(a).get_weights())
+        take(unwrapped(b), unwrapped(a).get_weights())
 
 
 def wrapped(model: Any) -> list[Quantized]:

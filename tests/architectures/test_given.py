@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 
 import h5py
 import keras
@@ -13,11 +14,14 @@ from keras import layers, ops
 import architectures
 from architectures._model_file import load
 from architectures.given import file_options, identity, is_given, is_pretrained
+from precision import plugins
 from precision.errors import PrecisionError
+from precision.grid import expand, load_grid
 from precision.grid.plan.unrounded import epochs_before, epochs_of
 from precision.methods.run import run_trial
 from precision.methods.workbench import Workbench
 from precision.quantization import parse_policy
+from precision.quantization.layers.flat import address, flat
 from precision.registry import MODEL_FILE
 from precision.trial import Choice, Training, Trial
 
@@ -115,8 +119,8 @@ def mask():
 
 REFUSED = {
     "other classes": (lambda: ending(7), SHAPE, 10, "tells 7 classes apart, but the data set has 10"),
-    "many labels": (lambda: ending(10, "sigmoid"), SHAPE, 10, r"each of 10 labels.*\(sigmoid\)"),
-    "one number": (lambda: ending(1, "relu"), SHAPE, 2, "a single number means two classes by a sigmoid"),
+    "many labels": (lambda: ending(10, "sigmoid"), SHAPE, 10, r"each of 10 labels.*from 0 to 1"),
+    "one number": (lambda: ending(1, "relu"), SHAPE, 2, r"Dense\(1, activation='sigmoid'\)"),
     "boxes": (boxes, SHAPE, 10, "one output, but the model has 2; detection"),
     "a mask": (mask, SHAPE, 2, r"returns the shape \(None, 28, 28, 2\); detection and segmentation"),
     "other images": (
@@ -258,3 +262,80 @@ def test_a_network_that_comes_trained_has_no_epochs_before_it(tmp_path):
         rounded = trial(tmp_path / "model.keras", Choice("qat", {"epochs": 2}), "fixed(8,4)", start=start)
         assert epochs_of(baseline) == epochs_before(rounded) == epochs
         assert epochs_of(rounded) == 2
+
+
+def test_a_model_from_a_file_depends_on_the_plugins_that_may_hold_its_layers(tmp_path):
+    logits().save(tmp_path / "model.keras")
+    layer = (
+        "import keras\n\n@keras.saving.register_keras_serializable('own')\nclass Own(keras.layers.Layer):\n"
+    )
+    grid = {
+        "name": "own",
+        "plugins": ["own.py"],
+        "datasets": "digits",
+        "architectures": [{"name": "keras_file", "path": "model.keras"}],
+        "policies": {"float32": "float32"},
+    }
+    (tmp_path / "grid.yaml").write_text(json.dumps(grid))
+    found = []
+    for factor in (2, 3, 2):
+        (tmp_path / "own.py").write_text(f"{layer}    def call(self, x):\n        return x * {factor}\n")
+        found.append(expand(*load_grid(tmp_path / "grid.yaml"))[0].trial.id)
+    plugins.load([])
+    assert found[0] == found[2] != found[1]
+
+
+def several(*last):
+    """End a network with something behind its softmax or sigmoid."""
+    x, y = body()
+    for layer in last:
+        y = layer(y)
+    return keras.Model(x, y)
+
+
+def twice(shared):
+    x = keras.Input(SHAPE)
+    return keras.Model(x, shared(shared(layers.Dense(10)(layers.Flatten()(x))) * 10.0))
+
+
+UNKNOWN = {
+    "sigmoid, reshaped": lambda: several(layers.Dense(1, activation="sigmoid"), layers.Reshape((1,))),
+    "softmax, reshaped": lambda: several(layers.Dense(10, activation="softmax"), layers.Reshape((10,))),
+    "softmax, clipped": lambda: several(layers.Dense(10, activation="softmax"), lambda y: ops.clip(y, 0, 1)),
+    "softmax as an object": lambda: several(layers.Dense(10, activation=layers.Softmax())),
+    "shared": lambda: twice(layers.Dense(10, activation="softmax")),
+}
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+def test_probabilities_in_another_form_are_no_logits(name, tmp_path):
+    model = UNKNOWN[name]()
+    model.save(tmp_path / "model.keras")
+    classes = max(2, model.output_shape[-1])
+    with pytest.raises(PrecisionError, match="probabilities in a form that is not known here"):
+        architectures.build("keras_file", SHAPE, classes, path=tmp_path / "model.keras")
+
+
+def test_models_that_do_not_hold_float32_are_refused(tmp_path):
+    model = logits()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of layers that have nothing to quantise
+        model.quantize("int8")
+    model.save(tmp_path / "quantised.keras")
+    with pytest.raises(PrecisionError, match=r"was quantised by Keras \(int8\)"):
+        architectures.build("keras_file", SHAPE, 10, path=tmp_path / "quantised.keras")
+    x = keras.Input(SHAPE)
+    half = keras.Model(x, layers.Dense(10, dtype="mixed_float16", name="half")(layers.Flatten()(x)))
+    half.save(tmp_path / "half.keras")
+    with pytest.raises(PrecisionError, match="layer 'half' computes in float16"):
+        architectures.build("keras_file", SHAPE, 10, path=tmp_path / "half.keras")
+
+
+def test_a_sequential_model_with_a_model_inside_is_read(tmp_path):
+    base = keras.Sequential([keras.Input(SHAPE), layers.Conv2D(2, 5, strides=4, name="conv")], name="base")
+    model = keras.Sequential(
+        [keras.Input(SHAPE), base, layers.Flatten(), layers.Dense(10, activation="softmax", name="out")]
+    )
+    model.save(tmp_path / "model.keras")
+    found = flat(architectures.build("keras_file", SHAPE, 10, path=tmp_path / "model.keras"))
+    assert [address(layer) for layer in found.layers][1] == "base/conv"

@@ -26,6 +26,7 @@ def plugins_of(trial: Trial) -> dict[str, str]:
         (METHODS, trial.method.name),
     ]
     network = identity(trial.architecture.name, trial.architecture.options)
+    network |= plugins.of_layers(network)
     return {**plugins.identities((), chosen), **network, **Policy.from_json(trial.policy).plugins()}
 
 

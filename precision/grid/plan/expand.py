@@ -186,7 +186,8 @@ class _Maker:
                 self._models[entry.label] = _located(
                     lambda: identity(name, entry.choice.options), self._source, (axis,)
                 )
-            found = {**found, **self._models[entry.label]}
+            network = self._models[entry.label]
+            found = {**found, **network, **plugins.of_layers(network)}
         return found
 
     def _resolved(

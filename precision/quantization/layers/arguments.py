@@ -35,6 +35,11 @@ class Arguments:
             self.tensors += 1
             return _Place(self.tensors - 1)
 
+        flat = keras.tree.flatten((tuple(positional), dict(named)))
+        # Arrays and variables among them, which an operation computes with.
+        self.constants = any(
+            not keras.backend.is_keras_tensor(value) and getattr(value, "ndim", 0) > 0 for value in flat
+        )
         self._positional, self._named = keras.tree.map_structure(taken_out, (tuple(positional), dict(named)))
 
     def filled(self, tensors: Sequence[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:

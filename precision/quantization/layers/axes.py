@@ -149,5 +149,5 @@ def _is_depthwise(owner: Any, variable: Any) -> bool:
 
 def _owner(layer: Any, variable: Any) -> Any:
     """Return the layer that made a variable: ``layer`` or one inside it, for example of an attention."""
-    made = (part for part in parts(layer) if any(own is variable for own in own_variables(part)))
-    return next(made, layer)
+    made = [part for part in parts(layer) if any(own is variable for own in own_variables(part))]
+    return made[-1] if made else layer  # a layer around another one may hold its variable as well

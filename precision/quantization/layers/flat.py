@@ -19,7 +19,15 @@ import keras
 from precision.errors import PrecisionError
 from precision.quantization.layers.arguments import Arguments
 from precision.quantization.layers.copying import cloned, copied
-from precision.quantization.layers.graph import Call, Graph, all_calls, is_functional, takes_training
+from precision.quantization.layers.graph import (
+    Call,
+    Graph,
+    all_calls,
+    ends,
+    is_functional,
+    take,
+    takes_training,
+)
 from precision.quantization.layers.operation import OperationLayer
 
 # Between the names of a path where Keras keeps it: a slash it refuses, and whoever reads a path gets one.
@@ -118,12 +126,13 @@ class _Flattening:
         def fresh(tensor: Any) -> Any:
             return keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=tensor.name)
 
-        inputs = keras.tree.map_structure(fresh, model.input)
+        begin, end = ends(model)
+        inputs = keras.tree.map_structure(fresh, begin)
         outputs = self._run(model, keras.tree.flatten(inputs), "", None)
-        packed = keras.tree.pack_sequence_as(model.output, outputs)
+        packed = keras.tree.pack_sequence_as(end, outputs)
         made = keras.Model(inputs, packed, name=model.name)
         for name, original in self._originals.items():
-            made.get_layer(name).set_weights(original.get_weights())
+            take(made.get_layer(name), original.get_weights())
         return Flat(made, self._originals)
 
     def _run(self, model: Any, values: list[Any], path: str, training: bool | None) -> list[Any]:

@@ -14,10 +14,27 @@ import keras
 
 
 def is_functional(model: Any) -> bool:
-    """Return whether a model is a graph of layers: a functional or a sequential one."""
-    return isinstance(model, keras.Sequential) or (
-        isinstance(model, keras.Model) and isinstance(model, keras.Function)
-    )
+    """Return whether a model is a graph of layers: functional or sequential, without a call of its own."""
+    from keras.src.models.functional import Functional
+
+    own: Any = getattr(type(model), "call", None)
+    if isinstance(model, keras.Sequential):
+        return own is keras.Sequential.call
+    return isinstance(model, keras.Model) and isinstance(model, keras.Function) and own is Functional.call
+
+
+def ends(model: Any) -> tuple[Any, Any]:
+    """Return the symbolic inputs and outputs of a functional or sequential model, in their structures."""
+    function = model._functional if isinstance(model, keras.Sequential) else model
+    return function._inputs_struct, function._outputs_struct
+
+
+def take(layer: Any, weights: list[Any]) -> None:
+    """Set the weights of a layer or model; what it derives from them when they are learned follows."""
+    layer.set_weights(weights)
+    for part in layer._flatten_layers():
+        if hasattr(part, "finalize_state"):  # Normalization and others that are adapted
+            part.finalize_state()
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,8 @@ _ATTENTION = (
 
 def inside(layer: Any) -> str:
     """Return what is not rounded inside a layer; empty where a layer is one step, or built of such alone."""
+    if isinstance(layer, OperationLayer) and layer.arguments.constants:
+        return "the array or variable that it computes with"
     if isinstance(layer, OperationLayer):
         return "its scores and their softmax" if kind(layer) == "DotProductAttention" else ""
     if isinstance(layer, layers.RNN | layers.Bidirectional | layers.ConvLSTM2D):

@@ -17,9 +17,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+import keras
+
 from precision.quantization.layers.flat import address
 from precision.quantization.layers.graph import Graph, is_float
-from precision.quantization.layers.operation import kind
+from precision.quantization.layers.operation import OperationLayer, kind
 
 
 def _in_every_dimension(*names: str) -> set[str]:
@@ -57,9 +59,17 @@ POOLING_EXEMPT = "pooling is exempt"
 ADDITIONS = frozenset(["Add", "Subtract", "Average", "Maximum", "Minimum", "Multiply", "Dot"])
 
 
+def _role(layer: Any) -> str:
+    """Return the class of a layer or operation of Keras; nothing of another's class, whatever its name."""
+    keras_own = isinstance(layer, OperationLayer) or type(layer).__module__.startswith("keras.")
+    return kind(layer) if keras_own else ""
+
+
 def moves(layer: Any) -> bool:
-    """Return whether a layer merely moves or selects values."""
-    name = kind(layer)
+    """Return whether a layer merely moves or selects values that it reads."""
+    if isinstance(layer, OperationLayer) and layer.arguments.constants:  # which no one has rounded
+        return False
+    name = _role(layer)
     return name in _MOVING or (name == "UpSampling2D" and layer.interpolation == "nearest")
 
 
@@ -81,11 +91,11 @@ def unrounded(graph: Graph, layer: Any, exempt: Collection[str] = ()) -> str:
     outputs = graph.outputs(layer)
     if outputs and not any(is_float(tensor) for tensor in outputs):
         return "returns no numbers but indices or a mask"
-    if "pooling" in exempt and "AveragePooling" in kind(layer):  # a maximum selects, and ends a step
+    if "pooling" in exempt and "AveragePool" in _role(layer):  # a maximum selects, and ends a step
         return POOLING_EXEMPT
     consumers = graph.consumers(layer)
     following = FOLLOWING | ADDITIONS if "additions" in exempt else FOLLOWING
-    if consumers and not graph.returns(layer) and all(kind(c) in following for c in consumers):
+    if consumers and not graph.returns(layer) and all(_role(c) in following for c in consumers):
         return f"one step with {address(consumers[0])}"
     return ""
 
@@ -93,13 +103,15 @@ def unrounded(graph: Graph, layer: Any, exempt: Collection[str] = ()) -> str:
 def unread(graph: Graph, layer: Any) -> str:
     """Return why what a layer reads is not rounded as images; empty when it is."""
     if not graph.reads_images(layer):
+        if any(isinstance(source, keras.layers.InputLayer) for source in graph.producers(layer)):
+            return "reads integers, which stay as they are"
         return "does not read the images"
     return "reads indices, which are no numbers" if _looks_up(graph, layer) else ""
 
 
 def _looks_up(graph: Graph, layer: Any) -> bool:
     """Return whether a layer takes what it reads for indices, or hands it only to layers that do."""
-    if kind(layer) == "Embedding":
+    if _role(layer) == "Embedding":
         return True
     consumers = graph.consumers(layer)
     return moves(layer) and bool(consumers) and all(_looks_up(graph, consumer) for consumer in consumers)

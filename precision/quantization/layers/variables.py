@@ -16,8 +16,5 @@ def variables(layer: Any) -> list[tuple[Any, str]]:
 
     Left out are statistics and the states of random generators, which stay as they are.
     """
-    return [
-        (variable, "biases" if variable.name in BIASES else "weights")
-        for part in parts(layer)
-        for variable in trained_variables(part)
-    ]
+    found = {id(variable): variable for part in parts(layer) for variable in trained_variables(part)}
+    return [(variable, "biases" if variable.name in BIASES else "weights") for variable in found.values()]

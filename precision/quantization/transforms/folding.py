@@ -28,7 +28,7 @@ from precision.errors import PrecisionError
 from precision.quantization.layers.axes import LINEAR, Channels, channels
 from precision.quantization.layers.copying import cloned, copied
 from precision.quantization.layers.flat import address, flat
-from precision.quantization.layers.graph import Graph, distinct, parts, producer
+from precision.quantization.layers.graph import Graph, distinct, parts, producer, take
 from precision.quantization.layers.operation import kind
 from precision.quantization.wrapper import Quantized
 
@@ -196,4 +196,4 @@ def _write(source: Any, target: Any, pairs: list[_Pair]) -> None:
                 f"shapes {shapes}, those of the copy {room}); its class needs a get_config() that returns "
                 "all arguments of __init__()"
             )
-        copy.set_weights([w.reshape(shape) for w, shape in zip(weights, shapes, strict=True)])
+        take(copy, [w.reshape(shape) for w, shape in zip(weights, shapes, strict=True)])

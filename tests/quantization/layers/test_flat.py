@@ -11,8 +11,9 @@ from keras import layers, ops
 
 from precision.errors import PrecisionError
 from precision.quantization import apply, parse_policy
-from precision.quantization.claims import check
+from precision.quantization.claims import check, check_same
 from precision.quantization.layers.flat import address, flat, flattened, named
+from precision.quantization.layers.graph import is_functional
 from precision.quantization.sites import resolve, unreached
 
 RNG = np.random.default_rng(15)
@@ -367,3 +368,99 @@ def test_any_way_to_write_a_graph(make):
     check(quantised, batch)
     found = quantised.predict_on_batch(batch)
     assert same_bits(found * 32, np.round(found * 32))
+
+
+def test_a_normalisation_that_was_adapted_stays_so():
+    norm = layers.Normalization(axis=None, name="norm")
+    norm.adapt(RNG.normal(5, 3, (200, 4)).astype(np.float32))
+    x = keras.Input((4,))
+    inner = keras.Sequential([keras.Input((4,)), norm], name="inner")
+    for model in (keras.Model(x, layers.Dense(2)(norm(x))), keras.Model(x, layers.Dense(2)(inner(x)))):
+        batch = images(4, deviation=6)
+        same = apply(model, parse_policy("float32"))
+        np.testing.assert_allclose(same(batch), model(batch), rtol=1e-5, atol=1e-6)
+        check_same(model, same, batch, "it is copied")
+
+
+class Stack(layers.Layer):
+    """A class of a user's with the name of an operation that moves values."""
+
+    def build(self, shape):
+        self.dense = layers.Dense(3)
+        self.dense.build(shape)
+
+    def call(self, x):
+        return self.dense(x)
+
+
+def test_the_name_of_a_users_class_says_nothing():
+    x = keras.Input((4,))
+    model = keras.Model(x, Stack(name="own")(x))
+    found = apply(model, parse_policy({"activations": "fixed(8,4)"})).predict_on_batch(images(4))
+    assert same_bits(found * 16, np.round(found * 16))
+
+
+class Doubling(keras.Model):
+    """A functional model with a call of its own."""
+
+    def call(self, x, training=None):
+        return 2 * super().call(x)
+
+
+def test_a_model_with_a_call_of_its_own_is_not_taken_apart():
+    x = keras.Input((4,))
+    own = Doubling(x, layers.Dense(3, name="dense")(x), name="own")
+    assert not is_functional(own)
+    with pytest.raises(PrecisionError, match="functional and sequential Keras models, but got Doubling"):
+        flat(own)
+
+
+def test_what_operations_compute_with_is_listed_and_what_they_look_up_is_rounded():
+    x = keras.Input((3,), dtype="int32")
+    table = RNG.normal(0, 1, (50, 4)).astype(np.float32)
+    model = keras.Model(x, ops.take(table, x, axis=0))
+    policy = parse_policy({"activations": "fixed(8,4)"})
+    found = apply(model, policy).predict_on_batch(np.array([[1, 7, 49]], np.int32))
+    assert same_bits(found * 16, np.round(found * 16))
+    assert unreached(model, policy) == {"take": "the array or variable that it computes with"}
+
+
+def test_averages_by_an_operation_are_exempt_like_those_of_a_layer():
+    x = keras.Input((4, 4, 2))
+    model = keras.Model(x, ops.average_pool(layers.Conv2D(2, 1, name="conv")(x), 2))
+    policy = parse_policy({"activations": "fixed(8,4)", "exempt": ["pooling"]})
+    rounded = {site.layer for site in resolve(model, policy) if site.setting}
+    assert rounded == {"conv"}
+
+
+def test_a_variable_that_two_layers_hold_is_rounded_once():
+    x = keras.Input((5, 5, 3))
+    inner = layers.Conv2DTranspose(4, 2, use_bias=False, name="inner")
+    model = keras.Model(x, layers.SpectralNormalization(inner, name="spectral")(x))
+    policy = parse_policy(
+        {"weights": {"format": "int(4,symmetric=true)", "scaling": "real", "per": "channel"}}
+    )
+    wrapped = apply(model, policy).get_layer("spectral")
+    assert [axis for _, axis, _ in wrapped.rounded_variables] == [-2]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda x: layers.RandomFlip(seed=1)(x),
+        lambda x: layers.Dropout(0.5, seed=1)(x, training=True),
+        lambda x: layers.GaussianNoise(1.0, seed=1)(x),
+    ],
+)
+def test_layers_that_draw_are_no_mistake(make):
+    x = keras.Input((6, 6, 3))
+    model, batch = keras.Model(x, layers.Dense(2)(make(x))), images(6, 6, 3)
+    check(apply(model, parse_policy({"activations": "fixed(8,4)"})), batch)
+
+
+def test_a_mask_that_comes_with_a_tensor_is_heeded_by_the_check():
+    x = keras.Input((5,))
+    y = layers.Embedding(20, 4, mask_zero=True)(x)
+    model = keras.Model(x, layers.MultiHeadAttention(1, 4)(y, y))
+    tokens = np.array([[1, 2, 3, 0, 0]] * 4, np.float32)
+    check(apply(model, parse_policy({"weights": "fixed(8,6)", "activations": "fixed(12,8)"})), tokens)
