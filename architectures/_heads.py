@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from architectures._keras import last_call
 from precision.errors import PrecisionError
+
+if TYPE_CHECKING:  # it takes its time, and checking a grid imports this package
+    import numpy as np
 
 _IMAGES, _SPREAD = (
     16,
@@ -63,12 +64,15 @@ def with_logits(model: Any, name: str, classes: int) -> Any:
 
 
 def _random(model: Any) -> np.ndarray:
+    import numpy as np
+
     shape = [8 if size is None else size for size in model.inputs[0].shape[1:]]
     return np.random.default_rng(0).normal(0, _SPREAD, (_IMAGES, *shape)).astype(np.float32)
 
 
 def _values(model: Any, images: np.ndarray) -> np.ndarray:
     import keras
+    import numpy as np
 
     plain = keras.Model(model.inputs[0], model.outputs[0])  # whatever structure its inputs have
     return np.asarray(keras.ops.convert_to_numpy(plain(images, training=False)), np.float64)
@@ -76,6 +80,8 @@ def _values(model: Any, images: np.ndarray) -> np.ndarray:
 
 def _check(name: str, said: np.ndarray, logits: np.ndarray, function: str, units: int) -> None:
     """Refuse what the model says at its end where it is not what is taken for it."""
+    import numpy as np
+
     shares = bool((said >= 0).all() and (said <= 1).all())
     sums = np.allclose(said.sum(axis=1), 1, atol=_CLOSE)
     if units > 1 and shares and not sums:
