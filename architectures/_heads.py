@@ -10,10 +10,8 @@ from precision.errors import PrecisionError
 if TYPE_CHECKING:  # it takes its time, and checking a grid imports this package
     import numpy as np
 
-_IMAGES, _SPREAD = (
-    16,
-    3.0,
-)  # of random numbers, on which an end that is taken off is held against the original
+# Of random numbers, by which a network without the function at its end is held against the original.
+_IMAGES, _SPREAD = 16, 3.0
 _CLOSE = 1e-3
 
 
@@ -92,7 +90,7 @@ def _check(name: str, said: np.ndarray, logits: np.ndarray, function: str, units
     if units == 1 and not shares:
         raise PrecisionError(
             f"{name}: a single number means two classes by a sigmoid, but the model returns numbers outside "
-            f"of 0 to 1; end it with Dense(1, activation='sigmoid')"
+            "of 0 to 1; end it with Dense(1, activation='sigmoid')"
         )
     if function == "softmax":
         exact = np.exp(logits - logits.max(axis=1, keepdims=True))

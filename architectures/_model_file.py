@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from precision import received
-from precision.errors import PrecisionError, said, short
+from precision.errors import PrecisionError, said
 from precision.options import Rule
 from precision.startup import start_backend
 
@@ -83,8 +83,9 @@ def _check_hdf5(path: Path) -> None:
             text = stream.attrs.get("model_config")
             config = None if text is None else json.loads(text)
     except (OSError, ValueError, RecursionError, UnicodeDecodeError) as error:
-        reason = short(" ".join(str(error).split()), 200)
-        raise PrecisionError(f"{path}: this is no .h5 file of Keras, or a damaged one ({reason})") from None
+        raise PrecisionError(
+            f"{path}: this is no .h5 file of Keras, or a damaged one ({said(error)})"
+        ) from None
     if config is None:
         raise PrecisionError(
             f"{path}: there is no model in this file, only weights perhaps; write it with "

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 from architectures._heads import with_logits
 from architectures._model_file import ModelPath
 from precision import received
-from precision.errors import PrecisionError, short, shown, suggest
+from precision.errors import PrecisionError, said, shown, suggest
 from precision.options import Rule
 from precision.registry import ARCHITECTURES
 
@@ -46,8 +46,7 @@ def keras_application(
     try:
         network = functions[model](weights=None, input_shape=tuple(input_shape), classes=classes)
     except ValueError as error:  # of images that are too small, or no images at all
-        reason = short(" ".join(str(error).split()), 300)
-        raise PrecisionError(f"{name}: cannot be built for these images ({reason})") from None
+        raise PrecisionError(f"{name}: cannot be built for these images ({said(error)})") from None
     if weights is not None:
         _load_weights(network, Path(weights).expanduser())
     return with_logits(network, name, classes)
@@ -63,5 +62,4 @@ def _load_weights(network: keras.Model, path: Path) -> None:
     try:
         network.load_weights(path)
     except Exception as error:  # a file from elsewhere can raise anything
-        reason = short(" ".join(str(error).split()), 300)
-        raise PrecisionError(f"{path}: these are not the weights of {network.name} ({reason})") from None
+        raise PrecisionError(f"{path}: these are not the weights of {network.name} ({said(error)})") from None

@@ -105,14 +105,10 @@ def check_same(model: Any, copy: Any, images: np.ndarray, what: str) -> None:
     Raises:
         PrecisionError: saying how far apart they are.
     """
+    original, other = (keras.Model(each.inputs[0], each.outputs) for each in (model, copy))
     once, again, twice = (
-        [
-            keras.ops.convert_to_numpy(y)
-            for y in keras.tree.flatten(
-                keras.Model(each.inputs[0], each.outputs)(images[:IMAGES], training=False)
-            )
-        ]
-        for each in (model, model, copy)
+        [keras.ops.convert_to_numpy(y) for y in keras.tree.flatten(each(images[:IMAGES], training=False))]
+        for each in (original, original, other)
     )
     for a, same, b in zip(once, again, twice, strict=True):
         if not np.array_equal(a, same, equal_nan=True):  # it draws noise, and every time another one

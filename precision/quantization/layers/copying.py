@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from precision.errors import PrecisionError, short
+from precision.errors import PrecisionError, said
 from precision.quantization.layers.graph import Call, lambda_options, producer
 from precision.quantization.layers.operation import OperationLayer
 
@@ -32,7 +32,7 @@ def copied(layer: Any, calls: Sequence[Call] = (), **changes: Any) -> Any:
             _build(copy, calls[0])
         reason = _difference(layer, copy) if calls and not changes.keys() - {"name"} else ""
     except Exception as error:  # whatever the class of a user raises
-        reason = short(" ".join(str(error).split()), 300)
+        reason = said(error)
     if reason:
         raise PrecisionError(
             f"layer {layer.name!r} ({type(layer).__name__}) cannot be copied ({reason}); its class needs a "
