@@ -54,10 +54,10 @@ class Window:
         ]
         return [(total // 2, total - total // 2) for total in missing]
 
-    def padded(self, x: np.ndarray) -> np.ndarray:
-        """Return an input (batch, *spatial, channels) with its zeros around it."""
+    def padded(self, x: np.ndarray, value: int = 0) -> np.ndarray:
+        """Return an input (batch, *spatial, channels) with its zeros around it, or with another value."""
         pads = self.pads(x.shape[1:-1])
-        return np.pad(x, [(0, 0), *pads, (0, 0)]) if any(map(any, pads)) else x
+        return np.pad(x, [(0, 0), *pads, (0, 0)], constant_values=value) if any(map(any, pads)) else x
 
     def _reach(self, axis: int) -> int:
         return (self.sizes[axis] - 1) * self.dilations[axis] + 1
