@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,3 +62,11 @@ class Window:
 
     def _reach(self, axis: int) -> int:
         return (self.sizes[axis] - 1) * self.dilations[axis] + 1
+
+
+def offsets(counts: Sequence[int], strides: Sequence[int]) -> np.ndarray:
+    """Return the offset of every index of an array with these counts and strides, the last index fastest."""
+    grid = np.zeros(tuple(counts), np.int64)
+    for axis, (count, stride) in enumerate(zip(counts, strides, strict=True)):
+        grid += (np.arange(count) * stride).reshape(-1, *[1] * (len(counts) - axis - 1))
+    return grid.reshape(-1)

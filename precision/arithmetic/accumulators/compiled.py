@@ -13,11 +13,9 @@ contracts products and sums unless kept from it, and takes subnormal numbers for
 
 from __future__ import annotations
 
-import concurrent.futures
 import functools
 import itertools
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numba
@@ -26,7 +24,8 @@ import numpy as np
 from precision.arithmetic.accumulators.accumulator import Accumulator
 from precision.arithmetic.accumulators.rounding import draw, rounder
 from precision.arithmetic.accumulators.underflow import gradual_underflow
-from precision.arithmetic.window import Window
+from precision.arithmetic.threads import divide, processors
+from precision.arithmetic.window import Window, offsets
 from precision.formats import parse, parse_rounding
 from precision.formats.engine import noise
 
@@ -68,8 +67,8 @@ def accumulate(
         x = np.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, tiles * width - filters)])
     x = np.ascontiguousarray(x, np.float32)
     strides = [n // x.itemsize for n in x.strides]  # in elements
-    pixels = _offsets(spatial, [n * s for n, s in zip(strides[1:-1], window.strides, strict=True)])
-    steps = _offsets(
+    pixels = offsets(spatial, [n * s for n, s in zip(strides[1:-1], window.strides, strict=True)])
+    steps = offsets(
         (*sizes, channels), [*(n * d for n, d in zip(strides[1:-1], window.dilations, strict=True)), 1]
     )
     weights = _tiles(kernel.reshape(len(steps), filters), groups)
@@ -92,21 +91,10 @@ def accumulate(
                 first, last, every, bias is not None, sums[1], products[1], words,
             )  # fmt: skip
 
-    _divide(part, len(out), weights.size, threads or processors())
+    threads = threads or processors()
+    pieces = min(4 * threads, max(1, len(out) * weights.size // _LEAST))
+    divide(part, len(out), pieces, threads, multiple=ROWS)
     return out.reshape(x.shape[0], *spatial, filters)
-
-
-def processors() -> int:
-    """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _offsets(counts: Sequence[int], strides: Sequence[int]) -> np.ndarray:
-    """Return the offset of every index of an array with these counts and strides, the last index fastest."""
-    grid = np.zeros(tuple(counts), np.int64)
-    for axis, (count, stride) in enumerate(zip(counts, strides, strict=True)):
-        grid += (np.arange(count) * stride).reshape(-1, *[1] * (len(counts) - axis - 1))
-    return grid.reshape(-1)
 
 
 def _tiling(filters: int) -> tuple[int, int]:
@@ -130,21 +118,6 @@ def _words(seed: int, steps: int) -> np.ndarray:
     """Return the keys of the draws of every step: int32, (steps + 1, 2 for products and sums, 2)."""
     keys = [noise.key((seed, step, kind)) for step, kind in itertools.product(range(steps + 1), (0, 1))]
     return np.array(keys, np.int32).reshape(steps + 1, 2, 2)
-
-
-def _divide(part: Callable[[int, int], None], rows: int, work: int, threads: int) -> None:
-    """Call ``part(first, last)`` for all rows, on several threads if there is work for them."""
-    pieces = min(4 * threads, -(-rows // ROWS), max(1, rows * work // _LEAST)) if threads > 1 else 1
-    marks = [rows * i // pieces // ROWS * ROWS for i in range(pieces)] + [rows]
-    if pieces == 1:
-        part(0, rows)
-    else:
-        list(_pool(threads).map(part, marks[:-1], marks[1:]))
-
-
-@functools.cache
-def _pool(threads: int) -> concurrent.futures.ThreadPoolExecutor:
-    return concurrent.futures.ThreadPoolExecutor(threads, thread_name_prefix="accumulate")
 
 
 @functools.cache

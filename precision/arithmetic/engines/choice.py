@@ -8,11 +8,12 @@ from precision.arithmetic.accumulators.register import Register
 from precision.arithmetic.engines.layer import Layer
 from precision.arithmetic.engines.naive import Naive
 from precision.arithmetic.engines.sums import Engine, Sums
+from precision.arithmetic.engines.table import Table
 from precision.arithmetic.products import Products
 from precision.arithmetic.window import Window
 from precision.errors import unknown
 
-ENGINES: dict[str, type[Engine]] = {"naive": Naive}
+ENGINES: dict[str, type[Engine]] = {"table": Table, "naive": Naive}
 AUTO = "auto"
 
 
@@ -27,7 +28,7 @@ def prepare(layer: Layer, engine: str = AUTO) -> Engine:
         PrecisionError: for an unknown name.
     """
     if engine == AUTO:
-        return Naive(layer)
+        return Table(layer)
     if engine not in ENGINES:
         raise unknown("engine", engine, [AUTO, *ENGINES])
     return ENGINES[engine](layer)

@@ -1,0 +1,215 @@
+"""The loops of the table engine, compiled.
+
+A *line* is what a step makes of one activation: the products with the weights of all filters of a tile, side
+by side. The inner loop, ``add``, takes one position through some steps and adds one line of each to sums that
+stay in vector registers: no gather, no multiplication. It is written for LLVM, as numba's own slices reach a
+third of its speed. All loops are in one file because numba keeps what it compiled until that file changes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+LANES = 16  # sums in a vector: one of AVX-512, two of AVX2, four of NEON
+
+_I64 = ir.IntType(64)
+
+
+@intrinsic
+def add(
+    typing: Any, x: Any, at: Any, steps: Any, first: Any, last: Any, table: Any, lines: Any, vectors: Any,
+    exact: Any, held: Any, place: Any, ends: Any, extremes: Any,
+) -> Any:  # fmt: skip
+    """Add the products of steps first to last of one position to its sums.
+
+    Args:
+        typing: numba's.
+        x: rows of the multiplier's table, unsigned integers, one dimension.
+        at: where in ``x`` the window of the position begins.
+        steps: int64, (steps,): how far from there the activation of each step lies.
+        first: of the steps; the table begins with it.
+        last: the step after the last one.
+        table: products, (last - first, lines, LANES * vectors), as one dimension.
+        lines: how many activations there are.
+        vectors: a tuple as long as a line has vectors: its length is known when this is compiled.
+        exact: the exact sums, int32 or int64, one dimension.
+        held: what the registers hold, the same type and shape; read and written if ``ends`` are given.
+        place: of the position in both.
+        ends: () or the (lowest, highest) value of a register that saturates.
+        extremes: () or (lowest, highest): two arrays of ``vectors`` * LANES exact running sums to update.
+    """
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        x_, at_, steps_, first_, last_, table_, lines_, _, exact_, held_, place_, ends_, extremes_ = arguments
+        count = vectors.count
+        sums = ir.VectorType(context.get_data_type(exact.dtype), LANES)
+        entries = ir.VectorType(context.get_data_type(table.dtype), LANES)
+
+        def data(kind: Any, value: Any) -> Any:
+            return context.make_array(kind)(context, builder, value).data
+
+        def vector(pointer: Any, number: int, kind: Any = sums) -> Any:
+            return builder.gep(builder.bitcast(pointer, kind.as_pointer()), [_I64(number)])
+
+        def load(pointer: Any) -> Any:
+            return builder.load(pointer, align=pointer.type.pointee.element.width // 8)
+
+        def store(value: Any, pointer: Any) -> None:
+            builder.store(value, pointer, align=value.type.element.width // 8)
+
+        def choose(condition: str, left: Any, right: Any) -> Any:
+            return builder.select(builder.icmp_signed(condition, left, right), left, right)
+
+        def constant(value: Any) -> Any:
+            """A vector whose lanes are one number."""
+            value = value if sums.element.width == 64 else builder.trunc(value, sums.element)
+            one = builder.insert_element(ir.Constant(sums, ir.Undefined), value, ir.IntType(32)(0))
+            zeros = ir.Constant(ir.VectorType(ir.IntType(32), LANES), None)
+            return builder.shuffle_vector(one, ir.Constant(sums, ir.Undefined), zeros)
+
+        def variables(pointer: Any) -> list[Any]:
+            """Local variables, which LLVM keeps in registers, with what lies at a place."""
+            made = [cgutils.alloca_once(builder, sums) for _ in range(count)]
+            for number, variable in enumerate(made):
+                builder.store(load(vector(pointer, number)), variable)
+            return made
+
+        clamped, watched = len(ends) > 0, len(extremes) > 0
+        place_exact = builder.gep(data(exact, exact_), [place_])
+        totals = variables(place_exact)
+        if clamped:
+            place_held = builder.gep(data(held, held_), [place_])
+            registers = variables(place_held)
+            lowest, highest = (constant(builder.extract_value(ends_, i)) for i in range(2))
+        if watched:
+            places = [data(extremes[i], builder.extract_value(extremes_, i)) for i in range(2)]
+            least, most = (variables(p) for p in places)
+        xs, offsets, products = data(x, x_), data(steps, steps_), data(table, table_)
+
+        with cgutils.for_range(builder, builder.sub(last_, first_)) as loop:
+            offset = builder.load(builder.gep(offsets, [builder.add(first_, loop.index)]))
+            row = builder.zext(builder.load(builder.gep(xs, [builder.add(at_, offset)])), _I64)
+            line = builder.add(builder.mul(loop.index, lines_), row)
+            line_at = builder.gep(products, [builder.mul(line, _I64(count * LANES))])
+            for v in range(count):
+                entry = load(vector(line_at, v, entries))
+                if entries.element.width < sums.element.width:
+                    entry = (builder.sext if table.dtype.signed else builder.zext)(entry, sums)
+                total = builder.add(builder.load(totals[v]), entry)
+                builder.store(total, totals[v])
+                if watched:
+                    builder.store(choose("<", total, builder.load(least[v])), least[v])
+                    builder.store(choose(">", total, builder.load(most[v])), most[v])
+                if clamped:
+                    value = builder.add(builder.load(registers[v]), entry)
+                    value = choose("<", choose(">", value, lowest), highest)
+                    builder.store(value, registers[v])
+
+        for v in range(count):
+            store(builder.load(totals[v]), vector(place_exact, v))
+            if clamped:
+                store(builder.load(registers[v]), vector(place_held, v))
+            if watched:
+                store(builder.load(least[v]), vector(places[0], v))
+                store(builder.load(most[v]), vector(places[1], v))
+        return context.get_dummy_value()
+
+    fixed = (x, types.int64, steps, types.int64, types.int64, table, types.int64, vectors)
+    return types.void(*fixed, exact, held, types.int64, ends, extremes), code
+
+
+@numba.njit(nogil=True, cache=True)
+def build(entries: Any, columns: Any, lines: Any, first: int, last: int) -> None:
+    """Fill the lines of steps first to last of a tile.
+
+    Args:
+        entries: the multiplier's table, (activations, weights).
+        columns: of it, (steps, lanes).
+        lines: (steps, activations, lanes), to fill.
+        first: step that is filled.
+        last: the one after the last.
+    """
+    for step in range(first, last):
+        of = columns[step]
+        for a in range(lines.shape[1]):
+            entry, line = entries[a], lines[step, a]
+            for j in range(len(of)):
+                line[j] = entry[of[j]]
+
+
+@numba.njit(nogil=True, cache=True)
+def direct(
+    x: Any, image: int, pixels: Any, steps: Any, begin: int, end: int, table: Any, lines: int, vectors: Any,
+    bias: Any, exact: Any, held: Any, width: int, column: int, ends: Any, extremes: Any, first: int, last: int,
+) -> None:  # fmt: skip
+    """Take output positions first to last through steps begin to end, for one tile; see ``add``.
+
+    Args:
+        image: numbers between two images of ``x``.
+        pixels: int64: where the window of each position of an image begins; one per position.
+        bias: what the sums start with where ``begin`` is 0, one per lane of the tile.
+        exact: (positions, width) as one dimension; ``held`` likewise, the same array where nothing saturates.
+        column: of the tile's first lane.
+    """
+    count = len(pixels)
+    b, p = first // count, first % count
+    for row in range(first, last):
+        at = b * image + pixels[p]
+        p += 1
+        if p == count:
+            b, p = b + 1, 0
+        place = row * width + column
+        if begin == 0:
+            for j in range(len(bias)):
+                exact[place + j] = bias[j]
+                held[place + j] = bias[j]
+        add(x, at, steps, begin, end, table, lines, vectors, exact, held, place, ends, extremes)
+
+
+@numba.njit(nogil=True, cache=True)
+def scatter(
+    x: Any, image: int, grid: Any, steps: Any, table: Any, lines: int, vectors: Any, pixels: Any, taps: Any,
+    filters: Any, exact: Any, column: int, width: int, scratch: Any, first: int, last: int,
+) -> None:  # fmt: skip
+    """Take images first to last through some channels; the lanes of a line are taps x filters.
+
+    Each position of the input is computed once for all taps, and what it makes is then added where it belongs.
+
+    Args:
+        grid: int64: where each position of an image begins in ``x``.
+        steps: int64: the channels.
+        pixels: int64, for each output position the number of the input position at which its window begins.
+        taps: int64, how many input positions each tap lies further.
+        filters: a tuple as long as there are filters.
+        exact: (images, output positions, width) as one dimension, added to.
+        column: of the first filter.
+        scratch: (input positions, lanes) as one dimension.
+    """
+    lanes = len(vectors) * LANES
+    channels = len(steps)
+    for b in range(first, last):
+        for p in range(len(grid)):
+            at, place = b * image + grid[p], p * lanes
+            if p > 0:  # backgrounds are of equal positions
+                before, differ = b * image + grid[p - 1], 0
+                for c in range(channels):
+                    differ |= x[at + c] ^ x[before + c]
+                if differ == 0:
+                    for j in range(lanes):
+                        scratch[place + j] = scratch[place - lanes + j]
+                    continue
+            for j in range(lanes):
+                scratch[place + j] = 0
+            add(x, at, steps, 0, channels, table, lines, vectors, scratch, scratch, place, (), ())
+        for p in range(len(pixels)):
+            to = (b * len(pixels) + p) * width + column
+            for t in range(len(taps)):
+                start = (pixels[p] + taps[t]) * lanes + t * len(filters)
+                for f in range(len(filters)):
+                    exact[to + f] += scratch[start + f]
