@@ -12,6 +12,8 @@ from keras import ops
 class SubsamplingShortcut(keras.layers.Layer):
     """Keep every second row and column and append channels of zeros up to ``filters`` (option A)."""
 
+    only_moves = True  # values, and zeros: a network of integers calls it with codes less that of zero
+
     def __init__(self, filters: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.filters = filters

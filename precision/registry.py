@@ -56,6 +56,15 @@ def measured_alone(method: Factory) -> Factory:
     return method
 
 
+def in_integers(method: Factory) -> Factory:
+    """Mark a method that computes what a policy says of registers and multipliers of integers.
+
+    Others are refused such a policy before anything runs.
+    """
+    method.in_integers = True  # type: ignore[attr-defined]
+    return method
+
+
 def takes_any(network: Factory) -> Factory:
     """Mark a network that reads vectors of any length, and images of any size.
 

@@ -1,6 +1,7 @@
 """What one trial does: train, quantise, evaluate. Each method is a file; Keras is imported when one runs."""
 
 from precision.methods import float32 as float32
+from precision.methods import integer as integer
 from precision.methods import low_precision as low_precision
 from precision.methods import native as native
 from precision.methods import ptq as ptq

@@ -107,6 +107,12 @@ def apply(
     >>> bool((logits * 8 == np.round(logits * 8)).all())  # every one is a multiple of 2^-3
     True
     """
+    if given := policy.in_integers:
+        slot, setting = next(iter(given.items()))
+        raise PrecisionError(
+            f"{slot} in {setting} are computed by a network of integers: use method integer, or "
+            "precision.deploy.integer"
+        )
     source = flat(model)
     found, graph = sites(source, policy), Graph(source)
 

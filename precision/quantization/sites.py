@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from precision.arithmetic.accumulators.accumulator import Accumulator
 from precision.errors import PrecisionError
 from precision.quantization.layers.axes import UNSUMMED
 from precision.quantization.layers.flat import address, flat
@@ -15,11 +14,12 @@ from precision.quantization.layers.operation import kind
 from precision.quantization.layers.points import POOLING_EXEMPT, unread, unrounded
 from precision.quantization.layers.variables import variables
 from precision.quantization.policy.policy import COMPUTED, SLOTS, LayerName, Policy
-from precision.quantization.policy.settings import Setting
+from precision.quantization.policy.slots import Slotted
 from precision.quantization.sums import refusal
 from precision.quantization.wrapper import unwrapped
 
 Sites = dict[str, dict[str, Any]]
+INSIDE = ("accumulators", "multipliers")  # of a layer that sums products
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Site:
     layer: str
     kind: str
     slot: str
-    setting: Setting | Accumulator | None
+    setting: Slotted | None
     reason: str = ""
 
     @property
@@ -76,7 +76,7 @@ def _check_overrides(found: list[Site], names: list[LayerName], policy: Policy) 
             continue
         matched = {name.name for name in names if name.matches(pattern)}
         for slot, setting in override.items():
-            if slot == "accumulators" and setting is None:  # as a sum that is not emulated asks for
+            if slot in INSIDE and setting is None:  # as a sum that is not emulated asks for
                 continue
             reasons = {site.reason for site in found if site.layer in matched and site.slot == slot}
             if not reasons & {"", *_BY_CHOICE}:
@@ -98,12 +98,14 @@ def _of(graph: Graph, layer: Any, name: LayerName, policy: Policy) -> list[Site]
         "gradients": "" if present or not out else "nothing to round",
         "optimizer_state": "" if present else "has no variables",
         "accumulators": _unsummed(layer),
+        "multipliers": _unsummed(layer),
     }
     found = []
     for slot in SLOTS:
         reason = missing[slot]
-        if slot == "accumulators" and reason and slot in slots and _sums(layer):
-            raise PrecisionError(f"{reason}: layers: {{{name.name}: {{accumulators: float32}}}}")
+        if slot in INSIDE and reason and slot in slots and _sums(layer):
+            nothing = "float32" if slot == "accumulators" else "exact"
+            raise PrecisionError(f"{reason}: layers: {{{name.name}: {{{slot}: {nothing}}}}}")
         if not reason and slot not in slots:
             reason = _exempt(name, policy) or _FLOAT32
         found.append(Site(name.name, name.kind, slot, None if reason else slots[slot], reason))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -58,8 +60,37 @@ class Register:
         unused = WIDEST - self.bits
         return (values << unused) >> unused  # the second shift repeats the sign
 
+    @classmethod
+    def parse(cls, text: str) -> Register | None:
+        """Return the register that a text names, ``register(16)`` or ``register(16,overflow=saturate)``.
+
+        None for a text that begins with another word.
+
+        Raises:
+            PrecisionError: for a malformed text, or what no register is.
+
+        >>> print(Register.parse("register( 16, overflow=saturate )"))
+        register(16,overflow=saturate)
+        """
+        if not re.match(r"\s*register\b", text):
+            return None
+        found = re.fullmatch(r"\s*register\(\s*(-?\d{1,9})\s*(?:,\s*overflow\s*=\s*(\w+)\s*)?\)\s*", text)
+        if not found:
+            raise PrecisionError(
+                f"malformed register {shown(text)}; write register(16) or register(16,overflow=saturate)"
+            )
+        return cls(int(found[1]), found[2] or "wrap")
+
+    def formats(self) -> list[Any]:
+        """Return no number format: it holds integers."""
+        return []
+
+    def to_json(self, rounding: str = "nearest") -> str:
+        """Return it as a policy writes it."""
+        return str(self)
+
     def __str__(self) -> str:
-        return f"{self.bits} bits that {self.overflow}"
+        return f"register({self.bits}{'' if self.overflow == 'wrap' else f',overflow={self.overflow}'})"
 
 
 def bits_of(lowest: int, highest: int) -> int:

@@ -50,7 +50,7 @@ class Factor:
         """
         real = np.asarray(real, np.float64)
         if not np.all((real >= 0) & (real < 2.0**30)):
-            raise PrecisionError(f"a factor of requantisation lies in 0 <= factor < 2^30, but got {real.max()}")
+            raise PrecisionError(f"a factor of requantisation is 0 to 2^30, but got {real.max()}")
         fraction, shift = np.frexp(real)
         m = np.floor(fraction * 2.0**MANTISSA + 0.5).astype(np.int64)
         carried = m == 2**MANTISSA

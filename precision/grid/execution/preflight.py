@@ -10,6 +10,7 @@ import numpy as np
 from precision import data, plugins
 from precision.data import Dataset, Extent
 from precision.data.shared import share
+from precision.arithmetic.accumulators.accumulator import Accumulator
 from precision.errors import PrecisionError
 from precision.formats.kernels.callback import ArrayFormat
 from precision.formats.probe import probe
@@ -38,7 +39,8 @@ def check_plugins(policies: Iterable[Policy]) -> None:
             seen = statistics_of(np.linspace(-1, 3, 60).reshape(20, 3), -1)
             for symmetric in (True, False):
                 choose_range(seen, observer, symmetric=symmetric, rounds=lambda points, low, high: points)
-    for number_format, rounding in dict.fromkeys((f, s.rounding) for s in settings for f in s.formats()):
+    rounds = [s for s in settings if isinstance(s, Setting | Accumulator)]
+    for number_format, rounding in dict.fromkeys((f, s.rounding) for s in rounds for f in s.formats()):
         if isinstance(number_format, ArrayFormat):
             number_format.check(None)
             number_format.program(rounding)

@@ -7,13 +7,16 @@ import json
 from dataclasses import dataclass
 
 from precision.arithmetic.accumulators.accumulator import Accumulator
+from precision.arithmetic.accumulators.register import Register
 from precision.formats import Block, Codebook, Lattice, NumberFormat
 from precision.quantization import Policy
+from precision.quantization.policy.multipliers import Multiplying
 
 NOTHING = "float32"
 # Nanoseconds to round a value in one inference: measured on two cores of an AMD EPYC.
 NANOSECONDS = {NOTHING: 0.0, "lattice": 0.2, "codebook": 0.5, "block": 0.4, "library": 6.0}
 STOCHASTIC = 3.0  # times as long: the random numbers
+INTEGERS = 0.1  # nanoseconds of a multiply-accumulate of integers
 SUMS = 0.22  # nanoseconds of a multiply-accumulate whose sum is rounded, and as much for a rounded product
 
 
@@ -47,6 +50,10 @@ def rounding(policy_text: str) -> Rounding:
     costs = {"weights": 0.0, "values": 0.0, "macs": 0.0}
     families = {NOTHING}
     for slot, setting in policy.settings():
+        if isinstance(setting, Register | Multiplying):
+            costs["macs"] = max(costs["macs"], INTEGERS)
+            families.add("integers")
+            continue
         if isinstance(setting, Accumulator):
             costs["macs"] = max(costs["macs"], SUMS * (2 if setting.products else 1))
             families.add("accumulators")

@@ -29,9 +29,10 @@ from precision.grid.plan.controls import add_controls
 from precision.grid.plan.only import word
 from precision.grid.plan.selections import check_selection, excluded_by, matches
 from precision.grid.plan.unrounded import unrounded
+from precision.quantization import Policy
 from precision.registry import ARCHITECTURES, DATASETS, METHODS, Registry
 from precision.startup import backend_of
-from precision.trial import FLOAT32, ResolvedPolicy, Runtime, Training, Trial
+from precision.trial import FLOAT32, Choice, ResolvedPolicy, Runtime, Training, Trial
 
 
 def expand(grid: Grid, source: Source) -> list[Cell]:
@@ -245,17 +246,23 @@ def _check_methods(cells: Iterable[Cell], grid: Grid, source: Source) -> None:
     }
     mistakes = Mistakes()
     for (policy, label, _), method in pairs.items():
-        check = getattr(METHODS[method.name], "check", None)
-        if check is None:
-            continue
         with mistakes.noted():
             try:
-                check(grid.policies[policy], method.options)
+                _check_method(grid.policies[policy], method)
             except PrecisionError as error:
                 raise source.error(
                     ("policies", policy), f"policy {policy!r} cannot run under method {label!r}: {error}"
                 ) from None
     mistakes.tell()
+
+
+def _check_method(policy: Policy, choice: Choice) -> None:
+    method = METHODS[choice.name]
+    if not getattr(method, "in_integers", False):
+        for slot, setting in policy.in_integers.items():
+            raise PrecisionError(f"{slot} in {setting} are of a network of integers; use method integer")
+    if check := getattr(method, "check", None):
+        check(policy, choice.options)
 
 
 def _fingerprint(dataset: Labelled, source: Source, location: Location) -> str | None:

@@ -7,7 +7,8 @@ with shared scales its mean bits), all in one on-chip memory of 1 MiB.
 
 What is not: normalisations, activation functions, pooling and additions of branches; scales, zero points and
 conversions between formats; registers and repeated fetches (each value is fetched once, which only an ideal
-dataflow reaches); control, clock, leakage, and the fact that a machine has the multipliers that it has. So it
+dataflow reaches); control, clock, leakage, and the fact that a machine has the multipliers that it has:
+an approximate multiplier counts as the exact one of its width. So it
 ranks formats and layers by how much arithmetic and traffic they save, in one technology (45 nm), and it tells
 nothing about the energy of a device at hand. A format that no one built an arithmetic for is a guess.
 """
@@ -18,14 +19,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from precision.arithmetic.accumulators.register import Register
 from precision.errors import PrecisionError
-from precision.formats import NumberFormat
+from precision.formats import NumberFormat, parse
 from precision.measure.counted.cost import IMAGES, LayerCost, layer_costs
 from precision.measure.counted.operations import FLOAT32, add_pj, bit_pj, multiply_pj, operand, running_sum
 from precision.quantization.policy.policy import Policy
 from precision.quantization.sites import sites
 
 FLOAT32_BITS = 32
+WIDEST = 32  # bits of an adder whose energy is known
 MEMORY = "1 MiB"
 
 
@@ -139,6 +142,8 @@ def _read_format(
 
 def _format(slots: Mapping[str, Any], slot: str) -> NumberFormat | None:
     setting = slots.get(slot)
+    if isinstance(setting, Register):
+        return parse(f"fixed({min(setting.bits, WIDEST)},0)")
     return None if setting is None else setting.number_format
 
 

@@ -2,6 +2,7 @@
 
 accumulators: float16
 accumulators: {format: "float(5,10)", every: 4, products: float16}
+accumulators: register(16,overflow=saturate)     # of integers, method integer
 """
 
 from __future__ import annotations
@@ -10,17 +11,24 @@ from collections.abc import Mapping
 from typing import Any
 
 from precision.arithmetic.accumulators.accumulator import Accumulator
-from precision.errors import LocatedError, shown, suggest
+from precision.arithmetic.accumulators.register import Register
+from precision.errors import LocatedError, PrecisionError, shown, suggest
 from precision.quantization.policy.options import AccumulatorOptions, option
 from precision.quantization.policy.settings import parse_setting
 
 
-def parse_accumulator(spec: Any, location: tuple[str, ...]) -> Accumulator | None:
+def parse_accumulator(spec: Any, location: tuple[str, ...]) -> Accumulator | Register | None:
     """Return what a format text or a mapping describes; None for float32, summed as the computer does.
 
     Raises:
         LocatedError: for an unknown key or format, or a number of steps that is none.
     """
+    try:
+        register = Register.parse(spec) if isinstance(spec, str) else None
+    except PrecisionError as error:
+        raise LocatedError(location, str(error)) from None
+    if register is not None:
+        return register
     options = dict(spec) if isinstance(spec, Mapping) else {"format": spec}
     for key in options:
         if key not in AccumulatorOptions.model_fields:

@@ -127,6 +127,9 @@ class SlotOptions(Options):
     accumulators: Format | AccumulatorOptions = Field(
         default="float32", description="Running sums inside convolutions and matrix products."
     )
+    multipliers: Format = Field(
+        default="exact", description="What multiplies integers; method integer computes with it."
+    )
 
 
 Override = TypeAliasType("Override", Format | SettingOptions | SlotOptions)

@@ -17,14 +17,15 @@ not named stay float32, and a later layer pattern overrides an earlier one:
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple, get_args
 
 from precision import plugins
-from precision.arithmetic.accumulators.accumulator import Accumulator
+from precision.arithmetic.accumulators.register import Register
 from precision.errors import LocatedError, PrecisionError, shown, suggest
 from precision.formats import NumberFormat
+from precision.quantization.policy.multipliers import Multiplying
 from precision.quantization.policy.options import (
     IMAGES,
     CalibrationOptions,
@@ -34,7 +35,7 @@ from precision.quantization.policy.options import (
 )
 from precision.quantization.policy.presets import expanded
 from precision.quantization.policy.settings import Defaults, Setting
-from precision.quantization.policy.slots import COMPUTED, SLOTS, SlotReader, Slots
+from precision.quantization.policy.slots import COMPUTED, SLOTS, SlotReader, Slots, Slotted
 from precision.registry import OBSERVERS
 
 EXEMPTIONS = get_args(Exemption)
@@ -90,7 +91,7 @@ class Policy:
         """Whether no tensor is rounded at all."""
         return not any(setting for _, setting in self.settings())
 
-    def settings(self) -> list[tuple[str, Setting | Accumulator]]:
+    def settings(self) -> list[tuple[str, Slotted]]:
         """Return every slot that is named anywhere, with its setting; float32 is left out."""
         every = [self.slots, *(override for _, override in self.layers)]
         return [(slot, s) for slots in every for slot, s in slots.items() if s is not None]
@@ -119,11 +120,25 @@ class Policy:
             if slot in ("activations", "inputs")
         )
 
+    @property
+    def in_integers(self) -> dict[str, Register | Multiplying]:
+        """By slot, a setting that a network of integers alone computes: a register or a multiplier."""
+        return {slot: s for slot, s in self.settings() if isinstance(s, Register | Multiplying)}
+
+    def emulated(self) -> Policy:
+        """Return the policy without what a network of integers alone computes: its codes and scales."""
+
+        def kept(slots: Slots) -> Slots:
+            return {slot: s for slot, s in slots.items() if not isinstance(s, Register | Multiplying)}
+
+        layers = tuple((pattern, rest) for pattern, override in self.layers if (rest := kept(override)))
+        return replace(self, slots=kept(self.slots), layers=layers)
+
     def images_of(self, available: int) -> int:
         """Return how many training images calibration looks at: all, where the default asks for more."""
         return min(self.images, available) if self.images == IMAGES else self.images
 
-    def for_layer(self, layer: LayerName | str) -> dict[str, Setting | Accumulator]:
+    def for_layer(self, layer: LayerName | str) -> dict[str, Slotted]:
         """Return the slots of a layer that are rounded."""
         layer = LayerName(layer) if isinstance(layer, str) else layer
         if (layer.first and "first" in self.exempt) or (layer.last and "last" in self.exempt):

@@ -12,10 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from precision.arithmetic.accumulators.accumulator import Accumulator
+from precision.arithmetic.accumulators.register import Register
 from precision.errors import LocatedError, PrecisionError, shown, suggest
 from precision.formats import parse
 from precision.formats.families.integers import needs_scale
 from precision.quantization.policy.accumulators import parse_accumulator
+from precision.quantization.policy.multipliers import Multiplying, parse_multiplying
 from precision.quantization.policy.options import PolicyOptions, SlotOptions
 from precision.quantization.policy.presets import expanded
 from precision.quantization.policy.settings import (
@@ -28,7 +30,8 @@ from precision.quantization.policy.settings import (
 
 COMPUTED = ("weights", "biases", "activations", "inputs")  # what a format text alone stands for
 SLOTS = tuple(SlotOptions.model_fields)
-Slots = Mapping[str, Setting | Accumulator | None]
+Slotted = Setting | Accumulator | Register | Multiplying
+Slots = Mapping[str, Slotted | None]
 Location = tuple[str, ...]
 
 
@@ -61,7 +64,7 @@ class SlotReader:
             spec = {**dict.fromkeys(COMPUTED, "float32"), **slots_of_preset}
         if not isinstance(spec, Mapping) or "format" in spec:
             return self._whole(spec, location, pattern)
-        slots: dict[str, Setting | Accumulator | None] = {}
+        slots: dict[str, Slotted | None] = {}
         read: dict[str, Any] = {}
         for slot, entry in spec.items():
             if slot not in SLOTS:
@@ -71,13 +74,16 @@ class SlotReader:
             if slot == "accumulators":
                 slots[slot] = self._accumulator(entry, (*location, slot))
                 continue
+            if slot == "multipliers":
+                slots[slot] = parse_multiplying(entry, (*location, slot))
+                continue
             where = (*location, slot)
             read[slot] = self._entry(entry, slot, where, pattern)
             slots[slot] = self._setting(read[slot], slot, where)
         self._remember(pattern, read)
         return slots
 
-    def _accumulator(self, entry: Any, location: Location) -> Accumulator | None:
+    def _accumulator(self, entry: Any, location: Location) -> Accumulator | Register | None:
         for key, part in (("format", entry), ("products", _options(entry).get("products"))):
             if not self.resolved and is_bare(part):
                 name = _options(part)["format"]

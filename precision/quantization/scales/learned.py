@@ -53,6 +53,10 @@ class Learned(Fixed):
         super().assign(setting, low, high)
         self.ratio.assign(np.ones(self.channels, np.float32))
 
+    def numbers(self, x: Any, parameters: Any, axis: Axis, training: bool | None = None) -> Any:
+        """Return the parameters with the scales as they were learned; see :meth:`Scale.numbers`."""
+        return _moved(self.program.size)(parameters, keras.ops.copy(self.ratio))
+
     def round(self, x: Any, words: Any, axis: Axis, training: bool | None, onward: Onward) -> Any:
         """Return ``x`` rounded, with a gradient by the ratio too; see :meth:`Scale.round`."""
         base, words = self.read(), words if self.stochastic else None

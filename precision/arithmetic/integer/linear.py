@@ -1,0 +1,145 @@
+"""A dense or convolution layer of integers: products through its multiplier, sums in its register."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from precision.arithmetic.accumulators.register import Register
+from precision.arithmetic.engines.choice import AUTO, prepare
+from precision.arithmetic.engines.layer import Layer
+from precision.arithmetic.engines.sums import Engine
+from precision.arithmetic.integer.values import Codes, Grid, Value, Wide
+from precision.arithmetic.products import Products
+from precision.arithmetic.window import Window
+from precision.errors import PrecisionError
+
+
+@dataclass
+class Record:
+    """What was seen of the sums of a layer.
+
+    Attributes:
+        engine: that computes it, and ``why`` it was chosen.
+        proven_bits: the width of a register from which on no image can make it overflow.
+        images: that were seen.
+        overflowed: images with at least one sum that is not the exact one.
+        overflowed_sums: how many sums are not.
+        peak: the largest magnitude of a running sum; 0 where it was not watched.
+    """
+
+    engine: str = ""
+    why: str = ""
+    proven_bits: int = 0
+    images: int = 0
+    overflowed: int = 0
+    overflowed_sums: int = 0
+    peak: int = 0
+
+    def __str__(self) -> str:
+        words = [f"{self.proven_bits} bits suffice"]
+        if self.peak:
+            words.append(f"peak {self.peak}")
+        if self.overflowed:
+            words.append(f"{self.overflowed_sums} sums in {self.overflowed} images overflowed")
+        return ", ".join([*words, self.engine])
+
+
+@dataclass
+class Linear:
+    """Sums of products of codes; their unit is the product of the two scales.
+
+    The zero of the activations is one of their codes. It goes through the multiplier like every other, and
+    what it adds to an exact sum, zero * sum(weights), is taken from the bias beforehand: an approximate
+    product of zero leaves its error.
+
+    The bias of a layer whose scale is that of each image is added to the real sum, as it has no code.
+
+    Attributes:
+        name: of the layer, for errors.
+        w: codes of the weights, int32, (*sizes, channels / groups, filters).
+        scales: of the weights, float64 (filters,).
+        bias: real, float64 (filters,); None for none.
+        products: the multiplier, over the codes that there are.
+        window: of the convolution; one without dimensions is a dense layer.
+        register: holds the running sums.
+        engine: that computes them, by name.
+        watch: whether the peaks of running sums are looked for.
+    """
+
+    name: str
+    w: np.ndarray
+    scales: np.ndarray
+    bias: np.ndarray | None
+    products: Products
+    window: Window = field(default_factory=Window)
+    register: Register = field(default_factory=Register)
+    engine: str = AUTO
+    watch: bool = False
+    record: Record = field(default_factory=Record)
+    _prepared: dict[Any, Engine] = field(default_factory=dict, repr=False)
+
+    def __call__(self, *values: Value, rule: str) -> Value:
+        """Return the sums for one value."""
+        (value,) = values
+        if not isinstance(value, Codes):
+            raise PrecisionError(f"layer {self.name!r} reads numbers that were not rounded to integers")
+        codes = value.codes
+        if not self.window.sizes:  # dense: the last axis is summed over
+            codes = codes.reshape(-1, codes.shape[-1])
+        moving = np.ndim(value.scale) > 0
+        found = self._engine(value.grid, None if moving else float(value.scale)).sums(codes, self.watch)
+        numbers = found.values.reshape(*value.codes.shape[:-1], -1) if not self.window.sizes else found.values
+        self._note(found, len(value.codes), len(codes))
+        if not moving or self.bias is None:
+            unit = np.reshape(value.scale, (-1,) + (1,) * (numbers.ndim - 1)) if moving else value.scale
+            return Wide(numbers.astype(np.int64), unit * self.scales)
+        unit = np.reshape(value.scale, (-1,) + (1,) * (numbers.ndim - 1)) * self.scales
+        return Wide(numbers * unit + self.bias, 1.0)
+
+    def _engine(self, grid: Grid, scale: float | None) -> Engine:
+        """Return what computes the sums for inputs on a grid; prepared once."""
+        key = (grid.zero, scale)
+        if key not in self._prepared:
+            bias = None
+            if scale is not None:
+                bias = self._bias(grid, scale)
+            try:
+                layer = Layer(self.w, self.products, self.window, bias, self.register, grid.zero)
+                engine = prepare(layer, self.engine)
+            except PrecisionError as error:
+                raise PrecisionError(f"layer {self.name!r}: {error}") from None
+            self._prepared = {key: engine}
+            self.record.engine, self.record.why = engine.name, engine.why
+            self.record.proven_bits = layer.bound.bits
+        return self._prepared[key]
+
+    def _bias(self, grid: Grid, scale: float) -> np.ndarray:
+        """Return the bias in units of the sums, less what the zero of the activations adds to them."""
+        real = np.zeros(len(self.scales)) if self.bias is None else self.bias
+        with np.errstate(over="ignore"):
+            codes = np.rint(real / (scale * self.scales))
+        widest = float(self.register.highest)
+        correction = grid.zero * self.w.reshape(-1, len(self.scales)).sum(axis=0, dtype=np.int64)
+        worst = int(np.argmax(np.abs(codes - correction)))
+        if not abs(float(codes[worst]) - float(correction[worst])) <= widest:
+            raise PrecisionError(
+                f"layer {self.name!r}: an accumulator of {self.register.bits} bits is too narrow for the "
+                f"bias of channel {worst}, which is {codes[worst] - correction[worst]:.6g} in units of its "
+                "sums; give the layer a wider register"
+            )
+        return codes.astype(np.int64) - correction
+
+    def _note(self, found: Any, images: int, rows: int) -> None:
+        record = self.record
+        record.images += images
+        record.overflowed += min(found.overflowed, images) if rows == images else _images(found, images)
+        record.overflowed_sums += found.overflowed_sums
+        record.peak = max(record.peak, found.peak or 0)
+
+
+def _images(found: Any, images: int) -> int:
+    """Return a bound of the images with an overflow where several rows make up one."""
+    return min(int(found.overflowed), images)

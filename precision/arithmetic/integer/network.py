@@ -1,0 +1,90 @@
+"""An integer network: steps in an order in which they can be computed, and what was seen of their sums."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from precision.arithmetic.integer.linear import Linear, Record
+from precision.arithmetic.integer.operations import Operation
+from precision.arithmetic.integer.values import Codes, Real, Value
+from precision.errors import PrecisionError
+
+AT_ONCE = 100  # images whose values are held in memory
+
+
+@dataclass(frozen=True)
+class Step:
+    """One operation and what it reads.
+
+    Attributes:
+        name: of the layer that it is part of.
+        reads: the steps whose values it takes, by their place; -1 is the images.
+    """
+
+    name: str
+    operation: Operation
+    reads: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class IntegerNetwork:
+    """Steps from images to logits, every product and every sum of them exact in integers.
+
+    Attributes:
+        steps: each reads from those before it; the last gives the logits.
+        rule: of requantisation, see ``requantisation.RULES``.
+    """
+
+    steps: Sequence[Step]
+    rule: str = "float"
+
+    def __post_init__(self) -> None:
+        if not self.steps:
+            raise PrecisionError("an integer network needs at least one step")
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """Return the logits, float32 (N, classes), of images, float32 (N, ...)."""
+        parts = [self._logits(images[i : i + AT_ONCE]) for i in range(0, max(1, len(images)), AT_ONCE)]
+        return np.concatenate(parts)
+
+    def _logits(self, images: np.ndarray) -> np.ndarray:
+        last_read = {read: place for place, step in enumerate(self.steps) for read in step.reads}
+        last: Value | None = None
+        for place, values in self._computed(images):
+            last = values[place]
+            for read in self.steps[place].reads:
+                if last_read[read] == place:  # no later step wants it
+                    values.pop(read, None)
+        assert last is not None  # there is a step
+        return np.asarray(last.real(), np.float32)
+
+    def values(self, images: np.ndarray) -> list[Value]:
+        """Return the value of every step, for images that fit into memory together."""
+        return [values[place] for place, values in self._computed(images)]
+
+    def _computed(self, images: np.ndarray) -> Iterator[tuple[int, dict[int, Value]]]:
+        """Yield the place of each step when its value is there, with all values so far."""
+        values: dict[int, Value] = {-1: Real(np.asarray(images, np.float32))}
+        for place, step in enumerate(self.steps):
+            values[place] = step.operation(*(values[read] for read in step.reads), rule=self.rule)
+            yield place, values
+
+    def codes(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the codes of every tensor that was rounded, by the name of its layer, int32."""
+        return {
+            step.name: value.codes
+            for step, value in zip(self.steps, self.values(images), strict=True)
+            if isinstance(value, Codes)
+        }
+
+    @property
+    def linear(self) -> list[Linear]:
+        """The steps that sum products."""
+        return [step.operation for step in self.steps if isinstance(step.operation, Linear)]
+
+    def records(self) -> dict[str, Record]:
+        """Return what was seen of the sums of each layer so far, by its name."""
+        return {layer.name: layer.record for layer in self.linear}

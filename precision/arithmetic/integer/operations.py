@@ -1,0 +1,261 @@
+"""The steps of an integer network, each from values to a value; the sums of products are in ``linear``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from precision.arithmetic.integer.requantisation import FINE, scaled
+from precision.arithmetic.integer.values import Codes, Grid, Real, Value, Wide
+from precision.arithmetic.window import Window
+from precision.errors import PrecisionError
+
+
+class Operation(Protocol):
+    """One step; ``rule`` is that of requantisation."""
+
+    def __call__(self, *values: Value, rule: str) -> Value:
+        """Return what it makes of values."""
+        ...
+
+
+@dataclass(frozen=True)
+class Round:
+    """Brings images and sums to codes on a grid.
+
+    Images are rounded as the emulation rounds them: times the float32 reciprocal of the scale, half to even.
+    """
+
+    grid: Grid
+
+    def __call__(self, *values: Value, rule: str) -> Value:
+        """Round one value."""
+        (value,) = values
+        grid = self.grid
+        if isinstance(value, Real):
+            x = np.asarray(value.numbers, np.float32)
+            with np.errstate(all="ignore"):
+                steps = np.rint(x * (np.float32(1) / np.float32(grid.scale)))
+            steps = np.where(np.isnan(steps), np.float32(0), steps)
+            low, high = grid.lowest - grid.zero, grid.highest - grid.zero
+            return Codes((np.clip(steps, low, high) + grid.zero).astype(np.int32), grid, grid.scale)
+        if isinstance(value, Codes) and value.grid == grid and np.ndim(value.scale) == 0:
+            return value
+        wide = value if isinstance(value, Wide) else Wide(value.centred(), value.scale)
+        codes = scaled(wide.numbers, np.asarray(wide.unit, np.float64) / grid.scale, rule) + grid.zero
+        highest = grid.highest if wide.ceiling is None else grid.code_of(wide.ceiling)
+        return Codes(np.clip(codes, grid.lowest, highest).astype(np.int32), grid, grid.scale)
+
+
+@dataclass(frozen=True)
+class RoundEach:
+    """Brings images and sums to codes on a grid whose scale follows from each image.
+
+    Attributes:
+        scales: maps the least and the largest number of each image, float32 (batch,), to scales, float32
+            (batch,).
+        lowest, highest: the codes there are.
+    """
+
+    scales: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    lowest: int
+    highest: int
+
+    @property
+    def grid(self) -> Grid:
+        """The codes, whose scale is not known beforehand."""
+        return Grid(float("nan"), 0, self.lowest, self.highest)
+
+    def __call__(self, *values: Value, rule: str) -> Value:
+        """Round one value, half to even, whatever the rule is: a scale that moves is a real number."""
+        (value,) = values
+        real = np.asarray(value.real(), np.float64)
+        flat = real.reshape(len(real), -1)
+        low, high = flat.min(axis=1).astype(np.float32), flat.max(axis=1).astype(np.float32)
+        scale = np.reshape(np.asarray(self.scales(low, high), np.float64), (-1,) + (1,) * (real.ndim - 1))
+        codes = np.clip(np.rint(real / scale), self.lowest, self.highest)
+        return Codes(codes.astype(np.int32), self.grid, scale)
+
+
+@dataclass(frozen=True)
+class Clamp:
+    """The rectifier: nothing below zero, and nothing above ``ceiling`` where there is one."""
+
+    ceiling: float | None = None
+
+    def __call__(self, *values: Value, rule: str) -> Value:
+        """Clamp one value."""
+        (value,) = values
+        if isinstance(value, Real):
+            return Real(np.clip(value.numbers, 0, self.ceiling))
+        if isinstance(value, Wide):
+            ends = [end for end in (value.ceiling, self.ceiling) if end is not None]
+            return Wide(np.maximum(value.numbers, 0), value.unit, min(ends) if ends else None)
+        highest: Any = value.grid.highest
+        if self.ceiling is not None:
+            highest = np.minimum(highest, np.rint(self.ceiling / value.scale) + value.grid.zero)
+        codes = np.clip(value.codes, value.grid.zero, highest).astype(np.int32)
+        return Codes(codes, value.grid, value.scale)
+
+
+@dataclass(frozen=True)
+class Move:
+    """Moves numbers without computing: flattening, reshaping, padding, cropping.
+
+    Attributes:
+        to: maps (numbers, what stands in new places) to numbers.
+    """
+
+    to: Callable[[np.ndarray, int], np.ndarray]
+
+    def __call__(self, *values: Value, rule: str) -> Value:
+        """Move one value."""
+        (value,) = values
+        if isinstance(value, Codes):
+            moved = self.to(value.codes, value.grid.zero)
+            return Codes(moved, value.grid, _of_rank(value.scale, moved.ndim))
+        if isinstance(value, Real):
+            return Real(self.to(value.numbers, 0))
+        unit = np.broadcast_to(np.asarray(value.unit, np.float64), value.numbers.shape)
+        uniform = np.ndim(value.unit) == 0
+        return Wide(self.to(value.numbers, 0), value.unit if uniform else self.to(unit, 1), value.ceiling)
+
+
+@dataclass(frozen=True)
+class MaxPool:
+    """The largest number of each window; the padding counts for nothing."""
+
+    window: Window
+
+    def __call__(self, *values: Value, rule: str) -> Value:
+        """Pool one value."""
+        (value,) = values
+        if isinstance(value, Codes):
+            return Codes(_pooled(value.codes, self.window), value.grid, value.scale)
+        if isinstance(value, Real):
+            return Real(_pooled(value.numbers, self.window))
+        return Wide(_pooled(value.numbers, self.window), value.unit, value.ceiling)
+
+
+@dataclass(frozen=True)
+class Average:
+    """The sum of each window, whose unit is the step over the number of places; padding is no place.
+
+    Attributes:
+        window: None for all places of an image.
+        keepdims: whether the image keeps its dimensions, of size 1, where the window is None.
+    """
+
+    window: Window | None = None
+    keepdims: bool = False
+
+    def __call__(self, *values: Value, rule: str) -> Value:
+        """Average one value."""
+        (value,) = values
+        if not isinstance(value, Codes):
+            raise PrecisionError("an average is taken of numbers that were rounded")
+        x = value.centred()
+        if self.window is None:
+            axes = tuple(range(1, x.ndim - 1))
+            places = np.prod([x.shape[axis] for axis in axes])
+            total = x.sum(axis=axes, keepdims=self.keepdims)
+            return Wide(total, _of_rank(value.scale, total.ndim) / places)
+        total = sum(_taps(x, self.window, 0))
+        counts = sum(_taps(np.ones((1, *x.shape[1:-1], 1), np.int64), self.window, 0))
+        return Wide(np.asarray(total), value.scale / np.asarray(counts))
+
+
+@dataclass(frozen=True)
+class Add:
+    """The sum of tensors with scales of their own.
+
+    Under ``float`` the real numbers are added. The integer rules bring each tensor to a common unit first,
+    2^-20 of twice the coarsest step, as LiteRT does, and add integers.
+    """
+
+    def __call__(self, *values: Value, rule: str) -> Value:
+        """Add values."""
+        for value in values:
+            if not isinstance(value, Codes):
+                raise PrecisionError("a sum of tensors is taken of numbers that were rounded")
+        codes = [value for value in values if isinstance(value, Codes)]
+        if rule == "float" or any(np.ndim(value.scale) for value in codes):
+            total = codes[0].real()
+            for value in codes[1:]:
+                total = total + value.real()
+            return Wide(total, 1.0)
+        coarse = 2 * max(float(value.scale) for value in codes)
+        parts = [scaled(value.centred() << FINE, float(value.scale) / coarse, rule) for value in codes]
+        return Wide(np.sum(parts, axis=0), coarse / 2**FINE)
+
+
+@dataclass(frozen=True)
+class Join:
+    """Tensors side by side, on the grid that holds the range of them all.
+
+    Where the grids differ, numbers are rounded once more, as hardware has to.
+    """
+
+    axis: int = -1
+
+    def __call__(self, *values: Value, rule: str) -> Value:
+        """Join values."""
+        codes = [value for value in values if isinstance(value, Codes)]
+        if len(codes) < len(values) or any(np.ndim(value.scale) for value in codes):
+            raise PrecisionError("tensors are joined that were rounded, with scales that do not move")
+        grids = [value.grid for value in codes]
+        if any(grid != grids[0] for grid in grids):
+            common = spanning(grids)
+            codes = [found for value in codes if isinstance(found := Round(common)(value, rule=rule), Codes)]
+        joined = np.concatenate([value.codes for value in codes], axis=self.axis)
+        return Codes(joined, codes[0].grid, codes[0].grid.scale)
+
+
+def spanning(grids: list[Grid]) -> Grid:
+    """Return the grid with the codes of the first that reaches over the real range of all."""
+    low = min(grid.scale * (grid.lowest - grid.zero) for grid in grids)
+    high = max(grid.scale * (grid.highest - grid.zero) for grid in grids)
+    first = grids[0]
+    if not any(grid.zero for grid in grids) and all(grid.lowest == first.lowest for grid in grids):
+        return max(grids, key=lambda grid: grid.scale)
+    scale = (high - low) / (first.highest - first.lowest)
+    return Grid(scale, int(np.rint(first.lowest - low / scale)), first.lowest, first.highest)
+
+
+def _of_rank(scale: float | np.ndarray, rank: int) -> Any:
+    """Return a scale of each image in a shape for numbers of another rank."""
+    return scale if np.ndim(scale) == 0 else np.reshape(scale, (-1,) + (1,) * (rank - 1))
+
+
+def _pooled(x: np.ndarray, window: Window) -> np.ndarray:
+    least = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
+    found: np.ndarray | None = None
+    for tap in _taps(x, window, least):
+        found = tap.copy() if found is None else np.maximum(found, tap, out=found)
+    assert found is not None  # a window has a place
+    return found
+
+
+def _taps(x: np.ndarray, window: Window, padding: Any) -> list[np.ndarray]:
+    """Return, for each place in a window, what all windows have there: (batch, *output, channels) each."""
+    output = window.output(x.shape[1:-1])
+    pads = window.pads(x.shape[1:-1])
+    if any(map(any, pads)):
+        x = np.pad(x, [(0, 0), *pads, (0, 0)], constant_values=padding)
+    return [
+        x[
+            (
+                slice(None),
+                *(
+                    slice(at * dilation, at * dilation + (count - 1) * stride + 1, stride)
+                    for at, dilation, count, stride in zip(
+                        place, window.dilations, output, window.strides, strict=True
+                    )
+                ),
+            )
+        ]
+        for place in np.ndindex(*window.sizes)
+    ]

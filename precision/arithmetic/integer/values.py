@@ -1,0 +1,89 @@
+"""What flows through an integer network: images, codes and sums."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What a code stands for: ``scale * (code - zero)``.
+
+    Attributes:
+        scale: the real value of one step.
+        zero: the code of the real zero.
+        lowest, highest: the codes there are.
+    """
+
+    scale: float
+    zero: int
+    lowest: int
+    highest: int
+
+    def code_of(self, real: float) -> int:
+        """Return the code nearest to a real value, within the range."""
+        return int(np.clip(np.rint(real / self.scale) + self.zero, self.lowest, self.highest))
+
+    def __str__(self) -> str:
+        zero = f" with zero at {self.zero}" if self.zero else ""
+        return f"{self.lowest}..{self.highest} in steps of {self.scale:.6g}{zero}"
+
+
+@dataclass(frozen=True)
+class Codes:
+    """Integers that were rounded.
+
+    Attributes:
+        codes: int32, (batch, ..., channels).
+        grid: what they stand for.
+        scale: that of the grid, or one for each image, float64 of shape (batch, 1, ...), where the scale
+            follows from the image.
+    """
+
+    codes: np.ndarray
+    grid: Grid
+    scale: float | np.ndarray
+
+    def centred(self) -> np.ndarray:
+        """Return the codes less that of zero, int64."""
+        return self.codes.astype(np.int64) - self.grid.zero
+
+    def real(self) -> np.ndarray:
+        """Return what they stand for, float64."""
+        return self.centred() * self.scale
+
+
+@dataclass(frozen=True)
+class Wide:
+    """Numbers as wide as a register, which the next step rounds: sums of products, of a pool, of two tensors.
+
+    Attributes:
+        numbers: int64, or float64 where a rule adds real numbers, (batch, ..., channels).
+        unit: the real value of 1, float64 in a shape that broadcasts: of each channel, position or image.
+        ceiling: a real value above which a number counts as that value; None where there is none.
+    """
+
+    numbers: np.ndarray
+    unit: float | np.ndarray
+    ceiling: float | None = None
+
+    def real(self) -> np.ndarray:
+        """Return what they stand for, float64."""
+        real = self.numbers * self.unit
+        return real if self.ceiling is None else np.minimum(real, self.ceiling)
+
+
+@dataclass(frozen=True)
+class Real:
+    """The images as they come, float32, or what a layer of real numbers in front of the network made."""
+
+    numbers: np.ndarray
+
+    def real(self) -> np.ndarray:
+        """Return them as float64."""
+        return self.numbers.astype(np.float64)
+
+
+Value = Codes | Wide | Real

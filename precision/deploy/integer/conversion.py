@@ -1,0 +1,263 @@
+"""From a quantised Keras model to a network of integers with the same scales."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from precision.arithmetic.engines.choice import AUTO
+from precision.arithmetic.integer.linear import Linear
+from precision.arithmetic.integer.network import IntegerNetwork, Step
+from precision.arithmetic.integer.operations import (
+    Add,
+    Average,
+    Clamp,
+    Join,
+    MaxPool,
+    Move,
+    Operation,
+    Round,
+    RoundEach,
+)
+from precision.arithmetic.integer.values import Grid, Real, Value
+from precision.arithmetic.window import Window
+from precision.deploy.integer.arithmetic import Arithmetic
+from precision.deploy.integer.codes import rounding, weight_codes
+from precision.errors import PrecisionError
+from precision.quantization.layers.axes import CONVOLUTIONS, DEPTHWISE
+from precision.quantization.layers.flat import address
+from precision.quantization.layers.graph import all_calls, ends, is_image
+from precision.quantization.layers.operation import OperationLayer, kind
+from precision.quantization.layers.points import moves
+from precision.quantization.quantizer import Quantizer
+from precision.quantization.sums import window_of
+from precision.quantization.wrapper import Quantized, unwrapped
+
+_POOLS = {"MaxPooling", "AveragePooling", "GlobalMaxPooling", "GlobalAveragePooling"}
+_SAME = ("Dropout", "ActivityRegularization", "Identity", "StopGradient", "Copy")
+_IN_FRONT = ("Rescaling", "Normalization", "Resizing", "CenterCrop")  # of images, before any rounding
+
+
+def integer_network(
+    model: Any,
+    arithmetic: Callable[[str], Arithmetic] = lambda layer: Arithmetic(),
+    *,
+    rule: str = "float",
+    engine: str = AUTO,
+    watch: bool = False,
+) -> IntegerNetwork:
+    """Return the network of integers that a quantised model stands for: its codes, its scales.
+
+    Every tensor that a policy rounds becomes integer codes with the scales that the model's quantizers have,
+    be they calibrated or learned; weights likewise, and biases integers in the units of the sums. What passes
+    between the layers of one step (see ``layers.points``) stays as wide as the register.
+
+    Args:
+        model: as :func:`precision.quantization.apply` made it, or trained on.
+        arithmetic: returns, for the name of a layer that sums products, what multiplies and adds.
+        rule: of requantisation, see ``arithmetic.integer.requantisation``.
+        engine: by name.
+        watch: whether the peaks of running sums are looked for, which takes longer.
+
+    Raises:
+        PrecisionError: naming the layer that cannot be computed in integers, and what to do.
+    """
+    return _Conversion(arithmetic, engine, watch).of(model, rule)
+
+
+class _Conversion:
+    """Walks the calls of a model and writes the steps."""
+
+    def __init__(self, arithmetic: Callable[[str], Arithmetic], engine: str, watch: bool) -> None:
+        self.arithmetic, self.engine, self.watch = arithmetic, engine, watch
+        self.steps: list[Step] = []
+        self.places: dict[int, int] = {}  # of what a symbolic tensor holds, among the steps
+        self.grids: dict[int, Grid | None] = {}  # of the codes that a step gives
+
+    def of(self, model: Any, rule: str) -> IntegerNetwork:
+        inputs, outputs = (keras.tree.flatten(part) for part in ends(model))
+        if len(inputs) != 1 or len(outputs) != 1:
+            raise PrecisionError(
+                "an integer network has one input and one output, but this one has "
+                f"{len(inputs)} and {len(outputs)}"
+            )
+        self.places[id(inputs[0])] = -1
+        self.grids[-1] = None
+        for call in all_calls(model):
+            self._add(call)
+        return IntegerNetwork(tuple(self.steps), rule)
+
+    def _add(self, call: Any) -> None:
+        wrapper, layer = call.layer, unwrapped(call.layer)
+        quantizers = wrapper.quantizers if isinstance(wrapper, Quantized) else {}
+        if len(call.outputs) != 1:
+            raise _unknown(layer, "it returns several tensors")
+        reads = [self._read(layer, tensor, quantizers.get("inputs")) for tensor in call.inputs]
+        place = self._computed(wrapper, layer, reads)
+        if "activations" in quantizers:
+            place = self._rounded(layer, quantizers["activations"], place)
+        self.places[id(call.outputs[0])] = place
+
+    def _read(self, layer: Any, tensor: Any, quantizer: Quantizer | None) -> int:
+        place = self.places[id(tensor)]
+        if quantizer is not None and is_image(tensor):
+            return self._rounded(layer, quantizer, place)
+        return place
+
+    def _step(self, layer: Any, operation: Operation, *reads: int, grid: Grid | None = None) -> int:
+        self.steps.append(Step(address(layer), operation, reads))
+        self.grids[len(self.steps) - 1] = grid
+        return len(self.steps) - 1
+
+    def _rounded(self, layer: Any, quantizer: Quantizer, place: int) -> int:
+        operation = rounding(quantizer, f"the activations of layer {address(layer)!r}")
+        return self._step(layer, operation, place, grid=operation.grid)
+
+    def _computed(self, wrapper: Any, layer: Any, reads: list[int]) -> int:
+        """Write what a layer computes, and return the place of its result."""
+        name = kind(layer)
+        if type(layer) in (keras.layers.Dense, *CONVOLUTIONS, *DEPTHWISE):
+            return self._activated(layer, self._linear(wrapper, layer, reads), layer.activation)
+        if name in _SAME:
+            return reads[0]
+        if name in ("Activation", "ReLU", "Relu", "Relu6"):
+            return self._rectified(layer, reads[0])
+        if name == "Add" and not (isinstance(layer, OperationLayer) and layer.arguments.constants):
+            return self._step(layer, Add(), *reads)
+        if name == "Concatenate":
+            joined = Join(layer.axis) if not isinstance(layer, OperationLayer) else Join(layer.computes.axis)
+            return self._step(layer, joined, *reads, grid=self.grids[reads[0]])
+        if name.rstrip("123D") in _POOLS:
+            return self._pooled(layer, reads[0])
+        if (moves(layer) or getattr(layer, "only_moves", False)) and len(reads) == 1:
+            return self._step(layer, Move(_moving(layer)), reads[0], grid=self.grids[reads[0]])
+        if name in _IN_FRONT and self._is_image(reads[0]):
+            return self._step(layer, _InFront(layer), reads[0])
+        if name == "BatchNormalization":
+            raise _unknown(layer, "it was not folded into the layer before it; see 'fold_batch_norm'")
+        raise _unknown(layer, f"{name} is not one of the operations that the integer engine knows")
+
+    def _is_image(self, place: int) -> bool:
+        """Return whether a step has done nothing to the images but round them."""
+        return place == -1 or (
+            isinstance(self.steps[place].operation, Round | RoundEach | _InFront)
+            and self._is_image(self.steps[place].reads[0])
+        )
+
+    def _linear(self, wrapper: Any, layer: Any, reads: list[int]) -> int:
+        where = f"layer {address(layer)!r}"
+        if getattr(layer, "data_format", "channels_last") != "channels_last":
+            raise _unknown(layer, "it has its channels first")
+        rounded = wrapper.rounded_variables if isinstance(wrapper, Quantized) else []
+        found = [(variable, axis, wrapper.quantizers[site]) for variable, axis, site in rounded]
+        kernel = next(((v, axis, q) for v, axis, q in found if v is layer.kernel), None)
+        if kernel is None or kernel[2].scale is None:
+            raise PrecisionError(
+                f"{where}: its weights are not rounded to integers, which a network of integers needs; give "
+                "them int(8) with a scale, or fixed point"
+            )
+        grid = self.grids[reads[0]]
+        if grid is None:
+            raise PrecisionError(
+                f"{where} reads numbers that are not rounded to integers; give the policy 'inputs' and "
+                "'activations' in int(8) with a scale, or in fixed point, and exempt nothing"
+            )
+        codes, scales = weight_codes(kernel[2], kernel[0], kernel[1], f"the weights of {where}")
+        window = window_of(layer)
+        if type(layer) in DEPTHWISE:  # output c * multiplier + m reads channel c alone
+            codes = codes.reshape(*window.sizes, 1, -1)
+        chosen = self.arithmetic(address(layer))
+        ranges = (grid.lowest, grid.highest, int(codes.min()), int(codes.max()))
+        bias = None
+        if layer.use_bias:
+            quantizer = next((q for v, _, q in found if v is layer.bias and q.scale is not None), None)
+            values = layer.bias.value if quantizer is None else quantizer(layer.bias)
+            bias = np.asarray(keras.ops.convert_to_numpy(values), np.float64)
+        try:
+            products = chosen.products(*ranges)
+        except PrecisionError as error:
+            raise PrecisionError(f"{where}: {error}") from None
+        operation = Linear(
+            address(layer),
+            codes,
+            np.broadcast_to(scales, (codes.shape[-1],)).astype(np.float64),
+            bias,
+            products,
+            window,
+            chosen.register,
+            self.engine,
+            self.watch,
+        )
+        return self._step(layer, operation, reads[0])
+
+    def _activated(self, layer: Any, place: int, function: Any) -> int:
+        name = getattr(function, "__name__", None) if function is not None else "linear"
+        if name == "linear":
+            return place
+        if name in ("relu", "relu6"):
+            ceiling = 6.0 if name == "relu6" else None
+            return self._step(layer, Clamp(ceiling), place, grid=self.grids[place])
+        raise _unknown(layer, f"the activation function {name} is not computed in integers; use relu")
+
+    def _rectified(self, layer: Any, place: int) -> int:
+        if kind(layer) == "Activation":
+            return self._activated(layer, place, layer.activation)
+        if kind(layer) in ("Relu", "Relu6"):
+            ceiling: float | None = 6.0 if kind(layer) == "Relu6" else None
+        else:
+            if layer.negative_slope or layer.threshold:
+                raise _unknown(layer, "it has a slope or a threshold")
+            ceiling = None if layer.max_value is None else float(layer.max_value)
+        return self._step(layer, Clamp(ceiling), place, grid=self.grids[place])
+
+    def _pooled(self, layer: Any, place: int) -> int:
+        name = kind(layer)
+        if layer.data_format != "channels_last":
+            raise _unknown(layer, "it has its channels first")
+        whole = name.startswith("Global")
+        window = None
+        if not whole:
+            ones = (1,) * len(layer.pool_size)
+            window = Window(tuple(layer.pool_size), tuple(layer.strides), ones, layer.padding)
+        if "Average" in name:
+            return self._step(layer, Average(window, whole and layer.keepdims), place)
+        if window is not None:
+            return self._step(layer, MaxPool(window), place, grid=self.grids[place])
+        keepdims = layer.keepdims
+
+        def largest(x: np.ndarray, fill: int) -> np.ndarray:
+            return np.asarray(x.max(axis=tuple(range(1, x.ndim - 1)), keepdims=keepdims))
+
+        return self._step(layer, Move(largest), place, grid=self.grids[place])
+
+
+@dataclass(frozen=True)
+class _InFront:
+    """A layer of real numbers that prepares images, in front of the network."""
+
+    layer: Any
+
+    def __call__(self, *values: Value, rule: str) -> Value:
+        real = np.asarray(values[0].real(), np.float32)
+        return Real(np.asarray(keras.ops.convert_to_numpy(self.layer(real)), np.float32))
+
+
+def _moving(layer: Any) -> Callable[[np.ndarray, int], np.ndarray]:
+    """Return what a layer does that moves values; where it pads, it pads with zeros."""
+
+    def moved(x: np.ndarray, fill: int) -> np.ndarray:
+        narrow = x.astype(np.float32 if x.dtype.kind == "f" else np.int32)
+        if narrow.dtype.kind == "i" and not np.array_equal(narrow, x):
+            raise PrecisionError(f"layer {address(layer)!r} moves sums of more than 32 bits")
+        with_zero = np.asarray(keras.ops.convert_to_numpy(layer(narrow - np.asarray(fill, narrow.dtype))))
+        return (with_zero + np.asarray(fill, with_zero.dtype)).astype(x.dtype)
+
+    return moved
+
+
+def _unknown(layer: Any, why: str) -> PrecisionError:
+    return PrecisionError(f"layer {address(layer)!r} ({kind(layer)}) cannot be computed in integers: {why}")

@@ -1,0 +1,62 @@
+"""A network of integers as it is evaluated."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+
+from precision.arithmetic.integer.network import IntegerNetwork
+from precision.data import as_float
+from precision.measure.counted.packed import WeightMemory, activation_bits, weight_memory
+from precision.quantization.policy.policy import Policy
+
+
+class IntegerPredictor:
+    """A network of integers as it is evaluated.
+
+    Args:
+        integers: the network.
+        policy: that it was made under.
+        source: the float32 network before any rounding, whose variables are counted in the formats of the
+            policy.
+    """
+
+    def __init__(self, integers: IntegerNetwork, policy: Policy, source: Any) -> None:
+        self.integers, self.policy, self.network = integers, policy, source
+
+    def logits(self, images: np.ndarray) -> np.ndarray:
+        """Return the logits, float32 (N, classes), of a batch of images."""
+        return self.integers(as_float(images))
+
+    def memory(self) -> WeightMemory:
+        """Return what the variables take, packed without gaps."""
+        return weight_memory(self.network, self.policy)
+
+    def activation_bits(self) -> float:
+        """Return the bits of an activation between layers; NaN where layers differ."""
+        return activation_bits(self.network, self.policy)
+
+    def observed(self) -> tuple[dict[str, float], dict[str, str]]:
+        """Return what was seen of its sums in all images so far: numbers of a trial, and facts by name.
+
+        An image counts once, however many layers it overflowed in; here that is a bound: the most that any
+        layer saw.
+        """
+        records = self.integers.records()
+        numbers = {
+            "register_bits": max(record.proven_bits for record in records.values()),
+            "overflowed_images": max(record.overflowed for record in records.values()),
+        }
+        return numbers, {"registers": "; ".join(f"{name}: {record}" for name, record in records.items())}
+
+    def digest(self) -> str:
+        """Return a sha256 of the codes, scales, biases and products of its layers."""
+        digest = hashlib.sha256()
+        for layer in self.integers.linear:
+            parts = [layer.w, layer.scales, layer.products.table]
+            for array in [*parts, *([] if layer.bias is None else [layer.bias])]:
+                digest.update(f"{layer.name}\0{array.dtype}{list(array.shape)}\0".encode())
+                digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
