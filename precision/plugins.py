@@ -28,6 +28,7 @@ from precision.registry import (
     DATASETS,
     FORMATS,
     METHODS,
+    MULTIPLIERS,
     OBSERVERS,
     REGISTRIES,
     Registry,
@@ -226,7 +227,8 @@ def _mentioned(entry: _Loaded) -> set[Thing]:
     """
     source = entry.plugin.source.decode("utf-8", "ignore")
     quoted, words = set(re.findall(r"[\"'](\w+)", source)), set(re.findall(r"\w+", source))
-    named = {FORMATS: words, ARCHITECTURES: quoted, DATASETS: quoted, METHODS: quoted, OBSERVERS: quoted}
+    kinds = (ARCHITECTURES, DATASETS, METHODS, MULTIPLIERS, OBSERVERS)
+    named = {FORMATS: words, **dict.fromkeys(kinds, quoted)}
     others = (thing for other in _files.values() if other is not entry for thing in other.things)
     return {(registry, name) for registry, name in others if name in named.get(registry, ())}
 

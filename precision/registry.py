@@ -352,10 +352,21 @@ SECTIONS = Registry("report section", "sections", "precision.report.sections", (
 """Functions from ``Results`` to a ``Section``; None where the section does not apply."""
 FIGURES = Registry("figure", "figures", "precision.report.figures", ("results",))
 """Functions from ``Results``, of all datasets or of one, to a ``Figure``; None where it does not apply."""
+MULTIPLIERS = Registry("multiplier", "multipliers", "precision.arithmetic.multipliers")
 TRACKERS = Registry("tracker", "trackers", "precision.tracking.make", ("folder", "grid_name"))
 """Functions from a folder (``Path``) and the name of a grid to a ``Tool``."""
 
-REGISTRIES = (FORMATS, ARCHITECTURES, DATASETS, METHODS, OBSERVERS, SECTIONS, FIGURES, TRACKERS)
+REGISTRIES = (
+    FORMATS,
+    ARCHITECTURES,
+    DATASETS,
+    METHODS,
+    OBSERVERS,
+    MULTIPLIERS,
+    SECTIONS,
+    FIGURES,
+    TRACKERS,
+)
 
 
 def foreign() -> set[tuple[Registry, str]]:

@@ -26,6 +26,8 @@ LAYERS = [
     ["architectures"],
     ["precision.measure.machine"],
     ["precision.trial"],
+    ["precision.texts"],
+    ["precision.arguments"],
     ["precision.registry"],
     ["precision.options"],
     ["precision.metrics"],

@@ -56,6 +56,14 @@ from precision.registry import OBSERVERS
 def own(statistics, aim):
     return statistics.low / 2, statistics.high / 2
 """
+MULTIPLIER = """\
+from precision.arithmetic.multipliers import Multiplier, register_multiplier
+
+
+@register_multiplier("own")
+def own(bits):
+    return Multiplier(f"own({bits})", (bits, bits), False, lambda a, w: a * w)
+"""
 SECTION = """\
 from precision.registry import SECTIONS
 from precision.report.document import Section, note
@@ -92,6 +100,7 @@ ALL = {
     "datasets": DATA,
     "methods": METHOD,
     "observers": OBSERVER,
+    "multipliers": MULTIPLIER,
     "sections": SECTION,
     "figures": FIGURE,
     "trackers": TRACKER,
@@ -159,6 +168,7 @@ TAKEN = {
     "datasets": "mnist",
     "methods": "qat",
     "observers": "mse",
+    "multipliers": "drum",
     "sections": "answer",
     "figures": "loss_curves",
     "trackers": "wandb",

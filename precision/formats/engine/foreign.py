@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
 
 from precision.errors import PrecisionError, line_in, trouble
-from precision.origin import Owner
 
 
 class Rounds(Protocol):
@@ -19,24 +17,6 @@ class Rounds(Protocol):
 
     def quantize(self, x: Any, rounding: str = "nearest", key: Any = None, *, axis: int = -1) -> Any:
         """Round ``x``."""
-
-
-def build(text: str, owner: Owner, make: Callable[[], Any]) -> Any:
-    """Return what a plugin's factory makes of a format text.
-
-    Raises:
-        PrecisionError: when the factory raises; its own PrecisionError, about an argument, is left as it is.
-    """
-    try:
-        return make()
-    except PrecisionError:
-        raise
-    except Exception as error:
-        line = line_in(error, owner.file) or owner.line
-        raise PrecisionError(
-            f"{owner.file}:{line}: the factory of format {text!r} must return a NumberFormat, but it raised "
-            f"{trouble(error)}; raise PrecisionError for an argument that the format does not take"
-        ) from error
 
 
 def quantize(number_format: Rounds, x: Any, rounding: str, key: Any = None, axis: int = -1) -> Any:

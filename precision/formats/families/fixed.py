@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from precision.arguments import choice, flag, integer, written
 from precision.errors import PrecisionError, shown
-from precision.formats.arguments import choice, flag, integer, written
 from precision.formats.kernels.lattice import Lattice
 from precision.registry import FORMATS
 

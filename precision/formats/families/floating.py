@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from precision.formats.arguments import choice, flag, integer, written
+from precision.arguments import choice, flag, integer, written
 from precision.formats.kernels.lattice import OVERFLOWS, Lattice
 from precision.registry import FORMATS
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
+from precision.arguments import flag, integer, written
 from precision.errors import PrecisionError
-from precision.formats.arguments import flag, integer, written
 from precision.formats.base import NumberFormat
 from precision.formats.families.fixed import on_grid
 from precision.formats.kernels.lattice import Lattice

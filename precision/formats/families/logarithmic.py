@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from precision.arguments import choice, integer, written
 from precision.errors import PrecisionError
-from precision.formats.arguments import choice, integer, written
 from precision.formats.kernels.codebook import Codebook
 from precision.registry import FORMATS
 

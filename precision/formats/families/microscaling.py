@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from precision.arguments import choice, flag, integer, written
 from precision.errors import PrecisionError, shown
-from precision.formats.arguments import choice, flag, integer, written
 from precision.formats.base import NumberFormat
 from precision.formats.families.fixed import on_grid
 from precision.formats.families.tables import NF4

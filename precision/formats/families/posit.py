@@ -10,8 +10,8 @@ import math
 
 import numpy as np
 
+from precision.arguments import integer
 from precision.errors import PrecisionError
-from precision.formats.arguments import integer
 from precision.formats.kernels.codebook import Codebook
 from precision.registry import FORMATS
 

@@ -21,9 +21,9 @@ from typing import Any
 
 import numpy as np
 
+from precision.arguments import flag, integer, written
 from precision.errors import PrecisionError
 from precision.formats import codes
-from precision.formats.arguments import flag, integer, written
 from precision.formats.engine import backend
 from precision.formats.engine.program import Program
 from precision.formats.families import qtorch_library

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from precision import received
+from precision.arguments import written
 from precision.data.files import npy
 from precision.errors import PrecisionError, shown
-from precision.formats.arguments import written
 from precision.formats.kernels.codebook import Codebook
 from precision.registry import FORMATS
 

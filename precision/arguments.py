@@ -1,4 +1,4 @@
-"""Checks of the arguments of a format text: one sentence for each rule."""
+"""Checks of the arguments of a text such as ``fixed(8,4)``: one sentence for each rule."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def integer(form: str, name: str, value: object, least: int, most: int) -> int:
     """Return an integer argument.
 
     Args:
-        form: how the format is written, for example ``posit(n,es)``.
+        form: how the whole is written, for example ``posit(n,es)``.
 
     Raises:
         PrecisionError: when it is no integer or not in least..most.
