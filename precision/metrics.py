@@ -196,6 +196,19 @@ METRICS = Metrics(
             dtype="Int64",
             cost=True,
         ),
+        _fact(
+            "register_bits",
+            "width of an accumulator from which on none of a network of integers can overflow, whatever the "
+            "image; empty for other networks",
+            "bit",
+            "Safe register",
+        ),
+        _fact(
+            "overflowed_images",
+            "test images with a sum that its accumulator did not hold; empty likewise",
+            "images",
+            "Overflowed images",
+        ),
         _fact("float32_weight_bytes", "size of the parameters in float32", "byte", "Weights in float32"),
         _size(
             "compression",

@@ -46,6 +46,11 @@ MORE: dict[str, Column] = {
     "train_classes": Column("str", "the classes, and how many training images each has"),
     "test_classes": Column("str", "the classes, and how many test images each has"),
     "unrounded_inside": Column("str", "what layers compute inside themselves without rounding"),
+    "registers": Column(
+        "str",
+        "of a network of integers, by layer: the width that suffices for every image, what was seen of its "
+        "sums, and the engine",
+    ),
     "weights_digest": Column("str", "sha256 of the trained weights; empty when nothing was trained"),
 }
 """What ``precision results`` shows beyond ``COLUMNS``: of the trial, and of how its result came about."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -29,6 +29,17 @@ class Predictor(Protocol):
 
     def digest(self) -> str:
         """Return a sha256 (64 hexadecimal digits) of what it computes with: equal bits, equal digests."""
+
+
+@runtime_checkable
+class Watching(Protocol):
+    """A predictor that notes what it sees in the images that it is given."""
+
+    def forget(self) -> None:
+        """Begin anew: no image was seen."""
+
+    def observed(self) -> tuple[dict[str, float], dict[str, str]]:
+        """Return what was seen since: numbers of a trial, and facts, by name."""
 
 
 _OF_NOISE = ("_key", "_step")  # of quantizers: where their random numbers stand, which every batch moves on

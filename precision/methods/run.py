@@ -22,6 +22,7 @@ def run_trial(trial: Trial, bench: Workbench) -> TrialResult:
 
     See ``deploy.predictor`` for what a method hands back to be evaluated.
     """
+    from precision.deploy.predictor import Watching
     from precision.methods.evaluation import evaluate
 
     method = METHODS[trial.method.name]
@@ -58,6 +59,10 @@ def run_trial(trial: Trial, bench: Workbench) -> TrialResult:
         **_unrounded(outcome.predictor),
         **outcome.facts,
     }
+    if isinstance(outcome.predictor, Watching):
+        numbers, facts = outcome.predictor.observed()
+        result.metrics |= numbers
+        result.facts |= {name: short(text, 2000) for name, text in facts.items()}
     if outcome.trained is not None:
         result.facts |= {"weights_digest": outcome.predictor.digest(), **outcome.trained.facts}
     return result

@@ -23,6 +23,7 @@ class Sums:
             and come back: no overflow.
         peak: the largest magnitude that an exact running sum reached, the bias included; None where it was
             not observed.
+        images: which images overflowed, bool (batch,); None where none did.
     """
 
     values: np.ndarray
@@ -30,6 +31,7 @@ class Sums:
     overflowed: int = 0
     overflowed_sums: int = 0
     peak: int | None = None
+    images: np.ndarray | None = None
 
 
 class Engine(Protocol):
@@ -74,6 +76,7 @@ def counted(values: np.ndarray, exact: np.ndarray, layer: Layer, engine: str, pe
         int(np.count_nonzero(wrong.any(axis=1))),
         int(np.count_nonzero(wrong)),
         peak,
+        wrong.any(axis=1),
     )
 
 

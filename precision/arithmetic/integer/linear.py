@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from precision.arithmetic.accumulators.register import Register
 from precision.arithmetic.engines.choice import AUTO, prepare
 from precision.arithmetic.engines.layer import Layer
-from precision.arithmetic.engines.sums import Engine
+from precision.arithmetic.engines.sums import Engine, Sums
 from precision.arithmetic.integer.values import Codes, Grid, Value, Wide
 from precision.arithmetic.products import Products
 from precision.arithmetic.window import Window
@@ -67,6 +67,8 @@ class Linear:
         register: holds the running sums.
         engine: that computes them, by name.
         watch: whether the peaks of running sums are looked for.
+        record: what was seen so far.
+        last: which of the last images overflowed, bool (batch,); None where none did.
     """
 
     name: str
@@ -79,6 +81,7 @@ class Linear:
     engine: str = AUTO
     watch: bool = False
     record: Record = field(default_factory=Record)
+    last: np.ndarray | None = field(default=None, repr=False)
     _prepared: dict[Any, Engine] = field(default_factory=dict, repr=False)
 
     def __call__(self, *values: Value, rule: str) -> Value:
@@ -92,7 +95,7 @@ class Linear:
         moving = np.ndim(value.scale) > 0
         found = self._engine(value.grid, None if moving else float(value.scale)).sums(codes, self.watch)
         numbers = found.values.reshape(*value.codes.shape[:-1], -1) if not self.window.sizes else found.values
-        self._note(found, len(value.codes), len(codes))
+        self._note(found, len(value.codes))
         if not moving or self.bias is None:
             unit = np.reshape(value.scale, (-1,) + (1,) * (numbers.ndim - 1)) if moving else value.scale
             return Wide(numbers.astype(np.int64), unit * self.scales)
@@ -132,14 +135,17 @@ class Linear:
             )
         return codes.astype(np.int64) - correction
 
-    def _note(self, found: Any, images: int, rows: int) -> None:
+    def _note(self, found: Sums, images: int) -> None:
         record = self.record
         record.images += images
-        record.overflowed += min(found.overflowed, images) if rows == images else _images(found, images)
         record.overflowed_sums += found.overflowed_sums
         record.peak = max(record.peak, found.peak or 0)
+        if found.images is not None:  # of a dense layer several rows may be of one image
+            self.last = found.images.reshape(images, -1).any(axis=1)
+            record.overflowed += int(self.last.sum())
+        else:
+            self.last = None
 
-
-def _images(found: Any, images: int) -> int:
-    """Return a bound of the images with an overflow where several rows make up one."""
-    return min(int(found.overflowed), images)
+    def forget(self) -> None:
+        """Begin the record anew."""
+        self.record = replace(self.record, images=0, overflowed=0, overflowed_sums=0, peak=0)

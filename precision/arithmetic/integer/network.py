@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -29,6 +29,13 @@ class Step:
     reads: tuple[int, ...]
 
 
+@dataclass
+class Seen:
+    """What a network saw: how many images had a sum, in any layer, that was not the exact one."""
+
+    overflowed: int = 0
+
+
 @dataclass(frozen=True)
 class IntegerNetwork:
     """Steps from images to logits, every product and every sum of them exact in integers.
@@ -36,10 +43,12 @@ class IntegerNetwork:
     Attributes:
         steps: each reads from those before it; the last gives the logits.
         rule: of requantisation, see ``requantisation.RULES``.
+        seen: of the images so far.
     """
 
     steps: Sequence[Step]
     rule: str = "float"
+    seen: Seen = field(default_factory=Seen)
 
     def __post_init__(self) -> None:
         if not self.steps:
@@ -59,6 +68,8 @@ class IntegerNetwork:
                 if last_read[read] == place:  # no later step wants it
                     values.pop(read, None)
         assert last is not None  # there is a step
+        wrong = [layer.last for layer in self.linear if layer.last is not None]
+        self.seen.overflowed += int(np.any(wrong, axis=0).sum()) if wrong else 0
         return np.asarray(last.real(), np.float32)
 
     def values(self, images: np.ndarray) -> list[Value]:
@@ -88,3 +99,9 @@ class IntegerNetwork:
     def records(self) -> dict[str, Record]:
         """Return what was seen of the sums of each layer so far, by its name."""
         return {layer.name: layer.record for layer in self.linear}
+
+    def forget(self) -> None:
+        """Begin all records anew."""
+        self.seen.overflowed = 0
+        for layer in self.linear:
+            layer.forget()

@@ -35,6 +35,16 @@ def parse_multipliers(text: str | Multiplier) -> list[Multiplier]:
     return [parse_multiplier(text)]
 
 
+def tables_of(text: str) -> list[tuple[str, str]]:
+    """Return the files of ``tables(folder)`` by name, without their endings, and the texts of its tables.
+
+    Raises:
+        PrecisionError: as :func:`parse_multipliers`.
+    """
+    names = [multiplier.name for multiplier in parse_multipliers(text)]
+    return [(Path(TEXTS.call(name)[1][0]).stem, name) for name in names]
+
+
 def of_folder(folder: str | Path, **options: object) -> list[Multiplier]:
     """Return the tables of a folder, in the order of their names; other files there are left alone.
 

@@ -38,16 +38,19 @@ class IntegerPredictor:
         """Return the bits of an activation between layers; NaN where layers differ."""
         return activation_bits(self.network, self.policy)
 
-    def observed(self) -> tuple[dict[str, float], dict[str, str]]:
-        """Return what was seen of its sums in all images so far: numbers of a trial, and facts by name.
+    def forget(self) -> None:
+        """Begin anew: no image was seen."""
+        self.integers.forget()
 
-        An image counts once, however many layers it overflowed in; here that is a bound: the most that any
-        layer saw.
+    def observed(self) -> tuple[dict[str, float], dict[str, str]]:
+        """Return what was seen of its sums: numbers of a trial, and facts by name.
+
+        An image counts once, however many layers it overflowed in.
         """
         records = self.integers.records()
         numbers = {
             "register_bits": max(record.proven_bits for record in records.values()),
-            "overflowed_images": max(record.overflowed for record in records.values()),
+            "overflowed_images": self.integers.seen.overflowed,
         }
         return numbers, {"registers": "; ".join(f"{name}: {record}" for name, record in records.items())}
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from precision import data, plugins
+from precision.arithmetic.accumulators.accumulator import Accumulator
 from precision.data import Dataset, Extent
 from precision.data.shared import share
-from precision.arithmetic.accumulators.accumulator import Accumulator
 from precision.errors import PrecisionError
 from precision.formats.kernels.callback import ArrayFormat
 from precision.formats.probe import probe

@@ -11,7 +11,8 @@ import math
 from collections import Counter
 from typing import Any, NamedTuple
 
-from precision.errors import shown
+from precision.arithmetic.multipliers.several import FOLDER, tables_of
+from precision.errors import PrecisionError, shown
 from precision.grid.file.entry import Entry
 
 KEY = "each"
@@ -128,10 +129,20 @@ def _values(entry: Entry) -> list[tuple[str | None, Entry]]:
         return list(values.value.items())
     if isinstance(values.value, list) and values.value:
         return [(None, value) for value in values.value]
+    if isinstance(values.value, str) and values.value.strip().startswith(f"{FOLDER}("):
+        return _tables(values)
     raise values.mark.error(
         f"'{KEY}' lists the values of an option, such as {{{KEY}: [0.25, 0.5]}}, but got "
         f"{shown(values.plain())}"
     )
+
+
+def _tables(values: Entry) -> list[tuple[str | None, Entry]]:
+    """Return the multipliers of a folder of tables, each by the name of its file."""
+    try:
+        return [(stem, Entry(text, values.mark)) for stem, text in tables_of(values.value)]
+    except PrecisionError as error:
+        raise values.mark.error(str(error)) from None
 
 
 def _variants(entry: Entry, way: Way = ()) -> list[_Variant]:

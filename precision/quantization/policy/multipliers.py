@@ -22,6 +22,11 @@ class Multiplying:
     text: str
 
     @property
+    def family(self) -> str:
+        """Its name in the registry."""
+        return self.text.partition("(")[0].strip()
+
+    @property
     def multiplier(self) -> Multiplier:
         """The multiplier itself."""
         return parse_multiplier(self.text)

@@ -36,7 +36,7 @@ from precision.quantization.policy.options import (
 from precision.quantization.policy.presets import expanded
 from precision.quantization.policy.settings import Defaults, Setting
 from precision.quantization.policy.slots import COMPUTED, SLOTS, SlotReader, Slots, Slotted
-from precision.registry import OBSERVERS
+from precision.registry import MULTIPLIERS, OBSERVERS
 
 EXEMPTIONS = get_args(Exemption)
 
@@ -109,7 +109,10 @@ class Policy:
         observers = {
             s.scaling.observer for _, s in self.settings() if isinstance(s, Setting) and s.calibrated
         }
-        return plugins.identities(self.formats(), ((OBSERVERS, name) for name in sorted(observers)))
+        others = [(OBSERVERS, name) for name in sorted(observers)]
+        multipliers = {s.family for _, s in self.settings() if isinstance(s, Multiplying)}
+        others += [(MULTIPLIERS, name) for name in sorted(multipliers)]
+        return plugins.identities(self.formats(), others)
 
     @property
     def calibrated(self) -> bool:
