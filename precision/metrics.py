@@ -42,6 +42,7 @@ class Metric:
             trial itself tells it.
         bounds: the least and the largest value that can be.
         required: whether a trial that has it cannot leave it open; otherwise it may be NaN.
+        special: whether only trials of some tasks have it; a table of results may lack its column.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Metric:
     computed: Callable[[Mapping[str, float]], float] | None = None
     bounds: tuple[float, float] = (-math.inf, math.inf)
     required: bool = False
+    special: bool = False
 
     @property
     def of_machine(self) -> bool:
@@ -125,9 +127,9 @@ def _compression(found: Mapping[str, float]) -> float:
 _POSITIVE = (0.0, math.inf)
 
 
-def _fact(name: str, meaning: str, unit: str, title: str) -> Metric:
+def _fact(name: str, meaning: str, unit: str, title: str, **more: Any) -> Metric:
     """Return a whole number that describes a trial, and that no summary has."""
-    return Metric(name, "counted", meaning, unit, title, dtype="Int64", summary={}, bounds=_POSITIVE)
+    return Metric(name, "counted", meaning, unit, title, dtype="Int64", summary={}, bounds=_POSITIVE, **more)
 
 
 def _size(name: str, meaning: str, unit: str, title: str, better: Better = "lower", **more: Any) -> Metric:
@@ -202,12 +204,14 @@ METRICS = Metrics(
             "image; empty for other networks",
             "bit",
             "Safe register",
+            special=True,
         ),
         _fact(
             "overflowed_images",
             "test images with a sum that its accumulator did not hold; empty likewise",
             "images",
             "Overflowed images",
+            special=True,
         ),
         _fact("float32_weight_bytes", "size of the parameters in float32", "byte", "Weights in float32"),
         _size(

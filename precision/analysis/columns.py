@@ -66,7 +66,7 @@ _CONTROL = Column(
     "the float32 training that the run is compared with; empty for the baseline of the grid, from which a "
     "method that goes on training goes on in float32 too",
 )
-OPTIONAL = (*_OF_BASELINE, "control")
+OPTIONAL = (*_OF_BASELINE, "control", *(m.name for m in METRICS.values() if m.special))
 """Columns that a frame may lack: the analysis computes them, or they are empty."""
 
 _TIMING = Column("str", "native, or emulated: then the times say nothing about hardware")
