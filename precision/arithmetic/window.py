@@ -58,7 +58,13 @@ class Window:
     def padded(self, x: np.ndarray, value: int = 0) -> np.ndarray:
         """Return an input (batch, *spatial, channels) with its zeros around it, or with another value."""
         pads = self.pads(x.shape[1:-1])
-        return np.pad(x, [(0, 0), *pads, (0, 0)], constant_values=value) if any(map(any, pads)) else x
+        if not any(map(any, pads)):
+            return x
+        batch, *spatial, channels = x.shape
+        sizes = [n + before + after for n, (before, after) in zip(spatial, pads, strict=True)]
+        wide = np.full((batch, *sizes, channels), value, x.dtype)
+        wide[(slice(None), *(slice(b, b + n) for n, (b, _) in zip(spatial, pads, strict=True)))] = x
+        return wide
 
     def _reach(self, axis: int) -> int:
         return (self.sizes[axis] - 1) * self.dilations[axis] + 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from precision.arithmetic.accumulators.register import Register
+from precision.arithmetic.engines.factored import Factored
 from precision.arithmetic.engines.layer import Layer
 from precision.arithmetic.engines.naive import Naive
 from precision.arithmetic.engines.sums import Engine, Sums
@@ -13,7 +14,7 @@ from precision.arithmetic.products import Products
 from precision.arithmetic.window import Window
 from precision.errors import unknown
 
-ENGINES: dict[str, type[Engine]] = {"table": Table, "naive": Naive}
+ENGINES: dict[str, type[Engine]] = {"factored": Factored, "table": Table, "naive": Naive}
 AUTO = "auto"
 
 

@@ -127,14 +127,14 @@ class Layer:
                 f"in {self.window.groups} groups"
             )
         low, high = self.products.lowest_a, self.products.highest_a
-        _within("activations", x, low, high)
+        kinds = np.iinfo(x.dtype)
+        if kinds.min < low or kinds.max > high:
+            _within("activations", x, low, high)
         kind = np.uint8 if high - low < 1 << 8 else np.uint16 if high - low < 1 << 16 else np.int64
-        if low or x.dtype != kind:
-            # Subtracted in a type that holds both, and not in that of the codes.
-            x = np.subtract(
-                x, low, dtype=np.int16 if x.dtype.itemsize == 1 and kind is np.uint8 else np.int64
-            )
-        return self.window.padded(x.astype(kind, copy=False), self.pad - low)
+        rows = x.astype(kind, copy=False)  # its lowest bits, and they are enough: a row fits the type
+        if low:
+            rows = np.subtract(rows, np.array(low).astype(kind))
+        return self.window.padded(rows, self.pad - low)
 
 
 def _within(what: str, values: np.ndarray, lowest: int, highest: int) -> None:

@@ -3,7 +3,7 @@
 A *line* is what a step makes of one activation: the products with the weights of all filters of a tile, side
 by side. The inner loop, ``add``, takes one position through some steps and adds one line of each to sums that
 stay in vector registers: no gather, no multiplication. It is written for LLVM, as numba's own slices reach a
-third of its speed. All loops are in one file because numba keeps what it compiled until that file changes.
+third of its speed. All of them are in this file, as numba keeps what it compiled until the file changes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-LANES = 16  # sums in a vector: one of AVX-512, two of AVX2, four of NEON
+from precision.arithmetic.engines.lines import LANES
 
 _I64 = ir.IntType(64)
 
@@ -124,29 +124,59 @@ def add(
     return types.void(*fixed, exact, held, types.int64, ends, extremes), code
 
 
-@numba.njit(nogil=True, cache=True)
-def build(entries: Any, columns: Any, lines: Any, first: int, last: int) -> None:
-    """Fill the lines of steps first to last of a tile.
+@intrinsic
+def _same(typing: Any, x: Any, at: Any, before: Any, count: Any) -> Any:
+    """Return whether two places of an array of one dimension begin with the same numbers, so many of them."""
 
-    Args:
-        entries: the multiplier's table, (activations, weights).
-        columns: of it, (steps, lanes).
-        lines: (steps, activations, lanes), to fill.
-        first: step that is filled.
-        last: the one after the last.
-    """
-    for step in range(first, last):
-        of = columns[step]
-        for a in range(lines.shape[1]):
-            entry, line = entries[a], lines[step, a]
-            for j in range(len(of)):
-                line[j] = entry[of[j]]
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        x_, at_, before_, count_ = arguments
+        data = context.make_array(x)(context, builder, x_).data
+        byte = ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.IntType(32), [byte, byte, _I64])
+        compare = cgutils.get_or_insert_function(builder.module, kind, "memcmp")
+        places = [builder.bitcast(builder.gep(data, [place]), byte) for place in (at_, before_)]
+        found = builder.call(compare, [*places, builder.mul(count_, _I64(x.dtype.bitwidth // 8))])
+        return builder.icmp_signed("==", found, ir.IntType(32)(0))
+
+    return types.boolean(x, types.int64, types.int64, types.int64), code
+
+
+@intrinsic
+def _gather(
+    typing: Any, scratch: Any, at: Any, taps: Any, lanes: Any, filters: Any, exact: Any, place: Any
+) -> Any:
+    """Add to the sums of one position, in ``exact`` from ``place``, what each tap holds for it."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        scratch_, at_, taps_, lanes_, _, exact_, place_ = arguments
+        kind = ir.VectorType(context.get_data_type(exact.dtype), filters.count)
+        width = kind.element.width // 8
+
+        def place_in(array: Any, value: Any, index: Any) -> Any:
+            data = context.make_array(array)(context, builder, value).data
+            return builder.bitcast(builder.gep(data, [index]), kind.as_pointer())
+
+        total = cgutils.alloca_once(builder, kind)
+        to = place_in(exact, exact_, place_)
+        builder.store(builder.load(to, align=width), total)
+        taps_struct = context.make_array(taps)(context, builder, taps_)
+        with cgutils.for_range(builder, builder.extract_value(taps_struct.shape, 0)) as loop:
+            position = builder.add(at_, builder.load(builder.gep(taps_struct.data, [loop.index])))
+            first = builder.add(builder.mul(position, lanes_), builder.mul(loop.index, _I64(filters.count)))
+            part = builder.load(place_in(scratch, scratch_, first), align=width)
+            builder.store(builder.add(builder.load(total), part), total)
+        builder.store(builder.load(total), to, align=width)
+        return context.get_dummy_value()
+
+    number = types.int64
+    return types.void(scratch, number, taps, number, filters, exact, number), code
 
 
 @numba.njit(nogil=True, cache=True)
 def direct(
     x: Any, image: int, pixels: Any, steps: Any, begin: int, end: int, table: Any, lines: int, vectors: Any,
-    bias: Any, exact: Any, held: Any, width: int, column: int, ends: Any, extremes: Any, first: int, last: int,
+    bias: Any, exact: Any, held: Any, width: int, column: int, ends: Any, extremes: Any, alike: int,
+    first: int, last: int,
 ) -> None:  # fmt: skip
     """Take output positions first to last through steps begin to end, for one tile; see ``add``.
 
@@ -156,20 +186,30 @@ def direct(
         bias: what the sums start with where ``begin`` is 0, one per lane of the tile.
         exact: (positions, width) as one dimension; ``held`` likewise, the same array where nothing saturates.
         column: of the tile's first lane.
+        alike: where a window reads so many numbers side by side, positions that read the same as the one
+            before are not computed again (backgrounds); 0 for other windows.
     """
     count = len(pixels)
-    b, p = first // count, first % count
+    b, p, before = first // count, first % count, 0
     for row in range(first, last):
         at = b * image + pixels[p]
         p += 1
         if p == count:
             b, p = b + 1, 0
         place = row * width + column
+        if alike > 0 and row > first and _same(x, at, before, alike):  # type: ignore[call-arg]
+            for j in range(len(bias)):
+                exact[place + j] = exact[place - width + j]
+                held[place + j] = held[place - width + j]
+            continue
+        before = at
         if begin == 0:
             for j in range(len(bias)):
                 exact[place + j] = bias[j]
                 held[place + j] = bias[j]
-        add(x, at, steps, begin, end, table, lines, vectors, exact, held, place, ends, extremes)
+        add(  # type: ignore[call-arg]
+            x, at, steps, begin, end, table, lines, vectors, exact, held, place, ends, extremes
+        )  # fmt: skip
 
 
 @numba.njit(nogil=True, cache=True)
@@ -179,7 +219,7 @@ def scatter(
 ) -> None:  # fmt: skip
     """Take images first to last through some channels; the lanes of a line are taps x filters.
 
-    Each position of the input is computed once for all taps, and what it makes is then added where it belongs.
+    Each position of the input is computed once for all taps; what it makes is then added where it belongs.
 
     Args:
         grid: int64: where each position of an image begins in ``x``.
@@ -192,24 +232,19 @@ def scatter(
         scratch: (input positions, lanes) as one dimension.
     """
     lanes = len(vectors) * LANES
-    channels = len(steps)
     for b in range(first, last):
         for p in range(len(grid)):
             at, place = b * image + grid[p], p * lanes
-            if p > 0:  # backgrounds are of equal positions
-                before, differ = b * image + grid[p - 1], 0
-                for c in range(channels):
-                    differ |= x[at + c] ^ x[before + c]
-                if differ == 0:
-                    for j in range(lanes):
-                        scratch[place + j] = scratch[place - lanes + j]
-                    continue
+            before = b * image + grid[p - 1]
+            if p > 0 and _same(x, at, before, len(steps)):  # type: ignore[call-arg]
+                for j in range(lanes):
+                    scratch[place + j] = scratch[place - lanes + j]
+                continue
             for j in range(lanes):
                 scratch[place + j] = 0
-            add(x, at, steps, 0, channels, table, lines, vectors, scratch, scratch, place, (), ())
+            add(  # type: ignore[call-arg]
+                x, at, steps, 0, len(steps), table, lines, vectors, scratch, scratch, place, (), ()
+            )  # fmt: skip
         for p in range(len(pixels)):
-            to = (b * len(pixels) + p) * width + column
-            for t in range(len(taps)):
-                start = (pixels[p] + taps[t]) * lanes + t * len(filters)
-                for f in range(len(filters)):
-                    exact[to + f] += scratch[start + f]
+            place = (b * len(pixels) + p) * width + column
+            _gather(scratch, pixels[p], taps, lanes, filters, exact, place)  # type: ignore[call-arg]

@@ -15,11 +15,12 @@ Two forms, with the same bits where nothing saturates:
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cached_property
 
 import numpy as np
 
+from precision.arithmetic.engines import lines as making
 from precision.arithmetic.engines import loops
 from precision.arithmetic.engines.layer import Layer
 from precision.arithmetic.engines.sums import Sums, counted, settled
@@ -27,7 +28,6 @@ from precision.arithmetic.engines.tiles import Tiles
 from precision.arithmetic.threads import divide, processors
 from precision.arithmetic.window import offsets
 
-_KEPT = 1 << 23  # bytes of lines that are worth keeping between two calls
 _PIECE = 1 << 18  # additions below which a further thread costs more than it brings
 
 
@@ -40,8 +40,6 @@ class Table:
     def __init__(self, layer: Layer) -> None:
         self._layer = layer
         self._sum = np.int32 if layer.bound.bits <= 32 else np.int64
-        self._forms: dict[bool, Tiles] = {}
-        self._lock = threading.Lock()
 
     def sums(self, x: np.ndarray, observe: bool = False) -> Sums:
         """Return the sums for an input; see :class:`Engine`."""
@@ -52,7 +50,9 @@ class Table:
         if not np.prod(shape):
             return settled(np.zeros(shape, np.int64), layer, self.name, 0 if observe else None)
         saturates = layer.register.overflow == "saturate" and not layer.exact
-        if not (saturates or observe) and _scatters(layer):
+        if not (saturates or observe) and _scatters(
+            layer, int(np.prod(rows.shape[1:-1])), int(np.prod(spatial))
+        ):
             return settled(self._scatter(rows, spatial).reshape(shape), layer, self.name)
         exact, held, peak = self._direct(rows, spatial, saturates, observe)
         if held is None:
@@ -62,30 +62,39 @@ class Table:
     def _direct(
         self, x: np.ndarray, spatial: tuple[int, ...], saturates: bool, observe: bool
     ) -> tuple[np.ndarray, np.ndarray | None, int | None]:
-        layer, window, tiles = self._layer, self._layer.window, self._tiles(False)
+        """Return the exact sums, what registers that saturate held, and the peak."""
+        layer, window, tiles = self._layer, self._layer.window, self._plain
+        depth = layer.w.shape[-2]
         strides = [n // x.itemsize for n in x.strides]
         pixels = offsets(spatial, [n * s for n, s in zip(strides[1:-1], window.strides, strict=True)])
         taps = [*(n * d for n, d in zip(strides[1:-1], window.dilations, strict=True)), 1]
         steps = offsets(layer.w.shape[:-1], taps)
-        positions = len(x) * len(pixels)
+        apart = x.ndim == 2 and window.groups == 1 and depth > tiles.block
+        if apart:  # what a block reads of each image lies side by side, or every read would miss the cache
+            wide = np.pad(x, [(0, 0), (0, -depth % tiles.block)]).reshape(len(x), -1, tiles.block)
+            x = np.ascontiguousarray(wide.transpose(1, 0, 2))
+            steps %= tiles.block
+            strides[0] = tiles.block
+        alike = depth if steps[-1] == depth - 1 and x.ndim > 2 and not apart else 0
+        positions = len(pixels) * (x.shape[1] if apart else len(x))
         exact = np.empty(positions * tiles.width, self._sum)
         held = np.empty_like(exact) if saturates else exact
         ends = (layer.register.lowest, layer.register.highest) if saturates else ()
-        bias = tiles.lay(layer.biases[None]).astype(self._sum)[:, :, 0]
-        flat = x.reshape(-1)
+        biases: np.ndarray = tiles.lay(layer.biases[None]).astype(self._sum)[:, :, 0]
         peaks = [0]
         for group, tile, begin, end, lines in self._lines(tiles):
-            start = bias[group, tile]
+            source = x[begin // tiles.block].reshape(-1) if apart else x.reshape(-1)[group * depth :]
+            bias = biases[group, tile]
 
             def part(
-                first: int, last: int, group: int = group, tile: int = tile, begin: int = begin,
-                end: int = end, lines: np.ndarray = lines, start: np.ndarray = start,
+                first: int, last: int, source: np.ndarray = source, begin: int = begin, end: int = end,
+                lines: np.ndarray = lines, bias: np.ndarray = bias, column: int = tiles.column(group, tile),
             ) -> None:  # fmt: skip
-                extremes = (start.copy(), start.copy()) if observe else ()
+                extremes: tuple[np.ndarray, ...] = (bias.copy(), bias.copy()) if observe else ()
                 loops.direct(
-                    flat[group * layer.w.shape[-2] :], strides[0], pixels, steps, begin, end, lines.reshape(-1),
-                    lines.shape[1], tiles.vectors, start, exact, held, tiles.width, tiles.column(group, tile),
-                    ends, extremes, first, last,
+                    source, strides[0], pixels, steps, begin, end, lines.reshape(-1), lines.shape[1],
+                    tiles.vectors, bias, exact, held, tiles.width, column, ends, extremes,
+                    alike, first, last,
                 )  # fmt: skip
                 if observe:
                     peaks.append(max(-int(extremes[0].min()), int(extremes[1].max())))
@@ -98,7 +107,7 @@ class Table:
         )
 
     def _scatter(self, x: np.ndarray, spatial: tuple[int, ...]) -> np.ndarray:
-        layer, window, tiles = self._layer, self._layer.window, self._tiles(True)
+        layer, window, tiles = self._layer, self._layer.window, self._taps
         depth, size = layer.w.shape[-2], layer.filters // window.groups
         strides = [n // x.itemsize for n in x.strides]
         grid = offsets(x.shape[1:-1], strides[1:-1])
@@ -124,49 +133,41 @@ class Table:
             _share(part, len(x), len(grid) * (end - begin) * tiles.lanes)
         return exact
 
-    def _tiles(self, scatter: bool) -> Tiles:
-        with self._lock:
-            if scatter not in self._forms:
-                self._forms[scatter] = Tiles(self._layer, scatter)
-            return self._forms[scatter]
+    @cached_property
+    def _plain(self) -> Tiles:
+        return Tiles(self._layer, scatter=False)
+
+    @cached_property
+    def _taps(self) -> Tiles:
+        return Tiles(self._layer, scatter=True)
 
     def _lines(self, tiles: Tiles) -> Iterator[tuple[int, int, int, int, np.ndarray]]:
         """Yield (group, tile, first step, step after the last one, lines), block by block."""
-        room = None if tiles.bytes <= _KEPT else tiles.room()
+        entries, count = tiles.entries.reshape(-1), tiles.entries.shape[1]
+        room = tiles.room()
         for group, tile, begin, end in tiles.blocks():
-            key = group, tile, begin
-            lines = tiles.kept.get(key)
-            if lines is None:
-                lines = tiles.room() if room is None else room
-                lines = lines[: end - begin]
+            columns = tiles.columns[group, tile, begin:end].reshape(-1)
 
-                def part(
-                    first: int, last: int, columns: np.ndarray = tiles.columns[group, tile, begin:end],
-                    lines: np.ndarray = lines,
-                ) -> None:  # fmt: skip
-                    loops.build(tiles.entries, columns, lines, first, last)
+            def part(first: int, last: int, columns: np.ndarray = columns) -> None:
+                making.build(entries, count, columns, tiles.lanes, room.reshape(-1), first, last)
 
-                _share(part, end - begin, lines[0].size)
-                if room is None:
-                    tiles.kept[key] = lines
-            yield group, tile, begin, end, lines
+            _share(part, end - begin, count * tiles.lanes // 4)  # an entry costs less than an addition
+            yield group, tile, begin, end, room
 
 
-def _scatters(layer: Layer) -> bool:
-    """Return whether scattering is the faster form: from the time of a step that was measured for each."""
-    window = layer.window
-    taps = int(np.prod(window.sizes))
-    size = layer.filters // window.groups
-    if taps == 1 or size > 32 or set(window.strides) != {1}:
+def _scatters(layer: Layer, read: int, made: int) -> bool:
+    """Return whether scattering is the faster form, for so many input and output positions.
+
+    The nanoseconds are of one machine; only their proportions matter.
+    """
+    window, depth = layer.window, layer.w.shape[-2]
+    taps, size = int(np.prod(window.sizes)), layer.filters // window.groups
+    if taps == 1 or taps * size > 8 * making.LANES or set(window.strides) != {1}:
         return False
-    depth = layer.w.shape[-2]
-
-    def step(lanes: int) -> float:
-        return 0.7 + 0.3 * -(-lanes // loops.LANES)
-
-    return depth * step(taps * size) + 0.7 * taps < taps * depth * step(size)
+    step = 0.6 + 0.45 * -(-taps * size // making.LANES)
+    return read * depth * step + made * taps < made * taps * depth * 1.2 * -(-size // making.LANES)
 
 
-def _share(part: object, rows: int, work: int) -> None:
+def _share(part: Callable[[int, int], None], rows: int, work: int) -> None:
     threads = processors()
-    divide(part, rows, min(4 * threads, max(1, rows * work // _PIECE)), threads)  # type: ignore[arg-type]
+    divide(part, rows, min(4 * threads, max(1, rows * work // _PIECE)), threads)

@@ -1,16 +1,19 @@
-"""How the filters of a layer are divided into tiles of vectors, and its steps into blocks that fit the cache."""
+"""How the filters of a layer are divided into tiles of vectors, and its steps into blocks for the cache."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import numpy as np
 
 from precision.arithmetic.engines.layer import Layer
-from precision.arithmetic.engines.loops import LANES
+from precision.arithmetic.engines.lines import LANES
 
 _VECTORS = 5  # of sums that a tile holds at most: as many as registers hold beside what is loaded
-_BLOCK = 1 << 20  # bytes of lines at a time: the second-level cache
+_PAGE = 1 << 21  # bytes of a large page
+_BLOCK = 1 << 19  # bytes of lines at a time: the second-level cache
+_place = threading.local()
 
 
 class Tiles:
@@ -21,9 +24,9 @@ class Tiles:
         lanes: of a line.
         width: lanes of all tiles of all groups.
         columns: int32, (groups, tiles, steps, lanes); those beyond the filters are of a column of zeros.
-        entries: the multiplier's table in the narrowest type, with a column of zeros behind it.
-        bytes: of all lines.
-        kept: blocks of lines that were made once.
+        entries: the multiplier's table, (weights, activations), in the narrowest type, with a weight behind
+            the others whose products are 0, and as many further activations as fill a vector.
+        block: steps at a time.
     """
 
     def __init__(self, layer: Layer, scatter: bool) -> None:
@@ -42,12 +45,11 @@ class Tiles:
         self.lanes = len(self.vectors) * LANES
         self.width = self._groups * self._tiles * self.lanes
         self.columns = self.lay(matrix, table.shape[1]).astype(np.int32)
-        self.entries = np.pad(table, [(0, 0), (0, 1)]).astype(_narrowest(table))
+        more = -len(table) % LANES
+        self.entries = np.pad(table.T.astype(_narrowest(table)), [(0, 1), (0, more)])
         self._steps = len(matrix)
-        line = len(table) * self.lanes * self.entries.itemsize
-        self._block = max(1, min(self._steps, _BLOCK // line))
-        self.bytes = line * self._steps * self._groups * self._tiles
-        self.kept: dict[tuple[int, int, int], np.ndarray] = {}
+        line = self.entries.shape[1] * self.lanes * self.entries.itemsize
+        self.block = max(1, min(self._steps, _BLOCK // line))
 
     def lay(self, matrix: np.ndarray, beyond: int = 0) -> np.ndarray:
         """Return (groups, tiles, rows, lanes) from (rows, filters), filled up with a number."""
@@ -55,8 +57,8 @@ class Tiles:
         parts = matrix.reshape(rows, self._groups, self._size)
         more = self._tiles * self.lanes - self._size
         parts = np.pad(parts, [(0, 0), (0, 0), (0, more)], constant_values=beyond)
-        parts = parts.reshape(rows, self._groups, self._tiles, self.lanes)
-        return np.ascontiguousarray(parts.transpose(1, 2, 0, 3))
+        tiled = parts.reshape(rows, self._groups, self._tiles, self.lanes)
+        return np.ascontiguousarray(tiled.transpose(1, 2, 0, 3))
 
     def column(self, group: int, tile: int) -> int:
         """Return the first lane of a tile."""
@@ -64,6 +66,8 @@ class Tiles:
 
     def without_padding(self, sums: np.ndarray) -> np.ndarray:
         """Return (positions, filters) from positions x width as one dimension."""
+        if self.width == self._groups * self._size:
+            return sums.reshape(-1, self.width)
         parts = sums.reshape(-1, self._groups, self._tiles * self.lanes)
         return parts[..., : self._size].reshape(len(parts), -1)
 
@@ -71,15 +75,23 @@ class Tiles:
         """Yield (group, tile, first step, step after the last one); the steps of a tile in their order."""
         for group in range(self._groups):
             for tile in range(self._tiles):
-                for begin in range(0, self._steps, self._block):
-                    yield group, tile, begin, min(begin + self._block, self._steps)
+                for begin in range(0, self._steps, self.block):
+                    yield group, tile, begin, min(begin + self.block, self._steps)
 
     def room(self) -> np.ndarray:
-        """Return an array for the lines of a block: (steps, activations, lanes), on a boundary of vectors."""
-        count = self._block * len(self.entries) * self.lanes
-        room = np.empty(count + 64, self.entries.dtype)
-        start = -room.ctypes.data % 64 // room.itemsize
-        return room[start : start + count].reshape(self._block, len(self.entries), self.lanes)
+        """Return where the lines of a block are made, (steps, activations, lanes): one place for each thread.
+
+        It lies on a large page where the system has them: on small ones nearly every line that is read
+        would need another entry of the buffer of addresses, which costs a third of the speed. NumPy asks for
+        large pages for arrays of some megabytes.
+        """
+        shape = self.block, self.entries.shape[1], self.lanes
+        size = int(np.prod(shape)) * self.entries.itemsize
+        room = getattr(_place, "room", None)
+        if room is None or len(room) < size:
+            room = np.empty(size + 2 * _PAGE, np.uint8)
+            room = _place.room = room[-room.ctypes.data % _PAGE :]
+        return room[:size].view(self.entries.dtype).reshape(shape)
 
 
 def _narrowest(table: np.ndarray) -> type[np.integer]:

@@ -1,0 +1,140 @@
+"""The factored engine: the sums as exact matrix products of floating-point numbers.
+
+With T[a, w] = sum over r of F_r(a) G_r(w), a layer through the multiplier is an ordinary layer with as many
+channels for each one as there are terms. Floating-point sums of whole numbers are exact, in any order, while
+no partial sum can leave the range in which all whole numbers are representable: 2^24 for float32, 2^53 for
+float64. That is decided from the weights at hand; the steps are divided into as few parts as keep to it, and
+the sums of the parts are added as integers.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import cached_property
+
+import numpy as np
+
+from precision.arithmetic.engines import patches
+from precision.arithmetic.engines.factors import MOST, Factors, factors
+from precision.arithmetic.engines.layer import Layer
+from precision.arithmetic.engines.sums import Sums, settled
+from precision.arithmetic.engines.table import Table
+from precision.arithmetic.threads import divide, processors
+from precision.arithmetic.window import offsets
+from precision.errors import PrecisionError
+
+EXACT = {np.float32: 1 << 24, np.float64: 1 << 53}  # the magnitude up to which all whole numbers exist
+_PATCHES = 1 << 20  # bytes of patches at a time
+
+
+class Factored:
+    """See the module; for multipliers with few terms, and registers that cannot overflow or that wrap."""
+
+    name = "factored"
+    why = ""
+
+    def __init__(self, layer: Layer) -> None:
+        found = factors(layer.products)
+        if found is None:
+            raise PrecisionError(
+                f"the products of this multiplier have no exact factors of at most {MOST} terms; "
+                "use the engine 'table'"
+            )
+        if layer.register.overflow == "saturate" and not layer.exact:
+            raise PrecisionError(
+                f"the factored engine adds in no order, and sums here may need {layer.bound.bits} bits; "
+                f"a saturating accumulator of {layer.register.bits} bits needs the engine 'table'"
+            )
+        self.factors = found
+        self._layer = layer
+        self.type, self.parts = parts(layer, found)
+        self._sum = np.int32 if layer.bound.bits <= 32 else np.int64
+
+    def sums(self, x: np.ndarray, observe: bool = False) -> Sums:
+        """Return the sums for an input; see :class:`Engine`. The table engine observes."""
+        layer, window = self._layer, self._layer.window
+        if observe:
+            return self._ordered.sums(x, observe)
+        spatial = window.output(x.shape[1:-1])
+        rows = np.ascontiguousarray(layer.rows(x))
+        strides = [n // rows.itemsize for n in rows.strides]
+        pixels = offsets(spatial, [n * s for n, s in zip(strides[1:-1], window.strides, strict=True)])
+        taps = [*(n * d for n, d in zip(strides[1:-1], window.dilations, strict=True)), 1]
+        steps = offsets(layer.w.shape[:-1], taps)
+        exact = np.empty((len(x) * len(pixels), layer.filters), self._sum)
+        flat, of_a, terms = rows.reshape(-1), self.factors.activations.astype(self.type), self.factors.terms
+        depth, size = layer.w.shape[-2], layer.filters // window.groups
+        longest = max(end - begin for begin, end in self.parts) * terms
+        most = max(16, _PATCHES // (longest * of_a.itemsize))
+
+        def part(first: int, last: int) -> None:
+            room = np.empty((min(most, last - first), longest), self.type)
+            for start in range(first, last, most):
+                stop = min(start + most, last)
+                for group in range(window.groups):
+                    to = exact[start:stop, group * size : (group + 1) * size]
+                    to[:] = layer.biases[group * size : (group + 1) * size]
+                    for (begin, end), weights in zip(self.parts, self._weights[group], strict=True):
+                        seen = room[: stop - start, : len(weights)]
+                        patches.fill(
+                            flat[group * depth :], strides[0], pixels, steps[begin:end], of_a, (0,) * terms,
+                            seen, start, stop,
+                        )  # fmt: skip
+                        to += (seen @ weights).astype(self._sum)
+
+        if exact.size:
+            threads = processors()
+            with _one_thread_each():
+                divide(part, len(exact), min(threads, -(-exact.size * layer.steps // _PATCHES)), threads)
+        return settled(exact.reshape(len(x), *spatial, layer.filters), layer, self.name)
+
+    @cached_property
+    def _weights(self) -> list[list[np.ndarray]]:
+        """For each group and part: (steps * terms, filters of the group)."""
+        matrix = self.factors.weights.astype(self.type)[self._layer.matrix]  # (steps, filters, terms)
+        size = matrix.shape[1] // self._layer.window.groups
+        return [
+            [
+                np.ascontiguousarray(
+                    matrix[begin:end, first : first + size].transpose(0, 2, 1).reshape(-1, size)
+                )
+                for begin, end in self.parts
+            ]
+            for first in range(0, matrix.shape[1], size)
+        ]
+
+    @cached_property
+    def _ordered(self) -> Table:
+        return Table(self._layer)
+
+
+def parts(layer: Layer, found: Factors) -> tuple[type[np.floating], list[tuple[int, int]]]:
+    """Return a type, and parts of the steps (first, after the last) whose sums are exact in it.
+
+    The bound of a step and a filter is the largest sum of the magnitudes of all its terms over the
+    activations: no partial sum of any order exceeds the sum of them over the steps.
+    """
+    magnitudes = np.abs(found.activations).astype(float) @ np.abs(found.weights.T).astype(float)
+    steps = magnitudes.max(axis=0)[layer.matrix]
+    kind: type[np.floating] = np.float32 if steps.max() < EXACT[np.float32] else np.float64
+    marks, total = [0], np.zeros(layer.filters)
+    for step, bounds in enumerate(steps):
+        if (total + bounds).max() >= EXACT[kind]:
+            marks.append(step)
+            total[:] = 0
+        total += bounds
+    return kind, list(zip(marks, [*marks[1:], len(steps)], strict=True))
+
+
+@functools.cache
+def _libraries() -> Callable[..., AbstractContextManager[object]]:
+    import threadpoolctl  # type: ignore[import-untyped]
+
+    return threadpoolctl.ThreadpoolController().limit
+
+
+def _one_thread_each() -> AbstractContextManager[object]:
+    """Keep NumPy's matrix products to the thread that asks: several of them collapse on narrow shapes."""
+    return _libraries()(limits=1, user_api="blas")
