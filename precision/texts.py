@@ -83,6 +83,8 @@ class Texts(Generic[Named]):
         except (SyntaxError, ValueError, RecursionError, MemoryError, Warning):
             if "\\" in text:
                 raise PrecisionError(f"{malformed}; a backslash in a path is written twice") from None
+            if "/" in text:
+                raise PrecisionError(f"{malformed}; a path like this one is written in quotes") from None
             raise malformed from None
         if isinstance(node, ast.Name):
             return node.id, [], {}

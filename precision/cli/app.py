@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -18,6 +18,7 @@ from precision.cli import (
     formats,
     init,
     lists,
+    multipliers,
     pack,
     plan,
     policy,
@@ -30,9 +31,21 @@ from precision.cli.groups import Groups, example
 from precision.errors import PrecisionError, each
 from precision.printable import printable
 
+
+class Program(Groups):
+    """The program, whose commands stand in the order of ``_COMMANDS``.
+
+    typer itself puts those last that have commands below them.
+    """
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names, panel by panel."""
+        return [name for members in _COMMANDS.values() for _, name, _ in members]
+
+
 app = typer.Typer(
     name="precision",
-    cls=Groups,
+    cls=Program,
     help="Find out which number format a neural network can use, and what it costs.",
     no_args_is_help=True,
     add_completion=False,
@@ -85,6 +98,9 @@ _COMMANDS: dict[str, list[tuple[Callable[..., None] | typer.Typer, str, str]]] =
         (formats.app, "formats", "formats show 'posit(8,2)'"),
         (pack.pack, "pack", "pack model.keras mxfp4_e2m1"),
         (pack.unpack, "unpack", "unpack model.safetensors model.keras rounded.keras"),
+    ],
+    "Arithmetic": [
+        (multipliers.app, "multipliers", "multipliers show 'drum(8,4)'"),
     ],
     "Keep house": [
         (check.check, "check", "check"),

@@ -15,7 +15,8 @@ class Groups(TyperGroup):
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the commands with the whole first paragraph of their help, and an example of each panel."""
         panels: dict[str, list[tuple[str, Any]]] = {}
-        for name, command in self.commands.items():
+        for name in self.list_commands(ctx):
+            command = self.commands[name]
             panel = getattr(command, "rich_help_panel", None)
             panels.setdefault(panel if isinstance(panel, str) else "Commands", []).append((name, command))
         for panel, shown in panels.items():

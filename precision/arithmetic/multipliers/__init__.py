@@ -10,6 +10,7 @@
 
 from precision.arithmetic.multipliers import families as families
 from precision.arithmetic.multipliers.base import Multiplier, Published
+from precision.arithmetic.multipliers.errors import Errors, errors_of
 from precision.arithmetic.multipliers.files import write as write_table
 from precision.arithmetic.multipliers.several import of_folder, parse_multipliers
 from precision.arithmetic.multipliers.text import parse_multiplier, usage
@@ -18,8 +19,10 @@ from precision.registry import MULTIPLIERS
 register_multiplier = MULTIPLIERS.register
 
 __all__ = [
+    "Errors",
     "Multiplier",
     "Published",
+    "errors_of",
     "of_folder",
     "parse_multiplier",
     "parse_multipliers",
