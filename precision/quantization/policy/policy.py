@@ -129,10 +129,10 @@ class Policy:
         return {slot: s for slot, s in self.settings() if isinstance(s, Register | Multiplying)}
 
     def emulated(self) -> Policy:
-        """Return the policy without what a network of integers alone computes: its codes and scales."""
+        """Return the policy of a network of integers without its arithmetic: its codes and scales."""
 
         def kept(slots: Slots) -> Slots:
-            return {slot: s for slot, s in slots.items() if not isinstance(s, Register | Multiplying)}
+            return {slot: s for slot, s in slots.items() if slot not in ("accumulators", "multipliers")}
 
         layers = tuple((pattern, rest) for pattern, override in self.layers if (rest := kept(override)))
         return replace(self, slots=kept(self.slots), layers=layers)
