@@ -144,6 +144,16 @@ def _time(name: str, meaning: str, unit: str, title: str, mean: str, better: Bet
     return Metric(name, "timed", meaning, unit, title, better, summary=summary, cost=True, bounds=_POSITIVE)
 
 
+_OF_MULTIPLIERS: tuple[tuple[str, str, str, str, Better], ...] = (
+    ("error_probability", "share of the pairs of operands with an error", "fraction", "Errors", "lower"),
+    ("mean_error", "mean distance from the exact product", "product", "Mean error", "lower"),
+    ("square_error", "mean square of the error", "product^2", "Mean square error", "lower"),
+    ("relative_error", "mean of distance over exact product", "fraction", "Mean relative error", "lower"),
+    ("worst_error", "largest distance", "product", "Worst error", "lower"),
+    ("bias", "mean error with its sign", "product", "Bias", "neither"),
+    ("power", "power as published", "mW", "Power", "lower"),
+)
+
 METRICS = Metrics(
     [
         Metric(
@@ -212,6 +222,19 @@ METRICS = Metrics(
             "images",
             "Overflowed images",
             special=True,
+        ),
+        *(
+            Metric(
+                f"multiplier_{name}",
+                "counted",
+                f"of the multipliers of a network of integers: {meaning}; the mean over its multiplications",
+                unit,
+                title,
+                better,
+                summary={"first": ""},
+                special=True,
+            )
+            for name, meaning, unit, title, better in _OF_MULTIPLIERS
         ),
         _fact("float32_weight_bytes", "size of the parameters in float32", "byte", "Weights in float32"),
         _size(

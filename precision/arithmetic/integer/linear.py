@@ -25,6 +25,7 @@ class Record:
         engine: that computes it, and ``why`` it was chosen.
         proven_bits: the width of a register from which on no image can make it overflow.
         images: that were seen.
+        products: multiplications for one image.
         overflowed: images with at least one sum that is not the exact one.
         overflowed_sums: how many sums are not.
         peak: the largest magnitude of a running sum; 0 where it was not watched.
@@ -34,6 +35,7 @@ class Record:
     why: str = ""
     proven_bits: int = 0
     images: int = 0
+    products: int = 0
     overflowed: int = 0
     overflowed_sums: int = 0
     peak: int = 0
@@ -63,6 +65,7 @@ class Linear:
         scales: of the weights, float64 (filters,).
         bias: real, float64 (filters,); None for none.
         products: the multiplier, over the codes that there are.
+        multiplier: its name; empty for the exact one.
         window: of the convolution; one without dimensions is a dense layer.
         register: holds the running sums.
         engine: that computes them, by name.
@@ -80,6 +83,7 @@ class Linear:
     register: Register = field(default_factory=Register)
     engine: str = AUTO
     watch: bool = False
+    multiplier: str = ""
     record: Record = field(default_factory=Record)
     last: np.ndarray | None = field(default=None, repr=False)
     _prepared: dict[Any, Engine] = field(default_factory=dict, repr=False)
@@ -138,6 +142,7 @@ class Linear:
     def _note(self, found: Sums, images: int) -> None:
         record = self.record
         record.images += images
+        record.products = found.values.size // images * self.w[..., 0].size
         record.overflowed_sums += found.overflowed_sums
         record.peak = max(record.peak, found.peak or 0)
         if found.images is not None:  # of a dense layer several rows may be of one image

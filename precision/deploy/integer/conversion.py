@@ -191,6 +191,7 @@ class _Conversion:
             chosen.register,
             self.engine,
             self.watch,
+            chosen.multiplier.name if chosen.multiplier else "",
         )
         return self._step(layer, operation, reads[0])
 

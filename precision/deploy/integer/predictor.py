@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import math
 from typing import Any
 
 import numpy as np
 
+from precision.arithmetic.integer.linear import Linear, Record
 from precision.arithmetic.integer.network import IntegerNetwork
+from precision.arithmetic.multipliers import errors_of, parse_multiplier
 from precision.data import as_float
 from precision.measure.counted.packed import WeightMemory, activation_bits, weight_memory
 from precision.quantization.policy.policy import Policy
@@ -52,6 +56,7 @@ class IntegerPredictor:
             "register_bits": max(record.proven_bits for record in records.values()),
             "overflowed_images": self.integers.seen.overflowed,
         }
+        numbers |= _of_multipliers(list(zip(self.integers.linear, records.values(), strict=True)))
         return numbers, {"registers": "; ".join(f"{name}: {record}" for name, record in records.items())}
 
     def digest(self) -> str:
@@ -63,3 +68,35 @@ class IntegerPredictor:
                 digest.update(f"{layer.name}\0{array.dtype}{list(array.shape)}\0".encode())
                 digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
+
+
+def _of_multipliers(layers: list[tuple[Linear, Record]]) -> dict[str, float]:
+    """Return the figures of the multipliers of a network, each layer counted by its multiplications."""
+    names = [layer.multiplier for layer, _ in layers]
+    if not any(names):
+        return {}
+    shares = np.array([record.products for _, record in layers], np.float64)
+    shares /= shares.sum()
+    found = [_figures(name) for name in names]
+    return {key: float(sum(s * one[key] for s, one in zip(shares, found, strict=True))) for key in found[0]}
+
+
+@functools.cache
+def _figures(name: str) -> dict[str, float]:
+    if not name:
+        return dict.fromkeys(FIGURES, 0.0) | {"multiplier_power": math.nan}
+    multiplier = parse_multiplier(name)
+    errors = errors_of(multiplier, ranks=False)
+    power = multiplier.published.power
+    figures = {key: float(getattr(errors, field)) for key, field in FIGURES.items()}
+    return figures | {"multiplier_power": math.nan if power is None else power}
+
+
+FIGURES = {
+    "multiplier_error_probability": "probability",
+    "multiplier_mean_error": "mean",
+    "multiplier_square_error": "square",
+    "multiplier_relative_error": "relative",
+    "multiplier_worst_error": "worst",
+    "multiplier_bias": "bias",
+}

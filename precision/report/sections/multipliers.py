@@ -1,0 +1,106 @@
+"""Approximate multipliers and narrow registers: what they did to networks of integers."""
+
+from __future__ import annotations
+
+import warnings
+
+import pandas as pd
+from scipy.stats import ConstantInputWarning, spearmanr
+
+from precision.analysis import Results
+from precision.metrics import METRICS
+from precision.registry import SECTIONS
+from precision.report.document import Column, Note, Section, Table, Unit, note, order
+from precision.report.titles import columns_of
+
+ERRORS = tuple(name for name in METRICS if name.startswith("multiplier_"))
+_RANKED = [name for name in ERRORS if name not in ("multiplier_bias", "multiplier_power")]
+_FIGURES = """\
+The figures of a multiplier are over all pairs of its operands, each as likely as the others, which those of
+a network are not; of a network with several multipliers they are means over its multiplications. Relative
+errors leave out products that are zero. The time is that of the emulation."""
+_REGISTERS = """\
+The safe width is proven from the weights: at that width and above no image whatever makes an accumulator
+overflow. An image counts as overflowed when a sum of any layer was not what one of 64 bits would hold."""
+FEWEST = 5  # multipliers that are ranked
+
+
+@SECTIONS.register("multipliers")
+@order(58)
+def multipliers(results: Results) -> Section | None:
+    """Return what each multiplier is like and did; None where no trial has one."""
+    cells = results.cells()
+    if "multiplier_mean_error" not in cells or not cells["multiplier_mean_error"].notna().any():
+        return None
+    cells = cells[cells["multiplier_mean_error"].notna() & (cells["status"] == "ok")]
+    parts: list[Note | Table] = []
+    for (dataset, architecture, method), rows in _networks(cells):
+        parts += [_table(rows, f"{dataset}, {architecture}, {method}"), *_ranking(rows)]
+    return Section("Multipliers", (note(_FIGURES), *parts))
+
+
+@SECTIONS.register("accumulators")
+@order(59)
+def accumulators(results: Results) -> Section | None:
+    """Return what registers did beside the width that is proven to suffice; None without any."""
+    cells = results.cells()
+    narrow = cells[cells["formats"].str.contains("register(", regex=False) & (cells["status"] == "ok")]
+    if narrow.empty or "register_bits" not in cells:
+        return None
+    columns = {
+        "policy": Column("Policy"),
+        "accuracy": Column("Accuracy", Unit.ACCURACY),
+        "accuracy_difference": Column("Difference", Unit.DIFFERENCE),
+        **columns_of("register_bits", "overflowed_images", "test_images"),
+    }
+    tables = [
+        Table(
+            tuple(columns.values()),
+            tuple(tuple(_plain(row[name]) for name in columns) for _, row in rows.iterrows()),
+            f"{dataset}, {architecture}, {method}",
+        )
+        for (dataset, architecture, method), rows in _networks(narrow)
+    ]
+    return Section("Accumulators", (note(_REGISTERS), *tables))
+
+
+def _networks(cells: pd.DataFrame):  # type: ignore[no-untyped-def]
+    return cells.groupby(["dataset", "architecture", "method"], sort=False)
+
+
+def _table(rows: pd.DataFrame, title: str) -> Table:
+    columns = {
+        "policy": Column("Policy"),
+        "accuracy": Column("Accuracy", Unit.ACCURACY),
+        "accuracy_difference": Column("Difference", Unit.DIFFERENCE),
+        **columns_of(*(name for name in ERRORS if rows[name].notna().any())),
+        "seconds": Column("s per 10,000 images", Unit.SECONDS),
+    }
+    rows = rows.assign(seconds=1e4 / rows["inference_images_per_second"])
+    body = tuple(tuple(_plain(row[name]) for name in columns) for _, row in rows.iterrows())
+    return Table(tuple(columns.values()), body, title)
+
+
+def _plain(value: object) -> str | float | None:
+    """Return a cell of a table: its text or number, None where it is missing."""
+    return value if isinstance(value, str) else None if pd.isna(value) else float(value)  # type: ignore[arg-type]
+
+
+def _ranking(rows: pd.DataFrame) -> list[Note]:
+    """Return in words how well each figure ranks the multipliers by their loss of accuracy (Spearman)."""
+    means = rows.groupby("policy", sort=False)[[*_RANKED, "accuracy"]].mean()
+    if len(means) < FEWEST:
+        return []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConstantInputWarning)
+        found = {name: float(spearmanr(means[name], -means["accuracy"]).statistic) for name in _RANKED}
+    ranked = sorted((r, name) for name, r in found.items() if r == r)
+    if not ranked:
+        return []
+    words = ", ".join(f"{METRICS[name].title.lower()} {r:.2f}" for r, name in reversed(ranked))
+    return [
+        note(
+            "Which figure predicts the loss? Rank correlation of each with the loss of accuracy, over "
+            f"{len(means)} multipliers: {words}. At 1 a figure puts them in the order of their losses."
+        )
+    ]
