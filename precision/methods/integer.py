@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
+from pydantic import Field
+
+from precision.methods.options import Rate
 from precision.methods.outcome import Outcome
 from precision.methods.workbench import Workbench
 from precision.options import Flag, Rule
@@ -20,6 +23,8 @@ from precision.trial import Trial
 Requantisation = Annotated[
     Literal["float", "single", "litert_reference"], Rule("float, single or litert_reference")
 ]
+Passes = Annotated[int, Field(ge=0), Rule("a whole number, 0 for none")]
+Gradient = Annotated[Literal["straight", "slopes"], Rule("straight or slopes")]
 EngineName = Annotated[Literal["auto", "factored", "table", "naive"], Rule("auto, factored, table or naive")]
 
 
@@ -39,6 +44,9 @@ def integer(
     trial: Trial,
     bench: Workbench,
     *,
+    epochs: Passes = 0,
+    learning_rate: Rate = None,
+    gradient: Gradient = "straight",
     requantisation: Requantisation = "float",
     engine: EngineName = "auto",
     watch: Flag = False,
@@ -48,6 +56,10 @@ def integer(
     Batch normalisations are folded first, whether the policy says so or not.
 
     Args:
+        epochs: of quantisation-aware training before, through the multipliers of the policy; none at 0.
+        learning_rate: of that training, instead of the grid's.
+        gradient: of a product in it: ``straight``, that of the exact product, or ``slopes``, the mean slope
+            of the multiplier, see ``deploy.integer.training``.
         requantisation: how a sum becomes a code, see ``arithmetic.integer.requantisation``.
         engine: that computes the sums; all give the same bits.
         watch: look for the peaks of running sums, which takes longer.
@@ -56,8 +68,34 @@ def integer(
 
     policy = replace(Policy.from_json(trial.policy), fold_batch_norm=True)
     source = bench.source(trial, policy)
-    model = bench.quantised(trial, policy.emulated(), source)
-    network = integer_network(
-        model, Arithmetic.of(policy, source), rule=requantisation, engine=engine, watch=watch
-    )
-    return Outcome(IntegerPredictor(network, policy, source), None, timing="emulated")
+    arithmetic, trained = Arithmetic.of(policy, source), None
+    if epochs:
+        model, trained = _retrained(trial, bench, policy, arithmetic, epochs, learning_rate, gradient)
+    else:
+        model = bench.quantised(trial, policy.emulated(), source)
+    network = integer_network(model, arithmetic, rule=requantisation, engine=engine, watch=watch)
+    return Outcome(IntegerPredictor(network, policy, source), trained, timing="emulated")
+
+
+def _retrained(
+    trial: Trial,
+    bench: Workbench,
+    policy: Policy,
+    arithmetic: Any,
+    epochs: int,
+    learning_rate: float | None,
+    gradient: str,
+) -> tuple[Any, Any]:
+    """Return the network that went on training, rounded and through the multipliers of the policy."""
+    from precision.deploy.integer.training import train_through
+    from precision.methods.fit import fit
+    from precision.methods.verified import verify
+    from precision.quantization import apply
+    from precision.quantization.scales.base import Backward
+
+    emulated = policy.emulated()
+    source, observed = bench.start(trial, emulated, "baseline")
+    model = apply(source, emulated, trial.seed, observed=observed, backward=Backward(follow=True))
+    verify(trial, source, model, bench.dataset(trial.dataset))
+    train_through(model, arithmetic, gradient)
+    return model, fit(trial, bench, model, epochs=epochs, learning_rate=learning_rate)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -58,6 +58,7 @@ class Quantized(keras.layers.Wrapper):
         self.hands_on, self.switchable = hands_on, switchable
         self.quantizers: dict[str, Quantizer] = {}
         self._key: Any = None  # of the noise of the accumulators
+        self.through: Callable[[Any, Any], Any] | None = None  # instead of the layer's own sums
         self._sites: list[tuple[Any, Axis, str]] = []  # with the axis, and the name of the quantizer
 
     def build(self, input_shape: Any = None) -> None:
@@ -170,6 +171,8 @@ class Quantized(keras.layers.Wrapper):
                 from precision.quantization import sums
 
                 outputs = sums.call(layer, positional[0], accumulator, self._key)
+            elif self.through is not None:
+                outputs = self.through(layer, positional[0])
             elif takes_training(layer):
                 outputs = layer(*positional, training=training, **named)
             else:

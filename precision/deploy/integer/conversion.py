@@ -69,6 +69,19 @@ def integer_network(
     return _Conversion(arithmetic, engine, watch).of(model, rule)
 
 
+def read_by(model: Any) -> dict[str, Quantizer]:
+    """Return, for the layers that sum products, the quantizer that rounded what they read.
+
+    Layers that read tensors side by side, of several quantizers, are left out.
+
+    Raises:
+        PrecisionError: as :func:`integer_network`.
+    """
+    conversion = _Conversion(lambda layer: Arithmetic(), AUTO, False)
+    conversion.of(model, "float")
+    return conversion.read
+
+
 class _Conversion:
     """Walks the calls of a model and writes the steps."""
 
@@ -76,7 +89,9 @@ class _Conversion:
         self.arithmetic, self.engine, self.watch = arithmetic, engine, watch
         self.steps: list[Step] = []
         self.places: dict[int, int] = {}  # of what a symbolic tensor holds, among the steps
-        self.grids: dict[int, Grid | None] = {}  # of the codes that a step gives
+        self.grids: dict[int, Grid | None] = {-1: None}  # of the codes that a step gives
+        self.quantizers: dict[int, Quantizer | None] = {-1: None}  # that made them, where one did
+        self.read: dict[str, Quantizer] = {}  # by layers that sum products: what rounded their inputs
 
     def of(self, model: Any, rule: str) -> IntegerNetwork:
         inputs, outputs = (keras.tree.flatten(part) for part in ends(model))
@@ -86,7 +101,6 @@ class _Conversion:
                 f"{len(inputs)} and {len(outputs)}"
             )
         self.places[id(inputs[0])] = -1
-        self.grids[-1] = None
         for call in all_calls(model):
             self._add(call)
         return IntegerNetwork(tuple(self.steps), rule)
@@ -108,14 +122,19 @@ class _Conversion:
             return self._rounded(layer, quantizer, place)
         return place
 
-    def _step(self, layer: Any, operation: Operation, *reads: int, grid: Grid | None = None) -> int:
+    def _step(self, layer: Any, operation: Operation, *reads: int, keeps: bool = False) -> int:
+        """Add a step; one that ``keeps`` gives codes of the kind that it reads."""
         self.steps.append(Step(address(layer), operation, reads))
-        self.grids[len(self.steps) - 1] = grid
-        return len(self.steps) - 1
+        place = len(self.steps) - 1
+        self.grids[place] = self.grids[reads[0]] if keeps else None
+        self.quantizers[place] = self.quantizers[reads[0]] if keeps and len(reads) == 1 else None
+        return place
 
     def _rounded(self, layer: Any, quantizer: Quantizer, place: int) -> int:
         operation = rounding(quantizer, f"the activations of layer {address(layer)!r}")
-        return self._step(layer, operation, place, grid=operation.grid)
+        rounded = self._step(layer, operation, place)
+        self.grids[rounded], self.quantizers[rounded] = operation.grid, quantizer
+        return rounded
 
     def _computed(self, wrapper: Any, layer: Any, reads: list[int]) -> int:
         """Write what a layer computes, and return the place of its result."""
@@ -130,11 +149,11 @@ class _Conversion:
             return self._step(layer, Add(), *reads)
         if name == "Concatenate":
             joined = Join(layer.axis) if not isinstance(layer, OperationLayer) else Join(layer.computes.axis)
-            return self._step(layer, joined, *reads, grid=self.grids[reads[0]])
+            return self._step(layer, joined, *reads, keeps=True)
         if name.rstrip("123D") in _POOLS:
             return self._pooled(layer, reads[0])
         if (moves(layer) or getattr(layer, "only_moves", False)) and len(reads) == 1:
-            return self._step(layer, Move(_moving(layer)), reads[0], grid=self.grids[reads[0]])
+            return self._step(layer, Move(_moving(layer)), reads[0], keeps=True)
         if name in _IN_FRONT and self._is_image(reads[0]):
             return self._step(layer, _InFront(layer), reads[0])
         if name == "BatchNormalization":
@@ -193,6 +212,9 @@ class _Conversion:
             self.watch,
             chosen.multiplier.name if chosen.multiplier else "",
         )
+        source = self.quantizers[reads[0]]
+        if source is not None:
+            self.read[address(layer)] = source
         return self._step(layer, operation, reads[0])
 
     def _activated(self, layer: Any, place: int, function: Any) -> int:
@@ -201,7 +223,7 @@ class _Conversion:
             return place
         if name in ("relu", "relu6"):
             ceiling = 6.0 if name == "relu6" else None
-            return self._step(layer, Clamp(ceiling), place, grid=self.grids[place])
+            return self._step(layer, Clamp(ceiling), place, keeps=True)
         raise _unknown(layer, f"the activation function {name} is not computed in integers; use relu")
 
     def _rectified(self, layer: Any, place: int) -> int:
@@ -213,7 +235,7 @@ class _Conversion:
             if layer.negative_slope or layer.threshold:
                 raise _unknown(layer, "it has a slope or a threshold")
             ceiling = None if layer.max_value is None else float(layer.max_value)
-        return self._step(layer, Clamp(ceiling), place, grid=self.grids[place])
+        return self._step(layer, Clamp(ceiling), place, keeps=True)
 
     def _pooled(self, layer: Any, place: int) -> int:
         name = kind(layer)
@@ -227,13 +249,13 @@ class _Conversion:
         if "Average" in name:
             return self._step(layer, Average(window, whole and layer.keepdims), place)
         if window is not None:
-            return self._step(layer, MaxPool(window), place, grid=self.grids[place])
+            return self._step(layer, MaxPool(window), place, keeps=True)
         keepdims = layer.keepdims
 
         def largest(x: np.ndarray, fill: int) -> np.ndarray:
             return np.asarray(x.max(axis=tuple(range(1, x.ndim - 1)), keepdims=keepdims))
 
-        return self._step(layer, Move(largest), place, grid=self.grids[place])
+        return self._step(layer, Move(largest), place, keeps=True)
 
 
 @dataclass(frozen=True)

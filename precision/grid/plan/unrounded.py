@@ -25,7 +25,7 @@ def unrounded(method: Choice) -> Choice:
     the epochs and the rate of the grid, its float32 training is the baseline.
     """
     options = method.options
-    if "epochs" not in _defaults(method.name) or options.get("epochs") == 0:
+    if not _trains(method):
         return FLOAT32
     start = start_of(method)
     given = {name: options[name] for name in _OF_FLOAT32 if options.get(name) not in (None, False)}
@@ -47,7 +47,7 @@ def needs_baseline(trial: Trial) -> bool:
 def epochs_of(trial: Trial) -> int:
     """Return how many epochs a trial trains; 0 for a method that trains nothing."""
     options = trial.method.options
-    if "epochs" not in _defaults(trial.method.name) or options.get("epochs") == 0:
+    if not _trains(trial.method):
         return 0
     if trial.method == FLOAT32 and _comes_trained(trial):
         return 0
@@ -61,6 +61,11 @@ def epochs_before(trial: Trial) -> int:
 
 def _comes_trained(trial: Trial) -> bool:
     return is_pretrained(trial.architecture.name, trial.architecture.options)
+
+
+def _trains(method: Choice) -> bool:
+    defaults = _defaults(method.name)
+    return "epochs" in defaults and method.options.get("epochs", defaults["epochs"]) != 0
 
 
 @functools.cache

@@ -1,0 +1,138 @@
+"""Training through multipliers: forward it is the network of integers, backward what the options say."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from precision.arithmetic.multipliers import parse_multiplier
+from precision.deploy.integer import Arithmetic, integer_network
+from precision.deploy.integer.training import train_through
+from precision.errors import PrecisionError
+from precision.quantization import apply, parse_policy
+from precision.quantization.calibration.calibrator import Calibrator
+from precision.quantization.model import calibrated
+
+RANDOM = np.random.default_rng(5)
+IMAGES = RANDOM.random((6, 6, 6, 2)).astype(np.float32)
+WEIGHTS = {"format": "int(8,symmetric=true)", "scaling": "real", "per": "channel"}
+SIGNED = {"format": "int(8)", "scaling": "real"}
+POLICY = parse_policy({"weights": WEIGHTS, "activations": SIGNED, "inputs": SIGNED})
+AFFINE = parse_policy("int8")
+
+
+def network():
+    keras.utils.set_random_seed(1)
+    return keras.Sequential(
+        [
+            keras.Input((6, 6, 2)),
+            layers.Conv2D(
+                4, 3, padding="same", activation="relu", bias_initializer="random_normal", name="conv"
+            ),
+            layers.DepthwiseConv2D(3, strides=2, activation="relu", name="deep"),
+            layers.Flatten(),
+            layers.Dense(3, name="logits"),
+        ]
+    )
+
+
+def quantised(policy, images=IMAGES):
+    model = network()
+    observed = Calibrator(model, images).statistics(calibrated(model, policy), values=False)
+    return apply(model, policy, observed=observed)
+
+
+def chosen(name):
+    multiplier = parse_multiplier(name)
+    return lambda layer: Arithmetic(multiplier)
+
+
+@pytest.mark.parametrize("gradient", ["straight", "slopes"])
+@pytest.mark.parametrize("name", ["drum(8,3)", "mitchell(8)", "exact(8)"])
+@pytest.mark.parametrize("policy", [POLICY, AFFINE], ids=["symmetric", "affine"])
+def test_forward_it_is_the_network_of_integers(policy, name, gradient):
+    model = quantised(policy)
+    plain = model.predict_on_batch(IMAGES)
+    train_through(model, chosen(name), gradient)
+    model.compile()  # traced anew
+    found, expected = model.predict_on_batch(IMAGES), integer_network(model, chosen(name))(IMAGES)
+    step = np.diff(np.unique(expected)).min()
+    assert np.abs(found - expected).max() < 1.01 * step  # a bias is real here, and a code there
+    assert np.mean(found != expected) < 0.3
+    assert name == "exact(8)" or np.abs(found - plain).max() > 3 * step
+
+
+def gradients(model, upstream):
+    import tensorflow as tf
+
+    with tf.GradientTape() as tape:
+        y = model(IMAGES, training=True)
+        loss = keras.ops.sum(y * upstream)
+    return [np.asarray(g) for g in tape.gradient(loss, [v.value for v in model.trainable_variables])]
+
+
+def test_backward_straight_is_that_of_the_exact_products():
+    """With an exact multiplier both, and the emulation, have one gradient; with another straight keeps it."""
+    upstream = RANDOM.normal(size=(6, 3)).astype(np.float32)
+    emulated = gradients(quantised(POLICY), upstream)
+    for gradient in ("straight", "slopes"):
+        model = quantised(POLICY)
+        train_through(model, chosen("exact(8)"), gradient)
+        for found, expected in zip(gradients(model, upstream), emulated, strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3 * np.abs(expected).max())
+
+
+def test_slopes_are_those_of_the_table_by_finite_differences():
+    """A dense layer alone: the mean change of its sum when an operand moves by half its range."""
+    keras.utils.set_random_seed(1)
+    inner = keras.Sequential([keras.Input((5,)), layers.Dense(4, use_bias=False, name="logits")])
+    x = RANDOM.normal(size=(40, 5)).astype(np.float32)
+    policy = parse_policy(
+        {"weights": {**WEIGHTS, "per": "tensor"}, "activations": "float32", "inputs": SIGNED}
+    )
+    observed = Calibrator(inner, x).statistics(calibrated(inner, policy), values=False)
+    model = apply(inner, policy, observed=observed)
+    multiplier = parse_multiplier("truncated(8,6,signed=True)")
+    train_through(model, lambda layer: Arithmetic(multiplier), "slopes")
+    import tensorflow as tf
+
+    value = tf.constant(x)
+    with tf.GradientTape() as tape:
+        tape.watch(value)
+        loss = keras.ops.sum(model(value, training=True)[:, 0])
+    found = np.asarray(tape.gradient(loss, value))[0]
+    (linear,) = integer_network(model, lambda layer: Arithmetic(multiplier)).linear
+    a, codes = np.arange(-128, 128), linear.w[:, 0]
+    slopes = [np.polyfit(a, multiplier.multiply(a, np.full(256, w)), 1)[0] for w in codes]
+    np.testing.assert_allclose(found, np.array(slopes) * linear.scales[0], rtol=1e-4, atol=1e-6)
+    assert np.abs(np.array(slopes) - codes).max() > 0.05  # and not those of the exact product
+
+
+def test_training_through_a_bad_multiplier_makes_up_for_some_of_it():
+    """What it was trained for it does better than a network that was trained without it, by far."""
+    y = RANDOM.integers(0, 3, 300)
+    x = (RANDOM.random((300, 6, 6, 2)) + np.eye(3)[y][:, :2].reshape(-1, 1, 1, 2)).astype(np.float32)
+    losses = {}
+    for through in (False, True):
+        model = quantised(POLICY, x)
+        if through:
+            train_through(model, chosen("drum(8,3)"))
+        model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+        model.optimizer.learning_rate = 0.003
+        model.fit(x, y, epochs=8, batch_size=50, verbose=0)
+        logits = integer_network(model, chosen("drum(8,3)"))(x)
+        shifted = logits - logits.max(axis=1, keepdims=True)
+        losses[through] = np.mean(np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(300), y])
+    assert losses[True] < 0.8 * losses[False] and losses[True] < 0.9
+
+
+def test_what_cannot_be_trained_is_named(monkeypatch):
+    x = keras.Input((6, 2))
+    model = keras.Model(x, layers.Dense(3)(layers.Conv1D(2, 3, padding="causal", name="early")(x)))
+    images = IMAGES[:, 0]
+    observed = Calibrator(model, images).statistics(calibrated(model, POLICY), values=False)
+    with pytest.raises(PrecisionError, match="'early' has causal padding"):
+        train_through(apply(model, POLICY, observed=observed), chosen("drum(8,3)"))
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(PrecisionError, match="jax backend .* KERAS_BACKEND=tensorflow"):
+        train_through(quantised(POLICY), chosen("drum(8,3)"))
