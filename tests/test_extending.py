@@ -50,6 +50,7 @@ def trials(folder):
 def test_the_grid_of_the_page_shows_what_each_plugin_gave(done):
     folder, printed = done
     assert "sixteenths" in printed["run"] and "clipped_ptq" in printed["run"]
+    assert "shifts(8)" in printed["multipliers"] and "worst error" in printed["multipliers"]
     report = (folder / "reports/own/report.md").read_text()
     assert report.index("## The answer") < report.index("## The best run") < report.index("## Setup")
     assert "## Accuracy in bars" in report and (folder / "reports/own/bars.png").exists()

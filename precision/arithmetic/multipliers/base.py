@@ -76,6 +76,11 @@ class Multiplier:
             )
 
     @property
+    def family(self) -> str:
+        """The name under which its function is registered; of a plugin's, results depend on the plugin."""
+        return self.name.partition("(")[0]
+
+    @property
     def own(self) -> tuple[tuple[int, int], tuple[int, int]]:
         """The least and the greatest activation, and those of a weight, that the circuit itself takes."""
         a, w = ((-(1 << n - 1), (1 << n - 1) - 1) if self.signed else (0, (1 << n) - 1) for n in self.bits)

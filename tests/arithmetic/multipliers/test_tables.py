@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from precision.arithmetic.multipliers import (
     Multiplier,
@@ -264,3 +266,43 @@ def test_a_folder_that_has_none(folder, text, message):
     with pytest.raises(PrecisionError) as caught:
         parse_multipliers(text)
     assert message in str(caught.value)
+
+
+@settings(max_examples=60)
+@given(st.data())
+def test_a_damaged_file_is_a_table_or_one_sentence(tmp_path_factory, data):
+    """Bytes are changed, cut off or put in: nothing else than a PrecisionError ever comes out."""
+    ending = data.draw(st.sampled_from(["npy", "npz", "bin"]))
+    path = tmp_path_factory.mktemp("damaged") / f"m.{ending}"
+    put(str(path), UNSIGNED[:16, :16], "uint16")
+    content = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        place = data.draw(st.integers(0, len(content) - 1))
+        match data.draw(st.sampled_from(["change", "cut", "put"])):
+            case "change":
+                content[place] = data.draw(st.integers(0, 255))
+            case "cut":
+                del content[place : place + data.draw(st.integers(1, 40))]
+            case "put":
+                content[place:place] = data.draw(st.binary(max_size=40))
+        content = content or bytearray(b" ")
+    path.write_bytes(content)
+    found, said = attempted(f'table("{path}")')
+    assert (found and found[0].table().table.min() >= 0) or ("\n" not in said and "m." in said)
+
+
+@settings(max_examples=40)
+@given(
+    st.text(max_size=40) | st.from_regex(r"(table|drum|exact|tables)\([\w.=, '\"/-]{0,30}\)?", fullmatch=True)
+)
+def test_any_text_is_a_multiplier_or_one_sentence(text):
+    found, said = attempted(text)
+    assert all(isinstance(one, Multiplier) for one in found) and "\n" not in said
+
+
+def attempted(text):
+    """What a text stands for, or the sentence that refuses it."""
+    try:
+        return parse_multipliers(text), ""
+    except PrecisionError as error:
+        return [], str(error)
