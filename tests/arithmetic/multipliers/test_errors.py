@@ -64,7 +64,8 @@ def test_what_the_reference_found_in_them(evoapprox):
     assert (found["2P7"].rank.value, found["2P7"].rank.proven) == (7, True)
     assert 100 < found["L40"].rank.value < 256
     assert math.isclose(100 * found["2AC"].worst_relative, 3100)  # as its C header says, of which also:
-    assert round(found["2AC"].square) == 892
+    assert round(found["2AC"].square) == 892 and round(found["1AGV"].square) == 305440
+    assert evoapprox["mul8u_2AC.bin"][0].published.area == 508.3
 
 
 def test_the_operand_order_of_the_published_tables(evoapprox):
