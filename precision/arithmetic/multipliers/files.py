@@ -96,15 +96,13 @@ def write(multiplier: Multiplier, path: Path) -> None:
         )
     known = {key: getattr(multiplier.published, key) for key in (*_NUMBERS, "technology", "source")}
     notes = {key: value for key, value in known.items() if value not in (None, "")}
-    arrays = {
+    arrays: dict[str, Any] = {
         "table": multiplier.table().table,
-        "signed": multiplier.signed,
-        "index": "value",
-        "order": "aw",
-        **notes,
+        "signed": np.array(multiplier.signed),
+        **{key: np.array(value) for key, value in {"index": "value", "order": "aw", **notes}.items()},
     }
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **{key: np.array(value) for key, value in arrays.items()})
+    np.savez_compressed(buffer, **arrays)
     with files.refused(path, "the table cannot be written here", "give another path"):
         files.write(path, buffer.getvalue())
 
