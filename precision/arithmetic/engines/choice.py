@@ -1,11 +1,18 @@
-"""Which engine computes a layer: by name, or chosen from its size, its table and its bound."""
+"""Which engine computes a layer: by name, or chosen from its table, its size, its register and its input.
+
+All have the same bits, so that the choice is one of time alone.
+"""
 
 from __future__ import annotations
+
+from functools import cached_property
 
 import numpy as np
 
 from precision.arithmetic.accumulators.register import Register
 from precision.arithmetic.engines.factored import Factored
+from precision.arithmetic.engines.factors import rank_one
+from precision.arithmetic.engines.gather import Gather
 from precision.arithmetic.engines.layer import Layer
 from precision.arithmetic.engines.naive import Naive
 from precision.arithmetic.engines.sums import Engine, Sums
@@ -14,8 +21,58 @@ from precision.arithmetic.products import Products
 from precision.arithmetic.window import Window
 from precision.errors import unknown
 
-ENGINES: dict[str, type[Engine]] = {"factored": Factored, "table": Table, "naive": Naive}
+ENGINES: dict[str, type[Engine]] = {
+    "factored": Factored,
+    "table": Table,
+    "gather": Gather,
+    "naive": Naive,
+}
 AUTO = "auto"
+
+_FEW = 48  # positions below which laying out lines takes longer than looking up each product
+_WIDE = 64  # filters from which on a matrix product is faster than the table engine
+
+
+class Auto:
+    """Chooses the engine anew for each input."""
+
+    name = AUTO
+
+    def __init__(self, layer: Layer) -> None:
+        self._layer = layer
+
+    def chosen(self, positions: int, observe: bool = False) -> tuple[str, str]:
+        """Return the name of an engine and why, one line, for so many output positions of all images."""
+        layer = self._layer
+        if layer.register.overflow == "saturate" and not layer.exact:
+            bits = layer.bound.bits
+            return "table", f"a sum may need {bits} bits, and saturation depends on the order of the steps"
+        if observe:
+            return "table", "peaks are observed step by step"
+        if positions < _FEW:
+            return "gather", f"{positions} positions are too few to lay out lines for"
+        if self._product:
+            return "factored", "the products are those of one function of each operand"
+        return "table", "any multiplier, an addition for each product"
+
+    def sums(self, x: np.ndarray, observe: bool = False) -> Sums:
+        """Return the sums for an input; see :class:`Engine`."""
+        spatial = self._layer.window.output(x.shape[1:-1]) if x.ndim == self._layer.w.ndim else ()
+        name, _ = self.chosen(len(x) * int(np.prod(spatial)), observe)
+        if name not in self._ready:
+            self._ready[name] = ENGINES[name](self._layer)
+        return self._ready[name].sums(x, observe)
+
+    @cached_property
+    def _product(self) -> bool:
+        """Whether a plain matrix product is worth it: many filters, no window to lay out, and one term."""
+        layer = self._layer
+        wide = layer.filters // layer.window.groups >= _WIDE and layer.steps == layer.w.shape[-2]
+        return wide and rank_one(layer.products)
+
+    @cached_property
+    def _ready(self) -> dict[str, Engine]:
+        return {}
 
 
 def prepare(layer: Layer, engine: str = AUTO) -> Engine:
@@ -26,10 +83,10 @@ def prepare(layer: Layer, engine: str = AUTO) -> Engine:
         engine: ``auto``, or the name of one.
 
     Raises:
-        PrecisionError: for an unknown name.
+        PrecisionError: for an unknown name, and for an engine that cannot compute the layer.
     """
     if engine == AUTO:
-        return Table(layer)
+        return Auto(layer)
     if engine not in ENGINES:
         raise unknown("engine", engine, [AUTO, *ENGINES])
     return ENGINES[engine](layer)

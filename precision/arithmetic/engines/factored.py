@@ -19,10 +19,10 @@ import numpy as np
 from precision.arithmetic.engines import patches
 from precision.arithmetic.engines.factors import MOST, Factors, factors
 from precision.arithmetic.engines.layer import Layer
+from precision.arithmetic.engines.reads import reads
 from precision.arithmetic.engines.sums import Sums, settled
 from precision.arithmetic.engines.table import Table
 from precision.arithmetic.threads import divide, processors
-from precision.arithmetic.window import offsets
 from precision.errors import PrecisionError
 
 EXACT = {np.float32: 1 << 24, np.float64: 1 << 53}  # the magnitude up to which all whole numbers exist
@@ -33,7 +33,6 @@ class Factored:
     """See the module; for multipliers with few terms, and registers that cannot overflow or that wrap."""
 
     name = "factored"
-    why = ""
 
     def __init__(self, layer: Layer) -> None:
         found = factors(layer.products)
@@ -57,15 +56,10 @@ class Factored:
         layer, window = self._layer, self._layer.window
         if observe:
             return self._ordered.sums(x, observe)
-        spatial = window.output(x.shape[1:-1])
-        rows = np.ascontiguousarray(layer.rows(x))
-        strides = [n // rows.itemsize for n in rows.strides]
-        pixels = offsets(spatial, [n * s for n, s in zip(strides[1:-1], window.strides, strict=True)])
-        taps = [*(n * d for n, d in zip(strides[1:-1], window.dilations, strict=True)), 1]
-        steps = offsets(layer.w.shape[:-1], taps)
-        exact = np.empty((len(x) * len(pixels), layer.filters), self._sum)
-        flat, of_a, terms = rows.reshape(-1), self.factors.activations.astype(self.type), self.factors.terms
-        depth, size = layer.w.shape[-2], layer.filters // window.groups
+        of = reads(layer, x)
+        exact = np.empty((of.positions, layer.filters), self._sum)
+        of_a, terms = self.factors.activations.astype(self.type), self.factors.terms
+        size = layer.filters // window.groups
         longest = max(end - begin for begin, end in self.parts) * terms
         most = max(16, _PATCHES // (longest * of_a.itemsize))
 
@@ -79,8 +73,8 @@ class Factored:
                     for (begin, end), weights in zip(self.parts, self._weights[group], strict=True):
                         seen = room[: stop - start, : len(weights)]
                         patches.fill(
-                            flat[group * depth :], strides[0], pixels, steps[begin:end], of_a, (0,) * terms,
-                            seen, start, stop,
+                            of.x[group * of.depth :], of.image, of.pixels, of.steps[begin:end], of_a,
+                            (0,) * terms, seen, start, stop,
                         )  # fmt: skip
                         to += (seen @ weights).astype(self._sum)
 
@@ -88,7 +82,7 @@ class Factored:
             threads = processors()
             with _one_thread_each():
                 divide(part, len(exact), min(threads, -(-exact.size * layer.steps // _PATCHES)), threads)
-        return settled(exact.reshape(len(x), *spatial, layer.filters), layer, self.name)
+        return settled(exact.reshape(of.shape), layer, self.name)
 
     @cached_property
     def _weights(self) -> list[list[np.ndarray]]:

@@ -63,6 +63,14 @@ def factors(products: Products) -> Factors | None:
         return _known[json.dumps(key)]
 
 
+def rank_one(products: Products) -> bool:
+    """Return whether a table is made of one term, without a search for it."""
+    table = products.table.astype(np.int64)
+    row, column = np.unravel_index(np.abs(table).argmax(), table.shape)
+    # Every minor of two rows and two columns through the largest entry is 0; entries have 32 bits at most.
+    return bool(np.array_equal(table * table[row, column], np.outer(table[:, column], table[row])))
+
+
 _known: dict[str, Factors | None] = {}
 _lock = threading.Lock()
 

@@ -39,11 +39,9 @@ class Engine(Protocol):
 
     Attributes:
         name: what one asks for it by.
-        why: why it was chosen, one line; empty where it was asked for.
     """
 
     name: str
-    why: str
 
     def __init__(self, layer: Layer) -> None: ...
 
@@ -69,11 +67,11 @@ def settled(exact: np.ndarray, layer: Layer, engine: str, peak: int | None = Non
 
 def counted(values: np.ndarray, exact: np.ndarray, layer: Layer, engine: str, peak: int | None) -> Sums:
     """Return what a register held in the end, with how often that is not the exact sum."""
-    wrong = (values != exact).reshape(len(exact), -1)
+    wrong = values != exact
     return Sums(
         values.astype(held(layer.register), copy=False),
         engine,
-        int(np.count_nonzero(wrong.any(axis=1))),
+        int(np.count_nonzero(wrong.any(axis=tuple(range(1, wrong.ndim))))),
         int(np.count_nonzero(wrong)),
         peak,
         wrong.any(axis=1),

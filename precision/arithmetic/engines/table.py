@@ -23,10 +23,10 @@ import numpy as np
 from precision.arithmetic.engines import lines as making
 from precision.arithmetic.engines import loops
 from precision.arithmetic.engines.layer import Layer
+from precision.arithmetic.engines.reads import Reads, reads
 from precision.arithmetic.engines.sums import Sums, counted, settled
 from precision.arithmetic.engines.tiles import Tiles
 from precision.arithmetic.threads import divide, processors
-from precision.arithmetic.window import offsets
 
 _PIECE = 1 << 18  # additions below which a further thread costs more than it brings
 
@@ -35,7 +35,6 @@ class Table:
     """See the module; any table, window and register."""
 
     name = "table"
-    why = ""
 
     def __init__(self, layer: Layer) -> None:
         self._layer = layer
@@ -43,47 +42,36 @@ class Table:
 
     def sums(self, x: np.ndarray, observe: bool = False) -> Sums:
         """Return the sums for an input; see :class:`Engine`."""
-        layer = self._layer
-        spatial = layer.window.output(x.shape[1:-1])
-        rows = np.ascontiguousarray(layer.rows(x))
-        shape = (len(x), *spatial, layer.filters)
-        if not np.prod(shape):
-            return settled(np.zeros(shape, np.int64), layer, self.name, 0 if observe else None)
+        layer, of = self._layer, reads(self._layer, x)
+        if not np.prod(of.shape):
+            return settled(np.zeros(of.shape, np.int64), layer, self.name, 0 if observe else None)
         saturates = layer.register.overflow == "saturate" and not layer.exact
-        if not (saturates or observe) and _scatters(
-            layer, int(np.prod(rows.shape[1:-1])), int(np.prod(spatial))
-        ):
-            return settled(self._scatter(rows, spatial).reshape(shape), layer, self.name)
-        exact, held, peak = self._direct(rows, spatial, saturates, observe)
+        if not (saturates or observe) and _scatters(layer, of):
+            return settled(self._scatter(of).reshape(of.shape), layer, self.name)
+        exact, held, peak = self._direct(of, saturates, observe)
         if held is None:
-            return settled(exact.reshape(shape), layer, self.name, peak)
-        return counted(held.reshape(shape), exact.reshape(shape), layer, self.name, peak)
+            return settled(exact.reshape(of.shape), layer, self.name, peak)
+        return counted(held.reshape(of.shape), exact.reshape(of.shape), layer, self.name, peak)
 
     def _direct(
-        self, x: np.ndarray, spatial: tuple[int, ...], saturates: bool, observe: bool
+        self, of: Reads, saturates: bool, observe: bool
     ) -> tuple[np.ndarray, np.ndarray | None, int | None]:
         """Return the exact sums, what registers that saturate held, and the peak."""
-        layer, window, tiles = self._layer, self._layer.window, self._plain
-        depth = layer.w.shape[-2]
-        strides = [n // x.itemsize for n in x.strides]
-        pixels = offsets(spatial, [n * s for n, s in zip(strides[1:-1], window.strides, strict=True)])
-        taps = [*(n * d for n, d in zip(strides[1:-1], window.dilations, strict=True)), 1]
-        steps = offsets(layer.w.shape[:-1], taps)
-        apart = x.ndim == 2 and window.groups == 1 and depth > tiles.block
+        layer, tiles = self._layer, self._plain
+        x, image, steps = of.x, of.image, of.steps
+        apart = not layer.window.sizes and layer.window.groups == 1 and of.depth > tiles.block
         if apart:  # what a block reads of each image lies side by side, or every read would miss the cache
-            wide = np.pad(x, [(0, 0), (0, -depth % tiles.block)]).reshape(len(x), -1, tiles.block)
-            x = np.ascontiguousarray(wide.transpose(1, 0, 2))
-            steps %= tiles.block
-            strides[0] = tiles.block
-        alike = depth if steps[-1] == depth - 1 and x.ndim > 2 and not apart else 0
-        positions = len(pixels) * (x.shape[1] if apart else len(x))
-        exact = np.empty(positions * tiles.width, self._sum)
+            wide = np.pad(x.reshape(-1, of.depth), [(0, 0), (0, -of.depth % tiles.block)])
+            x = np.ascontiguousarray(wide.reshape(len(wide), -1, tiles.block).transpose(1, 0, 2))
+            image, steps = tiles.block, steps % tiles.block
+        alike = of.depth if layer.window.sizes and len(steps) == of.depth else 0
+        exact = np.empty(of.positions * tiles.width, self._sum)
         held = np.empty_like(exact) if saturates else exact
         ends = (layer.register.lowest, layer.register.highest) if saturates else ()
         biases: np.ndarray = tiles.lay(layer.biases[None]).astype(self._sum)[:, :, 0]
         peaks = [0]
         for group, tile, begin, end, lines in self._lines(tiles):
-            source = x[begin // tiles.block].reshape(-1) if apart else x.reshape(-1)[group * depth :]
+            source = x[begin // tiles.block].reshape(-1) if apart else x[group * of.depth :]
             bias = biases[group, tile]
 
             def part(
@@ -92,30 +80,28 @@ class Table:
             ) -> None:  # fmt: skip
                 extremes: tuple[np.ndarray, ...] = (bias.copy(), bias.copy()) if observe else ()
                 loops.direct(
-                    source, strides[0], pixels, steps, begin, end, lines.reshape(-1), lines.shape[1],
+                    source, image, of.pixels, steps, begin, end, lines.reshape(-1), lines.shape[1],
                     tiles.vectors, bias, exact, held, tiles.width, column, ends, extremes,
                     alike, first, last,
                 )  # fmt: skip
                 if observe:
                     peaks.append(max(-int(extremes[0].min()), int(extremes[1].max())))
 
-            _share(part, positions, (end - begin) * tiles.lanes)
+            _share(part, of.positions, (end - begin) * tiles.lanes)
         return (
             tiles.without_padding(exact),
             tiles.without_padding(held) if saturates else None,
             max(peaks) if observe else None,
         )
 
-    def _scatter(self, x: np.ndarray, spatial: tuple[int, ...]) -> np.ndarray:
+    def _scatter(self, of: Reads) -> np.ndarray:
         layer, window, tiles = self._layer, self._layer.window, self._taps
-        depth, size = layer.w.shape[-2], layer.filters // window.groups
-        strides = [n // x.itemsize for n in x.strides]
-        grid = offsets(x.shape[1:-1], strides[1:-1])
-        inner = [n // x.shape[-1] for n in strides[1:-1]]  # in positions
-        pixels = offsets(spatial, inner)
-        taps = offsets(window.sizes, [n * d for n, d in zip(inner, window.dilations, strict=True)])
-        channels = np.arange(depth)
-        exact = np.empty((len(x) * len(pixels), layer.filters), self._sum)
+        size = layer.filters // window.groups
+        grid = np.arange(int(np.prod(of.padded))) * layer.channels
+        pixels = of.pixels // layer.channels  # in positions, as the taps are
+        taps = of.steps[:: of.depth] // layer.channels
+        channels = np.arange(of.depth)
+        exact = np.empty((of.positions, layer.filters), self._sum)
         exact[:] = layer.biases
         for group, _, begin, end, lines in self._lines(tiles):
 
@@ -124,13 +110,13 @@ class Table:
                 lines: np.ndarray = lines,
             ) -> None:  # fmt: skip
                 loops.scatter(
-                    x.reshape(-1)[group * depth + begin :], strides[0], grid, channels[: end - begin],
+                    of.x[group * of.depth + begin :], of.image, grid, channels[: end - begin],
                     lines.reshape(-1), lines.shape[1], tiles.vectors, pixels, taps, (0,) * size,
                     exact.reshape(-1), group * size, layer.filters,
                     np.empty(len(grid) * tiles.lanes, self._sum), first, last,
                 )  # fmt: skip
 
-            _share(part, len(x), len(grid) * (end - begin) * tiles.lanes)
+            _share(part, of.shape[0], len(grid) * (end - begin) * tiles.lanes)
         return exact
 
     @cached_property
@@ -155,16 +141,17 @@ class Table:
             yield group, tile, begin, end, room
 
 
-def _scatters(layer: Layer, read: int, made: int) -> bool:
-    """Return whether scattering is the faster form, for so many input and output positions.
+def _scatters(layer: Layer, of: Reads) -> bool:
+    """Return whether scattering is the faster form.
 
     The nanoseconds are of one machine; only their proportions matter.
     """
-    window, depth = layer.window, layer.w.shape[-2]
+    window, depth = layer.window, of.depth
     taps, size = int(np.prod(window.sizes)), layer.filters // window.groups
     if taps == 1 or taps * size > 8 * making.LANES or set(window.strides) != {1}:
         return False
     step = 0.6 + 0.45 * -(-taps * size // making.LANES)
+    read, made = int(np.prod(of.padded)), len(of.pixels)
     return read * depth * step + made * taps < made * taps * depth * 1.2 * -(-size // making.LANES)
 
 
