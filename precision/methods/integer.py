@@ -25,7 +25,10 @@ Requantisation = Annotated[
 ]
 Passes = Annotated[int, Field(ge=0), Rule("a whole number, 0 for none")]
 Gradient = Annotated[Literal["straight", "slopes"], Rule("straight or slopes")]
-EngineName = Annotated[Literal["auto", "factored", "table", "naive"], Rule("auto, factored, table or naive")]
+EngineName = Annotated[
+    Literal["auto", "factored", "table", "gather", "naive"],
+    Rule("auto, factored, table, gather or naive"),
+]
 
 
 def check(policy: Policy, options: dict[str, Any]) -> None:

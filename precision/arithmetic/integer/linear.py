@@ -22,7 +22,7 @@ class Record:
     """What was seen of the sums of a layer.
 
     Attributes:
-        engine: that computes it, and ``why`` it was chosen.
+        engine: that computes it.
         proven_bits: the width of a register from which on no image can make it overflow.
         images: that were seen.
         products: multiplications for one image.
@@ -32,7 +32,6 @@ class Record:
     """
 
     engine: str = ""
-    why: str = ""
     proven_bits: int = 0
     images: int = 0
     products: int = 0
@@ -119,7 +118,6 @@ class Linear:
             except PrecisionError as error:
                 raise PrecisionError(f"layer {self.name!r}: {error}") from None
             self._prepared = {key: engine}
-            self.record.engine, self.record.why = engine.name, engine.why
             self.record.proven_bits = layer.bound.bits
         return self._prepared[key]
 
@@ -141,6 +139,7 @@ class Linear:
 
     def _note(self, found: Sums, images: int) -> None:
         record = self.record
+        record.engine = found.engine
         record.images += images
         record.products = found.values.size // images * self.w[..., 0].size
         record.overflowed_sums += found.overflowed_sums
