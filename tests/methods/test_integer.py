@@ -181,3 +181,12 @@ def test_a_folder_of_tables_is_an_axis(tmp_path):
     assert "a.bin" in parsed.policies["int multipliers=a"].in_integers["multipliers"].text
     with pytest.raises(PrecisionError, match=r"grid.yaml:7: .*nowhere"):
         grid(tmp_path, "  int: {multipliers: {each: 'tables(nowhere)'}}\n")
+
+
+def test_a_retrained_network_is_evaluated_in_integers(bench):
+    policy = {**INTEGERS, "multipliers": "truncated(8,8)"}
+    before = run_trial(trial(policy), bench)
+    after = run_trial(trial(policy, epochs=3, learning_rate=0.005, gradient="slopes"), bench)
+    assert after.metrics["epochs"] == 3 and len(after.history) == 3
+    assert after.metrics["loss"] < before.metrics["loss"]
+    assert after.metrics["multiplier_bias"] < 0 and "weights_digest" in after.facts
