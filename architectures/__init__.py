@@ -32,6 +32,8 @@ from architectures import (
     vgg,
 )
 from architectures._input import Shape, checked_shape
+from architectures.given import title_of
+from precision import tasks
 from precision.errors import PrecisionError, shown
 from precision.registry import ARCHITECTURES
 
@@ -103,14 +105,23 @@ def check(name: str, options: Mapping[str, Any] | None = None) -> None:
     ARCHITECTURES.check_options(name, dict(options or {}))
 
 
-def build(name: str, input_shape: Shape = (28, 28, 1), classes: int = 10, **options: Any) -> keras.Model:
-    """Return a new Keras model that maps inputs of a shape to ``classes`` logits.
+def build(
+    name: str,
+    input_shape: Shape = (28, 28, 1),
+    classes: int = 10,
+    task: str = tasks.CLASSIFICATION.name,
+    **options: Any,
+) -> keras.Model:
+    """Return a new Keras model that maps inputs of a shape to as many numbers as are asked for.
 
     Args:
         name: one of `names()`; it becomes the name of the model.
         input_shape: (height, width, channels) of images, at least 28x28x1 for all but ``mlp``, or
             (features,) of vectors, which ``mlp`` takes alone.
-        classes: the number of classes, at least 2.
+        classes: the number of classes or labels, at least 2, of which the model returns the logits; or of the
+            targets of a regression, at least 1.
+        task: what the network is asked, one of ``precision.tasks``. A network that a user gives has to end as
+            it wants.
         options: the options of the family; `describe()` lists them.
 
     Raises:
@@ -122,19 +133,25 @@ def build(name: str, input_shape: Shape = (28, 28, 1), classes: int = 10, **opti
     ((None, 10), 50890)
     """
     check(name, options)
-    input_shape = checked_shape(name, input_shape)
-    if not _is_integer(classes) or classes < 2:
-        raise PrecisionError(f"architecture {shown(name)} needs at least 2 classes, but got {shown(classes)}")
+    input_shape, asked = checked_shape(name, input_shape), tasks.named(task)
+    if not _is_integer(classes) or classes < asked.least:
+        what = asked.outputs if asked.least > 1 else asked.outputs.removesuffix("s")
+        raise PrecisionError(
+            f"architecture {shown(name)} needs at least {asked.least} {what}, but got {shown(classes)}"
+        )
     import keras
 
     model = ARCHITECTURES.call(name, keras.Model, input_shape, classes, **options)
+    fitted = getattr(ARCHITECTURES[name], "fitted", None)
+    if fitted is not None:
+        model = fitted(model, title_of(name, options), classes, asked)
     if not ARCHITECTURES.owner(name).builtin:
         _check_network(name, model, classes)
     return model
 
 
 def _check_network(name: str, model: keras.Model, classes: int) -> None:
-    """Refuse a network of a plugin that cannot be trained on labels, or addressed by a policy."""
+    """Refuse a network of a plugin that cannot be trained, or addressed by a policy."""
     if getattr(model, "output_shape", None) != (None, classes):
         raise ARCHITECTURES.error(
             name,

@@ -32,6 +32,11 @@ def is_pretrained(name: str, options: Mapping[str, Any]) -> bool:
     return is_given(name) and options.get(FILES[name]) is not None and options.get("start") != "fresh"
 
 
+def title_of(name: str, options: Mapping[str, Any]) -> str:
+    """Return how a message names a network that a user gives."""
+    return str(options["path"]) if name == "keras_file" else f"{name} {options['model']}"
+
+
 def identity(name: str, options: Mapping[str, Any]) -> dict[str, str]:
     """Return what a trial depends on by the file that its network is read from; nothing where there is none.
 

@@ -9,7 +9,7 @@ import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from architectures._heads import with_logits
+from architectures._heads import brings_its_end, without_function
 from architectures._model_file import ModelPath
 from precision import received
 from precision.errors import PrecisionError, said, shown, suggest
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 
 @ARCHITECTURES.register("keras_application")
+@brings_its_end
 def keras_application(
     input_shape: tuple[int, ...],
     classes: int,
@@ -49,7 +50,7 @@ def keras_application(
         raise PrecisionError(f"{name}: cannot be built for these images ({said(error)})") from None
     if weights is not None:
         _load_weights(network, Path(weights).expanduser())
-    return with_logits(network, name, classes)
+    return without_function(network)
 
 
 def _load_weights(network: keras.Model, path: Path) -> None:

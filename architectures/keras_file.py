@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from architectures._heads import with_logits
+from architectures._heads import brings_its_end
 from architectures._keras import all_layers
 from architectures._model_file import SUFFIXES, ModelPath, load
 from precision.errors import PrecisionError
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 
 @ARCHITECTURES.register("keras_file")
+@brings_its_end
 def keras_file(
     input_shape: tuple[int, ...],
     classes: int,
@@ -40,9 +41,7 @@ def keras_file(
     model = load(path)
     check_types(model, str(path))
     check_input(model, str(path), input_shape)
-    if start == "fresh":
-        model = keras.models.clone_model(model)
-    return with_logits(model, str(path), classes)
+    return keras.models.clone_model(model) if start == "fresh" else model
 
 
 def check_types(model: keras.Model, name: str) -> None:

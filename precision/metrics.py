@@ -144,6 +144,20 @@ def _time(name: str, meaning: str, unit: str, title: str, mean: str, better: Bet
     return Metric(name, "timed", meaning, unit, title, better, summary=summary, cost=True, bounds=_POSITIVE)
 
 
+def _special(
+    name: str,
+    meaning: str,
+    unit: str,
+    title: str,
+    better: Better = "higher",
+    bounds: tuple[float, float] = (0.0, 1.0),
+    **more: Any,
+) -> Metric:
+    """Return a number that says how well a network does, of some tasks only."""
+    more.setdefault("summary", {"mean": f"mean {name} over seeds"})
+    return Metric(name, "quality", meaning, unit, title, better, bounds=bounds, special=True, **more)
+
+
 _OF_MULTIPLIERS: tuple[tuple[str, str, str, str, Better], ...] = (
     ("error_probability", "share of the pairs of operands with an error", "fraction", "Errors", "lower"),
     ("mean_error", "mean distance from the exact product", "product", "Mean error", "lower"),
@@ -159,7 +173,7 @@ METRICS = Metrics(
         Metric(
             name="accuracy",
             kind="quality",
-            meaning="test images classified correctly",
+            meaning="test images answered correctly: the class, or every one of several labels",
             unit="fraction",
             title="Accuracy",
             better="higher",
@@ -180,10 +194,54 @@ METRICS = Metrics(
             better="higher",
             summary={"mean": "mean balanced_accuracy over seeds"},
         ),
+        _special("macro_f1", "of several labels: mean over labels of the F1 score", "fraction", "Macro F1"),
+        _special(
+            "mean_average_precision",
+            "of several labels: mean of the average precision of those that a test image has",
+            "fraction",
+            "Mean average precision",
+        ),
+        _special(
+            "hamming_loss",
+            "of several labels: labels that are wrong",
+            "fraction",
+            "Hamming loss",
+            better="lower",
+        ),
+        _special(
+            "rmse",
+            "of a regression: root mean squared error, in the unit of the targets",
+            "target",
+            "RMSE",
+            better="lower",
+            bounds=(0.0, math.inf),
+            required=True,
+            summary={
+                "mean": "mean rmse over seeds",
+                "std": "sample standard deviation over seeds; empty below two",
+                "ci95": "half width of the 95 % t-interval of the mean",
+            },
+        ),
+        _special(
+            "mae",
+            "of a regression: mean absolute error, in the unit of the targets",
+            "target",
+            "Mean absolute error",
+            better="lower",
+            bounds=(0.0, math.inf),
+        ),
+        _special(
+            "r2",
+            "of a regression: 1 - squared error over variance, mean over targets",
+            "ratio",
+            "R2",
+            bounds=(-math.inf, 1.0),
+        ),
         Metric(
             name="loss",
             kind="quality",
-            meaning="mean cross-entropy of the test images",
+            meaning="mean over the test images of what training minimises: the cross-entropy (of several "
+            "labels the binary one), of a regression the squared error",
             unit="nat",
             title="Loss",
             better="lower",

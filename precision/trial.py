@@ -256,11 +256,13 @@ class TrialResult:
         status: one of STATUSES; ``reason`` says in one sentence why it is not ``ok``.
         metrics: numbers by name; ``precision.metrics`` says what each of them is.
         facts: texts by name: the dataset's title, the digest of its images, the timing mark.
-        history: one mapping per epoch: epoch, loss, accuracy, val_loss, val_accuracy, seconds.
+        history: one mapping per epoch: epoch, loss, accuracy, val_loss, val_accuracy, seconds; rmse and
+            val_rmse of a regression instead.
         provenance: versions, machine, threads, commit, time.
         attempts: how often the trial was begun until this came of it.
         predictions: the predicted class of every test image, shape (test images,), uint8 (uint16 from 256
-            classes on); the largest value of the type stands for no prediction.
+            classes on); the largest value of the type stands for no prediction. Of several labels 0 and 1,
+            (test images, labels), of a regression its errors, float32 (test images, targets).
         seconds: that the last attempt took in all, loading and evaluation included; NaN when unknown.
     """
 

@@ -31,6 +31,7 @@ LAYERS = [
     ["precision.registry"],
     ["precision.options"],
     ["precision.metrics"],
+    ["precision.tasks"],
     ["precision.origin"],
     ["precision.kept"],
     ["precision.files"],

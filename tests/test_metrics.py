@@ -169,7 +169,7 @@ def test_means_of_what_a_machine_says_are_of_one_machine(added, run):
     [
         (
             Metric("loss", "quality", "another", "", "Loss"),
-            r"metric 'loss' is already registered \(mean cross-entropy .*\); choose another name",
+            r"metric 'loss' is already registered \(mean over .*\); choose another name",
         ),
         (
             Metric("a name", "timed", "x", "s", "X"),

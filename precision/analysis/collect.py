@@ -21,6 +21,7 @@ from precision.grid.store import Store
 from precision.measure.machine.environment import together
 from precision.metrics import METRICS
 from precision.quantization import Policy
+from precision.tasks import CLASSIFICATION
 from precision.trial import TrialResult
 
 
@@ -63,6 +64,7 @@ def _row(cell: Cell, result: TrialResult | None, repeats: list[TrialResult], sha
         **dict(zip(CELL, cell.labels, strict=True)),
         "control": cell.control,
         "dataset_title": shown.facts.get("dataset_title", cell.dataset),
+        "task": shown.facts.get("task", CLASSIFICATION.name) if shown.facts else "",
         "status": shown.status,
         "reason": shown.reason,
         **METRICS.numbers(metrics),

@@ -11,6 +11,7 @@ import pandas as pd
 from precision import trial
 from precision.errors import PrecisionError, suggest
 from precision.metrics import METRICS, Kind
+from precision.tasks import TASKS, Task
 
 Dtype = Literal["str", "Int64", "float64", "bool"]
 
@@ -43,30 +44,41 @@ _IDENTITY = {
     ),
 }
 
-_OF_BASELINE = {
-    "baseline_accuracy": Column(
-        "float64",
-        "accuracy of the baseline run of equal dataset, architecture, training, seed and control",
-        "fraction",
-    ),
-    "accuracy_difference": Column("float64", "accuracy minus baseline_accuracy", "fraction"),
-    "accuracy_difference_low": Column(
-        "float64",
-        "where a cell has one seed: least end of the 95 % interval of accuracy_difference over the test "
-        "images, paired",
-        "fraction",
-    ),
-    "accuracy_difference_high": Column("float64", "its largest end", "fraction"),
-    "untouched_accuracy": Column(
-        "float64", "where control is not empty: accuracy of the baseline before it went on", "fraction"
-    ),
-}
+
+def _of_baseline(task: Task) -> dict[str, Column]:
+    """Return the columns of results.csv that compare the score of a task with that of the baseline."""
+    score, unit = task.score, METRICS[task.score].unit
+    taken = f"{score} over {task.baseline}, minus 1" if task.relative else f"{score} minus {task.baseline}"
+    low, high = task.ends
+    return {
+        task.baseline: Column(
+            "float64",
+            f"{score} of the baseline run of equal dataset, architecture, training, seed and control",
+            unit,
+        ),
+        task.difference: Column("float64", taken, "fraction"),
+        low: Column(
+            "float64",
+            f"where a cell has one seed: least end of the 95 % interval of {task.difference} over the test "
+            "images, paired",
+            "fraction",
+        ),
+        high: Column("float64", "its largest end", "fraction"),
+        task.untouched: Column(
+            "float64", f"where control is not empty: {score} of the baseline before it went on", unit
+        ),
+    }
+
+
+_SCORED = tuple({task.score: task for task in TASKS.values()}.values())  # one task for each score
+_OF_BASELINE = {name: column for task in _SCORED for name, column in _of_baseline(task).items()}
 _CONTROL = Column(
     "str",
     "the float32 training that the run is compared with; empty for the baseline of the grid, from which a "
     "method that goes on training goes on in float32 too",
 )
-OPTIONAL = (*_OF_BASELINE, "control", *(m.name for m in METRICS.values() if m.special))
+_TASK = Column("str", f"what the network is asked: {', '.join(TASKS)}; empty where it is not known yet")
+OPTIONAL = (*_OF_BASELINE, "control", "task", *(m.name for m in METRICS.values() if m.special))
 """Columns that a frame may lack: the analysis computes them, or they are empty."""
 
 _TIMING = Column("str", "native, or emulated: then the times say nothing about hardware")
@@ -74,6 +86,7 @@ _BEFORE = {
     "trial": Column("str", "identity of the trial: 12 hexadecimal digits of the hash of its content"),
     "dataset": _IDENTITY["dataset"],
     "dataset_title": Column("str", "name of the dataset in words"),
+    "task": _TASK,
     **{name: _IDENTITY[name] for name in ("architecture", "policy", "method", "training")},
     "control": _CONTROL,
     "seed": Column("Int64", "seed of initialisation and data order; the same seed is paired across policies"),
@@ -90,31 +103,47 @@ _AFTER = {
 
 _COUNTS = {
     **_IDENTITY,
+    "task": _TASK,
     "control": _CONTROL,
     "n": Column("Int64", "seeds with a result", "runs"),
     "failed": Column("Int64", "seeds that ended without a result", "runs"),
     "pending": Column("Int64", "seeds not run yet", "runs"),
     "status": Column("str", "ok when a seed has a result, otherwise the most frequent way to fail"),
 }
+
+
+def _paired(task: Task) -> dict[str, Column]:
+    """Return the columns of summary.csv that compare the score of a task with that of the baseline."""
+    low, high = task.ends
+    taken = " as a share of the baseline's score" if task.relative else ""
+    return {
+        f"{task.difference}_mean": Column(
+            "float64", f"mean paired difference to the baseline{taken}", "fraction"
+        ),
+        f"{task.difference}_ci95": Column(
+            "float64", "half width of the 95 % t-interval of the paired difference", "fraction"
+        ),
+        low: Column(
+            "float64",
+            "least end of the 95 % interval of the difference: over seeds where there are several, otherwise "
+            "over the test images, paired",
+            "fraction",
+        ),
+        high: Column("float64", "its largest end", "fraction"),
+        f"{task.untouched}_mean": Column(
+            "float64", f"mean over seeds of {task.untouched}", METRICS[task.score].unit
+        ),
+    }
+
+
 _PAIRED = {
     "test_images": Column("Int64", "images tested on", "images"),
     "pairs": Column("Int64", "seeds with a result both here and of the baseline", "pairs"),
-    "accuracy_difference_mean": Column("float64", "mean paired difference to the baseline", "fraction"),
-    "accuracy_difference_ci95": Column(
-        "float64", "half width of the 95 % t-interval of the paired difference", "fraction"
-    ),
-    "accuracy_difference_low": Column(
-        "float64",
-        "least end of the 95 % interval of the difference: over seeds where there are several, otherwise "
-        "over the test images, paired",
-        "fraction",
-    ),
-    "accuracy_difference_high": Column("float64", "its largest end", "fraction"),
-    "untouched_accuracy_mean": Column("float64", "mean over seeds of untouched_accuracy", "fraction"),
+    **{name: column for task in _SCORED for name, column in _paired(task).items()},
 }
 _PARETO = {
     "pareto": Column(
-        "bool", "no format of this dataset, architecture, training and method is both smaller and as accurate"
+        "bool", "no format of this dataset, architecture, training and method is both smaller and as good"
     ),
 }
 _PLACE = {

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from precision.analysis.paired import Paired
+from precision.tasks import TASKS, Task
 
 PAIR = ["dataset", "architecture", "training", "seed"]
-ENDS = ["accuracy_difference_low", "accuracy_difference_high"]
 CONTROL = [*PAIR, "control"]
 """What a run has in common with the baseline run that it is compared with."""
 
@@ -35,13 +35,14 @@ Intervals = Callable[[str, str, float], Paired | None]
 def with_differences(frame: pd.DataFrame, baseline: str, intervals: Intervals | None = None) -> pd.DataFrame:
     """Return the frame with ``baseline_accuracy``, ``accuracy_difference`` and ``untouched_accuracy``.
 
+    And with ``baseline_rmse`` and so on of regressions, whose differences are shares of the baseline's RMSE.
     A run is paired with the baseline run of its dataset, architecture, training, seed and control, the
     float32 training that it is compared with: that of its own method if there is one, otherwise that of
     any method. Without such a run, or when either of the two has no result, the difference is NaN. Where
     the control went on from the baseline of the grid, that is the untouched one.
 
     Args:
-        intervals: given two trials and the difference of their accuracies, returns its interval over the test
+        intervals: given two trials and the difference of their scores, returns its interval over the test
             images; asked where a cell has a single seed with a difference, as several seeds say more.
 
     >>> import precision
@@ -50,34 +51,49 @@ def with_differences(frame: pd.DataFrame, baseline: str, intervals: Intervals | 
     >>> frame.groupby("policy", sort=False)["accuracy_difference"].mean().round(2).to_dict()
     {'float32': 0.0, 'fixed8': -0.01, 'fixed4': -0.42}
     """
-    frame = _with_control(frame)
-    usable = frame[(frame["policy"] == baseline) & (frame["status"] == "ok") & frame["accuracy"].notna()]
-    reference = _looked_up("accuracy", usable, frame, [*CONTROL, "method"])
-    reference = reference.fillna(_looked_up("accuracy", usable, frame, CONTROL))
-    untouched = _looked_up("accuracy", usable[usable["control"] == ""], frame, PAIR)
-    accuracy = frame["accuracy"].where(frame["status"] == "ok")
+    found = _with_control(frame)
+    for task in {task.score: task for task in TASKS.values()}.values():
+        if task.score in found:
+            found = _compared(found, baseline, task, intervals)
+    return found
+
+
+def _compared(frame: pd.DataFrame, baseline: str, task: Task, intervals: Intervals | None) -> pd.DataFrame:
+    """Return the frame with the columns that compare the score of a task."""
+    score = task.score
+    usable = frame[(frame["policy"] == baseline) & (frame["status"] == "ok") & frame[score].notna()]
+    reference = _looked_up(score, usable, frame, [*CONTROL, "method"])
+    reference = reference.fillna(_looked_up(score, usable, frame, CONTROL))
+    untouched = _looked_up(score, usable[usable["control"] == ""], frame, PAIR)
+    scores = frame[score].where(frame["status"] == "ok")
     found = frame.assign(
-        baseline_accuracy=reference,
-        accuracy_difference=accuracy - reference,
-        untouched_accuracy=untouched.where(frame["control"] != ""),
-        **dict.fromkeys(ENDS, np.nan),
+        **{
+            task.baseline: reference,
+            task.difference: task.differs(
+                scores, reference.where(reference != 0) if task.relative else reference
+            ),
+            task.untouched: untouched.where(frame["control"] != ""),
+            **dict.fromkeys(task.ends, np.nan),
+        }
     )
     if intervals is not None:
         compared = _looked_up("trial", usable, frame, [*CONTROL, "method"])
         compared = compared.fillna(_looked_up("trial", usable, frame, CONTROL))
-        _set_intervals(found, baseline, compared, intervals)
+        _set_intervals(found, baseline, compared, task, intervals)
     return found
 
 
-def _set_intervals(frame: pd.DataFrame, baseline: str, compared: pd.Series, intervals: Intervals) -> None:
+def _set_intervals(
+    frame: pd.DataFrame, baseline: str, compared: pd.Series, task: Task, intervals: Intervals
+) -> None:
     """Fill in the ends of the intervals over test images of the cells that have one seed."""
-    paired = frame[frame["accuracy_difference"].notna() & (frame["policy"] != baseline)]
+    paired = frame[frame[task.difference].notna() & (frame["policy"] != baseline)]
     single = ~paired.duplicated([*PAIR[:-1], "policy", "method"], keep=False)
     for row in paired.index[single]:
-        trial, difference = paired.loc[row, ["trial", "accuracy_difference"]]
+        trial, difference = paired.loc[row, ["trial", task.difference]]
         interval = intervals(trial, compared[row], difference)
         if interval is not None:
-            frame.loc[row, ENDS] = [interval.low, interval.high]
+            frame.loc[row, list(task.ends)] = [interval.low, interval.high]
 
 
 def _with_control(frame: pd.DataFrame) -> pd.DataFrame:
@@ -89,7 +105,7 @@ def _looked_up(name: str, runs: pd.DataFrame, frame: pd.DataFrame, keys: list[st
     """Return for each row of the frame the value of the first of the runs that agrees in the keys."""
     known = runs.drop_duplicates(keys).set_index(keys)[name]
     found = known.reindex(pd.MultiIndex.from_frame(frame[keys]))
-    return pd.Series(found.to_numpy(dtype="float64" if name == "accuracy" else "object"), frame.index)
+    return pd.Series(found.to_numpy(dtype="object" if name == "trial" else "float64"), frame.index)
 
 
 def blocks(frame: pd.DataFrame, baseline: str) -> list[Block]:

@@ -1,4 +1,4 @@
-"""What a difference in accuracy rests on, in words, and what it would take to rest on enough."""
+"""What a difference in the score rests on, in words, and what it would take to rest on enough."""
 
 from __future__ import annotations
 
@@ -8,31 +8,33 @@ import pandas as pd
 from scipy import special
 
 from precision.analysis.statistics import POWERED
+from precision.tasks import CLASSIFICATION, Task, named
 
 _MOST = 10_000  # seeds that are still worth a number
 _LIKELY = 0.975
 
 
-def within(low: float, tolerance: float) -> bool:
-    """Return whether a difference, a fraction, loses at most a tolerance, percentage points; NaN does not.
+def within(worst: float, tolerance: float, task: Task = CLASSIFICATION) -> bool:
+    """Return whether a difference, a fraction, loses at most a tolerance in hundredths; NaN does not.
 
     A loss of exactly the tolerance is within it, whatever the last binary digit says.
     """
-    return bool(pd.notna(low) and round(-100 * low, 9) <= tolerance)
+    return bool(pd.notna(worst) and round(task.loss_of(worst), 9) <= tolerance)
 
 
 def shown(row: pd.Series, tolerance: float) -> bool:
     """Return whether the interval of a difference in the summary lies within a tolerance."""
-    return within(row["accuracy_difference_low"], tolerance)
+    task = named(row["task"])
+    return within(row[task.worst], tolerance, task)
 
 
 def evidence(row: pd.Series) -> str:
     """Return what the mean difference in a row of the summary rests on."""
-    pairs = int(row["pairs"])
+    task, pairs = named(row["task"]), int(row["pairs"])
     if pairs >= 2:
         power = f", underpowered (n < {POWERED})" if pairs < POWERED else ""
-        return f"± {100 * row['accuracy_difference_ci95']:.2f}, n = {pairs}{power}"
-    low, high = row["accuracy_difference_low"], row["accuracy_difference_high"]
+        return f"± {100 * row[f'{task.difference}_ci95']:.2f}, n = {pairs}{power}"
+    low, high = (row[end] for end in task.ends)
     if pd.isna(low):
         return "n = 1: no interval"
     return f"{100 * low:+.2f} to {100 * high:+.2f} over the test images, n = 1"
@@ -43,19 +45,20 @@ def wanted(row: pd.Series, tolerance: float) -> str:
 
     Args:
         row: of the summary, with a mean within the tolerance.
-        tolerance: in percentage points.
+        tolerance: in percentage points, or in per cent of the baseline's score.
     """
-    pairs, mean = int(row["pairs"]), row["accuracy_difference_mean"]
-    margin = tolerance / 100 + mean
+    task, pairs = named(row["task"]), int(row["pairs"])
+    lost = task.loss_of(row[f"{task.difference}_mean"]) / 100
+    margin = tolerance / 100 - lost
     if margin <= 1e-9:
         return "its loss is the tolerance itself, which no number of runs can show"
     if pairs >= 2:
-        deviation = row["accuracy_difference_ci95"] * math.sqrt(pairs) / special.stdtrit(pairs - 1, _LIKELY)
+        deviation = row[f"{task.difference}_ci95"] * math.sqrt(pairs) / special.stdtrit(pairs - 1, _LIKELY)
         seeds = _seeds(deviation, margin, pairs)
         return f"about {seeds:,} seeds would show it" if seeds else f"not even {_MOST:,} seeds would show it"
-    if pd.isna(row["accuracy_difference_low"]):
+    if pd.isna(row[task.worst]):
         return "several seeds could show it"
-    width, images = mean - row["accuracy_difference_low"], int(row["test_images"])
+    width, images = task.loss_of(row[task.worst]) / 100 - lost, int(row["test_images"])
     needed = _rounded(images * (width / margin) ** 2)
     return f"about {needed:,} test images in place of {images:,} would show it, or several seeds could"
 

@@ -1,9 +1,11 @@
-"""The interval of a difference in accuracy between two networks that classified the same test images.
+"""The interval of a difference in the score between two networks that were asked of the same test images.
 
-Where both say the same class they are right or wrong together. So what the interval rests on is the images
-on which they differ. Their labels are not stored, but the two accuracies tell by how many more of them one
-network is right than the other. Those on which they differ and are both wrong cannot be told apart and count
-in pairs, one for either network, by which the interval is a little wide, never too narrow.
+Of classes and labels: where both say the same they are right or wrong together. So what the interval rests
+on is the images on which they differ. What is right is not stored, but the two accuracies tell by how many
+more of them one network is right than the other. Those on which they differ and are both wrong cannot be told
+apart and count in pairs, one for either network, by which the interval is a little wide, never too narrow.
+
+Of a regression: the errors of every image are stored, and the interval rests on their paired differences.
 """
 
 from __future__ import annotations
@@ -12,23 +14,70 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+from scipy import special
 
 _Z = 1.959963984540054  # of a two-sided 95 % interval
 
 
 class Paired(NamedTuple):
-    """A 95 % interval of the difference between two accuracies, fractions, over ``images`` test images."""
+    """A 95 % interval of the difference between two scores, as a fraction, over ``images`` test images."""
 
     low: float
     high: float
     images: int
 
 
+def between(one: np.ndarray, other: np.ndarray, difference: float) -> Paired | None:
+    """Return the interval of the difference between the scores of two networks, by what is stored of them.
+
+    Args:
+        one, other: predicted classes (N,) or labels (N, labels), whole numbers; or errors (N, targets).
+        difference: of the scores: of accuracies, or the rise of the RMSE as a share of that of the other.
+    """
+    if one.dtype.kind == "f":
+        return over_errors(one, other)
+    return over_images(one, other, difference)
+
+
+def over_errors(one: np.ndarray, other: np.ndarray) -> Paired | None:
+    """Return the interval of the RMSE of one network over that of another, minus 1.
+
+    A mean squared error is a mean over images, so that the logarithm of the ratio of two of them has, to
+    first order, the standard error of the mean of the paired differences q / mean(q) - r / mean(r) of the
+    squared errors q and r of each image (the delta method; W. G. Cochran 1977, "Sampling Techniques",
+    chapter 6). Half of it is that of the ratio of the RMSE; the quantile is Student's. The interval is
+    symmetric in the logarithm, in which a ratio and its inverse are alike.
+
+    Args:
+        one, other: errors of the same test images, (N, targets) each.
+
+    Returns:
+        None below two images, and where the other network has no error, or one of them no finite one.
+
+    >>> import numpy as np
+    >>> from precision.analysis.paired import over_errors
+    >>> errors = np.random.default_rng(0).normal(size=(400, 1))
+    >>> found = over_errors(1.02 * errors + 0.01, errors)
+    >>> f"{found.low:+.3f} to {found.high:+.3f}"
+    '+0.019 to +0.021'
+    """
+    if one.shape != other.shape or one.ndim != 2 or len(one) < 2:
+        return None
+    q, r = (np.square(errors, dtype=np.float64).mean(axis=1) for errors in (one, other))
+    if not (np.isfinite(q).all() and np.isfinite(r).all() and q.any() and r.any()):
+        return None
+    images = len(q)
+    middle = math.log(q.mean() / r.mean()) / 2
+    deviation = float((q / q.mean() - r / r.mean()).std(ddof=1)) / 2
+    width = float(special.stdtrit(images - 1, 0.975)) * deviation / math.sqrt(images)
+    return Paired(math.expm1(middle - width), math.expm1(middle + width), images)
+
+
 def over_images(one: np.ndarray, other: np.ndarray, difference: float) -> Paired | None:
     """Return the interval of the accuracy of one network minus that of another; None without a common image.
 
     Args:
-        one, other: the predicted classes of the same test images, shape (N,) each.
+        one, other: the predicted classes of the same test images, shape (N,) each, or labels (N, labels).
         difference: of the accuracies, a fraction.
 
     >>> import numpy as np
@@ -37,11 +86,11 @@ def over_images(one: np.ndarray, other: np.ndarray, difference: float) -> Paired
     >>> f"{found.low:+.3f} to {found.high:+.3f}"
     '-0.027 to +0.054'
     """
-    if one.shape != other.shape or one.ndim != 1 or not len(one):
+    if one.shape != other.shape or one.ndim not in (1, 2) or not len(one):
         return None
     images = len(one)
     more = round(difference * images)  # images on which one is right, less those on which the other is
-    differ = int((one != other).sum())
+    differ = int((one != other).reshape(images, -1).any(axis=1).sum())
     differ -= (differ - more) % 2  # an image on which both are wrong
     better, worse = (differ + more) // 2, (differ - more) // 2
     return Paired(*score_interval(better, worse, images), images)

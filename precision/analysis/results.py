@@ -13,7 +13,7 @@ import pandas as pd
 
 from precision.analysis.columns import checked
 from precision.analysis.differences import with_differences
-from precision.analysis.paired import Paired, over_images
+from precision.analysis.paired import Paired, between
 from precision.errors import PrecisionError
 
 
@@ -35,7 +35,9 @@ class Published:
 
 @dataclass(frozen=True)
 class ReportSettings:
-    """What the grid file asks of the report; ``tolerance`` is in percentage points of accuracy.
+    """What the grid file asks of the report.
+
+    ``tolerance`` is in percentage points of accuracy, and of a regression in per cent of the baseline's RMSE.
 
     >>> from precision.analysis import ReportSettings
     >>> ReportSettings(tolerance=0.5).baseline
@@ -58,9 +60,9 @@ class Results:
         frame: one row per cell of the grid, with the columns of ``COLUMNS``; the order of its rows
             is the order of architectures and policies in every table.
         histories: trial to one mapping per epoch (``epoch``, ``loss``, ``accuracy``, ``val_loss``,
-            ``val_accuracy``, ``seconds``; ``val_`` is measured on the test images). The epochs of a
-            training that goes on from a baseline of n epochs begin at n + 1. A trial that trained nothing
-            is absent.
+            ``val_accuracy``, ``seconds``, and ``rmse`` of a regression; ``val_`` is measured on the test
+            images). The epochs of a training that goes on from a baseline of n epochs begin at n + 1. A trial
+            that trained nothing is absent.
         settings: what the grid file asks of the report.
         grid: what tells the grid file from others; empty for results that come from none.
         changes: options of the command line that ask for other trials than the file does.
@@ -68,7 +70,7 @@ class Results:
         options: what was chosen for training, methods, networks and data, for example
             ``{"training": "epochs 3, optimizer adam"}``.
         environment: where the trials ran, for example ``{"cpu": "...", "commit": "..."}``.
-        predictions: trial to the predicted classes of the test images (uint8).
+        predictions: trial to what was predicted of the test images, as ``TrialResult`` has it.
 
     >>> import precision
     >>> results = precision.run("grid.yaml", output="report", quiet=True)
@@ -106,7 +108,7 @@ class Results:
         if self.predictions is None:
             return None
         try:
-            return over_images(self.predictions(trial), self.predictions(compared), difference)
+            return between(self.predictions(trial), self.predictions(compared), difference)
         except FileNotFoundError:
             return None
         except (OSError, PrecisionError) as error:

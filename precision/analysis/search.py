@@ -20,15 +20,19 @@ SEARCH_COLUMNS: dict[str, Column] = {
     "energy_pj": Column(
         "float64", "modelled energy of one inference (a model, see precision.measure.counted.energy)", "pJ"
     ),
-    "accuracy": Column("float64", "training images classified correctly, mean over seeds", "fraction"),
+    "task": Column("str", "what the networks are asked"),
+    "accuracy": Column("float64", "training images answered correctly, mean over seeds", "fraction"),
     "baseline_accuracy": Column("float64", "the same of the float32 networks", "fraction"),
     "accuracy_loss": Column("float64", "baseline_accuracy minus accuracy", "percentage points"),
-    "loss": Column("float64", "mean cross-entropy, mean over seeds", "nat"),
+    "rmse": Column("float64", "of a regression: RMSE on the training images, mean over seeds", "target"),
+    "baseline_rmse": Column("float64", "the same of the float32 networks", "target"),
+    "rmse_rise": Column("float64", "rmse over baseline_rmse, minus 1", "per cent"),
+    "loss": Column("float64", "mean of what training minimises, mean over seeds", "nat"),
     "baseline_loss": Column("float64", "the same of the float32 networks", "nat"),
     "images": Column("Int64", "training images that decide", "images"),
     "seeds": Column("Int64", "float32 networks that decide", "networks"),
-    "feasible": Column("bool", "the accuracy is within the tolerance"),
-    "front": Column("bool", "no other evaluated assignment costs as little and is as accurate"),
+    "feasible": Column("bool", "the score is within the tolerance"),
+    "front": Column("bool", "no other evaluated assignment costs as little and is as good"),
     "chosen": Column("bool", "the assignment found: the cheapest within the tolerance"),
 }
 
@@ -54,7 +58,7 @@ class Found:
         policy: the policy as plain data; None when nothing is within the tolerance.
         units: the units of the found assignment.
         uniform: label of the cheapest single policy within the tolerance; empty when none is.
-        checks: accuracy on training images that were not used for the choice: of ``float32``, and
+        checks: accuracy, or RMSE, on training images that were not used for the choice: of ``float32``, and
             where there are such policies of ``found`` and ``uniform``. Empty when there are no other images.
         check_images: how many those are.
         missing: seeds without a trained float32 network, and why.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from precision.analysis.columns import Column
+from precision.tasks import TASKS
 
 NETWORK = ["dataset", "architecture", "training"]
 
@@ -19,10 +20,14 @@ SENSITIVITY_COLUMNS: dict[str, Column] = {
     "slot": Column("str", "the only slot of it that is rounded"),
     "setting": Column("str", "how it is rounded"),
     "images": Column("Int64", "test images", "images"),
-    "accuracy": Column("float64", "images classified correctly", "fraction"),
+    "task": Column("str", "what the network is asked"),
+    "accuracy": Column("float64", "images answered correctly", "fraction"),
     "baseline_accuracy": Column("float64", "the same of the float32 network", "fraction"),
     "accuracy_loss": Column("float64", "baseline_accuracy minus accuracy", "percentage points"),
-    "loss": Column("float64", "mean cross-entropy", "nat"),
+    "rmse": Column("float64", "of a regression: RMSE on the test images", "target"),
+    "baseline_rmse": Column("float64", "the same of the float32 network", "target"),
+    "rmse_rise": Column("float64", "rmse over baseline_rmse, minus 1", "per cent"),
+    "loss": Column("float64", "mean of what training minimises", "nat"),
     "baseline_loss": Column("float64", "the same of the float32 network", "nat"),
     "tensor_sqnr": Column(
         "float64", "power of the rounded tensor over the power of its rounding error; inf without error", "dB"
@@ -36,11 +41,14 @@ SENSITIVITY_COLUMNS: dict[str, Column] = {
 def by_layer(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the means over seeds: one row per network, slot, layer and policy, in order of first appearance.
 
-    The columns ``accuracy_loss``, ``loss``, ``baseline_loss``, ``tensor_sqnr`` and ``logits_sqnr`` are means
-    (of decibels as they are; one infinite value makes an infinite mean), ``n`` is the number of seeds.
+    The columns ``accuracy_loss``, ``rmse_rise``, ``loss``, ``baseline_loss``, ``tensor_sqnr`` and
+    ``logits_sqnr`` are means (of decibels as they are; one infinite value makes an infinite mean), ``n`` is
+    the number of seeds. ``lost`` is the one of the first two that the task of the network has.
     """
+    each = list(dict.fromkeys(task.lost for task in TASKS.values()))
+    rows = rows.assign(lost=rows[each].bfill(axis="columns").iloc[:, 0])
     keys = [*NETWORK, "slot", "layer", "kind", "policy"]
-    means = ["accuracy_loss", "loss", "baseline_loss", "tensor_sqnr", "logits_sqnr"]
+    means = [*each, "lost", "loss", "baseline_loss", "tensor_sqnr", "logits_sqnr"]
     groups = rows.groupby(keys, sort=False)
     table = groups[means].mean()
     table["n"] = groups.size()
@@ -55,9 +63,9 @@ def pivot_layers(table: pd.DataFrame, slot: str, value: str) -> pd.DataFrame:
 
 
 def worst(table: pd.DataFrame, count: int = 3) -> pd.DataFrame:
-    """Return the rows of ``by_layer`` that lose most accuracy, the worst first, at most so many per policy.
+    """Return the rows of ``by_layer`` that lose most, the worst first, at most so many per policy.
 
     What loses nothing is left out.
     """
-    bad = table[table["accuracy_loss"] > 0].sort_values("accuracy_loss", ascending=False, kind="stable")
+    bad = table[table["lost"] > 0].sort_values("lost", ascending=False, kind="stable")
     return bad.groupby([*NETWORK, "policy"], sort=False).head(count)

@@ -16,6 +16,7 @@ from precision.errors import PrecisionError
 from precision.grid.store import Store
 from precision.metrics import METRICS
 from precision.quantization import Policy
+from precision.tasks import CLASSIFICATION
 from precision.trial import Choice, Training, Trial, TrialResult
 
 MORE: dict[str, Column] = {
@@ -43,8 +44,11 @@ MORE: dict[str, Column] = {
     "keras": Column("str", "version of Keras"),
     "data_digest": Column("str", "sha256 of the images and labels"),
     "scale": Column("str", "what is done to the numbers of the data before they enter the network"),
-    "train_classes": Column("str", "the classes, and how many training images each has"),
-    "test_classes": Column("str", "the classes, and how many test images each has"),
+    "target_scale": Column("str", "what is done to the targets of a regression; empty for nothing"),
+    "train_classes": Column(
+        "str", "the classes or labels, and how many training images each has; or the range of the targets"
+    ),
+    "test_classes": Column("str", "the same of the test images"),
     "unrounded_inside": Column("str", "what layers compute inside themselves without rounding"),
     "registers": Column(
         "str",
@@ -105,6 +109,7 @@ def _row(result: TrialResult) -> dict[str, Any]:
         "trial": trial.id,
         "dataset": _choice(trial.dataset),
         "dataset_title": result.facts.get("dataset_title", ""),
+        "task": result.facts.get("task", CLASSIFICATION.name) if result.facts else "",
         "architecture": _choice(trial.architecture),
         "policy": policy,
         "method": _choice(trial.method),

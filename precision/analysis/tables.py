@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from precision.analysis.columns import SUMMARY_COLUMNS
-from precision.analysis.differences import ENDS, Block, rows_of
+from precision.analysis.columns import COLUMNS, OPTIONAL, SUMMARY_COLUMNS
+from precision.analysis.differences import Block, rows_of
 from precision.analysis.statistics import Estimate, estimate
 from precision.metrics import METRICS, Statistic
+from precision.tasks import TASKS, Task, of_all
 
 GROUP = ["dataset", "architecture", "policy", "method", "training"]
 
@@ -33,24 +35,23 @@ def _first(column: pd.Series) -> Any:
 def _summarised(cell: pd.DataFrame) -> dict[str, Any]:
     """Return the row of the summary for the runs of one cell, all its seeds."""
     ok = cell[cell["status"] == "ok"]
-    difference = estimate(ok["accuracy_difference"])
+    task = of_all(cell["task"])
     machines = ok["machine"].unique()
     row = {
-        "n": estimate(ok["accuracy"]).n,
+        "task": _first(cell["task"]),
+        "n": estimate(ok[task.score]).n,
         "failed": int((~cell["status"].isin(["ok", "pending"])).sum()),
         "pending": int((cell["status"] == "pending").sum()),
         "status": outcome(cell["status"]),
         "test_images": _first(cell["test_images"]),
-        "pairs": difference.n,
-        "accuracy_difference_mean": difference.mean,
-        "accuracy_difference_ci95": difference.ci95,
-        **_ends(ok, difference),
-        "untouched_accuracy_mean": estimate(cell["untouched_accuracy"]).mean,
+        "pairs": estimate(ok[task.difference]).n,
         "control": _first(cell["control"]),
         "timing": _first(cell["timing"]),
         "machine": "several" if len(machines) > 1 else "".join(machines),
         "pareto": False,
     }
+    for one in TASKS.values():
+        row |= _paired(cell, ok, one)
     for metric in METRICS.values():
         comparable = len(machines) == 1 or not metric.of_machine
         for statistic in metric.summary:
@@ -58,13 +59,24 @@ def _summarised(cell: pd.DataFrame) -> dict[str, Any]:
     return row
 
 
-def _ends(ok: pd.DataFrame, difference: Estimate) -> dict[str, float]:
+def _paired(cell: pd.DataFrame, ok: pd.DataFrame, task: Task) -> dict[str, float]:
+    """Return what compares the score of a task with that of the baseline."""
+    difference = estimate(ok[task.difference])
+    return {
+        f"{task.difference}_mean": difference.mean,
+        f"{task.difference}_ci95": difference.ci95,
+        **_ends(ok, difference, task),
+        f"{task.untouched}_mean": estimate(cell[task.untouched]).mean,
+    }
+
+
+def _ends(ok: pd.DataFrame, difference: Estimate, task: Task) -> dict[str, float]:
     """Return the interval of the difference: over the seeds, or of the only one over its test images."""
     if difference.n == 1:
-        pair = ok[ok["accuracy_difference"].notna()].iloc[0]
-        return {name: pair[name] for name in ENDS}
+        pair = ok[ok[task.difference].notna()].iloc[0]
+        return {name: pair[name] for name in task.ends}
     ends = (difference.mean - difference.ci95, difference.mean + difference.ci95)
-    return dict(zip(ENDS, ends, strict=True))
+    return dict(zip(task.ends, ends, strict=True))
 
 
 def _statistic(
@@ -96,6 +108,7 @@ def summary(frame: pd.DataFrame) -> pd.DataFrame:
     [['float32', 2], ['fixed8', 2], ['fixed4', 2]]
     """
     rows = []
+    frame = with_tasks(frame)
     for key, cell in frame.groupby(GROUP, sort=False):
         rows.append(dict(zip(GROUP, key, strict=True)) | _summarised(cell))
     table = pd.DataFrame(rows, columns=list(SUMMARY_COLUMNS))
@@ -105,8 +118,16 @@ def summary(frame: pd.DataFrame) -> pd.DataFrame:
         else:
             table[name] = table[name].astype(column.dtype)
     for _, same in table.groupby(["dataset", "architecture", "method", "training"], sort=False):
-        table.loc[same.index, "pareto"] = pareto_front(same, "weight_bytes", "accuracy_mean")
+        task = of_all(same["task"])
+        gains = same.assign(gain=task.sign * same[f"{task.score}_mean"])
+        table.loc[same.index, "pareto"] = pareto_front(gains, "weight_bytes", "gain")
     return table
+
+
+def with_tasks(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the frame with the columns of every task, of which one may have none."""
+    missing = [name for name in OPTIONAL if name not in frame]
+    return frame.assign(**{name: "" if COLUMNS[name].dtype == "str" else np.nan for name in missing})
 
 
 def pivot(

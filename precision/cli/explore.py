@@ -90,7 +90,12 @@ def search(
         ),
     ] = None,
     tolerance: Annotated[
-        float, typer.Option("--tolerance", help="Accuracy that may be lost, percentage points.", metavar="T")
+        float,
+        typer.Option(
+            "--tolerance",
+            help="Accuracy that may be lost, percentage points; of a regression, rise of the RMSE in %.",
+            metavar="T",
+        ),
     ] = 1.0,
     objective: Annotated[
         str,

@@ -66,12 +66,9 @@ def show(
 
     loaded = data.load(images.choice.name, data_dir=data_directory(data_dir), **images.choice.options)
     for network in networks:
-        model = architectures.build(
-            network.choice.name,
-            input_shape=loaded.input_shape,
-            classes=loaded.classes,
-            **network.choice.options,
-        )
+        shape, outputs = loaded.input_shape, loaded.classes
+        options = network.choice.options
+        model = architectures.build(network.choice.name, shape, outputs, loaded.task, **options)
         echo(_table(f"{policy} on {network.label}", model, parsed.policies[policy], everything))
 
 

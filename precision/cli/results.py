@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 DESCRIBED = ("dataset", "architecture", "policy", "method", "training", "seed")
 FURTHER = ("depends_on", "repeat", "runtime.device", "runtime.threads", "finished")
 """What else tells rows apart: an older plugin, another file of data, another run, or at least the time."""
-OUTCOME = ("status", "accuracy", "accuracy_difference", "loss", "weight_bytes", "trial")
+OUTCOME = ("status", "loss", "weight_bytes", "trial")
 
 GridOrAll = Annotated[
     Path | None, typer.Argument(metavar="GRID", help="YAML file of the grid; without it all results.")
@@ -92,7 +92,8 @@ def results(
     elif not names:  # what can tell rows apart, and what came of them
         described = [name for name in DESCRIBED if name != "training" or any(frame[name] != "")]
         more = query.telling(frame, described, [name for name in FURTHER if name in known])
-        names = [*described, *more, *(name for name in OUTCOME if name in known)]
+        status, *others = OUTCOME
+        names = [*described, *more, status, *(n for n in (*_scores(frame), *others) if n in known)]
     chosen = query.pick(names, known)
     total = len(frame)
     frame = query.sort(query.where(frame, where or (), known), query.words(sort or ()), known)
@@ -150,3 +151,11 @@ def _of_grid(
     trials = [cell.trial for cell in cells]
     frame = pd.concat([frame, more(trials, store.results({trial.id for trial in trials}))], axis="columns")
     return frame[[cell.labels in chosen for cell in cells]].reset_index(drop=True), {**COLUMNS, **MORE}
+
+
+def _scores(frame: pd.DataFrame) -> list[str]:
+    """Return the columns of the scores that some row has, and of their differences to the baseline."""
+    from precision.tasks import CLASSIFICATION, TASKS
+
+    found = [task for task in TASKS.values() if task.score in frame and frame[task.score].notna().any()]
+    return list(dict.fromkeys(n for task in found or [CLASSIFICATION] for n in (task.score, task.difference)))

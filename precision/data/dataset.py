@@ -1,4 +1,4 @@
-"""What every dataset is once loaded: four arrays, the names of the classes and a title."""
+"""What every dataset is once loaded: four arrays, the names of what is to be said of an image, a title."""
 
 from __future__ import annotations
 
@@ -8,23 +8,29 @@ from functools import cached_property
 
 import numpy as np
 
-from precision.errors import PrecisionError, short
+from precision import tasks
+from precision.errors import PrecisionError
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Labelled images or vectors for training and for testing; messages and numbers call both images.
+    """Images or vectors for training and for testing, and what a network is to say of each of them.
+
+    Messages and numbers call both images.
 
     Attributes:
         name: the name in the registry, for example ``"mnist"``.
         title: what a report prints, for example ``"MNIST (6000/1000)"``.
         x_train: images (N, H, W, C), uint8 in 0..255 or float32 usually in 0..1, or vectors
             (N, features), float32.
-        y_train: labels (N,), int64 in 0..classes-1.
+        y_train: what is to be said, as the task wants it: of classes labels (N,), int64 in 0..classes-1;
+            of several labels 0 or 1 (N, labels), uint8; of a regression numbers (N, targets), float32.
         x_test: images or vectors as in ``x_train``, of the same size and type.
         y_test: labels as in ``y_train``.
-        class_names: one name per label.
+        class_names: one name per class, label or target.
         scaling: what has been done to the numbers of the files, in words; empty for nothing.
+        task: what a network is asked, one of ``precision.tasks``.
+        target_scaling: what has been done to the targets of a regression, in words; empty for nothing.
 
     Raises:
         PrecisionError: if the arrays break one of these rules.
@@ -43,10 +49,13 @@ class Dataset:
     y_test: np.ndarray = field(repr=False)
     class_names: tuple[str, ...]
     scaling: str = field(default="", repr=False)
+    task: str = field(default=tasks.CLASSIFICATION.name, repr=False)
+    target_scaling: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
-        if self.classes < 2:
-            raise PrecisionError(f"{self.title}: at least 2 classes are needed, but got {self.classes}")
+        least, what = self.asks.least, self.asks.outputs
+        if self.classes < least:
+            raise PrecisionError(f"{self.title}: at least {least} {what} are needed, but got {self.classes}")
         self._check_part("train", self.x_train, self.y_train)
         self._check_part("test", self.x_test, self.y_test)
         train, test = self.x_train, self.x_test
@@ -65,20 +74,21 @@ class Dataset:
             )
         if images.dtype not in (np.uint8, np.float32):
             raise PrecisionError(f"{location} images must be uint8 or float32, but got {images.dtype}")
-        if labels.shape != (len(images),):
+        if len(labels) != len(images):
             raise PrecisionError(
                 f"{location} has {len(images)} images, so labels must have the shape ({len(images)},), "
                 f"but got {labels.shape}"
             )
-        if labels.dtype != np.int64 or labels.min() < 0 or labels.max() >= self.classes:
-            raise PrecisionError(
-                f"{location} labels must be int64 in 0..{self.classes - 1}, "
-                f"but got {labels.dtype} in {labels.min()}..{labels.max()}"
-            )
+        self.asks.check(location, labels, self.class_names)
+
+    @property
+    def asks(self) -> tasks.Task:
+        """What a network is asked."""
+        return tasks.named(self.task)
 
     @property
     def classes(self) -> int:
-        """How many classes there are."""
+        """How many classes, labels or targets there are: the numbers that a network returns."""
         return len(self.class_names)
 
     @property
@@ -97,14 +107,8 @@ class Dataset:
         return self.scaling or ("divided by 255" if self.x_train.dtype == np.uint8 else "as they are")
 
     def counts(self, part: str) -> str:
-        """Return how many images each class has in ``train`` or ``test``: ``cat 12, dog 30``.
-
-        Of very many classes it has the first ones.
-        """
-        labels = self.y_train if part == "train" else self.y_test
-        numbers = np.bincount(labels, minlength=self.classes)
-        pairs = zip(self.class_names, numbers, strict=True)
-        return short(", ".join(f"{name} {number}" for name, number in pairs), 1000)
+        """Return how what is to be said is distributed in ``train`` or ``test``: ``cat 12, dog 30``."""
+        return self.asks.described(self.y_train if part == "train" else self.y_test, self.class_names)
 
     def digest(self) -> str:
         """Return the sha256 (64 hexadecimal digits) of the four arrays: shapes, types and values."""

@@ -9,6 +9,7 @@ from typing import Any
 from precision.data.dataset import Dataset
 from precision.data.files.catalogue import ENTRIES
 from precision.data.options import parse
+from precision.tasks import CLASSIFICATION
 
 
 @dataclass(frozen=True)
@@ -18,22 +19,25 @@ class Extent:
     Attributes:
         train, test: numbers of images.
         shape: height, width and channels of one image, or the features of a vector.
-        classes: number of classes.
+        classes: number of classes, labels or targets.
+        task: what a network is asked, one of ``precision.tasks``.
 
     >>> from precision.data import Extent, load
     >>> Extent.of(load("iris"))
-    Extent(train=120, test=30, shape=(4,), classes=3)
+    Extent(train=120, test=30, shape=(4,), classes=3, task='classification')
     """
 
     train: int
     test: int
     shape: tuple[int, ...]
     classes: int
+    task: str = CLASSIFICATION.name
 
     @classmethod
     def of(cls, dataset: Dataset) -> Extent:
         """Return the extent of a dataset that is loaded."""
-        return cls(len(dataset.x_train), len(dataset.x_test), dataset.input_shape, dataset.classes)
+        images = len(dataset.x_train), len(dataset.x_test)
+        return cls(*images, dataset.input_shape, dataset.classes, dataset.task)
 
 
 def extent(name: str, options: Mapping[str, Any]) -> Extent | None:
@@ -43,7 +47,7 @@ def extent(name: str, options: Mapping[str, Any]) -> Extent | None:
 
     >>> from precision.data import extent
     >>> extent("mnist", {"train_size": 6000, "resize": [32, 32]})
-    Extent(train=6000, test=10000, shape=(32, 32, 1), classes=10)
+    Extent(train=6000, test=10000, shape=(32, 32, 1), classes=10, task='classification')
     """
     entry = ENTRIES.get(name)
     if entry is None:
@@ -56,4 +60,5 @@ def extent(name: str, options: Mapping[str, Any]) -> Extent | None:
         common.test_size or entry.test * kept // every,
         entry.shape if common.resize is None else (*common.resize, *entry.shape[2:]),
         kept,
+        entry.task,
     )

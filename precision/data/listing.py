@@ -6,12 +6,13 @@ from pathlib import Path
 
 from pydantic_core import PydanticUndefined
 
-from precision.data.files.catalogue import ENTRIES
+from precision.data.files.catalogue import ENTRIES, Entry
 from precision.data.files.locate import data_directory
 from precision.data.options import COMMON, CommonOptions, model_of, path_options
 from precision.data.sources import cifar, mnist
 from precision.options import meanings, rule_of
 from precision.registry import DATASETS
+from precision.tasks import CLASSIFICATION
 
 
 def describe(data_dir: str | Path | None = None) -> list[dict[str, str]]:
@@ -25,7 +26,7 @@ def describe(data_dir: str | Path | None = None) -> list[dict[str, str]]:
 
     >>> from precision.data import describe
     >>> [row["name"] for row in describe() if row["found"] == "bundled"]
-    ['breast_cancer', 'digits', 'iris', 'wine']
+    ['breast_cancer', 'diabetes', 'digits', 'iris', 'wine']
     """
     directory = data_directory(data_dir)
     return [_row(name, directory) for name in DATASETS]
@@ -70,9 +71,15 @@ def _row(name: str, data_dir: Path | None) -> dict[str, str]:
         "summary": DATASETS.summary(name),
         "images": f"{entry.train} + {entry.test}" if entry else unknown,
         "shape": "x".join(map(str, entry.shape)) if entry else unknown,
-        "classes": str(len(entry.class_names)) if entry else unknown,
+        "classes": _asked(entry) if entry else unknown,
         "found": _found(name, data_dir),
     }
+
+
+def _asked(entry: Entry) -> str:
+    """Return how many classes there are, or what else is asked of a network."""
+    count = str(len(entry.class_names))
+    return count if entry.task == CLASSIFICATION.name else f"{entry.task} of {count}"
 
 
 def _found(name: str, data_dir: Path | None) -> str:

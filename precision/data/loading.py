@@ -12,10 +12,17 @@ import numpy as np
 from precision.data.dataset import Dataset
 from precision.data.files.locate import data_directory
 from precision.data.labels import resolve_classes
-from precision.data.options import CommonOptions, check_size, check_vectors, location_of, parse
+from precision.data.options import (
+    CommonOptions,
+    check_size,
+    check_task,
+    check_vectors,
+    location_of,
+    parse,
+)
 from precision.data.resizing import resize_images
 from precision.data.sampling import subset
-from precision.data.scaling import scaled
+from precision.data.scaling import scaled, targets_scaled
 from precision.errors import PrecisionError
 from precision.registry import DATASETS
 
@@ -48,7 +55,8 @@ def load(name: str, *, data_dir: str | Path | None = None, **options: Any) -> Da
             ``classes`` (labels or names) keeps these and numbers them 0..k-1 in the given order;
             ``train_size`` and ``test_size`` take so many images, each class by its share or, with
             ``stratified=False``, at random; ``resize`` ([height, width]) interpolates bilinearly;
-            ``scale`` says how the numbers are read (see ``precision.data.scaling``);
+            ``scale`` says how the numbers are read (see ``precision.data.scaling``), and ``target_scale``
+            how the targets of a regression are;
             ``augment`` (see ``Augmentation``) is checked and left to whoever trains.
 
     Raises:
@@ -72,6 +80,7 @@ def _apply(full: Dataset, common: CommonOptions) -> Dataset:
 
     if full.vectors:
         check_vectors(full.name, common, title, *full.input_shape)
+    check_task(full.name, common, title, full.task)
     dataset = full
     if common.classes is not None:
         dataset = _keep_classes(dataset, common.classes)
@@ -91,6 +100,9 @@ def _apply(full: Dataset, common: CommonOptions) -> Dataset:
     read = scaled(dataset, common.scale, location_of(dataset.name, "scale"))
     if common.scale is not None:
         title += f", scale {common.scale}"
+    if dataset.task == "regression":
+        read = targets_scaled(read, common.target_scale)
+        title += ", target scale standard" if common.target_scale == "standard" else ""
     return replace(read, title=title + _counts(dataset) if counted else title)
 
 
@@ -122,10 +134,10 @@ def _keep_classes(dataset: Dataset, chosen: tuple[int | str, ...]) -> Dataset:
 def _reduce(dataset: Dataset, common: CommonOptions) -> Dataset:
     if common.train_size is not None:
         check_size(location_of(dataset.name, "train_size"), common.train_size, len(dataset.y_train))
-        taken = subset(dataset.y_train, common.train_size, common.stratified)
+        taken = subset(dataset.asks.strata(dataset.y_train), common.train_size, common.stratified)
         dataset = replace(dataset, x_train=dataset.x_train[taken], y_train=dataset.y_train[taken])
     if common.test_size is not None:
         check_size(location_of(dataset.name, "test_size"), common.test_size, len(dataset.y_test))
-        taken = subset(dataset.y_test, common.test_size, common.stratified)
+        taken = subset(dataset.asks.strata(dataset.y_test), common.test_size, common.stratified)
         dataset = replace(dataset, x_test=dataset.x_test[taken], y_test=dataset.y_test[taken])
     return dataset

@@ -10,7 +10,7 @@ from typing import Any
 from precision.data.augment import Augment
 from precision.data.files.catalogue import ENTRIES
 from precision.data.labels import resolve_classes
-from precision.data.rules import FOLDER, Classes, Count, Scale, Size
+from precision.data.rules import FOLDER, Classes, Count, Scale, Size, TargetScale
 from precision.errors import PrecisionError
 from precision.options import Flag, Options, options_of, read
 from precision.registry import DATASETS
@@ -31,6 +31,9 @@ class CommonOptions:
             ``0..1`` and ``-1..1`` map the range of all; ``tf``, ``caffe`` and ``torch`` are those of
             keras.applications; ``none`` leaves them. If not given, vectors have ``standard``, images of uint8
             are divided by 255 and others left.
+        target_scale: of a regression, what is done to the targets: ``standard`` gives each mean 0 and
+            standard deviation 1 on the training part, in whose deviations errors are then counted; ``none``
+            leaves them, as does no value, with a warning where they are far from that.
         augment: random movements of the training images, anew in every epoch: ``rotation`` to either side in
             degrees, ``shift`` and ``zoom`` as fractions of the size.
     """
@@ -41,6 +44,7 @@ class CommonOptions:
     stratified: Flag = True
     resize: Size | None = None
     scale: Scale | None = None
+    target_scale: TargetScale | None = None
     augment: Augment | None = None
 
 
@@ -106,12 +110,28 @@ def _check_against_catalogue(name: str, common: CommonOptions) -> None:
     entry = ENTRIES.get(name)
     if entry is None:
         return
+    check_task(name, common, entry.title, entry.task)
     if common.classes is not None:
         resolve_classes(location_of(name, "classes"), common.classes, entry.class_names)
     if len(entry.shape) == 1:
         check_vectors(name, common, entry.title, entry.shape[0])
     check_size(location_of(name, "train_size"), common.train_size, entry.train)
     check_size(location_of(name, "test_size"), common.test_size, entry.test)
+
+
+def check_task(name: str, common: CommonOptions, title: str, task: str) -> None:
+    """Refuse the options of classes where there are none, and those of a regression where there is none.
+
+    Raises:
+        PrecisionError: naming the option.
+    """
+    what = {"classes": "classification", "target_scale": "regression"}
+    for option, wanted in what.items():
+        if getattr(common, option) is not None and task != wanted:
+            raise PrecisionError(
+                f"{location_of(name, option)} is for a {wanted}, but {title} is for the task {task}; leave "
+                "it out"
+            )
 
 
 def check_vectors(name: str, common: CommonOptions, title: str, features: int) -> None:

@@ -66,6 +66,15 @@ Shape = Annotated[
     Rule("[height, width] or [height, width, channels] of an image, or [features] of a vector"),
 ]
 Column = Annotated[str | int, Rule("the name or the index of a column")]  # index -1 is the last one
+Columns = Annotated[
+    str | int | Annotated[tuple[str | int, ...], Field(min_length=1), BeforeValidator(_tuple)],
+    Rule("the name or the index of a column, or a list of them"),
+]
+TaskName = Annotated[
+    Literal["classification", "multi_label", "regression"],
+    Rule("'classification', 'multi_label' or 'regression'"),
+]
+TargetScale = Annotated[Literal["standard", "none"], Rule("'standard' or 'none'")]
 Gibibytes = Annotated[float, Field(gt=0), Rule("a number of GiB above 0, such as 16")]
 Scale = Annotated[
     Literal["standard", "minmax", "none", "0..1", "-1..1", "tf", "caffe", "torch"],

@@ -1,4 +1,4 @@
-"""How the numbers of a data set are read: what is done to them before they enter a network.
+"""How the numbers of a data set are read: what is done to them before a network meets them.
 
 Whatever is measured for it is measured on the training part alone, and done to both.
 """
@@ -11,10 +11,11 @@ from dataclasses import replace
 import numpy as np
 
 from precision.data.dataset import Dataset
-from precision.errors import PrecisionError
+from precision.errors import PrecisionError, short
 
 _OF_VECTORS = "standard"  # features have units of their own, on which a network should not depend
 _LINES = 1000  # images at a time: the numbers in between are of twice the size
+_FAR = 10.0  # size of targets, and its inverse, beyond which a new network begins far from all of them
 _ROUNDED = 1e-4  # by which images in 0..1 may miss that range, as after an interpolation
 
 # As keras.applications prepares images of 0..255: what is subtracted from red, green and blue, and what
@@ -65,6 +66,41 @@ def scaled(dataset: Dataset, scale: str | None, location: str = "scale") -> Data
     order = slice(None, None, -1 if scale == "caffe" else 1)
     train, test = (_moved(part, shift, step)[..., order] for part in (dataset.x_train, dataset.x_test))
     return replace(dataset, scaling=done, x_train=train, x_test=test)
+
+
+def targets_scaled(dataset: Dataset, scale: str | None) -> Dataset:
+    """Return a regression whose targets are read in one of these ways, and that says so.
+
+    Args:
+        scale: ``standard`` makes the mean of each target over the training part 0 and its standard deviation
+            1 and does the same to the test part; ``none`` leaves all as it is. None leaves it too, and warns
+            where a new network would take long to get there.
+    """
+    mean = dataset.y_train.mean(axis=0, dtype=np.float64)
+    step = dataset.y_train.std(axis=0, dtype=np.float64)
+    if scale == "standard":
+        constant = (dataset.y_train.min(axis=0) == dataset.y_train.max(axis=0)) | (step == 0)
+        mean = np.where(constant, dataset.y_train[0], mean)
+        step = np.where(constant, 1.0, step)
+        parts = {"y_train": dataset.y_train, "y_test": dataset.y_test}
+        each = ", ".join(
+            f"{name} less {shift:.6g}, divided by {by:.6g}"
+            for name, shift, by in zip(dataset.class_names, mean, step, strict=True)
+        )
+        return replace(
+            dataset,
+            target_scaling=short(each, 1000),
+            **{name: ((part - mean) / step).astype(np.float32) for name, part in parts.items()},
+        )
+    size = float(np.sqrt(np.max(mean**2 + step**2)))
+    if scale is None and (size > _FAR or size < 1 / _FAR):
+        warnings.warn(
+            f"{dataset.title}: the targets are of the size of {size:.3g}, which a new network takes long to "
+            "learn; say with the option 'target_scale' how they are read: 'standard', or 'none' for a model "
+            "that returns them as they are",
+            stacklevel=4,
+        )
+    return dataset
 
 
 def _measured(x: np.ndarray, scale: str) -> tuple[np.ndarray, np.ndarray, str]:

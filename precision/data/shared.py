@@ -10,6 +10,7 @@ import hashlib
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from precision.data.dataset import Dataset
 from precision.errors import PrecisionError
 
 _ARRAYS = ("x_train", "y_train", "x_test", "y_test")
-_TEXTS = ("name", "title", "class_names", "scaling")
+_TEXTS = ("name", "title", "class_names", "scaling", "task", "target_scaling")
 _ABOUT = "dataset.json"
 
 
@@ -64,17 +65,12 @@ def shared(folder: Path) -> Dataset:
     try:
         about = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
         # As plain arrays: those of np.memmap drag their own class through every computation.
-        arrays = {
+        arrays: dict[str, Any] = {
             name: np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False))
             for name in _ARRAYS
         }
-        dataset = Dataset(
-            about["name"],
-            about["title"],
-            class_names=tuple(about["class_names"]),
-            scaling=about["scaling"],
-            **arrays,
-        )
+        texts: dict[str, Any] = {**about, "class_names": tuple(about["class_names"])}
+        dataset = Dataset(**texts, **arrays)
         if folder.name != f"{dataset.digest()}-{_short(json.dumps(about))}":
             raise ValueError("its content is not the one that it is named after")
     except (OSError, ValueError, KeyError, TypeError, EOFError, PrecisionError) as error:

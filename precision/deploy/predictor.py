@@ -1,4 +1,4 @@
-"""What is evaluated: anything that maps images to logits and knows what it stores."""
+"""What is evaluated: anything that maps images to logits, or targets, and knows what it stores."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ class Predictor(Protocol):
 
     def logits(self, images: np.ndarray) -> np.ndarray:
         """Return the logits, float32 (N, classes), of a batch of images, uint8 or float32 (N, H, W, C).
+
+        Of a regression these are the numbers that it predicts, (N, targets).
 
         The batches of one evaluation have one size, but for the last.
         """
@@ -46,7 +48,7 @@ _OF_NOISE = ("_key", "_step")  # of quantizers: where their random numbers stand
 
 
 class KerasPredictor:
-    """A Keras model that returns logits, compiled, under the policy that it was built for.
+    """A Keras model that returns logits or targets, compiled, under the policy that it was built for.
 
     Args:
         policy: the formats of its activations; None for float32.

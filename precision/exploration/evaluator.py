@@ -13,6 +13,7 @@ from precision.methods.traced import Traced
 from precision.methods.training import prepare
 from precision.methods.workbench import Workbench
 from precision.quantization import Policy
+from precision.tasks import CLASSIFICATION, Task
 from precision.trial import Trial
 
 TRACED = 12  # models kept at a time; one of LeNet's size takes some ten megabytes
@@ -38,11 +39,13 @@ class Evaluator:
 
     Attributes:
         batches: the images in the batches in which they are evaluated.
+        task: what the networks are asked.
 
     Args:
         trials: the float32 trainings by seed.
         images: uint8 or float32 (N, H, W, C).
-        labels: (N,).
+        labels: (N,) of classes, or what the task wants.
+        task: what the networks are asked.
         switchable: whether every quantizer of the models can be switched off.
     """
 
@@ -53,6 +56,7 @@ class Evaluator:
         images: np.ndarray,
         labels: np.ndarray,
         *,
+        task: Task = CLASSIFICATION,
         switchable: bool = False,
     ) -> None:
         self._bench, self._trials = bench, trials
@@ -60,7 +64,7 @@ class Evaluator:
         self.batches = [
             _batch(images[start : start + BATCH], len(images)) for start in range(0, len(images), BATCH)
         ]
-        self._labels = labels
+        self._labels, self.task = labels, task
         self._exact: dict[int, np.ndarray] = {}
         self._sources: dict[tuple[int, bool], Any] = {}
 
@@ -79,7 +83,7 @@ class Evaluator:
         return self._traced.model(self._trials[seed], policy, source)
 
     def logits(self, model: Any) -> np.ndarray:
-        """Return what a prepared model says about the images, float32 (N, classes)."""
+        """Return what a prepared model says about the images, float32 (N, outputs)."""
         return np.concatenate([model.predict_on_batch(batch.images)[: batch.meant] for batch in self.batches])
 
     def reference(self, seed: int) -> np.ndarray:
@@ -89,5 +93,5 @@ class Evaluator:
         return self._exact[seed]
 
     def judged(self, logits: np.ndarray) -> Evaluation:
-        """Return accuracy and loss of logits of the images."""
-        return judge(logits, self._labels)
+        """Return score and loss of what a model says about the images."""
+        return judge(logits, self._labels, task=self.task)

@@ -28,6 +28,7 @@ from precision.methods.workbench import Workbench
 from precision.quantization import Policy
 
 VERSION = 1  # raised by hand when a change of the code changes the numbers
+_WORST = 1e6  # as a share: a rise of the RMSE beyond which nothing is worse
 _STREAM = 0x5EA7C4  # sets the choice of images apart from all other random numbers
 
 
@@ -48,7 +49,9 @@ class Search:
         dataset = bench.dataset(trial.dataset)
         deciding, checking = _parts(dataset, settings.images)
         self._evaluators = {
-            part: Evaluator(bench, network.trials, dataset.x_train[chosen], dataset.y_train[chosen])
+            part: Evaluator(
+                bench, network.trials, dataset.x_train[chosen], dataset.y_train[chosen], task=dataset.asks
+            )
             for part, chosen in (("deciding", deciding), ("checking", checking))
             if len(chosen)
         }
@@ -56,6 +59,7 @@ class Search:
         folded = next(iter(network.policies.values())).fold_batch_norm
         source = self._evaluators["deciding"].source(first, folded=folded)
         self._assignments = Assignments(source, network.policies)
+        self._task = dataset.asks
         self._rows: dict[str, Row] = {}
         self._journal: Journal | None = None
 
@@ -114,24 +118,37 @@ class Search:
 
     def _watch(self, steps: Steps, float32: Score) -> Callable[[Point], None]:
         def watch(point: Point) -> None:
-            gain = 100 * (point.score.accuracy - float32.accuracy)
-            steps.step(f"{self._network.name}: cost {point.cost:,.0f}, {gain:+.2f} points")
+            change = self._task.sign * (point.score.accuracy - float32.accuracy)
+            steps.step(f"{self._network.name}: cost {point.cost:,.0f}, {self._task.changed(change)}")
 
         return watch
 
     def _checks(self, chosen: Point | None, uniform: Point | None) -> dict[str, float]:
-        """Return accuracies on the images that were not used for the choice."""
+        """Return scores on the images that were not used for the choice."""
         if not self._counts["checking"]:
             return {}
         points = {"float32": None, "found": chosen, "uniform": uniform}
         return {
-            name: self._score(point.assignment if point else None, "checking").accuracy
+            name: self._value(point.assignment if point else None, "checking")
             for name, point in points.items()
             if point or name == "float32"
         }
 
     def _score(self, assignment: Assignment | None, part: str) -> Score:
-        """Return the mean over seeds on a part of the images; None is float32."""
+        """Return what the search compares, see ``Score``, of a part of the images; None is float32."""
+        value, loss = self._value(assignment, part), float(np.mean(self._row(assignment, part)["loss"]))
+        if not self._task.relative:
+            return Score(value, loss)
+        exact = self._value(None, part)
+        rise = self._task.differs(value, exact) if exact else 0.0 if value == exact else _WORST
+        return Score(1 - min(rise, _WORST), loss)
+
+    def _value(self, assignment: Assignment | None, part: str) -> float:
+        """Return the mean score over seeds."""
+        return float(np.mean(self._row(assignment, part)[self._task.score]))
+
+    def _row(self, assignment: Assignment | None, part: str) -> Row:
+        """Return scores and losses of each seed, evaluated where they are not stored."""
         policy = Policy() if assignment is None else self._assignments.policy(assignment)
         content = json.dumps({"part": part, "policy": policy.to_json()}, sort_keys=True)
         key = hashlib.sha256(content.encode()).hexdigest()[:16]
@@ -147,19 +164,18 @@ class Search:
                 "key": key,
                 "part": part,
                 "assignment": "" if assignment is None else self._assignments.text(assignment),
-                "accuracy": [one.accuracy for one in judged],
+                self._task.score: [one.metrics[self._task.score] for one in judged],
                 "loss": [one.loss for one in judged],
             }
             assert self._journal is not None
             self._journal.append(row)
             self._rows[key] = row
-        row = self._rows[key]
-        return Score(float(np.mean(row["accuracy"])), float(np.mean(row["loss"])))
+        return self._rows[key]
 
     def _frame(self, trail: Trail, float32: Score, chosen: Point | None) -> pd.DataFrame:
         assignments, front = self._assignments, {point.assignment for point in trail.front}
         labels = dict(zip(("dataset", "architecture", "training"), self._labels, strict=True))
-        rows = []
+        rows, task = [], self._task
         for point in sorted(trail.points.values(), key=lambda p: (p.cost, p.score.error)):
             same = len(set(point.assignment)) == 1 and point.assignment in assignments.uniform
             rows.append(
@@ -171,9 +187,10 @@ class Search:
                     "energy_pj": assignments.energy(point.assignment)
                     if assignments.has_energy
                     else float("nan"),
-                    "accuracy": point.score.accuracy,
-                    "baseline_accuracy": float32.accuracy,
-                    "accuracy_loss": 100 * (float32.accuracy - point.score.accuracy),
+                    "task": task.name,
+                    task.score: self._value(point.assignment, "deciding"),
+                    task.baseline: self._value(None, "deciding"),
+                    task.lost: 100 * (float32.accuracy - point.score.accuracy),
                     "loss": point.score.loss,
                     "baseline_loss": float32.loss,
                     "images": self._counts["deciding"],

@@ -18,7 +18,8 @@ class SearchOptions:
     """What is searched, and how.
 
     Attributes:
-        tolerance: percentage points of accuracy that may be lost.
+        tolerance: percentage points of accuracy that may be lost; of a regression, per cent by which the RMSE
+            may rise.
         objective: one of ``OBJECTIVES``.
         method: one of ``METHODS``.
         images: training images that decide, and as many others that check; fewer if there are fewer.

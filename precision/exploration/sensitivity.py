@@ -31,6 +31,7 @@ from precision.quantization import Policy
 from precision.quantization.layers.flat import address
 from precision.quantization.model import wrapped
 from precision.quantization.sites import Site, resolve
+from precision.tasks import Task
 from precision.trial import Choice, Trial
 
 SLOTS = ("weights", "biases", "activations", "inputs")
@@ -163,7 +164,8 @@ def _measured(
     dataset = bench.dataset(next(iter(network.trials.values())).dataset)
     count = _checked_images(images, dataset)
     test = dataset.x_test[:count], dataset.y_test[:count]
-    evaluator = Evaluator(bench, network.trials, *test, switchable=True)
+    task = dataset.asks
+    evaluator = Evaluator(bench, network.trials, *test, task=task, switchable=True)
     for label, sites in plan.items():
         for seed, trial in network.trials.items():
             with _journal(store, _rounded(trial, network, label), count) as journal:
@@ -173,17 +175,17 @@ def _measured(
                 for row in _alone(evaluator, network.policies[label], seed, missing) if missing else ():
                     journal.append(row)
                     known[row["layer"], row["slot"]] = row
-                    gain = 100 * (row["accuracy"] - row["baseline_accuracy"])
+                    change = task.changed(task.differs(row[task.score], row[task.baseline]))
                     what = f"{label}, {row['slot']} of {row['layer']}"
-                    steps.step(f"{network.name} seed {seed} {what}: {gain:+.2f} points")
+                    steps.step(f"{network.name} seed {seed} {what}: {change}")
                 environments.append(journal.about.get("environment", {}))
                 for site in sites:
-                    yield _row(network, seed, count, label, site, known[site.layer, site.slot])
+                    yield _row(network, seed, count, label, site, known[site.layer, site.slot], task)
 
 
 def _alone(evaluator: Evaluator, policy: Policy, seed: int, sites: list[Site]) -> Iterator[Row]:
     """Yield what rounding each site alone does to the float32 network of a seed."""
-    exact = evaluator.reference(seed)
+    exact, task = evaluator.reference(seed), evaluator.task
     baseline = evaluator.judged(exact)
     model = evaluator.model(seed, policy)
     _switch(model, seed, None)
@@ -202,8 +204,8 @@ def _alone(evaluator: Evaluator, policy: Policy, seed: int, sites: list[Site]) -
         yield {
             "layer": site.layer,
             "slot": site.slot,
-            "accuracy": judged.accuracy,
-            "baseline_accuracy": baseline.accuracy,
+            task.score: judged.metrics[task.score],
+            task.baseline: baseline.metrics[task.score],
             "loss": judged.loss,
             "baseline_loss": baseline.loss,
             "tensor_sqnr": ratios[site.layer, site.slot],
@@ -244,7 +246,7 @@ def _checked_images(images: int | None, dataset: Dataset) -> int:
     return images or there
 
 
-def _row(network: Network, seed: int, images: int, policy: str, site: Site, measured: Row) -> Row:
+def _row(network: Network, seed: int, images: int, policy: str, site: Site, measured: Row, task: Task) -> Row:
     """Return a row with all of ``SENSITIVITY_COLUMNS``."""
     return {
         "dataset": network.dataset,
@@ -257,9 +259,10 @@ def _row(network: Network, seed: int, images: int, policy: str, site: Site, meas
         "slot": site.slot,
         "setting": str(site.setting),
         "images": images,
-        "accuracy_loss": 100 * (measured["baseline_accuracy"] - measured["accuracy"]),
-        **{name: measured[name] for name in _MEASURED},
+        "task": task.name,
+        task.lost: task.loss_of(task.differs(measured[task.score], measured[task.baseline])),
+        **{name: measured[name] for name in (task.score, task.baseline, *_MEASURED)},
     }
 
 
-_MEASURED = ("accuracy", "baseline_accuracy", "loss", "baseline_loss", "tensor_sqnr", "logits_sqnr")
+_MEASURED = ("loss", "baseline_loss", "tensor_sqnr", "logits_sqnr")

@@ -1,4 +1,4 @@
-"""Evaluate a network on test images: one pass gives accuracy, loss, predictions and speed."""
+"""Evaluate a network on test images: one pass gives its metrics, predictions and speed."""
 
 from __future__ import annotations
 
@@ -7,35 +7,47 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import logsumexp
 
 from precision.deploy.predictor import Predictor, Watching
+from precision.tasks import CLASSIFICATION, Judged, Task
 
 BATCH = 500  # images; a fixed size keeps one trace and bounds the memory
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """What a network says about test images.
+class Evaluation(Judged):
+    """What a network says about test images, see ``precision.tasks``, and how fast.
 
     Attributes:
-        accuracy: fraction of images whose largest logit is the label's.
-        balanced_accuracy: mean over the classes that have images of that fraction among their images.
-        loss: mean cross-entropy in nats; NaN when a logit is not finite.
-        predictions: class per image; the largest value of the type where a logit is NaN, which counts as
-            wrong.
         images_per_second: of the whole pass, after a warm-up that builds and compiles.
     """
 
-    accuracy: float
-    balanced_accuracy: float
-    loss: float
-    predictions: np.ndarray
-    images_per_second: float
+    images_per_second: float = math.nan
+
+    @property
+    def accuracy(self) -> float:
+        """Fraction of images that are answered correctly."""
+        return self.metrics["accuracy"]
+
+    @property
+    def balanced_accuracy(self) -> float:
+        """Mean over the classes that have images of that fraction among their images."""
+        return self.metrics["balanced_accuracy"]
+
+    @property
+    def loss(self) -> float:
+        """Mean of what training minimises."""
+        return self.metrics["loss"]
 
 
-def evaluate(predictor: Predictor, images: np.ndarray, labels: np.ndarray) -> Evaluation:
-    """Return what a predictor says about images, uint8 or float32 (N, H, W, C), with labels (N,)."""
+def evaluate(
+    predictor: Predictor, images: np.ndarray, targets: np.ndarray, task: Task = CLASSIFICATION
+) -> Evaluation:
+    """Return what a predictor says about images, uint8 or float32 (N, H, W, C), with these targets.
+
+    Args:
+        targets: labels (N,) of classes, or what another task wants.
+    """
     starts = range(0, len(images), BATCH)
     for start in {starts[0], starts[-1]}:  # the last batch may have another size
         predictor.logits(images[start : start + BATCH])
@@ -44,32 +56,16 @@ def evaluate(predictor: Predictor, images: np.ndarray, labels: np.ndarray) -> Ev
     began = time.perf_counter()
     parts = [predictor.logits(images[start : start + BATCH]) for start in starts]
     seconds = time.perf_counter() - began
-    return judge(np.concatenate(parts), labels, len(images) / seconds)
+    return judge(np.concatenate(parts), targets, len(images) / seconds, task)
 
 
-def judge(logits: np.ndarray, labels: np.ndarray, rate: float = math.nan) -> Evaluation:
-    """Return what logits (N, classes) say about images with labels (N,).
+def judge(
+    logits: np.ndarray, targets: np.ndarray, rate: float = math.nan, task: Task = CLASSIFICATION
+) -> Evaluation:
+    """Return what logits, or what a regression returns, (N, outputs), say about images with these targets.
 
     Args:
         rate: images per second at which they were computed, if that was timed.
     """
-    logits = logits.astype(np.float64)
-    valid = ~np.isnan(logits).any(axis=1)
-    kind = np.uint8 if logits.shape[1] < 256 else np.uint16
-    predictions = np.full(len(logits), np.iinfo(kind).max, kind)
-    predictions[valid] = logits[valid].argmax(axis=1)
-    with np.errstate(invalid="ignore"):
-        losses = logsumexp(logits, axis=1) - logits[np.arange(len(labels)), labels]
-    right = valid & (predictions == labels)
-    return Evaluation(
-        accuracy=float(right.mean()),
-        balanced_accuracy=_mean_recall(right, labels),
-        loss=float(losses.mean()),
-        predictions=predictions,
-        images_per_second=rate,
-    )
-
-
-def _mean_recall(right: np.ndarray, labels: np.ndarray) -> float:
-    images, found = np.bincount(labels), np.bincount(labels, weights=right)
-    return float((found[images > 0] / images[images > 0]).mean())
+    judged = task.judge(logits, targets)
+    return Evaluation(judged.metrics, judged.predictions, judged.reason, rate)

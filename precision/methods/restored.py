@@ -27,7 +27,7 @@ def exported(result: TrialResult, bench: Restoring, *, rounded: bool = False) ->
     """Return the network that a trial evaluated, without any rounding in its graph.
 
     Its layers are those of the architecture as it is built, models inside models included; normalisations
-    that the policy folds are folded. It returns logits.
+    that the policy folds are folded. It returns logits, or the targets of a regression.
 
     Args:
         result: of the trial, with numbers.
@@ -61,7 +61,7 @@ def exported(result: TrialResult, bench: Restoring, *, rounded: bool = False) ->
         )
     dataset, choice = bench.dataset(trial.dataset), trial.architecture
     network = architectures.build(
-        choice.name, input_shape=dataset.input_shape, classes=dataset.classes, **choice.options
+        choice.name, dataset.input_shape, dataset.classes, dataset.task, **choice.options
     )
     layers = [unwrapped(layer) for layer in predictor.model.layers]
     if Policy.from_json(trial.policy).fold_batch_norm and not _fits(flattened(network).model, layers):

@@ -6,11 +6,13 @@ import math
 import statistics
 from typing import TYPE_CHECKING
 
+from precision.data import Dataset
 from precision.errors import short
 from precision.measure.machine.sampler import PeakMemory
 from precision.methods.outcome import Outcome
 from precision.methods.workbench import Workbench
 from precision.registry import METHODS
+from precision.tasks import CLASSIFICATION
 from precision.trial import Trial, TrialResult
 
 if TYPE_CHECKING:  # it imports Keras
@@ -31,17 +33,17 @@ def run_trial(trial: Trial, bench: Workbench) -> TrialResult:
         if not isinstance(outcome, Outcome):
             raise METHODS.error(trial.method.name, f"must return an Outcome, but it returned {outcome!r}")
         dataset = bench.dataset(trial.dataset)
-        tested = evaluate(outcome.predictor, dataset.x_test, dataset.y_test)
+        tested = evaluate(outcome.predictor, dataset.x_test, dataset.y_test, dataset.asks)
     result = TrialResult(trial, "ok", predictions=tested.predictions)
+    if tested.reason:
+        result.status, result.reason = "diverged", tested.reason
     if outcome.trained is not None:
         result.history = outcome.trained.history
         if outcome.trained.diverged_in is not None:
             result.status = "diverged"
             result.reason = f"the loss was no longer finite in epoch {outcome.trained.diverged_in}"
     result.metrics = {
-        "accuracy": tested.accuracy,
-        "balanced_accuracy": tested.balanced_accuracy,
-        "loss": tested.loss,
+        **tested.metrics,
         "inference_images_per_second": tested.images_per_second,
         "peak_memory_bytes": memory.peak if getattr(method, "alone", False) else math.nan,
         **_training_times(outcome),
@@ -56,6 +58,7 @@ def run_trial(trial: Trial, bench: Workbench) -> TrialResult:
         "scale": dataset.reading,
         "train_classes": dataset.counts("train"),
         "test_classes": dataset.counts("test"),
+        **_asked(dataset),
         **_unrounded(outcome.predictor),
         **outcome.facts,
     }
@@ -66,6 +69,12 @@ def run_trial(trial: Trial, bench: Workbench) -> TrialResult:
     if outcome.trained is not None:
         result.facts |= {"weights_digest": outcome.predictor.digest(), **outcome.trained.facts}
     return result
+
+
+def _asked(dataset: Dataset) -> dict[str, str]:
+    """Return the task, where it is not the usual one, and what was done to its targets."""
+    task = {} if dataset.asks is CLASSIFICATION else {"task": dataset.task}
+    return task | ({"target_scale": dataset.target_scaling} if dataset.target_scaling else {})
 
 
 def _unrounded(predictor: Predictor) -> dict[str, str]:

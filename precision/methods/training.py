@@ -16,6 +16,7 @@ from precision.data import Augmentation, as_float
 from precision.deploy.predictor import KerasPredictor
 from precision.methods.checkpoint import Checkpoint
 from precision.methods.evaluation import evaluate
+from precision.tasks import CLASSIFICATION, Task
 from precision.trial import Training
 
 # Training steps in one call of the graph. It does not change a number; it saves a tenth of a small step.
@@ -28,7 +29,7 @@ class Batches(keras.utils.PyDataset):
     """The shuffled batches of one epoch: a pure function of (seed, epoch), however often Keras reads them.
 
     Args:
-        images, labels: the training data, (N, H, W, C) and (N,).
+        images, labels: the training data, (N, H, W, C) and (N,), or (N, outputs) of other tasks than classes.
         size: images per batch; the last one may have fewer.
         epoch: counted from 1.
         augmentation: moves each image, differently in every epoch.
@@ -83,6 +84,7 @@ def prepare(
     model: Any,
     training: Training | None = None,
     steps: int = 0,
+    task: Task = CLASSIFICATION,
     change: Callable[[Any], Any] = lambda optimizer: optimizer,
     compiled: bool = False,
 ) -> None:
@@ -92,6 +94,7 @@ def prepare(
     oneDNN. On JAX nothing else compiles.
 
     Args:
+        task: whose loss is minimised.
         change: maps the optimizer of Keras to the one that trains.
         compiled: let XLA compile the whole model.
     """
@@ -99,10 +102,11 @@ def prepare(
     if training is None:
         model.compile(jit_compile=compiled)
         return
+    loss, score = task.compiled()
     model.compile(
         optimizer=change(_optimizer(training, steps)),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
+        loss=loss,
+        metrics=[score],
         jit_compile=compiled,
         steps_per_execution=STEPS_PER_CALL,
     )
@@ -134,7 +138,8 @@ def train(
         checkpoint: from which the training goes on, if one was written before it was cut off.
     """
     steps = math.ceil(len(dataset.x_train) / training.batch_size) * training.epochs
-    prepare(model, training, steps, change, compiled)
+    task = dataset.asks
+    prepare(model, training, steps, task, change, compiled)
     history = checkpoint.resume(model, before_epoch) if checkpoint else []
     facts = checkpoint.facts if checkpoint else {}
     predictor = KerasPredictor(model)
@@ -144,14 +149,14 @@ def train(
         began = time.perf_counter()
         logs = model.fit(batches, shuffle=False, verbose=0).history
         seconds = time.perf_counter() - began
-        tested = evaluate(predictor, dataset.x_test, dataset.y_test)
+        tested = evaluate(predictor, dataset.x_test, dataset.y_test, task)
         history.append(
             {
                 "epoch": epoch,
                 "loss": float(logs["loss"][0]),
-                "accuracy": float(logs["accuracy"][0]),
+                task.score: float(logs[task.score][0]),
                 "val_loss": tested.loss,
-                "val_accuracy": tested.accuracy,
+                f"val_{task.score}": tested.metrics[task.score],
                 "seconds": seconds,
             }
         )

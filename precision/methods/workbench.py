@@ -99,7 +99,7 @@ class Workbench:
         dataset = self.dataset(trial.dataset)
         choice = trial.architecture
         model = architectures.build(
-            choice.name, input_shape=dataset.input_shape, classes=dataset.classes, **choice.options
+            choice.name, dataset.input_shape, dataset.classes, dataset.task, **choice.options
         )
         return laid_flat(trial, model, dataset)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import optimize
 
-from precision.analysis.paired import over_images, score_interval
+from precision.analysis.paired import between, over_errors, over_images, score_interval
 
 
 def test_a_published_interval():
@@ -69,3 +69,57 @@ def test_the_predictions_tell_no_less_than_the_labels():
 def test_predictions_of_other_images_are_not_compared():
     assert over_images(np.zeros(3), np.zeros(4), 0.0) is None
     assert over_images(np.zeros(0), np.zeros(0), 0.0) is None
+
+
+def test_the_interval_of_an_rmse_is_that_of_the_bootstrap():
+    """Pairs of errors drawn again and again, without any assumption on how they are distributed."""
+    rng = np.random.default_rng(5)
+    other = rng.standard_t(8, (400, 2)) * [1, 3]
+    one = 1.05 * other + rng.normal(0, 0.8, other.shape)
+    found = over_errors(one.astype(np.float32), other.astype(np.float32))
+    drawn = rng.integers(0, 400, (4000, 400))
+    squares = [(errors**2).mean(axis=1)[drawn].mean(axis=1) for errors in (one, other)]
+    ratios = np.sqrt(squares[0] / squares[1]) - 1
+    assert (found.low, found.high) == pytest.approx(np.quantile(ratios, [0.025, 0.975]), abs=0.004)
+    assert found.images == 400 and found.low < np.sqrt((one**2).mean() / (other**2).mean()) - 1 < found.high
+
+
+@pytest.mark.parametrize(("images", "noise"), [(30, 0.3), (89, 0.3), (89, 2.0), (1000, 0.3)])
+def test_the_interval_of_an_rmse_has_the_truth_in_it_as_often_as_it_says(images, noise):
+    """Errors of two networks that go together, of which the true rise of the RMSE is known."""
+    rng = np.random.default_rng(images)
+    truth = math.sqrt(1 + noise**2) - 1
+    held = 0
+    for _ in range(400):
+        other = rng.normal(0, 1, (images, 1))
+        found = over_errors(other + rng.normal(0, noise, other.shape), other)
+        held += found.low <= truth <= found.high
+    assert 0.92 <= held / 400 <= 0.98
+
+
+def test_what_is_stored_decides_on_the_interval():
+    errors = np.random.default_rng(0).normal(0, 1, (50, 1)).astype(np.float32)
+    assert between(errors, errors, 0.0)[:2] == (0, 0)  # the format changes nothing
+    labels = np.array([[0, 1], [1, 1]] * 50, np.uint8)
+    other = labels.copy()
+    other[:3, 1] ^= 1
+    right = (labels == [0, 1]).all(axis=1)
+    one = (other == [0, 1]).all(axis=1)
+    difference = one.mean() - right.mean()
+    # An image with any label otherwise is another answer, as with classes.
+    assert between(other, labels, difference) == over_images(
+        other[:, 1] + 2 * other[:, 0], labels[:, 1] + 2 * labels[:, 0], difference
+    )
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (np.ones((1, 1)), np.ones((1, 1))),
+        (np.ones((4, 1)), np.zeros((4, 1))),
+        (np.ones((4, 1)), np.ones((5, 1))),
+        (np.array([[1.0], [np.inf]]), np.ones((2, 1))),
+    ],
+)
+def test_errors_without_an_interval(one, other):
+    assert over_errors(one, other) is None

@@ -95,7 +95,11 @@ def test_accepts(name: str, options: dict[str, object]) -> None:
             {"scale": "standart"},
             "option 'scale' of dataset 'iris' must be 'standard', 'minmax', 'none', '0..1'",
         ),
-        ("csv", {"path": "x", "label_column": 1.5}, "must be the name or the index of a column, but got 1.5"),
+        (
+            "csv",
+            {"path": "x", "label_column": 1.5},
+            "must be the name or the index of a column, or a list of them, but got 1.5",
+        ),
         ("csv", {"path": "x", "header": "yes"}, "must be true or false, but got 'yes'"),
         ("image_folder", {"path": "x", "color": "grey"}, "must be 'rgb' or 'gray', but got 'grey'"),
         ("image_folder", {"path": "x", "color": None}, "must be 'rgb' or 'gray', but got None"),

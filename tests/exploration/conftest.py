@@ -50,7 +50,7 @@ def trained(tmp_path_factory):
     return _train(tmp_path_factory.mktemp("trained"))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def train():
     """A function that writes a grid file into a folder and trains its float32 networks."""
     return _train

@@ -31,9 +31,10 @@ class Entry:
         train: images to train with, when complete.
         test: images to test with, when complete.
         shape: height, width and channels of one image, or the features of one vector.
-        class_names: one name per label.
+        class_names: one name per class or target.
         folder: where its files lie in a data directory; empty if it comes with a library.
         files: what to download.
+        task: what a network is asked, one of ``precision.tasks``.
     """
 
     title: str
@@ -43,6 +44,7 @@ class Entry:
     class_names: tuple[str, ...]
     folder: str = ""
     files: tuple[RemoteFile, ...] = ()
+    task: str = "classification"
 
     @property
     def size(self) -> tuple[int, int]:
@@ -79,6 +81,8 @@ ENTRIES: dict[str, Entry] = {
     "wine": Entry("Wine", 142, 36, (13,), ("class_0", "class_1", "class_2")),
     # W. Wolberg, O. Mangasarian, N. Street, W. Street, "Breast Cancer Wisconsin (Diagnostic)", UCI, 1993.
     "breast_cancer": Entry("Breast cancer", 455, 114, (30,), ("malignant", "benign")),
+    # B. Efron, T. Hastie, I. Johnstone, R. Tibshirani, "Least Angle Regression", Ann. Statist. 32, 2004.
+    "diabetes": Entry("Diabetes", 353, 89, (10,), ("progression",), task="regression"),
     # Y. LeCun, C. Cortes, C. J. C. Burges, "The MNIST database of handwritten digits".
     "mnist": Entry(
         "MNIST",

@@ -1,4 +1,4 @@
-"""Arrays of a user's files as what a data set holds: images or vectors, and their labels."""
+"""Arrays of a user's files as what a data set holds: images or vectors."""
 
 from __future__ import annotations
 
@@ -42,33 +42,3 @@ def _converted(location: str, array: np.ndarray, small: bool) -> np.ndarray:
         array = array.astype(np.float32)
     check_finite(array, location)
     return array
-
-
-def as_labels(location: str, array: np.ndarray, count: int) -> np.ndarray:
-    """Return labels (N,) as integers, truth values or text without blanks around it.
-
-    Args:
-        location: where they come from, for messages.
-        array: shape (N,) or (N, 1), integers, floats that are whole, truth values, or text.
-        count: N, how many images or vectors there are.
-
-    Raises:
-        PrecisionError: for anything else, and for a label that is empty.
-    """
-    labels = array.reshape(-1) if array.shape == (count, 1) else array
-    if labels.dtype.kind == "S":
-        labels = np.char.decode(labels, "utf-8", "replace")
-    whole = labels.dtype.kind == "f" and bool((np.isfinite(labels) & (labels == np.rint(labels))).all())
-    if labels.shape != (count,) or (labels.dtype.kind not in "iubU" and not whole):
-        odd = labels.dtype.kind == "f" and labels.shape == (count,)
-        got = f"{labels[labels != np.rint(labels)][0]}" if odd else f"{array.dtype} {array.shape}"
-        raise PrecisionError(
-            f"{location} must hold one label, an integer or a text, for each of {count} images, but got {got}"
-        )
-    if labels.dtype.kind == "U":
-        labels = np.char.strip(labels)
-        if (labels == "").any():
-            raise PrecisionError(
-                f"{location}: every image needs a label, but image {int((labels == '').argmax())} has none"
-            )
-    return labels.astype(np.int64) if whole else labels

@@ -11,9 +11,11 @@ from precision.data.dataset import Dataset
 from precision.data.files import images
 from precision.data.files.budget import Budget
 from precision.data.rules import Background, Color, FolderPath, Fraction, Gibibytes, Size
-from precision.data.sources.assembly import Part, assemble
+from precision.data.sources.assembly import assemble
+from precision.data.sources.targets import Targets
 from precision.errors import PrecisionError
 from precision.registry import DATASETS
+from precision.tasks import CLASSIFICATION
 
 
 @DATASETS.register("image_folder")
@@ -51,14 +53,16 @@ def image_folder(
     if len(parts) == 1:
         raise PrecisionError(f"{path}: needs both folders train and test, or none, but got only {parts[0]}")
     budget = Budget(path, most_gib)
-    if not parts:
-        read = _read(path, color, background, resize, budget)
-        return assemble("image_folder", path, read, None, test_fraction)
-    train, test = (_read(path / part, color, background, resize, budget) for part in parts)
-    return assemble("image_folder", path, train, test, test_fraction)
+    folders = [path / part for part in parts] or [path]
+    found = [_read(folder, color, background, resize, budget) for folder in folders]
+    targets = Targets(CLASSIFICATION, [labels for _, labels in found], ())
+    return assemble("image_folder", path, [pixels for pixels, _ in found], targets, test_fraction)
 
 
-def _read(folder: Path, color: str, background: str, size: tuple[int, int] | None, budget: Budget) -> Part:
+def _read(
+    folder: Path, color: str, background: str, size: tuple[int, int] | None, budget: Budget
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return images and the names of their classes."""
     classes = _visible(folder)
     if not classes:
         raise PrecisionError(f"{folder}: needs one folder per class, but it is empty")

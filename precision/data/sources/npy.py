@@ -6,9 +6,10 @@ from pathlib import Path
 
 from precision.data.dataset import Dataset
 from precision.data.files.npy import read
-from precision.data.rules import FilePath, Fraction
-from precision.data.sources.arrays import as_inputs, as_labels
-from precision.data.sources.assembly import Part, assemble
+from precision.data.rules import FilePath, Fraction, TaskName
+from precision.data.sources.arrays import as_inputs
+from precision.data.sources.assembly import assemble
+from precision.data.sources.targets import as_targets
 from precision.errors import PrecisionError
 from precision.registry import DATASETS
 
@@ -22,6 +23,7 @@ def npy(
     test_path: FilePath | None = None,
     test_labels_path: FilePath | None = None,
     test_fraction: Fraction | None = None,
+    task: TaskName | None = None,
 ) -> Dataset:
     """Images or vectors of your own, and their labels, in NumPy .npy files.
 
@@ -33,6 +35,7 @@ def npy(
         test_labels_path: a file with the labels of these.
         test_fraction: without ``test_path``, how much of each class to split off for testing; 0.2 if not
             given.
+        task: what the labels are, as in an ``npz``.
 
     Raises:
         PrecisionError: if a file cannot be read or its array is anything else.
@@ -46,8 +49,5 @@ def npy(
     if test_path is not None and test_labels_path is not None:
         files.append((test_path, test_labels_path))
     inputs = as_inputs([(f"{x}: the array", read(x)) for x, _ in files])
-    parts: list[Part] = [
-        (of_them, as_labels(f"{y}: the array", read(y), len(of_them)))
-        for (_, y), of_them in zip(files, inputs, strict=True)
-    ]
-    return assemble("npy", path, parts[0], parts[1] if len(parts) > 1 else None, test_fraction)
+    targets = [(f"{y}: the array", read(y), len(x)) for (_, y), x in zip(files, inputs, strict=True)]
+    return assemble("npy", path, inputs, as_targets(targets, task), test_fraction)

@@ -1,4 +1,4 @@
-"""NumPy archives of images or vectors, and labels. Nothing in them is ever unpickled."""
+"""NumPy archives of images or vectors, and their targets. Nothing in them is ever unpickled."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from precision import received
 from precision.data.dataset import Dataset
 from precision.data.files import npy
 from precision.data.files.budget import Budget
-from precision.data.rules import FilePath, Fraction, Gibibytes
-from precision.data.sources.arrays import as_inputs, as_labels
-from precision.data.sources.assembly import Part, assemble
+from precision.data.rules import FilePath, Fraction, Gibibytes, TaskName
+from precision.data.sources.arrays import as_inputs
+from precision.data.sources.assembly import assemble
+from precision.data.sources.targets import as_targets
 from precision.errors import PrecisionError, said
 from precision.registry import DATASETS
 
@@ -28,17 +29,21 @@ def npz(
     *,
     path: FilePath,
     test_fraction: Fraction | None = None,
+    task: TaskName | None = None,
     most_gib: Gibibytes | None = None,
 ) -> Dataset:
-    """Images or vectors of your own, and their labels, in a NumPy .npz file.
+    """Images or vectors of your own, and their labels or targets, in a NumPy .npz file.
 
     Args:
         data_dir: not used; the path says it all.
         path: a file with the arrays x_train, y_train, x_test and y_test, or with x and y. Images are
             (N, H, W) or (N, H, W, C), whole numbers in 0..255 (kept as uint8) or floats, usually in 0..1;
             vectors are (N, features), any numbers; labels are integers or text (N,), which are
-            the names of the classes, numbered anew from 0 in ascending order.
+            the names of the classes, numbered anew from 0 in ascending order. Numbers with fractions, (N,)
+            or (N, targets), are the targets of a regression; 0 and 1, (N, labels), say which labels an image
+            has.
         test_fraction: for x and y, how much of each class to split off for testing; 0.2 if not given.
+        task: what y is, where it may be several things: classification, multi_label or regression.
         most_gib: how much memory the arrays may take, once decompressed; 4 if not given.
 
     Raises:
@@ -47,11 +52,8 @@ def npz(
     arrays = _read(path, Budget(path, most_gib))
     pairs = [("x_train", "y_train"), ("x_test", "y_test")] if "x_train" in arrays else [_WHOLE]
     inputs = as_inputs([(f"{path}: {x}", arrays[x]) for x, _ in pairs])
-    parts: list[Part] = [
-        (of_them, as_labels(f"{path}: {y}", arrays[y], len(of_them)))
-        for (_, y), of_them in zip(pairs, inputs, strict=True)
-    ]
-    return assemble("npz", path, parts[0], parts[1] if len(parts) > 1 else None, test_fraction)
+    given = [(f"{path}: {y}", arrays[y], len(x)) for (_, y), x in zip(pairs, inputs, strict=True)]
+    return assemble("npz", path, inputs, as_targets(given, task), test_fraction)
 
 
 def _read(path: Path, budget: Budget) -> dict[str, np.ndarray]:

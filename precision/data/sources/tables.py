@@ -6,10 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
+from precision import tasks
 from precision.data.dataset import Dataset
 from precision.data.files.catalogue import ENTRIES
 from precision.data.sampling import split
 from precision.registry import DATASETS
+from precision.tasks import CLASSIFICATION
 
 
 @DATASETS.register("iris")
@@ -30,12 +32,22 @@ def breast_cancer(data_dir: Path | None) -> Dataset:
     return _load("breast_cancer")
 
 
+@DATASETS.register("diabetes")
+def diabetes(data_dir: Path | None) -> Dataset:
+    """How a disease goes on in a year by 10 measurements, a regression, bundled with scikit-learn (Efron)."""
+    return _load("diabetes")
+
+
 def _load(name: str) -> Dataset:
     """Return a table whose split, a fifth of each class for testing, is drawn at random, once and for all."""
     from sklearn import datasets
 
     entry = ENTRIES[name]
-    values, labels = getattr(datasets, f"load_{name}")(return_X_y=True)
-    x, y = values.astype(np.float32), labels.astype(np.int64)
-    train, test = split(y, 0.2, name, entry.class_names)
-    return Dataset(name, entry.title, x[train], y[train], x[test], y[test], entry.class_names)
+    values, targets = getattr(datasets, f"load_{name}")(return_X_y=True)
+    task = tasks.named(entry.task)
+    x = values.astype(np.float32)
+    y = targets.astype(np.int64) if task is CLASSIFICATION else targets.astype(np.float32).reshape(-1, 1)
+    train, test = split(task.strata(y), 0.2, name, entry.class_names)
+    return Dataset(
+        name, entry.title, x[train], y[train], x[test], y[test], entry.class_names, task=entry.task
+    )

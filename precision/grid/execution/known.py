@@ -51,7 +51,7 @@ def networks(trials: Iterable[Trial], extent: Extent) -> tuple[dict[str, Size], 
     if not new:
         return sizes, []
     backend = new[0].runtime.backend
-    built, misfits = elsewhere(survey, new, extent.shape, extent.classes, backend=backend)
+    built, misfits = elsewhere(survey, new, extent.shape, extent.classes, extent.task, backend=backend)
     wrong = {_id(trial) for trial, _, _ in misfits}
     for text, size in built.items():
         its = [trial for trial in new if trial.architecture.text == text]
@@ -80,7 +80,7 @@ def _network(trial: Trial, extent: Extent) -> tuple[object, ...]:
     own = trial.plugins.get(f"architecture {trial.architecture.name}", "")
     backend = trial.runtime.backend or ""
     file = trial.plugins.get(MODEL_FILE, "")
-    return (trial.architecture.text, own, file, *extent.shape, extent.classes, backend)
+    return (trial.architecture.text, own, file, *extent.shape, extent.classes, extent.task, backend)
 
 
 def _policy(trial: Trial) -> str:

@@ -27,9 +27,9 @@ def distinct(trials: Iterable[Trial]) -> list[Trial]:
 
 
 def survey(
-    trials: Sequence[Trial], input_shape: tuple[int, ...], classes: int
+    trials: Sequence[Trial], input_shape: tuple[int, ...], classes: int, task: str
 ) -> tuple[dict[str, Size], list[Misfit]]:
-    """Build the networks of trials once for inputs of a shape.
+    """Build the networks of trials once for inputs of a shape and what is asked of them.
 
     A network of a plugin is built twice, as policies address its layers by names that must be the same each
     time. Imports Keras.
@@ -43,7 +43,7 @@ def survey(
     for text in dict.fromkeys(trial.architecture.text for trial in trials):
         asking = [trial for trial in trials if trial.architecture.text == text]
         try:
-            model = _built(asking[0].architecture, input_shape, classes)
+            model = _built(asking[0].architecture, input_shape, classes, task)
         except PrecisionError as error:
             misfits.append((asking[0], "architecture", str(error)))
             continue
@@ -65,12 +65,12 @@ def _size(model: Any) -> Size:
         return {}
 
 
-def _built(choice: Choice, input_shape: tuple[int, ...], classes: int) -> Any:
+def _built(choice: Choice, input_shape: tuple[int, ...], classes: int, task: str) -> Any:
     import architectures
     from precision.quantization.layers.flat import address, flat
 
     def build() -> Any:
-        return architectures.build(choice.name, input_shape, classes, **choice.options)
+        return architectures.build(choice.name, input_shape, classes, task, **choice.options)
 
     model = build()
     if ARCHITECTURES.owner(choice.name).builtin:

@@ -119,14 +119,17 @@ def _predictions(before: np.ndarray | None, again: np.ndarray | None) -> Row:
     if before is None or again is None or before.shape != again.shape:
         texts = [MISSING if one is None else f"{len(one)} images" for one in (before, again)]
         return Row("predictions", texts[0], texts[1], None if before is None or again is None else False)
-    differ = int((before != again).sum())
+    other = (before != again) & ~((before != before) & (again != again))  # an error may be no number
+    other = other.reshape(len(before), -1).any(axis=1)
+    differ = int(other.sum())
     if not differ:
         return Row("predictions", f"{len(before)} images", f"{len(again)} images", True)
-    image = int((before != again).argmax())
+    image = int(other.argmax())
+    what = {1: "class"}.get(before.ndim, "errors" if before.dtype.kind == "f" else "labels")
     return Row(
         f"predictions: {differ} of {len(before)} differ, first image {image}",
-        f"class {before[image]}",
-        f"class {again[image]}",
+        f"{what} {before[image]}",
+        f"{what} {again[image]}",
         False,
     )
 

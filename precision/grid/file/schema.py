@@ -164,7 +164,7 @@ class PublishedFigures(Options):
 
 
 class ReportOptions(Options):
-    """What the report shows: ``tolerance`` is in percentage points of accuracy."""
+    """What the report shows: ``tolerance`` is in percentage points of accuracy, or per cent of the RMSE."""
 
     baseline: str = "float32"
     tolerance: Annotated[float, Field(ge=0, le=100)] = 1.0

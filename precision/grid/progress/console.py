@@ -13,8 +13,9 @@ from precision.grid.forecast.estimator import Estimator
 from precision.grid.forecast.work import work
 from precision.grid.plan.cell import Cell
 from precision.grid.progress.duration import duration
-from precision.grid.progress.live import Running, View, percent
+from precision.grid.progress.live import Running, View
 from precision.printable import printable
+from precision.tasks import score_in_words
 from precision.trial import FLOAT32, Trial, TrialResult
 
 
@@ -64,10 +65,10 @@ class ConsoleWatcher(Watcher):
         """Show the epoch; as a line when nothing was said for a while."""
         if trial.id in self._view.running:
             running = self._view.running[trial.id]
-            running.epoch, running.accuracy = int(row["epoch"]), row["val_accuracy"]
+            running.epoch, running.score = int(row["epoch"]), score_in_words(row, "val_")
         if not self._console.is_terminal and time.monotonic() - self._spoke > self.QUIET:
-            accuracy, seconds = percent(row["val_accuracy"]), duration(row["seconds"])
-            self._say(f"{self.name(trial)}: epoch {row['epoch']:.0f}, {accuracy} ({seconds})")
+            score, seconds = score_in_words(row, "val_"), duration(row["seconds"])
+            self._say(f"{self.name(trial)}: epoch {row['epoch']:.0f}, {score} ({seconds})")
 
     def sample(self, trial: Trial, row: dict[str, float]) -> None:
         """Show the memory."""
@@ -92,7 +93,7 @@ class ConsoleWatcher(Watcher):
         view.left = self._seconds_left()
         rest = f", about {duration(view.left)} left" if view.left else ""
         outcome = (
-            f"{percent(result.metrics['accuracy'])} ({duration(seconds)})"
+            f"{score_in_words(result.metrics)} ({duration(seconds)})"
             if result.status == "ok"
             else f"{result.status}: {result.reason}"
         )

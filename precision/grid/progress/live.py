@@ -21,7 +21,7 @@ class Running:
     epochs: int
     began: float = field(default_factory=time.monotonic)
     epoch: int = 0
-    accuracy: float | None = None
+    score: str = ""
     memory: float | None = None
 
 
@@ -39,13 +39,13 @@ class View:
         now = time.monotonic()
         if self.running:
             table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False)
-            for title in ("running", "epoch", "test accuracy", "time", "memory"):
+            for title in ("running", "epoch", "test score", "time", "memory"):
                 table.add_column(title, header_style="dim", no_wrap=True, overflow="ellipsis")
             for trial in self.running.values():
                 table.add_row(
                     Text(trial.name),
                     f"{trial.epoch}/{trial.epochs}" if trial.epoch else "",
-                    "" if trial.accuracy is None else percent(trial.accuracy),
+                    trial.score,
                     duration(now - trial.began),
                     "" if trial.memory is None else f"{trial.memory / 2**30:.1f} GiB",
                 )
@@ -56,8 +56,3 @@ class View:
         grid = Table.grid(padding=(0, 1, 0, 0))
         grid.add_row(ProgressBar(self.total, self.done, width=24), Text(", ".join(words)))
         yield grid
-
-
-def percent(fraction: float) -> str:
-    """Return a fraction as a text in percent."""
-    return f"{100 * fraction:.2f} %"

@@ -1,4 +1,4 @@
-"""The predicted classes of the test images as the content of a file."""
+"""What a network predicted of the test images as the content of a file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def encode(predictions: np.ndarray) -> bytes:
 
 
 def decode(content: bytes) -> np.ndarray:
-    """Return the classes, shape (test images,).
+    """Return the predictions, shape (test images,) of classes, or (test images, outputs).
 
     Raises:
         ValueError: when it is something else.
@@ -27,6 +27,6 @@ def decode(content: bytes) -> np.ndarray:
         predictions = npy.decode(content)
     except Exception as error:  # a damaged header can lead to anything
         raise ValueError(said(error)) from None
-    if predictions.ndim != 1:
-        raise ValueError("it holds something else than a class per image")
+    if predictions.ndim not in (1, 2):
+        raise ValueError("it holds something else than a class, or a row, per image")
     return predictions

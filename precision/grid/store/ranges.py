@@ -9,7 +9,11 @@ from precision.metrics import METRICS
 
 _TIME = (0.0, math.inf), False
 _SHARE = METRICS["accuracy"].bounds, True
-_OF_AN_EPOCH = {"accuracy": _SHARE, "val_accuracy": _SHARE, "seconds": _TIME}
+_ERROR = METRICS["rmse"].bounds, False
+_OF_AN_EPOCH = {
+    **{"accuracy": _SHARE, "val_accuracy": _SHARE, "rmse": _ERROR, "val_rmse": _ERROR},
+    "seconds": _TIME,
+}
 
 
 def misplaced(

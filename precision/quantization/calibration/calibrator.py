@@ -37,7 +37,7 @@ def calibration_images(dataset: Dataset, count: int, seed: int) -> np.ndarray:
     Raises:
         PrecisionError: when there are not so many training images, or none is asked for.
     """
-    labels = dataset.y_train
+    labels = dataset.asks.strata(dataset.y_train)
     if not 1 <= count <= len(labels):
         raise PrecisionError(
             f"calibration takes between 1 and all {len(labels)} training images of {dataset.title}, "

@@ -1,4 +1,4 @@
-"""Test accuracy of every architecture and format, against the bits stored per weight."""
+"""Test accuracy, or RMSE, of every architecture and format, against the bits stored per weight."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 
 from precision.analysis import Block, Results, blocks, rows_of
 from precision.registry import FIGURES
-from precision.report.document import Figure, note, order
+from precision.report.document import Figure, Words, note, order
 from precision.report.figures.page import HEIGHT, WIDTH, left_out, room, say, short
 from precision.report.figures.style import (
     COLOURS,
@@ -32,11 +32,14 @@ from precision.report.figures.style import (
     slots,
 )
 from precision.report.titles import method_in_words
+from precision.tasks import CLASSIFICATION, TASKS, Task, of_all
 
 EDGE, PLACE = 1.2, 0.68  # inches beside the panels, and for a format where there is room
 FORMATS, PANELS = 22, 6  # that a page has room for
+REGRESSION = TASKS["regression"]
+_ERROR = {False: Words("error (100 % minus accuracy)"), True: Words("RMSE, least on top")}
 _NOTE = """\
-The vertical axis is logarithmic in the error (100 % minus accuracy), so that differences near the top stay
+The vertical axis is logarithmic in the {error}, so that differences near the top stay
 visible beside formats that fail altogether. With several seeds the bar spans all of them. Weights in formats
 of equal size stand side by side within one band. Under a method that goes on training the baseline is the one
 that went on in float32."""
@@ -44,9 +47,11 @@ that went on in float32."""
 
 @FIGURES.register("accuracy_vs_bits")
 @order(60)
-def accuracy_vs_bits(results: Results) -> Figure:
-    """Return the figure of test accuracy against the bits stored per weight."""
-    cells = results.cells()
+def accuracy_vs_bits(results: Results) -> Figure | None:
+    """Return the figure of test accuracy against the bits stored per weight, if any network has one."""
+    cells = _asked(results.cells(), CLASSIFICATION)
+    if cells.empty and len(results.cells()):
+        return None
     some = cells["accuracy"].notna().any()
     return Figure(
         name="accuracy_vs_bits",
@@ -54,8 +59,32 @@ def accuracy_vs_bits(results: Results) -> Figure:
         caption="Test accuracy of every architecture and format, in order of the bits stored per weight",
         draw=draw_accuracy if some else None,
         data={"frame": cells, "baseline": results.settings.baseline},
-        notes=(note(_NOTE if some else "There is no accuracy to show."),),
+        notes=(note(_NOTE if some else "There is no accuracy to show.", error=_ERROR[False]),),
     )
+
+
+@FIGURES.register("rmse_vs_bits")
+@order(60)
+def rmse_vs_bits(results: Results) -> Figure | None:
+    """Return the figure of the RMSE of regressions against the bits stored per weight, if there are any."""
+    cells = _asked(results.cells(), REGRESSION)
+    if cells.empty:
+        return None
+    some = cells["rmse"].notna().any()
+    return Figure(
+        name="rmse_vs_bits",
+        title="RMSE against bits",
+        caption="RMSE on the test images of every architecture and format, in order of the bits per weight",
+        draw=draw_accuracy if some else None,
+        data={"frame": cells, "baseline": results.settings.baseline, "task": REGRESSION},
+        notes=(note(_NOTE if some else "There is no RMSE to show.", error=_ERROR[True]),),
+    )
+
+
+def _asked(cells: pd.DataFrame, task: Task) -> pd.DataFrame:
+    """Return the rows of the data sets whose networks are compared by the score of a task."""
+    by_dataset = {name: of_all(rows["task"]) for name, rows in cells.groupby("dataset", sort=False)}
+    return cells[cells["dataset"].map(lambda name: by_dataset[name].score == task.score).astype("bool")]
 
 
 class _Look(NamedTuple):
@@ -66,28 +95,28 @@ class _Look(NamedTuple):
     shift: float
 
 
-def draw_accuracy(frame: pd.DataFrame, baseline: str = "float32") -> Drawing:
-    """Draw test accuracy of every architecture and format, formats in order of bits per weight.
+def draw_accuracy(frame: pd.DataFrame, baseline: str = "float32", task: Task = CLASSIFICATION) -> Drawing:
+    """Draw test accuracy, or RMSE, of every architecture and format, formats in order of bits per weight.
 
     One panel per dataset, training and method; one colour and marker per architecture, filled and solid
     for ptq, hollow and dashed for methods that train with the format. The vertical axis is logarithmic
     in the error, so that 98.5 % and 99 % are told apart although another format sits at 10 %. Formats
     have places of their own along the axis, in bands of equal bits; architectures stand side by side
     within a place. A cross at the bottom is a format without a result. On a page that is too small for all,
-    the first panels and the most accurate formats are shown, and the figure says what is missing.
+    the first panels and the best formats are shown, and the figure says what is missing.
 
     >>> import precision
     >>> from precision.report.figures.accuracy import draw_accuracy
     >>> draw_accuracy(precision.load_results("grid.yaml")).savefig("accuracy.png")
     """
-    frame, lacking = _most_accurate(frame, baseline, FORMATS)
+    frame, lacking = _best(frame, baseline, FORMATS, task)
     where = slots(frame)
     if EDGE + PLACE * _span(where) > WIDTH:
         where = slots(frame, gap=0)
     panels, others = _panels(frame, baseline)
     missing = (lacking, left_out("panels", others))
     looks = _looks(list(frame["architecture"].unique()))
-    error = _errors(frame)
+    error = _errors(frame, task)
     faultless = _faultless(error)
     frame = frame.assign(error=error.clip(lower=faultless))
     low, high = _bounds(frame["error"])
@@ -108,8 +137,9 @@ def draw_accuracy(frame: pd.DataFrame, baseline: str = "float32") -> Drawing:
                 own = rows[rows["architecture"] == name]
                 failed |= _draw(axes, own, where, look, hollow=block.method != "ptq")
             axes.set_title(_title(block, frame["dataset"].nunique() > 1))
-            axes.set_ylabel("test accuracy (%)")
-        set_ticks(stack[0].yaxis, *_accuracy_ticks(low, high, faultless))
+            axes.set_ylabel("RMSE" if task.relative else "test accuracy (%)")
+        ticks = _error_ticks if task.relative else _accuracy_ticks
+        set_ticks(stack[0].yaxis, *ticks(low, high, faultless))
         set_lines(stack)
         handles = [
             Line2D([], [], color=look.colour, marker=look.marker, markersize=5, linewidth=1)
@@ -128,12 +158,13 @@ def _span(where: Slots) -> float:
     return where.bands[-1][1] - where.bands[0][0]
 
 
-def _most_accurate(frame: pd.DataFrame, baseline: str, most: int) -> tuple[pd.DataFrame, str]:
-    """Return the rows of the baseline and of the most accurate formats, and a sentence on the others."""
-    means = frame.groupby("policy", sort=False)["accuracy"].mean().drop(baseline, errors="ignore")
-    others = list(means.sort_values(ascending=False, kind="stable", na_position="last").index[most - 1 :])
+def _best(frame: pd.DataFrame, baseline: str, most: int, task: Task) -> tuple[pd.DataFrame, str]:
+    """Return the rows of the baseline and of the best formats, and a sentence on the others."""
+    means = frame.groupby("policy", sort=False)[task.score].mean().drop(baseline, errors="ignore")
+    ranked = means.sort_values(ascending=task.sign < 0, kind="stable", na_position="last")
+    others = list(ranked.index[most - 1 :])
     ordered = [name for name in means.index if name in others]
-    why = ", which are less accurate on average"
+    why = ", which have a higher RMSE on average" if task.relative else ", which are less accurate on average"
     return frame[~frame["policy"].isin(others)], left_out("formats", ordered, why)
 
 
@@ -156,9 +187,10 @@ def _looks(architectures: list[str]) -> dict[str, _Look]:
     }
 
 
-def _errors(frame: pd.DataFrame) -> pd.Series:
-    """Return the error in percent of each ok run, NaN for the others."""
-    return (100 * (1 - frame["accuracy"])).where(frame["status"] == "ok")
+def _errors(frame: pd.DataFrame, task: Task) -> pd.Series:
+    """Return the RMSE, or the error in percent, of each ok run, NaN for the others."""
+    error = frame[task.score] if task.relative else 100 * (1 - frame["accuracy"])
+    return error.where(frame["status"] == "ok")
 
 
 def _faultless(error: pd.Series) -> float:
@@ -168,7 +200,7 @@ def _faultless(error: pd.Series) -> float:
 
 
 def _bounds(error: pd.Series) -> tuple[float, float]:
-    """Return the ends of the axis of errors in percent, with room beyond the outermost points."""
+    """Return the ends of the axis of errors, with room beyond the outermost points."""
     if error.isna().all():
         return 1.0, 100.0
     low, high = float(error.min()), float(error.max())
@@ -187,6 +219,12 @@ def _accuracy_ticks(low: float, high: float, faultless: float) -> tuple[list[flo
         ticks = [tick for tick in ticks if tick < 70] + [90.0]
     labels = [f"{100 - tick:g}" for tick in ticks]
     return ([faultless, *ticks], ["100", *labels]) if low < faultless else (ticks, labels)
+
+
+def _error_ticks(low: float, high: float, faultless: float) -> tuple[list[float], list[str]]:
+    """Return RMSEs that are round, and as text."""
+    ticks = [tick for tick in log_ticks(low, high) if low <= tick <= high]
+    return ticks, [f"{tick:g}" for tick in ticks]
 
 
 def _title(block: Block, several_datasets: bool) -> str:

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from precision.report.figures.page import HEIGHT, LETTER, NAME, WIDTH, left_out, room, say, short, wrapped
 from precision.report.figures.style import INK, STYLE, TURNED, empty_figure, set_ticks
 
+LOST = "percentage points of accuracy lost"
 LINEAR = 0.3  # percentage points below which colours grow in proportion, and beyond by the logarithm
 _TICKS = (0.0, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 BAR, HEAD = 0.9, 0.9  # inches for the bar of colours, and for the title and the words below
@@ -21,14 +22,15 @@ _MISSING = "#e8e8e8"
 _DARK = 0.55  # share of the colour bar beyond which a text is white
 
 
-def heat_map(losses: pd.DataFrame, title: str) -> Figure:
-    """Draw the loss of accuracy in percentage points of every layer (row) and format (column).
+def heat_map(losses: pd.DataFrame, title: str, lost: str = LOST) -> Figure:
+    """Draw the loss of accuracy in percentage points, or its like, of every layer (row) and format (column).
 
     A cell without a value is grey. A gain, which is noise, has the colour of no loss. On a page that is too
     small for all, the layers that lose most and the first formats are shown; the figure says what is missing.
 
     Args:
         losses: one row per layer and one column per format, in the order to be drawn.
+        lost: what is lost, in words.
     """
     names_wide = 0.2 + LETTER * min(NAME, max(len(str(name)) for name in losses.index))
     columns = room(losses.shape[1], WIDTH - names_wide - BAR, 0.52, 0.3)
@@ -67,7 +69,7 @@ def heat_map(losses: pd.DataFrame, title: str) -> Figure:
             colour = "white" if dark else INK
             axes.text(column, row, _text(value), ha="center", va="center", fontsize=size, color=colour)
         # Over the whole figure: where names are long and columns few, the axes are narrower than their title.
-        about = "percentage points of accuracy lost when nothing else is rounded"
+        about = f"{lost} when nothing else is rounded"
         lines = f"{wrapped(title, width, 0.085)}\n{wrapped(about, width, 0.075)}"
         figure.suptitle(lines, x=0.01, ha="left", fontsize=8.5)
         say(figure, *missing)

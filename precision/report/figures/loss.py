@@ -28,6 +28,7 @@ from precision.report.figures.style import (
     set_lines,
     set_ticks,
 )
+from precision.tasks import named
 
 History = Sequence[Mapping[str, Any]]
 
@@ -88,6 +89,9 @@ def draw_loss(frame: pd.DataFrame, histories: Mapping[str, History], baseline: s
     several = frame["dataset"].nunique() > 1
     missing = [left_out("formats", found[CURVES:])]
     missing.append(left_out("panels", [_title(key, several) for key, _ in every[PANELS:]]))
+    asked = [name for name in frame["task"].unique() if name] if "task" in frame else []
+    units = {named(name).unit_of_loss for name in asked or [""]}
+    unit = units.pop() if len(units) == 1 else ""
     epochs = max((int(h[-1]["epoch"]) for t in trained["trial"] if (h := histories[t])), default=1)
 
     with mpl.rc_context(STYLE):
@@ -114,7 +118,7 @@ def draw_loss(frame: pd.DataFrame, histories: Mapping[str, History], baseline: s
         for axes in flat[columns * (rows - 1) : len(panels)]:
             axes.set_xlabel("epoch")
         for axes in flat[::columns]:
-            axes.set_ylabel("loss (nat)")
+            axes.set_ylabel(f"loss ({unit})" if unit else "loss")
         handles = [Line2D([], [], color=colour[name], linewidth=1.8) for name in curves]
         handles += [Line2D([], [], **look) for look in _looks(INK, dots=epochs <= DOTS)]
         figure.legend(handles, texts, loc="outside upper left", ncols=legend_columns)

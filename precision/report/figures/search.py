@@ -1,4 +1,4 @@
-"""What a search saw: cost against accuracy lost, with the front, the uniform formats and what was found."""
+"""What a search saw: cost against what is lost, with the front, the uniform formats and what was found."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from precision.report.figures.page import short, wrapped
 from precision.report.figures.style import COLOURS, INK, STYLE, empty_figure, set_lines, set_ticks
+from precision.tasks import of_all
 
 COSTS = {
     "memory": ("weight_bytes", 1024.0, "weight memory (KiB)"),
@@ -26,8 +27,9 @@ def search_figure(rows: pd.DataFrame, objective: str, tolerance: float, title: s
     Args:
         rows: with ``SEARCH_COLUMNS``.
         objective: ``memory`` or ``energy``, the horizontal axis.
-        tolerance: percentage points that may be lost, drawn as a line.
+        tolerance: percentage points that may be lost, drawn as a line; or per cent of the RMSE.
     """
+    task = of_all(rows["task"])
     column, unit, cost = COSTS[objective]
     rows = rows.assign(cost=rows[column] / unit)
     uniform = rows[rows["policy"] != ""].sort_values("cost")
@@ -47,15 +49,16 @@ def search_figure(rows: pd.DataFrame, objective: str, tolerance: float, title: s
             ),
         }
         for height, (name, (points, look)) in enumerate(series.items(), 2):
-            axes.plot(points["cost"], points["accuracy_loss"], label=name, zorder=height, **look)
+            axes.plot(points["cost"], points[task.lost], label=name, zorder=height, **look)
         for row in uniform.itertuples():
             beside: dict[str, Any] = {"xytext": (4, 4), "textcoords": "offset points"}
-            place = (row.cost, row.accuracy_loss)
+            place = (row.cost, getattr(row, task.lost))
             axes.annotate(short([row.policy])[0], place, **beside, fontsize=7.5, color=INK, zorder=6)
-        _scale(axes, rows["accuracy_loss"], tolerance)
+        _scale(axes, rows[task.lost], tolerance)
         axes.set_xlim(0, 1.1 * float(rows["cost"].max()))
         axes.set_xlabel(cost)
-        axes.set_ylabel("accuracy lost on training images\n(percentage points)")
+        lost = "rise of the RMSE" if task.relative else "accuracy lost"
+        axes.set_ylabel(f"{lost} on training images\n({task.points})")
         edge: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "ha": "left", "va": "bottom"}
         axes.text(0.008, tolerance, f"tolerance {tolerance:g}", **edge, fontsize=7.5, color=COLOURS[1])
         axes.set_title(wrapped(title, 5.6, 0.085), fontweight="bold")

@@ -15,7 +15,7 @@ from precision.report.pages.folder import file_stem, write_report
 from precision.report.pages.made_from import MadeFrom
 from precision.report.render import terminal
 from precision.report.render.csv import to_csv
-from precision.report.sections.comparison import accuracy_tables
+from precision.report.sections.comparison import score_tables
 
 REPORT = "report.md"
 
@@ -134,7 +134,7 @@ def _section(found: Sequence[Figure]) -> tuple[Section, list[Figure]]:
 
 
 def pivot_text(results: Results, width: int = 100) -> str:
-    """Return test accuracy in percent, architecture by policy, one aligned block per method.
+    """Return test accuracy in percent, or RMSE, architecture by policy, one aligned block per method.
 
     A cell without a result shows its status; one that the grid does not have shows a dash. ``width``
     is that of the terminal in characters.
@@ -146,11 +146,12 @@ def pivot_text(results: Results, width: int = 100) -> str:
     digits, ptq: test accuracy in percent, mean of 2 seeds ± half the 95 % interval
     """
     tables = []
-    for block, table in accuracy_tables(results):
+    for pivot, table in score_tables(results):
+        block = pivot.block
         seeds = f", mean of {table.seeds} seeds ± half the 95 % interval" if table.seeds > 1 else ""
         title = ", ".join(part for part in (block.dataset, block.method, block.training) if part)
         columns = (Column("architecture"), *table.columns[1:])
-        title += f": test accuracy in percent{seeds}"
+        title += f": {pivot.task.tested}{seeds}"
         tables.append(replace(table, title=title, columns=columns, notes=(), across="policy"))
     return terminal.render(tables or [_nothing(results)], width) + "\n"
 

@@ -10,7 +10,6 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from precision.analysis.choice import points
 from precision.analysis.search import SEARCH_COLUMNS, Found
 from precision.report.document import (
     Code,
@@ -39,7 +38,8 @@ from precision.report.pages.folder import file_stem, write_report
 from precision.report.pages.made_from import MadeFrom
 from precision.report.render import terminal
 from precision.report.render.csv import to_csv
-from precision.report.titles import columns_of
+from precision.report.titles import change_of, columns_of, score_column, scores_of
+from precision.tasks import Task, of_all
 
 SEARCH = "search.md"
 COSTS = {"memory": "weight memory", "energy": "modelled energy"}
@@ -50,12 +50,12 @@ _SPENT = {
 _ABOUT = (
     """\
 For each layer with a kernel, and what follows it up to the next kernel, one of the policies was chosen such
-that the network loses at most {tolerance} of accuracy against float32, at least {cost}. Method: {method}.""",
+that the networks {tolerance} against float32, at least {cost}. Method: {method}.""",
     """\
-Only training images decide: {images} of them, with the float32 networks of {seeds}. Accuracy on images that a
-network was trained on is higher than on new ones, up to 1, and falls later, so the tolerance bounds what is
-lost on known images. Test images were not looked at: run the policy in a grid to learn what it is worth on
-them.""",
+Only training images decide: {images} of them, with the float32 networks of {seeds}. On images that a network
+was trained on it does better than on new ones, up to no error at all, and gets worse later, so the tolerance
+bounds what is lost on known images. Test images were not looked at: run the policy in a grid to learn what it
+is worth on them.""",
     """\
 The energy is a model (45 nm, one memory of 1 MiB, each value fetched once), not a measurement: see
 {model} for what is in it and what is not.""",
@@ -82,7 +82,7 @@ def write_search(
         command: the words of the command that repeats it.
         objective: ``memory`` or ``energy``.
         method: in words.
-        tolerance: percentage points that may be lost.
+        tolerance: percentage points that may be lost, or per cent of the RMSE.
         output: an existing folder.
         environment: where and with what it was evaluated.
         made_from, force: as of ``precision.report.pages.folder.write_report``.
@@ -90,7 +90,7 @@ def write_search(
     frame = pd.concat([one.frame for one in found], ignore_index=True)
     seeds = [f"{n} seed{'s' if n > 1 else ''}" for n in frame["seeds"].unique()]
     told: dict[str, Inline] = {
-        "tolerance": points(tolerance),
+        "tolerance": Words(" or ".join(_bounds(frame, tolerance))),
         "cost": COSTS[objective],
         "method": method,
         "images": joined((Quantity(value, Unit.COUNT) for value in frame["images"].unique()), " or "),
@@ -102,7 +102,7 @@ def write_search(
         figure = Figure(
             name=f"search_{number}_{file_stem(one.title)}" if len(found) > 1 else "search",
             title="",
-            caption="Cost and accuracy of every evaluated assignment",
+            caption=f"Cost and {_score(of_all(one.frame['task']))} of every evaluated assignment",
             draw=_draw,
             data={"rows": one.frame, "objective": objective, "tolerance": tolerance, "title": one.title},
         )
@@ -120,6 +120,20 @@ def write_search(
         made_from,
         force,
     )
+
+
+def _score(task: Task) -> str:
+    return task.title if task.relative else task.title.lower()
+
+
+def _bounds(frame: pd.DataFrame, tolerance: float) -> list[str]:
+    tasks = scores_of(of_all([name]) for name in frame["task"].unique())
+    return [
+        f"raise the RMSE by at most {tolerance:g} %"
+        if task.relative
+        else f"lose at most {task.tolerated(tolerance)} of accuracy"
+        for task in tasks
+    ]
 
 
 def _draw(rows: pd.DataFrame, objective: str, tolerance: float, title: str) -> object:
@@ -152,31 +166,32 @@ def _flow(value: Any) -> str:
 def _found(found: Found, objective: str, tolerance: float) -> list[Part]:
     """Return what was found, in words and as a table of the policy of each unit."""
     rows = found.frame
-    baseline = float(rows["baseline_accuracy"].iloc[0])
+    task = of_all(rows["task"])
+    baseline = float(rows[task.baseline].iloc[0])
     missing = [
         note("Seed {seed} has no float32 network: {why}.", seed=str(seed), why=why)
         for seed, why in found.missing.items()
     ]
     if found.policy is None:
-        best = rows.sort_values("accuracy", ascending=False, kind="stable").iloc[0]
+        best = rows.sort_values(task.score, ascending=task.sign < 0, kind="stable").iloc[0]
         nothing = note(
-            "No evaluated assignment loses at most {tolerance}. The most accurate one ({best}) classifies "
-            "{accuracy} % of the training images correctly, float32 {baseline} %.",
-            tolerance=points(tolerance),
+            "No evaluated assignment loses at most {tolerance}. The best one ({best}) has {score} on the "
+            "training images, float32 {baseline}.",
+            tolerance=task.tolerated(tolerance),
             best=best["assignment"],
-            accuracy=Quantity(best["accuracy"], Unit.ACCURACY),
-            baseline=Quantity(baseline, Unit.ACCURACY),
+            score=task.said(best[task.score]),
+            baseline=task.said(baseline),
         )
         return [*missing, nothing]
     chosen = rows[rows["chosen"]].iloc[0]
     about = note(
-        "Found: {cost} at {accuracy} % of the deciding images, {change} points against float32. {uniform}",
+        "Found: {cost} at {score} on the deciding images, {change} against float32. {uniform}",
         cost=_cost(chosen, objective),
-        accuracy=Quantity(chosen["accuracy"], Unit.ACCURACY),
-        change=Quantity(chosen["accuracy"] - baseline, Unit.DIFFERENCE),
+        score=task.said(chosen[task.score]),
+        change=change_of(task, task.differs(chosen[task.score], baseline)),
         uniform=_uniform(found, chosen, objective),
     )
-    checks = [_check(found)] if found.checks else []
+    checks = [_check(found, task)] if found.checks else []
     columns = (
         Column("Layers from"),
         Column("Policy"),
@@ -204,21 +219,19 @@ def _uniform(found: Found, chosen: pd.Series, objective: str) -> Inline:
     )
 
 
-def _check(found: Found) -> Note:
+def _check(found: Found, task: Task) -> Note:
     exact = found.checks["float32"]
     policies: dict[str, Inline] = {"found": Words("the found policy"), "uniform": found.uniform}
     texts = [
-        inline(
-            "{what} {change} points", what=what, change=Quantity(found.checks[key] - exact, Unit.DIFFERENCE)
-        )
+        inline("{what} {change}", what=what, change=change_of(task, task.differs(found.checks[key], exact)))
         for key, what in policies.items()
         if key in found.checks
     ]
     return note(
-        "On {images} other training images, which had no say: {texts} against float32 ({exact} %).",
+        "On {images} other training images, which had no say: {texts} against float32 ({exact}).",
         images=Quantity(found.check_images, Unit.COUNT),
         texts=joined(texts, ", "),
-        exact=Quantity(exact, Unit.ACCURACY),
+        exact=task.said(exact),
     )
 
 
@@ -229,23 +242,25 @@ def _cost(row: pd.Series, objective: str) -> Inline:
 
 def _evaluated(frame: pd.DataFrame) -> tuple[Note, Table]:
     """Return the single policies and the front, cheapest first."""
+    task = of_all(frame["task"])
     shown = frame[frame["front"] | (frame["policy"] != "") | frame["chosen"]]
     name = shown["policy"].where(shown["policy"] != "", "mixed")
     shown = shown.assign(
-        name=name.mask(shown["chosen"], (name + ", found").map(Strong)), change=-shown["accuracy_loss"] / 100
+        name=name.mask(shown["chosen"], (name + ", found").map(Strong)),
+        change=-task.sign * shown[task.lost] / 100,
     )
     columns = {
         "name": Column("Policy"),
         **columns_of("weight_bytes"),
         "energy_pj": Column("Modelled energy", Unit.PICOJOULES),
-        "accuracy": Column("Accuracy", Unit.ACCURACY),
-        "change": Column("Change", Unit.DIFFERENCE),
+        task.score: Column(task.title, score_column(task).unit),
+        "change": Column("Change %" if task.relative else "Change", Unit.DIFFERENCE),
         "loss": Column("Loss", Unit.NATS, decimals=4),
         "feasible": Column("Within", Unit.FLAG),
         "front": Column("Front", Unit.FLAG),
     }
-    about = "Single policies, and the mixed ones that no other evaluated one beats in both cost and accuracy:"
-    return note(about), table_of(shown, columns)
+    about = "Single policies, and the mixed ones that no other evaluated one beats in both cost and {score}:"
+    return note(about, score=Words(_score(task))), table_of(shown, columns)
 
 
 def found_text(found: Sequence[Found], objective: str) -> str:
@@ -261,10 +276,11 @@ def found_text(found: Sequence[Found], objective: str) -> str:
             same = one.frame[one.frame["policy"] == one.uniform].iloc[0]
             cost = _cost(same, objective)
             items.append(inline("for comparison, {name} alone: {cost}", name=one.uniform, cost=cost))
-        lost = Quantity(-chosen["accuracy_loss"] / 100, Unit.DIFFERENCE)
+        task = of_all(one.frame["task"])
+        lost = change_of(task, -task.sign * chosen[task.lost] / 100)
         cost = _cost(chosen, objective)
         parts += [
-            note("{title}: {cost}, {lost} points", title=one.title, cost=cost, lost=lost),
+            note("{title}: {cost}, {lost}", title=one.title, cost=cost, lost=lost),
             List(tuple(items)),
         ]
     return terminal.render(parts) + "\n"

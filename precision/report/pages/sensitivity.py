@@ -34,15 +34,18 @@ from precision.report.pages.folder import file_stem, write_report
 from precision.report.pages.made_from import MadeFrom
 from precision.report.render import terminal
 from precision.report.render.csv import to_csv
+from precision.report.titles import score_column, scores_of
+from precision.tasks import Task, of_all
 
 SENSITIVITY = "sensitivity.md"
 SLOTS = ("weights", "biases", "activations", "inputs")
 _ABOUT = """\
 One slot of one layer of a trained float32 network is rounded at a time, and nothing else. A loss is in
-percentage points of accuracy on the test images: {images} images, {seeds}. A negative loss is a gain, as a
+{unit} on the test images: {images} images, {seeds}. A negative loss is a gain, as a
 rule noise. SQNR, the signal-to-quantisation-noise ratio, is 10 log10(sum y^2 / sum (y - y')^2) in
 decibels: of the rounded tensor itself, and behind the slash of the network's logits, where y are those of the
 float32 network. 6 dB are one bit; infinite means without any change."""
+_WORST = "{unit} that the worst layers lose when they alone are rounded"
 _WARNING = """\
 The test images are looked at here. A format that is chosen by these tables is not tested by the same images;
 {search} chooses on training images."""
@@ -89,7 +92,9 @@ def write_sensitivity(
 def worst_text(frame: pd.DataFrame) -> str:
     """Return the layers that lose most as lines for a terminal."""
     parts: list[terminal.Shown] = [
-        note("points of accuracy that the worst layers lose when they alone are rounded")
+        note(
+            _WORST, unit=Words("percent of RMSE" if of_all(frame["task"]).relative else "points of accuracy")
+        )
     ]
     for labels, own in by_layer(frame).groupby(NETWORK, sort=False):
         network = ", ".join(str(part) for part in labels if part)
@@ -97,11 +102,16 @@ def worst_text(frame: pd.DataFrame) -> str:
     return terminal.render(parts) + "\n"
 
 
+_LOST = {False: "percentage points of accuracy", True: "per cent of the RMSE of float32"}
+
+
 def _about(frame: pd.DataFrame) -> list[Note]:
     seeds = frame["seed"].nunique()
+    tasks = scores_of(of_all([name]) for name in frame["task"].unique())
+    unit = Words(" or ".join(_LOST[task.relative] for task in tasks))
     counts = joined((Quantity(value, Unit.COUNT) for value in frame["images"].unique()), " or ")
     return [
-        note(_ABOUT, images=counts, seeds=f"mean of {seeds} seeds" if seeds > 1 else "one seed"),
+        note(_ABOUT, unit=unit, images=counts, seeds=f"mean of {seeds} seeds" if seeds > 1 else "one seed"),
         note(_WARNING, search=Code("precision search")),
     ]
 
@@ -120,39 +130,43 @@ def _formats(frame: pd.DataFrame) -> Table:
 
 def _network(network: Sequence[str], rows: pd.DataFrame, own: pd.DataFrame, used: set[str]) -> Section:
     """Return the section of one network: its worst layers, and a heat map and tables per slot."""
+    task = of_all(rows["task"])
+    lost = f"{task.points[:1].upper()}{task.points[1:]} of {task.title if task.relative else task.score} lost"
     parts: list[Part] = [
-        _baseline(rows),
-        note("The layers that lose most when they are rounded alone, in percentage points:"),
+        _baseline(rows, task),
+        note("The layers that lose most when they are rounded alone, in {unit}:", unit=Words(task.points)),
         _worst(own, "no layer loses anything"),
     ]
     for slot in (slot for slot in SLOTS if (own["slot"] == slot).any()):
-        losses = pivot_layers(own, slot, "accuracy_loss")
+        losses = pivot_layers(own, slot, "lost")
         figure = Figure(
             name=_name([*network, slot], used),
             title="",
-            caption=f"Percentage points of accuracy lost when the {slot} of one layer alone are rounded",
+            caption=f"{lost} when the {slot} of one layer alone are rounded",
             draw=_heat_map,
-            data={"losses": losses, "title": f"{', '.join(network)}: {slot}"},
+            data={"losses": losses, "title": f"{', '.join(network)}: {slot}", "lost": lost},
         )
-        lost = (note("Accuracy lost, percentage points:"), _losses(losses))
+        table = (note("{what}:", what=Words(f"{task.title} lost, {task.points}")), _losses(losses))
         ratios = (note("SQNR of the tensor / of the logits, dB:"), _ratios(own, slot))
-        parts.append(Section(slot.capitalize(), (figure, *lost, *ratios)))
+        parts.append(Section(slot.capitalize(), (figure, *table, *ratios)))
     return Section(", ".join(network), tuple(parts))
 
 
-def _heat_map(losses: pd.DataFrame, title: str) -> object:
+def _heat_map(losses: pd.DataFrame, title: str, lost: str) -> object:
     from precision.report.figures.heat_map import heat_map  # matplotlib takes most of a second to import
 
-    return heat_map(losses, title)
+    return heat_map(losses, title, lost[:1].lower() + lost[1:] if lost[1:2].islower() else lost)
 
 
-def _baseline(rows: pd.DataFrame) -> Note:
-    accuracy = rows.drop_duplicates("seed")["baseline_accuracy"]
-    each = joined((Quantity(value, Unit.ACCURACY) for value in accuracy), ", ")
+def _baseline(rows: pd.DataFrame, task: Task) -> Note:
+    scores, unit = rows.drop_duplicates("seed")[task.baseline], score_column(task).unit or Unit.NUMBER
+    each = joined((Quantity(value, unit) for value in scores), ", ")
     return note(
-        "The float32 network classifies {mean} % of the images correctly{each}.",
-        mean=Quantity(float(accuracy.mean()), Unit.ACCURACY),
-        each=(Words(" ("), *each, Words(")")) if len(accuracy) > 1 else (),
+        "The RMSE of the float32 network on these images is {mean}{each}."
+        if task.relative
+        else "The float32 network classifies {mean} % of the images correctly{each}.",
+        mean=Quantity(float(scores.mean()), unit),
+        each=(Words(" ("), *each, Words(")")) if len(scores) > 1 else (),
     )
 
 
@@ -162,7 +176,7 @@ def _worst(own: pd.DataFrame, none: str) -> List:
     items = []
     for policy in own["policy"].unique():
         texts = [
-            (row.slot, Words(" of "), row.layer, Words(" "), Quantity(row.accuracy_loss, Unit.PERCENT))
+            (row.slot, Words(" of "), row.layer, Words(" "), Quantity(row.lost, Unit.PERCENT))
             for row in bad[bad["policy"] == policy].itertuples()
         ]
         items.append((policy, Words(": "), *(joined(texts, ", ") or (Words(none),))))

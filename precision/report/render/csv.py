@@ -27,6 +27,7 @@ def to_csv(frame: pd.DataFrame, columns: Mapping[str, Column]) -> str:
     table = frame[list(columns)].copy()
     for name, column in columns.items():
         if column.dtype == "str":
-            table[name] = table[name].map(_plain)
+            cells = table[name].astype("object")
+            table[name] = cells.where(cells.notna(), "").map(_plain)
     text: str = table.to_csv(index=False, lineterminator="\n")
     return text

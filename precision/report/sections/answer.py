@@ -8,7 +8,6 @@ from typing import Any
 import pandas as pd
 
 from precision.analysis import Block, Estimate, Results, blocks, smallest_within_tolerance, summary
-from precision.analysis.choice import points
 from precision.registry import SECTIONS
 from precision.report.document import (
     Cell,
@@ -20,17 +19,19 @@ from precision.report.document import (
     Strong,
     Table,
     Unit,
+    Words,
     inline,
     note,
     order,
     table_of,
 )
-from precision.report.sections.pivots import sample_note
-from precision.report.titles import columns_of, title_of
+from precision.report.sections.pivots import sample_note, task_of
+from precision.report.titles import columns_of, score_column, scores_of, title_of
+from precision.tasks import SCORES, Task
 
 _ABOUT = """\
-The smallest format, by bytes of weights and then by bits of activations, that is shown to lose at most
-{tolerance} of test accuracy against {baseline}: the 95 % interval of its difference is within the tolerance,
+The smallest format, by bytes of weights and then by bits of activations, that is shown to {bounded} against
+{baseline}: the 95 % interval of its difference is within the tolerance,
 over seeds where there are several, otherwise over the test images. Not shown is the best candidate where only
 means are. A format with a failed run is not considered."""
 _CONTINUED = """\
@@ -53,14 +54,12 @@ def answer(results: Results) -> Section:
     if problem := _problem(cells, settings.baseline):
         return Section("The answer", (problem,))
     choices = smallest_within_tolerance(summary(cells), settings.baseline, settings.tolerance)
-    about = note(
-        _ABOUT,
-        tolerance=points(settings.tolerance),
-        baseline=settings.baseline,
-    )
+    tasks = {block: task_of(cells, block, settings.baseline) for block in found}
+    bounded = [task.bounded(settings.tolerance) for task in scores_of(tasks.values())]
+    about = note(_ABOUT, bounded=Words(" or ".join(bounded)), baseline=settings.baseline)
     told = choices if len(choices) == 1 else choices[choices["verdict"] != "found"]
     explained = [about]
-    if choices["untouched_accuracy_mean"].notna().any():
+    if any(choices[f"{task.untouched}_mean"].notna().any() for task in tasks.values()):
         explained.append(note(_CONTINUED, baseline=settings.baseline))
     sentences = List(
         tuple(
@@ -69,7 +68,12 @@ def answer(results: Results) -> Section:
         )
     )
     return Section(
-        "The answer", (*explained, sentences, *(_table(block, choices, settings.baseline) for block in found))
+        "The answer",
+        (
+            *explained,
+            sentences,
+            *(_table(block, task, choices, settings.baseline) for block, task in tasks.items()),
+        ),
     )
 
 
@@ -78,31 +82,31 @@ def _problem(cells: pd.DataFrame, baseline: str) -> Note | None:
     runs = cells[cells["policy"] == baseline]
     if runs.empty:
         text = "The grid has no policy named {name}: nothing can be compared with it."
-    elif not ((runs["status"] == "ok") & runs["accuracy"].notna()).any():
+    elif not ((runs["status"] == "ok") & runs[list(SCORES)].notna().any(axis="columns")).any():
         text = "No run of the baseline {name} gave a result: nothing can be compared with it."
     else:
         return None
     return note(text, name=baseline)
 
 
-def _table(block: Block, choices: pd.DataFrame, baseline: str) -> Table:
+def _table(block: Block, task: Task, choices: pd.DataFrame, baseline: str) -> Table:
     chosen = choices[(choices[["dataset", "training", "method"]] == list(block)).all(axis="columns")]
     columns = {
         "architecture": Column("Architecture"),
         "answer": Column("Smallest format"),
-        "accuracy_mean": Column("Accuracy %", Unit.ACCURACY),
-        "baseline_accuracy_mean": Column(f"{baseline} %", Unit.ACCURACY),
-        "untouched_accuracy_mean": Column(f"{baseline} untouched %", Unit.ACCURACY),
-        "difference": Column("Difference", Unit.DIFFERENCE),
+        f"{task.score}_mean": score_column(task),
+        f"{task.baseline}_mean": score_column(task, baseline),
+        f"{task.untouched}_mean": score_column(task, f"{baseline} untouched"),
+        "difference": Column("Difference %" if task.relative else "Difference", Unit.DIFFERENCE),
         "interval": Column("Interval"),
         **columns_of("weight_bits", "activation_bits", "weight_bytes", "compression"),
     }
-    if chosen["untouched_accuracy_mean"].isna().all():
-        del columns["untouched_accuracy_mean"]
-    mean, ci95 = chosen["accuracy_difference_mean"], chosen["accuracy_difference_ci95"]
+    if chosen[f"{task.untouched}_mean"].isna().all():
+        del columns[f"{task.untouched}_mean"]
+    mean, ci95 = chosen[f"{task.difference}_mean"], chosen[f"{task.difference}_ci95"]
     lost: list[Any] = [*map(Estimate, mean, chosen["pairs"].fillna(0), mean * math.nan, ci95)]
     answers: list[Any] = [_answer(row) for _, row in chosen.iterrows()]
-    intervals: list[Any] = [_interval(row) for _, row in chosen.iterrows()]
+    intervals: list[Any] = [_interval(row, task) for _, row in chosen.iterrows()]
     chosen = chosen.assign(answer=answers, difference=lost, interval=intervals)
     notes = tuple(sample_note(int(n)) for n in sorted(chosen["pairs"].dropna().unique()))
     return table_of(chosen, columns, title_of(block), notes)
@@ -118,8 +122,8 @@ def _answer(row: pd.Series) -> Cell:
             return str(verdict)
 
 
-def _interval(row: pd.Series) -> Cell:
-    low, high = row["accuracy_difference_low"], row["accuracy_difference_high"]
+def _interval(row: pd.Series, task: Task) -> Cell:
+    low, high = (row[end] for end in task.ends)
     if pd.isna(low):
         return None
     ends = (Quantity(end, Unit.DIFFERENCE) for end in (low, high))

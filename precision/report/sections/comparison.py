@@ -1,64 +1,84 @@
-"""The tables that compare formats: accuracy, difference to the baseline, published figures."""
+"""The tables that compare formats: accuracy or RMSE, difference to the baseline, published figures."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
 
-from precision.analysis import Block, Published, Results
-from precision.analysis.choice import points
-from precision.analysis.differences import ENDS
+from precision.analysis import Published, Results
 from precision.analysis.evidence import within
 from precision.registry import SECTIONS
-from precision.report.document import Cell, Column, Runs, Section, Strong, Table, Unit, Words, note, order
-from precision.report.sections.pivots import Pivot, accuracy_note, pivots, sample_note
-from precision.report.titles import title_of
+from precision.report.document import (
+    Cell,
+    Column,
+    Runs,
+    Section,
+    Strong,
+    Table,
+    Unit,
+    Words,
+    inline,
+    joined,
+    note,
+    order,
+)
+from precision.report.sections.pivots import Pivot, pivots, sample_note, score_note
+from precision.report.titles import score_column, scores_of, title_of
+from precision.tasks import CLASSIFICATION
 
-_ACCURACY = """\
-Test accuracy in percent. A cell without a result shows its status; a dash is a cell that the grid does
+_SCORES = """\
+{unit}. A cell without a result shows its status; a dash is a cell that the grid does
 not have."""
 _DIFFERENCE = """\
-Percentage points of test accuracy, each run minus the {baseline} run with the same seed. Bold: the interval
+{compared} Bold: the interval
 of the difference is within the tolerance of {tolerance}, over seeds where there are several, otherwise over
 the test images. A dash: there is no run, or no {baseline} run to compare it with."""
 
 
-def accuracy_tables(results: Results) -> Iterator[tuple[Block, Table]]:
-    """Yield each block and its table of test accuracy, architecture by policy."""
+def score_tables(results: Results) -> Iterator[tuple[Pivot, Table]]:
+    """Yield for each block its pivot and its table of scores on the test images, architecture by policy."""
     baseline = results.settings.baseline
-    for pivot, before in zip(pivots(results, "accuracy"), pivots(results, "untouched_accuracy"), strict=True):
-        seeds = pivot.seeds(pivot.policies)
+    earlier = pivots(results, lambda task: task.untouched)
+    for pivot, before in zip(pivots(results, lambda task: task.score), earlier, strict=True):
+        seeds, unit = pivot.seeds(pivot.policies), score_column(pivot.task).unit
         columns = [Column("Architecture")]
         cells: list[tuple[Pivot, str]] = []
         for policy in pivot.policies:
-            columns.append(Column(policy, Unit.ACCURACY))
+            columns.append(Column(policy, unit))
             cells.append((pivot, policy))
             if policy == baseline and before.seeds([policy]):  # from which the method went on training
-                columns.append(Column(f"{policy} untouched", Unit.ACCURACY))
+                columns.append(Column(f"{policy} untouched", unit))
                 cells.append((before, policy))
         rows = tuple((name, *(of.cell(name, policy) for of, policy in cells)) for name in pivot.architectures)
-        notes = (accuracy_note(seeds),)
+        notes = (score_note(seeds),)
         title = title_of(pivot.block)
-        yield pivot.block, Table(tuple(columns), rows, title, notes, seeds, across="Policy")
+        yield pivot, Table(tuple(columns), rows, title, notes, seeds, across="Policy")
 
 
 @SECTIONS.register("accuracy")
 @order(30)
 def accuracy(results: Results) -> Section:
-    """Return test accuracy in percent, architecture by policy, one table per block."""
-    return Section("Accuracy", (note(_ACCURACY), *(table for _, table in accuracy_tables(results))))
+    """Return the score on the test images, architecture by policy, one table per block."""
+    found = list(score_tables(results))
+    tasks = scores_of(pivot.task for pivot, _ in found) or [CLASSIFICATION]
+    unit = "; or ".join(task.tested for task in tasks)
+    title = " and ".join(task.title for task in tasks)
+    about = note(_SCORES, unit=Words(unit[:1].upper() + unit[1:]))
+    return Section(title, (about, *(table for _, table in found)))
 
 
 @SECTIONS.register("difference")
 @order(40)
 def difference(results: Results) -> Section:
-    """Return the paired difference to the baseline in percentage points; bold where within tolerance."""
+    """Return the paired difference to the baseline; bold where within tolerance."""
     baseline, tolerance = results.settings.baseline, results.settings.tolerance
-    tables = []
-    for pivot, ends in zip(pivots(results, "accuracy_difference"), pivots(results, ENDS[0]), strict=True):
+    tables, tasks = [], []
+    worst = pivots(results, lambda task: task.worst)
+    for pivot, ends in zip(pivots(results, lambda task: task.difference), worst, strict=True):
         policies = [policy for policy in pivot.policies if policy != baseline]
         if not policies:
             continue
+        tasks.append(pivot.task)
         seeds = pivot.seeds(policies)
         rows = tuple(
             (name, *(_difference(pivot, ends, name, policy, tolerance) for policy in policies))
@@ -68,7 +88,10 @@ def difference(results: Results) -> Section:
         notes = (sample_note(seeds),)
         tables.append(Table(columns, rows, title_of(pivot.block), notes, seeds, across="Policy"))
     text = _DIFFERENCE if tables else "There is no other format to compare with {baseline}."
-    about = note(text, baseline=baseline, tolerance=points(tolerance))
+    found = scores_of(tasks)
+    compared = joined((inline(task.compared, baseline=baseline) for task in found), " ")
+    allowed = " or ".join(task.tolerated(tolerance) for task in found)
+    about = note(text, baseline=baseline, tolerance=allowed, compared=compared)
     return Section(f"Difference to {baseline}", (about, *tables))
 
 
@@ -76,10 +99,10 @@ def _difference(pivot: Pivot, ends: Pivot, name: str, policy: str, tolerance: fl
     cell, end = pivot.cell(name, policy), ends.cell(name, policy)
     if not isinstance(cell, Runs):
         return cell
-    low = cell.estimate.mean - cell.estimate.ci95
+    worst = cell.estimate.mean - pivot.task.sign * cell.estimate.ci95
     if cell.estimate.n == 1:
-        low = end.estimate.mean if isinstance(end, Runs) else math.nan
-    return Strong(cell) if within(low, tolerance) else cell
+        worst = end.estimate.mean if isinstance(end, Runs) else math.nan
+    return Strong(cell) if within(worst, tolerance, pivot.task) else cell
 
 
 @SECTIONS.register("published")
@@ -109,7 +132,8 @@ def _published_tables(results: Results, figures: Published) -> list[Table]:
     for policy in named:
         columns += [Column(f"{policy} ours", Unit.ACCURACY), Column(f"{policy} published", Unit.PERCENT)]
     tables = []
-    found = pivots(results, "accuracy")
+    # Figures of another work are accuracies.
+    found = [pivot for pivot in pivots(results, lambda task: task.score) if not pivot.task.relative]
     for pivot in found:
         if len(found) > 1 and not set(named) & set(pivot.policies) - {results.settings.baseline}:
             continue  # the baseline alone stands beside the figures of another block already

@@ -10,6 +10,7 @@ import pandas as pd
 
 from precision.analysis import Block, Results, blocks, rows_of
 from precision.grid.command import DATA
+from precision.metrics import METRICS
 from precision.registry import SECTIONS
 from precision.report.document import (
     Cell,
@@ -31,7 +32,8 @@ from precision.report.document import (
     order,
     table_of,
 )
-from precision.report.titles import columns_of, title_of
+from precision.report.titles import columns_of, score_column, title_of
+from precision.tasks import of_all
 
 _IMAGES = ("train_images", "test_images")
 _SIZES = ("parameters", "float32_weight_bytes")
@@ -145,19 +147,29 @@ def trials(results: Results) -> Section:
     """Return every trial with its outcome and, where it failed, the reason; one table per block."""
     cells, baseline = results.cells(), results.settings.baseline
     names = ("trial", "architecture", "policy", "seed", "status", "reason")
-    columns = {name: Column(name.capitalize()) for name in names} | {
-        "accuracy": Column("Accuracy %", Unit.ACCURACY),
-        "accuracy_difference": Column("Difference", Unit.DIFFERENCE),
-        **columns_of("loss"),
-    }
+    columns = {name: Column(name.capitalize()) for name in names}
     parts = {title_of(block): rows_of(cells, block, baseline) for block in blocks(cells, baseline)}
     shown = {trial for rows in parts.values() for trial in rows["trial"]}
     rest = cells[~cells["trial"].isin(shown)]  # baselines from which every method went on training
     for place, rows in rest.groupby(["dataset", "training", "method"], sort=False):
         parts[title_of(Block(*map(str, place)))] = rows
     return Section(
-        "Every trial", tuple(table_of(rows, columns, title) for title, rows in parts.items() if len(rows))
+        "Every trial",
+        tuple(table_of(rows, columns | _quality(rows), title) for title, rows in parts.items() if len(rows)),
     )
+
+
+def _quality(rows: pd.DataFrame) -> dict[str, Column]:
+    """Return the columns that say how well the networks of a table do."""
+    task = of_all(rows["task"])
+    special = [
+        m.name for m in METRICS.values() if m.special and m.name != task.score and rows[m.name].notna().any()
+    ]
+    return {
+        task.score: score_column(task),
+        task.difference: Column("Difference %" if task.relative else "Difference", Unit.DIFFERENCE),
+        **columns_of(*special, "loss"),
+    }
 
 
 @SECTIONS.register("reproduce")

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 import pandas as pd
 
 from precision.analysis import POWERED, Block, Estimate, Results, blocks, pivot, rows_of
 from precision.report.document import Failure, Note, Runs, note
+from precision.tasks import Task, of_all
+
+Value = Callable[[Task], str]
+"""Returns the column of a task that is looked at."""
+
+
+def task_of(cells: pd.DataFrame, block: Block, baseline: str) -> Task:
+    """Return what the networks of a block are asked."""
+    return of_all(rows_of(cells, block, baseline)["task"])
 
 
 class Pivot:
     """One value of the results of one block over their seeds, cell by cell."""
 
-    def __init__(self, cells: pd.DataFrame, value: str, block: Block, baseline: str) -> None:
-        self.block = block
-        self._table = pivot(cells, value, **block._asdict(), baseline=baseline)
+    def __init__(self, cells: pd.DataFrame, value: Value, block: Block, baseline: str) -> None:
+        self.block, self.task = block, task_of(cells, block, baseline)
+        self._table = pivot(cells, value(self.task), **block._asdict(), baseline=baseline)
         self.architectures: list[str] = list(self._table.index)
         self.policies: list[str] = list(dict.fromkeys(self._table.columns.get_level_values("policy")))
         rows = rows_of(cells, block, baseline)
@@ -43,14 +52,14 @@ class Pivot:
         return 0 if known.empty else int(known.mode().max())
 
 
-def pivots(results: Results, value: str) -> list[Pivot]:
+def pivots(results: Results, value: Value) -> list[Pivot]:
     """Return the pivot of each block of the results."""
     cells, baseline = results.cells(), results.settings.baseline
     return [Pivot(cells, value, block, baseline) for block in blocks(cells, baseline)]
 
 
-def accuracy_note(seeds: int) -> Note:
-    """Return what the numbers of a table of accuracy are, given the usual number of seeds."""
+def score_note(seeds: int) -> Note:
+    """Return what the numbers of a table of scores are, given the usual number of seeds."""
     if seeds < 2:
         return note("n = 1: one run each." if seeds else "No run has a result.")
     return note(f"n = {seeds}: mean over seeds ± half the 95 % t-interval.")

@@ -189,7 +189,7 @@ def test_compressed_and_with_a_test_file(tmp_path: Path) -> None:
         ([HEADER, "3,1.5,2,inf,4"], {}, "numbers must be finite, but image or vector 0"),
         (
             [HEADER, "3.5,1,2,3,4"],
-            {},
+            {"task": "classification"},
             "column 'label' must hold one label, an integer or a text, for each of 1 images, but got 3.5",
         ),
         (

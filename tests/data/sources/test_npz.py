@@ -96,8 +96,8 @@ def test_split_off_by_class(tmp_path: Path) -> None:
             "x_train must be integers or floats, but got complex128; convert it",
         ),
         (
-            arrays(y_train=np.full(8, 0.5)),
-            "y_train must hold one label, an integer or a text, for each of 8 images, but got 0.5",
+            arrays(y_train=np.full(8, np.inf)),
+            "y_train must hold one label, an integer or a text, for each of 8 images, but got inf",
         ),
         (arrays(y_train=np.eye(8, 2)), r"for each of 8 images, but got float64 \(8, 2\)"),
         (arrays(y_train=np.array([" ", *"abcdefg"])), "every image needs a label, but image 0 has none"),

@@ -89,7 +89,7 @@ def test_the_report(tmp_path):
     text = report(tmp_path, found())
     assert "5,000 of them, with the float32 networks of 3 seeds" in text
     assert (
-        "Found: 11.7 KiB of weights at 98.20 % of the deciding images, -0.80 points against float32." in text
+        "Found: 11.7 KiB of weights at 98.20 % on the deciding images, -0.80 points against float32." in text
     )
     assert "int4, takes 19.5 KiB of weights; 40 % is saved." in text
     assert "other training images, which had no say: the found policy -1.00 points, int4 -0.10 points" in text
