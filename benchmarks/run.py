@@ -27,6 +27,7 @@ BENCHMARKS = (
     "policies",
     "format_change",
     "accumulators",
+    "arithmetic",
     "native",
     "grid",
     "plan",

@@ -10,8 +10,9 @@ from functools import cached_property
 import numpy as np
 
 from precision.arithmetic.accumulators.register import Register
+from precision.arithmetic.engines import native
 from precision.arithmetic.engines.factored import Factored
-from precision.arithmetic.engines.factors import rank_one
+from precision.arithmetic.engines.factors import factors, rank_one
 from precision.arithmetic.engines.gather import Gather
 from precision.arithmetic.engines.layer import Layer
 from precision.arithmetic.engines.naive import Naive
@@ -51,8 +52,8 @@ class Auto:
             return "table", "peaks are observed step by step"
         if positions < _FEW:
             return "gather", f"{positions} positions are too few to lay out lines for"
-        if self._product:
-            return "factored", "the products are those of one function of each operand"
+        if self._terms:
+            return "factored", f"exact factors of {self._terms} {'term' if self._terms == 1 else 'terms'}"
         return "table", "any multiplier, an addition for each product"
 
     def sums(self, x: np.ndarray, observe: bool = False) -> Sums:
@@ -64,11 +65,19 @@ class Auto:
         return self._ready[name].sums(x, observe)
 
     @cached_property
-    def _product(self) -> bool:
-        """Whether a plain matrix product is worth it: many filters, no window to lay out, and one term."""
+    def _terms(self) -> int:
+        """How many terms the factored engine would add where it is the faster one, else 0.
+
+        On a CPU that is one term, in a matrix product of many filters or a convolution of the backend; with
+        two, the table engine is level. On a GPU it is all that has factors.
+        """
         layer = self._layer
+        convolved = layer.steps > layer.w.shape[-2] and native.serves(layer.window)
+        if convolved and native.accelerated():
+            found = factors(layer.products)
+            return found.terms if found else 0
         wide = layer.filters // layer.window.groups >= _WIDE and layer.steps == layer.w.shape[-2]
-        return wide and rank_one(layer.products)
+        return int((wide or convolved) and rank_one(layer.products))
 
     @cached_property
     def _ready(self) -> dict[str, Engine]:

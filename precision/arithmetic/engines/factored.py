@@ -16,10 +16,10 @@ from functools import cached_property
 
 import numpy as np
 
-from precision.arithmetic.engines import patches
+from precision.arithmetic.engines import native, patches
 from precision.arithmetic.engines.factors import MOST, Factors, factors
 from precision.arithmetic.engines.layer import Layer
-from precision.arithmetic.engines.reads import reads
+from precision.arithmetic.engines.reads import Reads, reads
 from precision.arithmetic.engines.sums import Sums, settled
 from precision.arithmetic.engines.table import Table
 from precision.arithmetic.threads import divide, processors
@@ -48,15 +48,33 @@ class Factored:
             )
         self.factors = found
         self._layer = layer
-        self.type, self.parts = parts(layer, found)
+        bounds = step_bounds(layer, found)
+        self.type: type[np.floating] = np.float32 if bounds.max() < EXACT[np.float32] else np.float64
+        self.parts = parts(bounds, EXACT[self.type])
+        by_channel = bounds.reshape(-1, layer.w.shape[-2], layer.filters).sum(axis=0)
+        self._channels = parts(by_channel, EXACT[np.float32]) if by_channel.max() < EXACT[np.float32] else []
+        self._trusted: set[tuple[int, ...]] = set()
+        self._distrusted = False
         self._sum = np.int32 if layer.bound.bits <= 32 else np.int64
 
     def sums(self, x: np.ndarray, observe: bool = False) -> Sums:
         """Return the sums for an input; see :class:`Engine`. The table engine observes."""
-        layer, window = self._layer, self._layer.window
+        layer = self._layer
         if observe:
             return self._ordered.sums(x, observe)
         of = reads(layer, x)
+        if of.positions and self._convolves():
+            exact, one = self._convolved(of), len(x) // 2
+            if x.shape in self._trusted or self._agree(exact[one], x[one]):
+                self._trusted.add(x.shape)
+                return settled(exact, layer, self.name)
+            self._trusted.clear()
+            self._distrusted = True
+        return settled(self._multiplied(of).reshape(of.shape), layer, self.name)
+
+    def _multiplied(self, of: Reads) -> np.ndarray:
+        """Return the sums by matrix products of NumPy, (positions, filters)."""
+        layer, window = self._layer, self._layer.window
         exact = np.empty((of.positions, layer.filters), self._sum)
         of_a, terms = self.factors.activations.astype(self.type), self.factors.terms
         size = layer.filters // window.groups
@@ -82,7 +100,46 @@ class Factored:
             threads = processors()
             with _one_thread_each():
                 divide(part, len(exact), min(threads, -(-exact.size * layer.steps // _PATCHES)), threads)
-        return settled(exact.reshape(of.shape), layer, self.name)
+        return exact
+
+    def _convolved(self, of: Reads) -> np.ndarray:
+        """Return the sums by the convolution of the Keras backend, (batch, *output spatial, filters)."""
+        layer, terms, channels = self._layer, self.factors.terms, self._layer.channels
+        rows = len(of.x) // channels
+        wide = np.empty((rows, channels * terms), np.float32)
+        of_a, none, steps = (
+            self.factors.activations.astype(np.float32),
+            np.zeros(1, np.int64),
+            np.arange(channels),
+        )
+
+        def part(first: int, last: int) -> None:
+            patches.fill(of.x, channels, none, steps, of_a, (0,) * terms, wide[first:last], first, last)
+
+        divide(part, rows, min(processors(), -(-wide.size // _PATCHES)), processors())
+        wide = wide.reshape(of.shape[0], *of.padded, channels * terms)
+        kernel = self.factors.weights[layer.matrix].astype(np.float32).transpose(0, 2, 1)
+        kernel = kernel.reshape(*layer.w.shape[:-2], -1, layer.filters)
+        exact = np.empty(of.shape, self._sum)
+        exact[:] = layer.biases
+        for begin, end in self._channels:
+            some = slice(begin * terms, end * terms)
+            exact += native.convolve(wide[..., some], kernel[..., some, :], layer.window).astype(self._sum)
+        return exact
+
+    def _convolves(self) -> bool:
+        many_taps = self._layer.steps > self._layer.w.shape[-2]
+        return (
+            many_taps and not self._distrusted and bool(self._channels) and native.serves(self._layer.window)
+        )
+
+    def _agree(self, sums: np.ndarray, image: np.ndarray) -> bool:
+        """Return whether the sums of an image are those of the table engine."""
+        return bool(
+            np.array_equal(
+                settled(sums[None], self._layer, "").values, self._ordered.sums(image[None]).values
+            )
+        )
 
     @cached_property
     def _weights(self) -> list[list[np.ndarray]]:
@@ -104,22 +161,24 @@ class Factored:
         return Table(self._layer)
 
 
-def parts(layer: Layer, found: Factors) -> tuple[type[np.floating], list[tuple[int, int]]]:
-    """Return a type, and parts of the steps (first, after the last) whose sums are exact in it.
+def step_bounds(layer: Layer, found: Factors) -> np.ndarray:
+    """Return (steps, filters): the largest sum of the magnitudes of all terms, over the activations.
 
-    The bound of a step and a filter is the largest sum of the magnitudes of all its terms over the
-    activations: no partial sum of any order exceeds the sum of them over the steps.
+    No partial sum of any order, of terms or of steps, exceeds the sum of them over the steps.
     """
     magnitudes = np.abs(found.activations).astype(float) @ np.abs(found.weights.T).astype(float)
-    steps = magnitudes.max(axis=0)[layer.matrix]
-    kind: type[np.floating] = np.float32 if steps.max() < EXACT[np.float32] else np.float64
-    marks, total = [0], np.zeros(layer.filters)
-    for step, bounds in enumerate(steps):
-        if (total + bounds).max() >= EXACT[kind]:
-            marks.append(step)
+    return magnitudes.max(axis=0)[layer.matrix]
+
+
+def parts(bounds: np.ndarray, limit: int) -> list[tuple[int, int]]:
+    """Return ranges of rows, (first, after the last), of which no column's sum reaches a limit."""
+    marks, total = [0], np.zeros(bounds.shape[1])
+    for row, more in enumerate(bounds):
+        if (total + more).max() >= limit:
+            marks.append(row)
             total[:] = 0
-        total += bounds
-    return kind, list(zip(marks, [*marks[1:], len(steps)], strict=True))
+        total += more
+    return list(zip(marks, [*marks[1:], len(bounds)], strict=True))
 
 
 @functools.cache

@@ -18,6 +18,22 @@ LANES = 16  # sums in a vector: one of AVX-512, two of AVX2, four of NEON
 _I64 = ir.IntType(64)
 
 
+def pointer(context: Any, builder: Any, kind: Any, array: Any, value: Any, index: Any) -> Any:
+    """Return code that finds where in an array of one dimension a vector, or another kind, begins."""
+    data = context.make_array(array)(context, builder, value).data
+    return builder.bitcast(builder.gep(data, [index]), kind.as_pointer())
+
+
+def load(builder: Any, place: Any) -> Any:
+    """Return code that reads a vector, on no boundary but that of its numbers."""
+    return builder.load(place, align=place.type.pointee.element.width // 8)
+
+
+def store(builder: Any, value: Any, place: Any) -> None:
+    """Add code that writes a vector, likewise."""
+    builder.store(value, place, align=value.type.element.width // 8)
+
+
 @intrinsic
 def _turn(
     typing: Any, entries: Any, count: Any, columns: Any, column: Any, a: Any,
@@ -43,15 +59,12 @@ def _turn(
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         entries_, count_, columns_, column_, a_, lines_, place_, lanes_ = arguments
         kind = ir.VectorType(context.get_data_type(entries.dtype), LANES)
-        width = kind.element.width // 8
-        source = context.make_array(entries)(context, builder, entries_).data
-        target = context.make_array(lines)(context, builder, lines_).data
         which = context.make_array(columns)(context, builder, columns_).data
         vectors = []
         for j in range(LANES):
             of = builder.sext(builder.load(builder.gep(which, [builder.add(column_, _I64(j))])), _I64)
-            at = builder.gep(source, [builder.add(builder.mul(of, count_), a_)])
-            vectors.append(builder.load(builder.bitcast(at, kind.as_pointer()), align=width))
+            at = builder.add(builder.mul(of, count_), a_)
+            vectors.append(load(builder, pointer(context, builder, kind, entries, entries_, at)))
         half = LANES // 2
         numbers = ir.VectorType(ir.IntType(32), LANES)
         ends = [[n + i for i in range(half) for n in (first, first + LANES)] for first in (0, half)]
@@ -62,8 +75,8 @@ def _turn(
                 for i in range(half) for mask in masks
             ]  # fmt: skip
         for i, vector in enumerate(vectors):
-            at = builder.gep(target, [builder.add(place_, builder.mul(_I64(i), lanes_))])
-            builder.store(vector, builder.bitcast(at, kind.as_pointer()), align=width)
+            at = builder.add(place_, builder.mul(_I64(i), lanes_))
+            store(builder, vector, pointer(context, builder, kind, lines, lines_, at))
         return context.get_dummy_value()
 
     number = types.int64

@@ -1,7 +1,7 @@
 """The loops of the table engine, compiled.
 
-A *line* is what a step makes of one activation: the products with the weights of all filters of a tile, side
-by side. The inner loop, ``add``, takes one position through some steps and adds one line of each to sums that
+A *line* is what a step makes of one activation: the products with the weights of a tile's filters, side by
+side. The inner loop, ``add``, takes one position through some steps and adds one line of each to sums that
 stay in vector registers: no gather, no multiplication. It is written for LLVM, as numba's own slices reach a
 third of its speed. All of them are in this file, as numba keeps what it compiled until the file changes.
 """
@@ -11,12 +11,13 @@ from __future__ import annotations
 from typing import Any
 
 import numba
+import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from precision.arithmetic.engines.lines import LANES
+from precision.arithmetic.engines.lines import LANES, load, pointer, store
 
 _I64 = ir.IntType(64)
 
@@ -29,14 +30,12 @@ def add(
     """Add the products of steps first to last of one position to its sums.
 
     Args:
-        typing: numba's.
         x: rows of the multiplier's table, unsigned integers, one dimension.
         at: where in ``x`` the window of the position begins.
         steps: int64, (steps,): how far from there the activation of each step lies.
         first: of the steps; the table begins with it.
         last: the step after the last one.
-        table: products, (last - first, lines, LANES * vectors), as one dimension.
-        lines: how many activations there are.
+        table: products, (last - first, lines, LANES * vectors), as one dimension; a line for each activation.
         vectors: a tuple as long as a line has vectors: its length is known when this is compiled.
         exact: the exact sums, int32 or int64, one dimension.
         held: what the registers hold, the same type and shape; read and written if ``ends`` are given.
@@ -54,14 +53,8 @@ def add(
         def data(kind: Any, value: Any) -> Any:
             return context.make_array(kind)(context, builder, value).data
 
-        def vector(pointer: Any, number: int, kind: Any = sums) -> Any:
-            return builder.gep(builder.bitcast(pointer, kind.as_pointer()), [_I64(number)])
-
-        def load(pointer: Any) -> Any:
-            return builder.load(pointer, align=pointer.type.pointee.element.width // 8)
-
-        def store(value: Any, pointer: Any) -> None:
-            builder.store(value, pointer, align=value.type.element.width // 8)
+        def vector(place: Any, number: int, kind: Any = sums) -> Any:
+            return builder.gep(builder.bitcast(place, kind.as_pointer()), [_I64(number)])
 
         def choose(condition: str, left: Any, right: Any) -> Any:
             return builder.select(builder.icmp_signed(condition, left, right), left, right)
@@ -73,11 +66,11 @@ def add(
             zeros = ir.Constant(ir.VectorType(ir.IntType(32), LANES), None)
             return builder.shuffle_vector(one, ir.Constant(sums, ir.Undefined), zeros)
 
-        def variables(pointer: Any) -> list[Any]:
+        def variables(place: Any) -> list[Any]:
             """Local variables, which LLVM keeps in registers, with what lies at a place."""
             made = [cgutils.alloca_once(builder, sums) for _ in range(count)]
             for number, variable in enumerate(made):
-                builder.store(load(vector(pointer, number)), variable)
+                builder.store(load(builder, vector(place, number)), variable)
             return made
 
         clamped, watched = len(ends) > 0, len(extremes) > 0
@@ -98,7 +91,7 @@ def add(
             line = builder.add(builder.mul(loop.index, lines_), row)
             line_at = builder.gep(products, [builder.mul(line, _I64(count * LANES))])
             for v in range(count):
-                entry = load(vector(line_at, v, entries))
+                entry = load(builder, vector(line_at, v, entries))
                 if entries.element.width < sums.element.width:
                     entry = (builder.sext if table.dtype.signed else builder.zext)(entry, sums)
                 total = builder.add(builder.load(totals[v]), entry)
@@ -112,16 +105,32 @@ def add(
                     builder.store(value, registers[v])
 
         for v in range(count):
-            store(builder.load(totals[v]), vector(place_exact, v))
+            store(builder, builder.load(totals[v]), vector(place_exact, v))
             if clamped:
-                store(builder.load(registers[v]), vector(place_held, v))
+                store(builder, builder.load(registers[v]), vector(place_held, v))
             if watched:
-                store(builder.load(least[v]), vector(places[0], v))
-                store(builder.load(most[v]), vector(places[1], v))
+                store(builder, builder.load(least[v]), vector(places[0], v))
+                store(builder, builder.load(most[v]), vector(places[1], v))
         return context.get_dummy_value()
 
     fixed = (x, types.int64, steps, types.int64, types.int64, table, types.int64, vectors)
     return types.void(*fixed, exact, held, types.int64, ends, extremes), code
+
+
+@intrinsic
+def _copy(typing: Any, source: Any, at: Any, target: Any, place: Any, vectors: Any) -> Any:
+    """Copy a line of sums, whole vectors: a loop that may write what it reads would go one by one."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        source_, at_, target_, place_, _ = arguments
+        kind = ir.VectorType(context.get_data_type(source.dtype), LANES)
+        read = pointer(context, builder, kind, source, source_, at_)
+        write = pointer(context, builder, kind, target, target_, place_)
+        for v in range(vectors.count):
+            store(builder, load(builder, builder.gep(read, [_I64(v)])), builder.gep(write, [_I64(v)]))
+        return context.get_dummy_value()
+
+    return types.void(source, types.int64, target, types.int64, vectors), code
 
 
 @intrinsic
@@ -130,11 +139,10 @@ def _same(typing: Any, x: Any, at: Any, before: Any, count: Any) -> Any:
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         x_, at_, before_, count_ = arguments
-        data = context.make_array(x)(context, builder, x_).data
-        byte = ir.IntType(8).as_pointer()
-        kind = ir.FunctionType(ir.IntType(32), [byte, byte, _I64])
+        byte = ir.IntType(8)
+        kind = ir.FunctionType(ir.IntType(32), [byte.as_pointer(), byte.as_pointer(), _I64])
         compare = cgutils.get_or_insert_function(builder.module, kind, "memcmp")
-        places = [builder.bitcast(builder.gep(data, [place]), byte) for place in (at_, before_)]
+        places = [pointer(context, builder, byte, x, x_, place) for place in (at_, before_)]
         found = builder.call(compare, [*places, builder.mul(count_, _I64(x.dtype.bitwidth // 8))])
         return builder.icmp_signed("==", found, ir.IntType(32)(0))
 
@@ -150,22 +158,16 @@ def _gather(
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         scratch_, at_, taps_, lanes_, _, exact_, place_ = arguments
         kind = ir.VectorType(context.get_data_type(exact.dtype), filters.count)
-        width = kind.element.width // 8
-
-        def place_in(array: Any, value: Any, index: Any) -> Any:
-            data = context.make_array(array)(context, builder, value).data
-            return builder.bitcast(builder.gep(data, [index]), kind.as_pointer())
-
         total = cgutils.alloca_once(builder, kind)
-        to = place_in(exact, exact_, place_)
-        builder.store(builder.load(to, align=width), total)
+        to = pointer(context, builder, kind, exact, exact_, place_)
+        builder.store(load(builder, to), total)
         taps_struct = context.make_array(taps)(context, builder, taps_)
         with cgutils.for_range(builder, builder.extract_value(taps_struct.shape, 0)) as loop:
             position = builder.add(at_, builder.load(builder.gep(taps_struct.data, [loop.index])))
             first = builder.add(builder.mul(position, lanes_), builder.mul(loop.index, _I64(filters.count)))
-            part = builder.load(place_in(scratch, scratch_, first), align=width)
+            part = load(builder, pointer(context, builder, kind, scratch, scratch_, first))
             builder.store(builder.add(builder.load(total), part), total)
-        builder.store(builder.load(total), to, align=width)
+        store(builder, builder.load(total), to)
         return context.get_dummy_value()
 
     number = types.int64
@@ -198,15 +200,15 @@ def direct(
             b, p = b + 1, 0
         place = row * width + column
         if alike > 0 and row > first and _same(x, at, before, alike):  # type: ignore[call-arg]
-            for j in range(len(bias)):
-                exact[place + j] = exact[place - width + j]
-                held[place + j] = held[place - width + j]
+            _copy(exact, place - width, exact, place, vectors)
+            if len(ends) > 0:
+                _copy(held, place - width, held, place, vectors)
             continue
         before = at
         if begin == 0:
-            for j in range(len(bias)):
-                exact[place + j] = bias[j]
-                held[place + j] = bias[j]
+            _copy(bias, 0, exact, place, vectors)  # type: ignore[call-arg]
+            if len(ends) > 0:
+                _copy(bias, 0, held, place, vectors)
         add(  # type: ignore[call-arg]
             x, at, steps, begin, end, table, lines, vectors, exact, held, place, ends, extremes
         )  # fmt: skip
@@ -232,17 +234,16 @@ def scatter(
         scratch: (input positions, lanes) as one dimension.
     """
     lanes = len(vectors) * LANES
+    zeros = np.zeros(lanes, scratch.dtype)
     for b in range(first, last):
         for p in range(len(grid)):
             at, place = b * image + grid[p], p * lanes
             before = b * image + grid[p - 1]
             if p > 0 and _same(x, at, before, len(steps)):  # type: ignore[call-arg]
-                for j in range(lanes):
-                    scratch[place + j] = scratch[place - lanes + j]
+                _copy(scratch, place - lanes, scratch, place, vectors)
                 continue
-            for j in range(lanes):
-                scratch[place + j] = 0
-            add(  # type: ignore[call-arg]
+            _copy(zeros, 0, scratch, place, vectors)  # type: ignore[call-arg]
+            add(
                 x, at, steps, 0, len(steps), table, lines, vectors, scratch, scratch, place, (), ()
             )  # fmt: skip
         for p in range(len(pixels)):

@@ -6,11 +6,13 @@ import pytest
 from precision import PrecisionError, kept
 from precision.arithmetic.accumulators.register import Register
 from precision.arithmetic.engines import factors as factoring
-from precision.arithmetic.engines.factored import EXACT, Factored
+from precision.arithmetic.engines import native
+from precision.arithmetic.engines.factored import EXACT, Factored, parts, step_bounds
 from precision.arithmetic.engines.factors import factors, rank_one
 from precision.arithmetic.engines.layer import Layer
 from precision.arithmetic.engines.naive import Naive
 from precision.arithmetic.products import Products
+from precision.arithmetic.window import Window
 
 BYTE = np.arange(256)
 RNG = np.random.default_rng(5)
@@ -103,10 +105,71 @@ def test_the_bound_counts_terms_that_cancel():
     )
     products = Products(table.astype(np.int32), 0, 0)
     assert found.certified(products)
-    from precision.arithmetic.engines.factored import parts
+    bounds = step_bounds(Layer(np.full((100, 1), 15), products), found)
+    assert bounds.min() == 2 * 15 * 15 * large + 1
+    assert len(parts(bounds, EXACT[np.float32])) > 15
 
-    kind, pieces = parts(Layer(np.full((100, 1), 15), products), found)
-    assert kind is np.float32 and len(pieces) > 15
+
+@pytest.fixture
+def convolutions(monkeypatch):
+    """The shapes of the inputs for which the Keras backend is asked for a convolution."""
+    import keras  # noqa: F401  it is only asked where it is there
+
+    asked = []
+    original = native.convolve
+
+    def convolve(x, *others):
+        asked.append(x.shape)
+        return original(x, *others)
+
+    monkeypatch.setattr(native, "convolve", convolve)
+    return asked
+
+
+def same_as_naive(layer, x):
+    sums, expected = Factored(layer).sums(x), Naive(layer).sums(x)
+    np.testing.assert_array_equal(sums.values, expected.values)
+    assert sums.overflowed_sums == expected.overflowed_sums
+
+
+@pytest.mark.parametrize(
+    "window",
+    [
+        Window((3, 3), (1, 1), (1, 1), "same"),
+        Window((2, 3), (2, 2), (1, 1), "same"),
+        Window((3, 3), (1, 1), (2, 2)),
+        Window((5,), (1,), (2,), "causal"),
+    ],
+)
+def test_the_convolution_of_the_backend_has_the_bits(convolutions, window):
+    products = Products(TABLES["one partial product missing"][0].astype(np.int32) + (BYTE == 0), 0, 0)
+    x = RNG.integers(0, 256, (3, *(9, 8)[: len(window.sizes)], 5))
+    layer = Layer(
+        RNG.integers(0, 256, (*window.sizes, 5, 7)), products, window, np.arange(7), Register(18), 3
+    )
+    same_as_naive(layer, x)
+    assert len(convolutions) == 1
+
+
+def test_channels_are_divided_where_float32_would_not_hold_their_sum(convolutions):
+    products = Products(np.outer(BYTE, BYTE).astype(np.int32), 0, 0)
+    layer = Layer(np.full((3, 3, 60, 2), 255), products, Window((3, 3), (1, 1), (1, 1)))
+    x = np.full((1, 4, 3, 60), 255)
+    x[0, 0, 0, 0] = 254
+    same_as_naive(layer, x)
+    assert [shape[-1] for shape in convolutions] == [28, 28, 4]
+
+
+def test_a_convolution_that_is_not_exact_is_found_out_and_not_used_again(convolutions, monkeypatch):
+    """As that of a GPU may be, whose library rounds factors or multiplies by Winograd's way."""
+    products = Products(np.outer(BYTE, BYTE).astype(np.int32), 0, 0)
+    layer = Layer(RNG.integers(0, 256, (3, 3, 2, 4)), products, Window((3, 3), (1, 1), (1, 1)))
+    rounded = native.convolve
+    monkeypatch.setattr(native, "convolve", lambda *a: np.round(rounded(*a), -2))
+    engine, x = Factored(layer), RNG.integers(100, 256, (2, 6, 6, 2))
+    for _ in range(2):
+        np.testing.assert_array_equal(engine.sums(x).values, Naive(layer).sums(x).values)
+    assert len(convolutions) == 1
 
 
 def test_what_the_factored_engine_cannot_do_it_says():
