@@ -43,7 +43,10 @@ class Factors:
         return self.activations.shape[1]
 
     def certified(self, products: Products) -> bool:
-        """Return whether they multiply out to a table, in every entry."""
+        """Return whether they multiply out to a table, in every entry, with sums that float64 holds."""
+        largest = np.abs(self.activations).max(initial=0).astype(float) * np.abs(self.weights).max(initial=0)
+        if largest * self.terms >= 1 << 53:
+            return False
         shapes = (len(self.activations), len(self.weights)) == products.table.shape
         return shapes and bool(np.array_equal(self.activations @ self.weights.T, products.table))
 

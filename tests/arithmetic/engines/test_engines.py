@@ -110,6 +110,16 @@ def test_steps_in_several_blocks_and_filters_in_several_tiles(monkeypatch, overf
             same(Table(layer).sums(x), Naive(layer).sums(x))
 
 
+@pytest.mark.parametrize("rows", [300, 70_000])
+def test_tables_of_more_than_a_byte_of_activations(rows):
+    layer = Layer(
+        RNG.integers(0, 3, (5, 17)), Products(RNG.integers(-9, 9, (rows, 3)).astype(np.int32), -7, 0)
+    )
+    x = RNG.integers(-7, rows - 7, (60, 5))
+    for engine in ("table", "gather"):
+        same(choice.prepare(layer, engine).sums(x), Naive(layer).sums(x))
+
+
 def test_the_number_of_threads_changes_no_bit(monkeypatch):
     layer = Layer(
         RNG.integers(-128, 128, (3, 3, 8, 4)), MULTIPLIERS["random"], Window((3, 3), (1, 1), (1, 1))

@@ -71,6 +71,14 @@ def test_factors_are_kept_and_what_was_kept_is_checked_again(monkeypatch, tmp_pa
     assert factors(products).terms == 3
 
 
+def test_factors_whose_sums_would_wrap_are_no_certificate():
+    """Modulo 2^64 they multiply out to the table."""
+    found = factoring.Factors(np.array([[1 << 32, 5]]), np.array([[1 << 32, 1]]), False)
+    products = Products(np.array([[5]], np.int32), 0, 0)
+    assert np.array_equal(found.activations @ found.weights.T, products.table)
+    assert not found.certified(products)
+
+
 @pytest.mark.parametrize("at_the_bound", [False, True])
 def test_float32_is_left_before_a_sum_can_be_inexact(at_the_bound):
     """The largest products, as many as just fit and one more: 255 * 255 * 258 is the last below 2^24."""
