@@ -5,6 +5,7 @@ All have the same bits, so that the choice is one of time alone.
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 
 import numpy as np
@@ -59,7 +60,7 @@ class Auto:
     def sums(self, x: np.ndarray, observe: bool = False) -> Sums:
         """Return the sums for an input; see :class:`Engine`."""
         spatial = self._layer.window.output(x.shape[1:-1]) if x.ndim == self._layer.w.ndim else ()
-        name, _ = self.chosen(len(x) * int(np.prod(spatial)), observe)
+        name, _ = self.chosen(len(x) * math.prod(spatial), observe)
         if name not in self._ready:
             self._ready[name] = ENGINES[name](self._layer)
         return self._ready[name].sums(x, observe)

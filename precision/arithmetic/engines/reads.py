@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,6 +39,10 @@ class Reads:
         return self.shape[0] * len(self.pixels)
 
 
+# The same for every batch; nobody writes to them.
+_offsets = functools.lru_cache(256)(offsets)
+
+
 def reads(layer: Layer, x: np.ndarray) -> Reads:
     """Return what a layer reads of an input.
 
@@ -50,8 +55,8 @@ def reads(layer: Layer, x: np.ndarray) -> Reads:
     return Reads(
         rows.reshape(-1),
         image,
-        offsets(spatial, [n * s for n, s in zip(inner, window.strides, strict=True)]),
-        offsets(layer.w.shape[:-1], [*(n * d for n, d in zip(inner, window.dilations, strict=True)), 1]),
+        _offsets(spatial, tuple(n * s for n, s in zip(inner, window.strides, strict=True))),
+        _offsets(layer.w.shape[:-1], (*(n * d for n, d in zip(inner, window.dilations, strict=True)), 1)),
         layer.w.shape[-2],
         rows.shape[1:-1],
         (len(x), *spatial, layer.filters),

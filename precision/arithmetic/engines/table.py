@@ -15,6 +15,7 @@ Two forms, with the same bits where nothing saturates:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from functools import cached_property
 
@@ -43,7 +44,7 @@ class Table:
     def sums(self, x: np.ndarray, observe: bool = False) -> Sums:
         """Return the sums for an input; see :class:`Engine`."""
         layer, of = self._layer, reads(self._layer, x)
-        if not np.prod(of.shape):
+        if not math.prod(of.shape):
             return settled(np.zeros(of.shape, np.int64), layer, self.name, 0 if observe else None)
         saturates = layer.register.overflow == "saturate" and not layer.exact
         if not (saturates or observe) and _scatters(layer, of):
@@ -68,7 +69,7 @@ class Table:
         exact = np.empty(of.positions * tiles.width, self._sum)
         held = np.empty_like(exact) if saturates else exact
         ends = (layer.register.lowest, layer.register.highest) if saturates else ()
-        biases: np.ndarray = tiles.lay(layer.biases[None]).astype(self._sum)[:, :, 0]
+        biases = self._biases
         peaks = [0]
         for group, tile, begin, end, lines in self._lines(tiles):
             source = x[begin // tiles.block].reshape(-1) if apart else x[group * of.depth :]
@@ -97,7 +98,7 @@ class Table:
     def _scatter(self, of: Reads) -> np.ndarray:
         layer, window, tiles = self._layer, self._layer.window, self._taps
         size = layer.filters // window.groups
-        grid = np.arange(int(np.prod(of.padded))) * layer.channels
+        grid = np.arange(math.prod(of.padded)) * layer.channels
         pixels = of.pixels // layer.channels  # in positions, as the taps are
         taps = of.steps[:: of.depth] // layer.channels
         channels = np.arange(of.depth)
@@ -124,6 +125,11 @@ class Table:
         return Tiles(self._layer, scatter=False)
 
     @cached_property
+    def _biases(self) -> np.ndarray:
+        """(groups, tiles, lanes)."""
+        return np.ascontiguousarray(self._plain.lay(self._layer.biases[None]).astype(self._sum)[:, :, 0])
+
+    @cached_property
     def _taps(self) -> Tiles:
         return Tiles(self._layer, scatter=True)
 
@@ -147,11 +153,11 @@ def _scatters(layer: Layer, of: Reads) -> bool:
     The nanoseconds are of one machine; only their proportions matter.
     """
     window, depth = layer.window, of.depth
-    taps, size = int(np.prod(window.sizes)), layer.filters // window.groups
+    taps, size = math.prod(window.sizes), layer.filters // window.groups
     if taps == 1 or taps * size > 8 * making.LANES or set(window.strides) != {1}:
         return False
     step = 0.6 + 0.45 * -(-taps * size // making.LANES)
-    read, made = int(np.prod(of.padded)), len(of.pixels)
+    read, made = math.prod(of.padded), len(of.pixels)
     return read * depth * step + made * taps < made * taps * depth * 1.2 * -(-size // making.LANES)
 
 

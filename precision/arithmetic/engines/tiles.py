@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterator
 
@@ -86,7 +87,7 @@ class Tiles:
         large pages for arrays of some megabytes.
         """
         shape = self.block, self.entries.shape[1], self.lanes
-        size = int(np.prod(shape)) * self.entries.itemsize
+        size = math.prod(shape) * self.entries.itemsize
         room = getattr(_place, "room", None)
         if room is None or len(room) < size:
             room = np.empty(size + 2 * _PAGE, np.uint8)
