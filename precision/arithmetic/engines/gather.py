@@ -9,9 +9,9 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
-import numba
 import numpy as np
 
+from precision.arithmetic.compiled import compiled
 from precision.arithmetic.engines.layer import Layer
 from precision.arithmetic.engines.reads import reads
 from precision.arithmetic.engines.sums import Sums, settled
@@ -61,7 +61,7 @@ class Gather:
         return Table(self._layer)
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def _gather(
     x: Any, image: int, pixels: Any, steps: Any, table: Any, columns: Any, size: int, depth: int, exact: Any,
     first: int, last: int,

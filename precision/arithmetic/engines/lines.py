@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.extending import intrinsic
+
+from precision.arithmetic.compiled import compiled
 
 LANES = 16  # sums in a vector: one of AVX-512, two of AVX2, four of NEON
 
@@ -83,7 +84,7 @@ def _turn(
     return types.void(entries, number, columns, number, number, lines, number, number), code
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def build(entries: Any, count: int, columns: Any, lanes: int, lines: Any, first: int, last: int) -> None:
     """Fill the lines of steps first to last of a tile.
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from precision.arithmetic.compiled import compiled
 from precision.arithmetic.engines.lines import LANES, load, pointer, store
 
 _I64 = ir.IntType(64)
@@ -174,7 +174,7 @@ def _gather(
     return types.void(scratch, number, taps, number, filters, exact, number), code
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def direct(
     x: Any, image: int, pixels: Any, steps: Any, begin: int, end: int, table: Any, lines: int, vectors: Any,
     bias: Any, exact: Any, held: Any, width: int, column: int, ends: Any, extremes: Any, alike: int,
@@ -214,7 +214,7 @@ def direct(
         )  # fmt: skip
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def scatter(
     x: Any, image: int, grid: Any, steps: Any, table: Any, lines: int, vectors: Any, pixels: Any, taps: Any,
     filters: Any, exact: Any, column: int, width: int, scratch: Any, first: int, last: int,

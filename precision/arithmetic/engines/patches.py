@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
+from precision.arithmetic.compiled import compiled
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def fill(
     x: Any, image: int, pixels: Any, steps: Any, factors: Any, terms: Any, patches: Any, first: int, last: int
 ) -> None:
