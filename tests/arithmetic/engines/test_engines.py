@@ -1,5 +1,7 @@
 """Every engine has the bits of the naive one, whatever the layer, the multiplier and the register."""
 
+import concurrent.futures
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -129,6 +131,18 @@ def test_the_number_of_threads_changes_no_bit(monkeypatch):
     for threads in (1, 3, 7):
         monkeypatch.setattr("precision.arithmetic.engines.table.processors", lambda n=threads: n)
         same(Table(layer).sums(x, True), expected)
+
+
+def test_one_engine_serves_several_threads_of_a_program():
+    """Numba's own threads would end the process; and no two calls may write their lines to one place."""
+    layers = [Layer(RNG.integers(-128, 128, (300, 40)), MULTIPLIERS["random"]) for _ in range(2)]
+    engines = [Table(layer) for layer in layers]
+    x = RNG.integers(-128, 128, (200, 300))
+    expected = [Naive(layer).sums(x) for layer in layers]
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda i: engines[i % 2].sums(x), range(16)))
+    for i, sums in enumerate(found):
+        same(sums, expected[i % 2])
 
 
 @pytest.mark.parametrize("engine", choice.ENGINES)
