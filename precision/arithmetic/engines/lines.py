@@ -85,7 +85,9 @@ def _turn(
 
 
 @compiled
-def build(entries: Any, count: int, columns: Any, lanes: int, lines: Any, first: int, last: int) -> None:
+def build(
+    entries: Any, count: int, columns: Any, lanes: int, lines: Any, apart: int, first: int, last: int
+) -> None:
     """Fill the lines of steps first to last of a tile.
 
     Args:
@@ -93,14 +95,15 @@ def build(entries: Any, count: int, columns: Any, lanes: int, lines: Any, first:
         count: of activations, a multiple of LANES.
         columns: which weights, (steps, lanes) as one dimension.
         lanes: of a line.
-        lines: (steps, count, lanes) as one dimension, to fill.
+        lines: (steps, apart, lanes) as one dimension, to fill.
+        apart: lines from a step to the next, not less than ``count``.
         first: step that is filled.
         last: the one after the last.
     """
     for step in range(first, last):
         for j in range(0, lanes, LANES):
             for a in range(0, count, LANES):
-                place = (step * count + a) * lanes + j
+                place = (step * apart + a) * lanes + j
                 _turn(  # type: ignore[call-arg]
                     entries, count, columns, step * lanes + j, a, lines, place, lanes
                 )

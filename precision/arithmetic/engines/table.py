@@ -141,7 +141,9 @@ class Table:
             columns = tiles.columns[group, tile, begin:end].reshape(-1)
 
             def part(first: int, last: int, columns: np.ndarray = columns) -> None:
-                making.build(entries, count, columns, tiles.lanes, room.reshape(-1), first, last)
+                making.build(
+                    entries, count, columns, tiles.lanes, room.reshape(-1), room.shape[1], first, last
+                )
 
             _share(part, end - begin, count * tiles.lanes // 4)  # an entry costs less than an addition
             yield group, tile, begin, end, room

@@ -13,7 +13,7 @@ from precision.arithmetic.engines.lines import LANES
 
 _VECTORS = 5  # of sums that a tile holds at most: as many as registers hold beside what is loaded
 _PAGE = 1 << 21  # bytes of a large page
-_BLOCK = 1 << 19  # bytes of lines at a time: the second-level cache
+_BLOCK = 1 << 19  # bytes of lines at a time: half the second-level cache, and twice that if it is all
 _place = threading.local()
 
 
@@ -50,7 +50,7 @@ class Tiles:
         self.entries = np.pad(table.T.astype(_narrowest(table)), [(0, 1), (0, more)])
         self._steps = len(matrix)
         line = self.entries.shape[1] * self.lanes * self.entries.itemsize
-        self.block = max(1, min(self._steps, _BLOCK // line))
+        self.block = self._steps if line * self._steps <= 2 * _BLOCK else max(1, _BLOCK // line)
 
     def lay(self, matrix: np.ndarray, beyond: int = 0) -> np.ndarray:
         """Return (groups, tiles, rows, lanes) from (rows, filters), filled up with a number."""
@@ -80,13 +80,16 @@ class Tiles:
                     yield group, tile, begin, min(begin + self.block, self._steps)
 
     def room(self) -> np.ndarray:
-        """Return where the lines of a block are made, (steps, activations, lanes): one place for each thread.
+        """Return where the lines of a block are made, (steps, lines, lanes): one place for each thread.
+
+        A step has a line more than there are activations: at a distance of a power of two, the lines of one
+        activation, which may be most of an input, would all fall into the same few places of the cache.
 
         It lies on a large page where the system has them: on small ones nearly every line that is read
         would need another entry of the buffer of addresses, which costs a third of the speed. NumPy asks for
         large pages for arrays of some megabytes.
         """
-        shape = self.block, self.entries.shape[1], self.lanes
+        shape = self.block, self.entries.shape[1] + 1, self.lanes
         size = math.prod(shape) * self.entries.itemsize
         room = getattr(_place, "room", None)
         if room is None or len(room) < size:
