@@ -27,6 +27,7 @@ from precision.errors import PrecisionError
 
 EXACT = {np.float32: 1 << 24, np.float64: 1 << 53}  # the magnitude up to which all whole numbers exist
 _PATCHES = 1 << 20  # bytes of patches at a time
+_IMAGES = 1 << 26  # bytes of factors of images at a time, for a convolution
 
 
 class Factored:
@@ -63,14 +64,10 @@ class Factored:
         if observe:
             return self._ordered.sums(x, observe)
         of = reads(layer, x)
-        if of.positions and self._convolves():
-            exact, one = self._convolved(of), len(x) // 2
-            if x.shape in self._trusted or self._agree(exact[one], x[one]):
-                self._trusted.add(x.shape)
-                return settled(exact, layer, self.name)
-            self._trusted.clear()
-            self._distrusted = True
-        return settled(self._multiplied(of).reshape(of.shape), layer, self.name)
+        exact = self._convolved(of, x) if of.positions and self._convolves() else None
+        if exact is None:
+            exact = self._multiplied(of).reshape(of.shape)
+        return settled(exact, layer, self.name)
 
     def _multiplied(self, of: Reads) -> np.ndarray:
         """Return the sums by matrix products of NumPy, (positions, filters)."""
@@ -102,29 +99,39 @@ class Factored:
                 divide(part, len(exact), min(threads, -(-exact.size * layer.steps // _PATCHES)), threads)
         return exact
 
-    def _convolved(self, of: Reads) -> np.ndarray:
-        """Return the sums by the convolution of the Keras backend, (batch, *output spatial, filters)."""
-        layer, terms, channels = self._layer, self.factors.terms, self._layer.channels
-        rows = len(of.x) // channels
-        wide = np.empty((rows, channels * terms), np.float32)
-        of_a, none, steps = (
-            self.factors.activations.astype(np.float32),
-            np.zeros(1, np.int64),
-            np.arange(channels),
-        )
-
-        def part(first: int, last: int) -> None:
-            patches.fill(of.x, channels, none, steps, of_a, (0,) * terms, wide[first:last], first, last)
-
-        divide(part, rows, min(processors(), -(-wide.size // _PATCHES)), processors())
-        wide = wide.reshape(of.shape[0], *of.padded, channels * terms)
-        kernel = self.factors.weights[layer.matrix].astype(np.float32).transpose(0, 2, 1)
-        kernel = kernel.reshape(*layer.w.shape[:-2], -1, layer.filters)
+    def _convolved(self, of: Reads, x: np.ndarray) -> np.ndarray | None:
+        """Return the sums by the convolution of the Keras backend; None where it is found not to be exact."""
         exact = np.empty(of.shape, self._sum)
+        some = max(1, _IMAGES // (of.image * self.factors.terms * 4))
+        for first in range(0, len(x), some):
+            last = min(first + some, len(x))
+            exact[first:last] = self._convolved_images(of, first, last)
+            shape, one = (last - first, *x.shape[1:]), (first + last) // 2
+            if shape not in self._trusted:
+                if not self._agree(exact[one], x[one]):
+                    self._distrusted = True
+                    return None
+                self._trusted.add(shape)
+        return exact
+
+    def _convolved_images(self, of: Reads, first: int, last: int) -> np.ndarray:
+        layer, terms, channels = self._layer, self.factors.terms, self._layer.channels
+        x = of.x[first * of.image : last * of.image]
+        wide = np.empty((len(x) // channels, channels * terms), np.float32)
+        of_a, none, steps = self.factors.activations, np.zeros(1, np.int64), np.arange(channels)
+        of_a = of_a.astype(np.float32)
+
+        def part(begin: int, end: int) -> None:
+            patches.fill(x, channels, none, steps, of_a, (0,) * terms, wide[begin:end], begin, end)
+
+        divide(part, len(wide), min(processors(), -(-wide.size // _PATCHES)), processors())
+        images = wide.reshape(last - first, *of.padded, channels * terms)
+        exact = np.empty((last - first, *of.shape[1:]), self._sum)
         exact[:] = layer.biases
         for begin, end in self._channels:
-            some = slice(begin * terms, end * terms)
-            exact += native.convolve(wide[..., some], kernel[..., some, :], layer.window).astype(self._sum)
+            of_these = slice(begin * terms, end * terms)
+            y = native.convolve(images[..., of_these], self._kernel[..., of_these, :], layer.window)
+            exact += y.astype(self._sum)
         return exact
 
     def _convolves(self) -> bool:
@@ -140,6 +147,12 @@ class Factored:
                 settled(sums[None], self._layer, "").values, self._ordered.sums(image[None]).values
             )
         )
+
+    @cached_property
+    def _kernel(self) -> np.ndarray:
+        """(*sizes, channels * terms, filters)."""
+        kernel = self.factors.weights[self._layer.matrix].astype(np.float32).transpose(0, 2, 1)
+        return kernel.reshape(*self._layer.w.shape[:-2], -1, self._layer.filters)
 
     @cached_property
     def _weights(self) -> list[list[np.ndarray]]:

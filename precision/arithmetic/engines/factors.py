@@ -93,9 +93,9 @@ def _search(products: Products, key: tuple[object, ...]) -> Factors | None:
     a = np.arange(products.lowest_a, products.highest_a + 1)
     w = np.arange(products.lowest_w, products.highest_w + 1)
     tried = []
-    if (plain := _split(table)) is not None:
+    if (plain := _split(table, 1)) is not None:
         tried.append(Factors(*plain, error=False))
-    if (error := _split(table - np.outer(a, w))) is not None:
+    if (error := _split(table - np.outer(a, w), 0)) is not None:
         of_a, of_w = error
         tried.append(Factors(np.c_[a, of_a], np.c_[w, of_w], error=True))
     tried = [f for f in tried if f.terms <= MOST and f.certified(products)]
@@ -112,14 +112,18 @@ def _cost(found: Factors) -> tuple[int, int]:
     return found.terms, int((np.abs(found.activations).max(axis=0) * np.abs(found.weights).max(axis=0)).sum())
 
 
-def _split(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return F, (rows, rank), and G, (columns, rank), with F G^T the matrix; None where the rank is large."""
+def _split(matrix: np.ndarray, least: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return F, (rows, rank), and G, (columns, rank), with F G^T the matrix; None where the rank is large.
+
+    A matrix of zeros has as many terms as the least that is asked for.
+    """
     rows = np.unique(matrix, axis=0)
     basis = _basis(rows[np.argsort(np.abs(rows).sum(axis=1), kind="stable")])
     if basis is None:
         return None
     if not len(basis):
-        return np.zeros((len(matrix), 0), np.int64), np.zeros((matrix.shape[1], 0), np.int64)
+        basis = np.zeros((least, matrix.shape[1]), np.int64)
+        return np.zeros((len(matrix), len(basis)), np.int64), basis.T
     basis = _shortened(basis)
     # The coefficients are whole numbers, so those next to the ones of least squares; they are checked later.
     coefficients, *_ = np.linalg.lstsq(basis.T.astype(float), matrix.T.astype(float), rcond=None)

@@ -5,8 +5,8 @@ import pytest
 
 from precision import PrecisionError, kept
 from precision.arithmetic.accumulators.register import Register
+from precision.arithmetic.engines import factored, native
 from precision.arithmetic.engines import factors as factoring
-from precision.arithmetic.engines import native
 from precision.arithmetic.engines.factored import EXACT, Factored, parts, step_bounds
 from precision.arithmetic.engines.factors import factors, rank_one
 from precision.arithmetic.engines.layer import Layer
@@ -32,7 +32,7 @@ TABLES = {
     "partial products truncated": (bits(BYTE, BYTE, lambda i, j: i + j > 3), 5),
     "one partial product missing": (bits(BYTE, BYTE, lambda i, j: (i, j) != (3, 4)), 2),
     "a constant": (np.full((256, 256), 7), 1),
-    "nothing": (np.zeros((256, 256), int), 0),
+    "nothing": (np.zeros((256, 256), int), 1),
     "three random terms": (RNG.integers(-9, 10, (256, 3)) @ RNG.integers(-9, 10, (3, 256)), 3),
     "of few codes": (RNG.integers(-50, 50, (256, 4)), 4),
 }
@@ -178,6 +178,21 @@ def test_a_convolution_that_is_not_exact_is_found_out_and_not_used_again(convolu
     for _ in range(2):
         np.testing.assert_array_equal(engine.sums(x).values, Naive(layer).sums(x).values)
     assert len(convolutions) == 1
+
+
+def test_images_are_convolved_some_at_a_time(convolutions, monkeypatch):
+    monkeypatch.setattr(factored, "_IMAGES", 3 * 6 * 6 * 2 * 4)
+    products = Products(np.outer(BYTE, BYTE).astype(np.int32), 0, 0)
+    layer = Layer(RNG.integers(0, 256, (3, 3, 2, 4)), products, Window((3, 3), (1, 1), (1, 1)))
+    same_as_naive(layer, RNG.integers(0, 256, (7, 6, 6, 2)))
+    assert [shape[0] for shape in convolutions] == [3, 3, 1]
+
+
+def test_a_multiplier_that_makes_nothing(convolutions):
+    nothing = Products(np.zeros((256, 256), np.int32), 0, 0)
+    for window, spatial in [(Window(), ()), (Window((3, 3), (1, 1), (1, 1)), (5, 5))]:
+        layer = Layer(np.ones((*window.sizes, 3, 2), int), nothing, window, np.array([4, 5]))
+        same_as_naive(layer, np.ones((2, *spatial, 3), int))
 
 
 def test_what_the_factored_engine_cannot_do_it_says():
