@@ -63,6 +63,17 @@ def wanted(row: pd.Series, tolerance: float) -> str:
     return f"about {needed:,} test images in place of {images:,} would show it, or several seeds could"
 
 
+def images_wanted(mean: float, low: float, images: int, tolerance: float) -> int:
+    """Return about how many test images would show a difference to be within a tolerance, if it stays so.
+
+    Args:
+        mean, low: the difference, a fraction within the tolerance, and the least end of its interval.
+        images: on which it was seen.
+        tolerance: in percentage points.
+    """
+    return _rounded(images * ((mean - low) / (tolerance / 100 + mean)) ** 2)
+
+
 def _seeds(deviation: float, margin: float, above: int) -> int:
     """Return how many seeds bring half the t-interval below a margin; 0 for more than ``_MOST``."""
 

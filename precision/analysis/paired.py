@@ -91,13 +91,44 @@ def over_images(one: np.ndarray, other: np.ndarray, difference: float) -> Paired
     images = len(one)
     more = round(difference * images)  # images on which one is right, less those on which the other is
     differ = int((one != other).reshape(images, -1).any(axis=1).sum())
+    return of_counts(differ, more, images)
+
+
+def of_counts(differ: int, more: int, images: int, z: float = _Z) -> Paired:
+    """Return the interval of a difference between two accuracies from three counts.
+
+    Args:
+        differ: images to which the two networks give different classes.
+        more: images on which the first is right, less those on which the second is.
+        images: in all.
+        z: standard errors on either side; 1.96 for 95 %.
+    """
     differ -= (differ - more) % 2  # an image on which both are wrong
     better, worse = (differ + more) // 2, (differ - more) // 2
-    return Paired(*score_interval(better, worse, images), images)
+    return Paired(*score_interval(better, worse, images, z), images)
 
 
-def score_interval(better: float, worse: float, images: float) -> tuple[float, float]:
-    """Return the ends of the score interval of a difference of paired proportions, 95 %.
+def exact_p(better: int, worse: int) -> float:
+    """Return the two-sided p of McNemar's exact test: whether two networks are right equally often.
+
+    Q. McNemar 1947, "Note on the sampling error of the difference between correlated proportions",
+    Psychometrika 12, 153-157. Of two equally good ones each is the only right one on half of the images on
+    which one alone is right.
+
+    Args:
+        better, worse: images on which only the first, or only the second, is right.
+
+    >>> from precision.analysis.paired import exact_p
+    >>> exact_p(0, 5)
+    0.0625
+    """
+    single = better + worse
+    # scipy.special alone: importing scipy.stats takes about a second.
+    return min(1.0, 2 * float(special.bdtr(min(better, worse), single, 0.5))) if single else 1.0
+
+
+def score_interval(better: float, worse: float, images: float, z: float = _Z) -> tuple[float, float]:
+    """Return the ends of the score interval of a difference of paired proportions.
 
     T. Tango 1998, "Equivalence test and confidence interval for the difference in proportions for the
     paired-sample design", Statistics in Medicine 17, 891-908. Unlike mean ± 1.96 standard errors it has a
@@ -106,6 +137,7 @@ def score_interval(better: float, worse: float, images: float) -> tuple[float, f
     Args:
         better, worse: pairs of which only the first, or only the second, is a success.
         images: pairs in all.
+        z: standard errors on either side; 1.96 for 95 %.
     """
     mean = (better - worse) / images
 
@@ -115,7 +147,7 @@ def score_interval(better: float, worse: float, images: float) -> tuple[float, f
             low, high = (middle, high) if _score(better, worse, images, middle) > wanted else (low, middle)
         return (low + high) / 2
 
-    return end(-1.0, mean, _Z), end(mean, 1.0, -_Z)
+    return end(-1.0, mean, z), end(mean, 1.0, -z)
 
 
 def _score(better: float, worse: float, images: float, difference: float) -> float:

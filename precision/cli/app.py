@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from precision.cli import (
+    audit,
     check,
     clean,
     datasets,
@@ -90,6 +91,7 @@ _COMMANDS: dict[str, list[tuple[Callable[..., None] | typer.Typer, str, str]]] =
         (lists.plugins, "plugins", "plugins --plugin takum8.py"),
     ],
     "Explore a network": [
+        (audit.audit, "audit", "audit model.keras --data images.npz"),
         (policy.app, "policy", "policy show my-grid.yaml --policy fixed8"),
         (explore.sensitivity, "sensitivity", "sensitivity my-grid.yaml --slot weights"),
         (explore.search, "search", "search my-grid.yaml --tolerance 1"),

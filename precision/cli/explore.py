@@ -59,7 +59,7 @@ def sensitivity(
     import precision
     from precision.report.pages.sensitivity import worst_text
 
-    with _exploring():
+    with exploring():
         found = precision.sensitivity(
             grid,
             data_dir=data_dir,
@@ -129,7 +129,7 @@ def search(
     from precision.report.pages.search import found_text
 
     options = precision.SearchOptions(tolerance, objective, method, images, trials, seed)
-    with _exploring():
+    with exploring():
         found = precision.search(
             grid,
             data_dir=data_dir,
@@ -150,7 +150,7 @@ def search(
 
 
 @contextlib.contextmanager
-def _exploring() -> Iterator[None]:
+def exploring() -> Iterator[None]:
     """Say what is kept on Ctrl-C."""
     # TensorFlow warns of many traces; here each is a model of its own.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)

@@ -26,7 +26,8 @@ class Batch(NamedTuple):
     meant: int
 
 
-def _batch(part: np.ndarray, total: int) -> Batch:
+def batch(part: np.ndarray, total: int) -> Batch:
+    """Return a part of ``total`` images in a batch of the one size that a model is traced for."""
     # Another size would be another trace. Images that are there twice change no range.
     size = min(BATCH, total)
     return Batch(as_float(np.resize(part, (size, *part.shape[1:]))), len(part))
@@ -62,7 +63,7 @@ class Evaluator:
         self._bench, self._trials = bench, trials
         self._traced = Traced(bench.dataset, models=TRACED, revisits=True, switchable=switchable)
         self.batches = [
-            _batch(images[start : start + BATCH], len(images)) for start in range(0, len(images), BATCH)
+            batch(images[start : start + BATCH], len(images)) for start in range(0, len(images), BATCH)
         ]
         self._labels, self.task = labels, task
         self._exact: dict[int, np.ndarray] = {}

@@ -1,0 +1,132 @@
+"""The grid file of an audit, with which it can be repeated, refined and run."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from precision import data, files, received
+from precision.errors import PrecisionError
+from precision.exploration.audit.ladder import Target
+from precision.grid.command import DATA, from_folder
+from precision.grid.file.source import portable
+from precision.printable import printable
+
+_MADE = "# As it was made: "  # and a digest, by which a change is noticed
+
+
+def text_of(
+    name: str,
+    dataset: Mapping[str, Any],
+    model: Path,
+    targets: Sequence[Target],
+    folder: Path,
+    *,
+    tolerance: float,
+    plugins: Sequence[str | Path] = (),
+    command: Sequence[str],
+) -> str:
+    """Return the content of the grid file of an audit.
+
+    Args:
+        name: of the grid.
+        dataset: name and options.
+        model: its file.
+        folder: in which the file will lie, from which its paths count.
+        tolerance: percentage points.
+        command: that made it.
+    """
+    options = {key: value for key, value in dataset.items() if key != "name"}
+    for option in data.path_options(dataset["name"]) & options.keys():
+        options[option] = _from(folder, options[option])
+    network = {"name": "keras_file", "path": _from(folder, model), "label": label(model)}
+    lines = ["# Leave out what is not wanted, add policies and methods, and: precision run FILE"]
+    lines += _entry("name", name)
+    if plugins:
+        lines += _entry("plugins", [_from(folder, plugin) for plugin in plugins])
+    lines += ["datasets:", f"- {flow({'name': dataset['name'], **options})}"]
+    lines += ["architectures:", f"- {flow(network)}", "policies:", "  float32: float32"]
+    for target in targets:
+        lines.append(f"  # {target.title}")
+        lines += [f"  {policy}: {flow(dict(spec))}" for policy, spec in target.policies.items()]
+    lines += _entry("methods", ["ptq"])
+    lines += _entry("report", {"tolerance": tolerance})
+    content = "\n".join(lines) + "\n"
+    return f"# Made by: {printable(shlex.join(command))}\n{_MADE}{_digest(content)}\n{content}"
+
+
+def write(path: Path, text: str, force: bool = False) -> None:
+    """Write the grid file of an audit into an existing folder, unless one is there that the user has changed.
+
+    Raises:
+        PrecisionError: when there is, or nothing can be written.
+    """
+    if path.exists() and not force:
+        _, _, made = received.stored(path)[1].decode("utf-8", "replace").partition(_MADE)
+        digest, _, content = made.partition("\n")
+        if digest != _digest(content):
+            raise PrecisionError(
+                f"{path}: this grid was changed since an audit made it; rename it, give another --output, "
+                "or --force to replace it"
+            )
+    with files.refused(path.parent, "the grid cannot be written here", "give another --output"):
+        files.write(path, text.encode())
+
+
+def command(
+    model: Path,
+    data: str,
+    options: Mapping[str, Any],
+    plugins: Sequence[str | Path],
+    targets: Sequence[str],
+    tolerance: float,
+) -> list[str]:
+    """Return the words of the command that repeats an audit, as a reader elsewhere can type it."""
+    source = portable(Path(data)) if Path(data).exists() else data
+    folder = ["--data-dir", DATA] if from_folder([data]) else []
+    words = [f"--data-option={key}={flow(value)}" for key, value in options.items()]
+    words += [f"--target={name}" for name in targets]
+    words += [] if tolerance == 1 else [f"--tolerance={tolerance:g}"]
+    words += [f"--plugin={portable(Path(plugin))}" for plugin in plugins]
+    return ["precision", "audit", portable(model), "--data", source, *folder, *words]
+
+
+def _digest(content: str) -> str:
+    return hashlib.sha256(content.encode()).hexdigest()[:12]
+
+
+def label(model: Path) -> str:
+    """Return the name of a model file as a grid can have it."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", model.stem).strip("_.-")[:48] or "model"
+
+
+def _from(folder: Path, path: str | Path) -> str:
+    """Return a path as it counts from a folder: relative where both lie below the working directory."""
+    here, target = Path.cwd(), Path(path).expanduser().absolute()
+    inside = target.is_relative_to(here) and folder.absolute().is_relative_to(here)
+    return Path(os.path.relpath(target, folder.absolute())).as_posix() if inside else str(target)
+
+
+def _entry(key: str, value: Any) -> list[str]:
+    return [f"{key}: {flow(value)}"]
+
+
+class _Plain(yaml.SafeDumper):
+    """Writes what stands twice twice, without anchors."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def flow(value: Any) -> str:
+    """Return a value as YAML on one line."""
+    form: dict[str, Any] = {"default_flow_style": True, "sort_keys": False, "width": 2**31}
+    text = yaml.dump(value, Dumper=_Plain, allow_unicode=True, **form)
+    return text.removesuffix("\n").removesuffix("\n...")

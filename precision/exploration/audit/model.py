@@ -1,0 +1,129 @@
+"""What an audit says of a model before it rounds anything."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from precision.errors import short
+from precision.quantization import Policy
+from precision.quantization.layers.flat import flat
+from precision.quantization.layers.operation import kind
+from precision.quantization.sites import unreached
+from precision.quantization.transforms.folding import fold
+
+_IMAGES = 16  # of random numbers, by which the end of a model is told
+_CLOSE = 1e-3
+_SMALL = 0.1  # a factor below which a model expects numbers up to 255
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A model as it came.
+
+    Attributes:
+        path: of its file.
+        input_shape: of one image or vector; None for a size that may be any.
+        unscaled: whether it begins with a layer that scales its images itself, as they are in files.
+        facts: what it is, in words, by name.
+    """
+
+    path: Path
+    input_shape: tuple[int | None, ...]
+    unscaled: bool
+    facts: dict[str, str]
+
+
+def seen(path: Path) -> Seen:
+    """Read a model file and look at what is in it; nothing in it is executed.
+
+    Raises:
+        PrecisionError: when the file is missing, damaged or of another kind, or the model is no network with
+            one input and one row of numbers for an image.
+    """
+    from precision.deploy.model_file import load_model
+
+    model = load_model(path)
+    _check_ends(model, str(path))
+    inputs = tuple(model.inputs[0].shape[1:])
+    return Seen(path, inputs, _scales_itself(model), {"input": _size(inputs), "end": _end(model)})
+
+
+def described(network: Any, policy: Policy) -> dict[str, str]:
+    """Return what the network of a model is, in words, by name.
+
+    Args:
+        network: flat, with logits.
+        policy: by which it is asked what no policy reaches.
+    """
+    network = flat(network)
+    layers = [layer for layer in network.layers if kind(layer) != "InputLayer"]
+    kinds = Counter(kind(layer) for layer in layers)
+    named = ", ".join(f"{count} {name}" for name, count in kinds.most_common())
+    trained = sum(int(np.prod(v.shape)) for v in network.trainable_variables)
+    fixed = sum(int(np.prod(v.shape)) for layer in layers for v in layer.weights) - trained
+    found = {
+        "layers": short(f"{len(layers)}: {named}", 400),
+        "parameters": f"{trained:,}" + (f", and {fixed:,} statistics" if fixed else ""),
+    }
+    folded = fold(network)
+    if folded.folded or folded.kept:
+        kept = "; ".join(f"{name} stays, as {why}" for name, why in folded.kept.items())
+        text = f"{len(folded.folded)} folded into the layers before them"
+        found["batch normalisations"] = short(f"{text}; {kept}" if kept else text, 400)
+    left = unreached(folded.model, policy)
+    found["reached by no policy"] = (
+        short("; ".join(f"{name}: {what}" for name, what in left.items()), 400) if left else "nothing"
+    )
+    return found
+
+
+def _check_ends(model: Any, name: str) -> None:
+    """Refuse what is no network, so that the rest may look at its input; ``keras_file`` says more of it."""
+    from architectures.keras_file import check_input
+
+    inputs = model.inputs[0].shape[1:] if getattr(model, "inputs", None) else ()
+    check_input(model, name, tuple(inputs))
+
+
+def _size(shape: tuple[int | None, ...]) -> str:
+    sizes = "x".join("any" if size is None else str(size) for size in shape)
+    return f"vectors of {sizes}" if len(shape) == 1 else sizes
+
+
+def _end(model: Any) -> str:
+    """Return how a model ends, by what it says about random numbers."""
+    import keras
+
+    if len(model.outputs) != 1 or len(model.outputs[0].shape) != 2:
+        return "no single row of numbers for an image"
+    units = int(model.outputs[0].shape[1])
+    shape = [8 if size is None else size for size in model.inputs[0].shape[1:]]
+    images = np.random.default_rng(0).normal(0, 3, (_IMAGES, *shape)).astype(np.float32)
+    plain = keras.Model(model.inputs[0], model.outputs[0])
+    said = keras.ops.convert_to_numpy(plain(images, training=False))
+    if not ((said >= 0).all() and (said <= 1).all()):
+        return f"{units} logits"
+    if units == 1:
+        return "one probability (sigmoid): two classes"
+    alone = np.allclose(said.sum(axis=1), 1, atol=_CLOSE)
+    return f"{units} probabilities ({'softmax' if alone else 'each for itself'})"
+
+
+def _scales_itself(model: Any) -> bool:
+    """Return whether the first layer makes numbers as they are in files small."""
+    import keras
+
+    first = next(
+        (layer for layer in flat(model).layers if not isinstance(layer, keras.layers.InputLayer)), None
+    )
+    if isinstance(first, keras.layers.Rescaling):
+        return float(np.max(np.abs(np.asarray(first.scale, np.float64)))) < _SMALL
+    if isinstance(first, keras.layers.Normalization):
+        wide = np.sqrt(np.asarray(keras.ops.convert_to_numpy(first.variance), np.float64))
+        return len(model.inputs[0].shape) == 2 or float(np.max(wide)) > 1
+    return False
