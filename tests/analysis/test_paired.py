@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 import pytest
-from scipy import optimize
+from scipy import optimize, stats
 
-from precision.analysis.paired import between, over_errors, over_images, score_interval
+from precision.analysis.paired import between, exact_p, of_counts, over_errors, over_images, score_interval
 
 
 def test_a_published_interval():
@@ -123,3 +123,14 @@ def test_what_is_stored_decides_on_the_interval():
 )
 def test_errors_without_an_interval(one, other):
     assert over_errors(one, other) is None
+
+
+@pytest.mark.parametrize(("better", "worse"), [(0, 0), (0, 5), (3, 3), (4, 11), (311, 479), (2000, 1)])
+def test_the_exact_p_is_that_of_the_binomial_test(better, worse):
+    expected = stats.binomtest(better, better + worse).pvalue if better + worse else 1.0
+    assert exact_p(better, worse) == pytest.approx(expected)
+
+
+def test_a_stricter_interval_contains_the_usual_one():
+    usual, strict = of_counts(40, -12, 1000), of_counts(40, -12, 1000, 3.29)
+    assert strict.low < usual.low < -0.012 < usual.high < strict.high

@@ -68,14 +68,11 @@ def write(path: Path, text: str, force: bool = False) -> None:
     Raises:
         PrecisionError: when there is, or nothing can be written.
     """
-    if path.exists() and not force:
-        _, _, made = received.stored(path)[1].decode("utf-8", "replace").partition(_MADE)
-        digest, _, content = made.partition("\n")
-        if digest != _digest(content):
-            raise PrecisionError(
-                f"{path}: this grid was changed since an audit made it; rename it, give another --output, "
-                "or --force to replace it"
-            )
+    if path.exists() and not force and not _as_made(path):
+        raise PrecisionError(
+            f"{path}: this grid was changed since an audit made it; rename it, give another --output, "
+            "or --force to replace it"
+        )
     with files.refused(path.parent, "the grid cannot be written here", "give another --output"):
         files.write(path, text.encode())
 
@@ -98,6 +95,16 @@ def command(
     return ["precision", "audit", portable(model), "--data", source, *folder, *words]
 
 
+def _as_made(path: Path) -> bool:
+    """Return whether a file is a grid of an audit that nobody has changed since."""
+    try:
+        text = received.stored(path)[1].decode()
+    except (OSError, ValueError):
+        return False
+    digest, _, content = text.partition(_MADE)[2].partition("\n")
+    return digest == _digest(content)
+
+
 def _digest(content: str) -> str:
     return hashlib.sha256(content.encode()).hexdigest()[:12]
 
@@ -109,9 +116,11 @@ def label(model: Path) -> str:
 
 def _from(folder: Path, path: str | Path) -> str:
     """Return a path as it counts from a folder: relative where both lie below the working directory."""
-    here, target = Path.cwd(), Path(path).expanduser().absolute()
-    inside = target.is_relative_to(here) and folder.absolute().is_relative_to(here)
-    return Path(os.path.relpath(target, folder.absolute())).as_posix() if inside else str(target)
+    target = Path(path).expanduser().absolute()
+    # As the system follows links: the folder above one is another than that of what it leads to.
+    here, folder, real = Path.cwd().resolve(), folder.resolve(), target.parent.resolve() / target.name
+    inside = real.is_relative_to(here) and folder.is_relative_to(here)
+    return Path(os.path.relpath(real, folder)).as_posix() if inside else str(target)
 
 
 def _entry(key: str, value: Any) -> list[str]:

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from architectures._model_file import check_suffix, load
+from architectures.keras_file import check_input
 from precision.errors import short
 from precision.quantization import Policy
 from precision.quantization.layers.flat import flat
@@ -45,9 +47,8 @@ def seen(path: Path) -> Seen:
         PrecisionError: when the file is missing, damaged or of another kind, or the model is no network with
             one input and one row of numbers for an image.
     """
-    from precision.deploy.model_file import load_model
-
-    model = load_model(path)
+    check_suffix(path)
+    model = load(path)
     _check_ends(model, str(path))
     inputs = tuple(model.inputs[0].shape[1:])
     return Seen(path, inputs, _scales_itself(model), {"input": _size(inputs), "end": _end(model)})
@@ -84,8 +85,6 @@ def described(network: Any, policy: Policy) -> dict[str, str]:
 
 def _check_ends(model: Any, name: str) -> None:
     """Refuse what is no network, so that the rest may look at its input; ``keras_file`` says more of it."""
-    from architectures.keras_file import check_input
-
     inputs = model.inputs[0].shape[1:] if getattr(model, "inputs", None) else ()
     check_input(model, name, tuple(inputs))
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from precision import data
+from precision import data, received
+from precision.data.files.locate import home
 from precision.errors import PrecisionError, shown, suggest
 from precision.exploration.audit.grid_file import flow
 from precision.exploration.audit.model import Seen
 from precision.registry import DATASETS
 
+_KINDS = ("npz", "npy", "csv")
 _TABLE = re.compile(r"\.csv(\.(gz|bz2|xz))?$", re.IGNORECASE)
 
 
@@ -36,13 +37,13 @@ def source_of(given: str) -> dict[str, Any]:
     Raises:
         PrecisionError: when it is neither.
     """
-    path = Path(given).expanduser()
+    path = home(given)
     if path.is_dir():
         return {"name": "image_folder", "path": str(path)}
-    if path.suffix.lower() in (".npz", ".npy"):
-        return {"name": path.suffix.lower()[1:], "path": str(path)}
-    if _TABLE.search(path.name):
-        return {"name": "csv", "path": str(path)}
+    kind = "csv" if _TABLE.search(path.name) else path.suffix.lower()[1:]
+    if kind in _KINDS:
+        received.check(path, near=f"*.{kind}")
+        return {"name": kind, "path": str(path)}
     if given in DATASETS:
         return {"name": given}
     if path.exists():

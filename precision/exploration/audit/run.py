@@ -58,7 +58,7 @@ def audit(
     """Compare every format of a grid of one model with float32, and say which are safe.
 
     Args:
-        grid: as ``request.grid_text`` writes it.
+        grid: as ``grid_file.text_of`` writes it.
         targets: whose policies the grid has.
         facts: what is known of the model, in words, by name.
         assumed: what was chosen of the data for the user, in sentences.
@@ -70,7 +70,12 @@ def audit(
     """
     parsed, source = load_grid(grid, plugins)
     cells = {cell.policy: cell for cell in expand(parsed, source)}
-    return _Audit(parsed.name, parsed.report.tolerance, cells, targets, data_dir, store).run(
+    results = Store(store)
+    results.create()
+    results.register(
+        source.path, parsed.name, {trial.id for cell in cells.values() for trial in cell.trials()}
+    )
+    return _Audit(parsed.name, parsed.report.tolerance, cells, targets, data_dir, results).run(
         facts, assumed, Console(stderr=True, quiet=quiet)
     )
 
@@ -83,14 +88,12 @@ class _Audit:
         cells: Mapping[str, Cell],
         targets: Sequence[Target],
         data_dir: Path | None,
-        store: str | Path,
+        store: Store,
     ) -> None:
         self._name, self._tolerance, self._cells, self._targets = name, tolerance, cells, targets
-        self._data_dir, self._store = data_dir, Store(store)
-        self._store.create()
+        self._data_dir, self._store = data_dir, store
         self._trial = cells["float32"].trial
-        digest = self._store.weights_digest
-        self._bench = Workbench(data_dir, self._store.weights, digest=digest)
+        self._bench = Workbench(data_dir, store.weights, digest=store.weights_digest)
         self._data = self._bench.dataset(self._trial.dataset)
 
     def run(self, facts: Mapping[str, str], assumed: Sequence[str], console: Console) -> Audited:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -107,7 +108,11 @@ def _choice(entry: Entry, paths: Callable[[str], set[str]]) -> Entry:
 def _from_here(entry: Entry) -> Entry:
     if not isinstance(entry.value, str) or not entry.value or entry.value.startswith("~"):
         return entry
-    return entry.with_value(str(entry.mark.folder / Path(entry.value)))
+    whole = entry.mark.folder / Path(entry.value)
+    short = os.path.normpath(whole)
+    # What a link leads to has another folder above it.
+    same = os.path.exists(whole) and os.path.exists(short) and os.path.samefile(whole, short)
+    return entry.with_value(short if same else str(whole))
 
 
 def portable(path: Path) -> str:
