@@ -30,6 +30,7 @@ BENCHMARKS = (
     "arithmetic",
     "native",
     "grid",
+    "audit",
     "plan",
     "store",
     "cluster",

@@ -29,6 +29,7 @@ FEWER = (
     (r"--trials \d+", "--trials 3"),
     (r"--jobs \d+", "--jobs 1"),
     (r"--seeds \d+", "--seeds 2"),
+    (r"(audit \S+ --data \S+)$", r"\1 --target integer"),
     (r"(sensitivity \S+)$", r"\1 --slot inputs"),
 )
 

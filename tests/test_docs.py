@@ -100,8 +100,9 @@ def test_the_formats_of_the_readme():
 def test_the_arguments_of_the_python_page(tmp_path, monkeypatch):
     """Every argument of the main functions is named, and what it shows of the packages runs."""
     page = (ROOT / "docs" / "python.md").read_text()
-    for name in ("run", "write_report", "load_results", "sensitivity", "search"):
-        assert f"`precision.{name}(grid)`" in page
+    assert "`precision.audit(model, data=...)`" in page
+    for name in ("run", "write_report", "load_results", "sensitivity", "search", "audit"):
+        assert f"`precision.{name}(grid)`" in page or name == "audit"
         for word in list(inspect.signature(getattr(precision, name)).parameters)[1:]:
             assert re.search(rf"`{word}[`=]", page), word
     monkeypatch.chdir(tmp_path)

@@ -17,10 +17,12 @@ import pytest
 import precision
 
 ROOT = Path(__file__).parent.parent
-FUNCTIONS = ("run", "write_report", "load_results", "sensitivity", "search")
+OF_A_GRID = ("run", "write_report", "load_results", "sensitivity", "search")
+FUNCTIONS = (*OF_A_GRID, "audit")
 # What two or more of them take, in this order; what one alone takes comes after it.
 FORM = (
     *(
+        "model",
         "grid",
         "data_dir",
         "store",
@@ -88,6 +90,7 @@ reveal_type(precision.write_report(Path("grid.yaml")).name)
 frame: pd.DataFrame = precision.load_results("grid.yaml", only=["seed=0"])
 reveal_type(precision.sensitivity("grid.yaml", slots=["weights"]))
 reveal_type(precision.search("grid.yaml", options=precision.SearchOptions(tolerance=0.5)).networks)
+reveal_type(precision.audit("model.keras", data="images.npz", targets=["fixed"]).answers)
 reveal_type(precision.formats.parse("fixed(8,4)"))
 reveal_type(report.pivot_text(results))
 reveal_type(quantization.apply)
@@ -99,6 +102,7 @@ TYPES = (
     "str",
     "precision.exploration.sensitivity.Sensitivities",
     "tuple[precision.analysis.search.Found, ...]",
+    "pandas.core.frame.DataFrame",
     "precision.formats.base.NumberFormat",
     "str",
     "def (",
@@ -173,7 +177,7 @@ def test_an_argument_means_the_same_everywhere(one, other):
 
 def test_one_text_is_no_list_of_letters(tmp_path):
     (tmp_path / "grid.yaml").write_text("name: x\n")
-    for name in FUNCTIONS:
+    for name in OF_A_GRID:
         with pytest.raises(precision.PrecisionError, match="changes takes a list of texts"):
             getattr(precision, name)(tmp_path / "grid.yaml", changes="training.epochs=3")
 

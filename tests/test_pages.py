@@ -1,6 +1,7 @@
 """Every example of the README and of docs/ does what it says: in the order of the page, as written."""
 
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -41,17 +42,35 @@ def store(tmp_path_factory):
     return tmp_path_factory.mktemp("store")
 
 
-@pytest.fixture
-def reader(tmp_path, store, monkeypatch):
-    """A folder of a reader: results of earlier pages, a folder of data, a model, a grid of one's own."""
-    import architectures
+@pytest.fixture(scope="module")
+def own(tmp_path_factory):
+    """A folder with a model that tells digits apart, and such digits; least squares fit its last layer."""
+    import keras
 
+    import architectures
+    from precision.data import as_float, load
+
+    folder = tmp_path_factory.mktemp("own")
+    digits = load("digits", train_size=400, test_size=200)
+    model = architectures.build("lenet", input_shape=(28, 28, 1), classes=10)
+    features = keras.Model(model.inputs, model.layers[-1].input)
+    seen = np.pad(features.predict(as_float(digits.x_train), verbose=0), ((0, 0), (0, 1)), constant_values=1)
+    solved = np.linalg.lstsq(seen, 8 * np.eye(10)[digits.y_train], rcond=None)[0]
+    model.layers[-1].set_weights([solved[:-1], solved[-1]])
+    model.save(folder / "model.keras")
+    parts = {name: getattr(digits, name) for name in ("x_train", "y_train", "x_test", "y_test")}
+    np.savez(folder / "images.npz", **parts)
+    return folder
+
+
+@pytest.fixture
+def reader(tmp_path, store, own, monkeypatch):
+    """A folder of a reader: results of earlier pages, a folder of data, a model, a grid of one's own."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "runs").symlink_to(store)
     (tmp_path / "DATA").mkdir()
-    model = architectures.build("lenet", input_shape=(28, 28, 1), classes=10)
-    for name in ("model.keras", "lenet.keras"):
-        model.save(tmp_path / name)
+    for name, source in (("model.keras",) * 2, ("lenet.keras", "model.keras"), ("images.npz",) * 2):
+        shutil.copyfile(own / source, tmp_path / name)
     found = Reader(tmp_path)
     found.write("grid.yaml", MINE.format(name="grid"))
     found.write("my-grid.yaml", MINE.format(name="my-grid"))

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 def audit(
     model: str | Path,
     *,
-    data: str | Path,
-    data_options: Mapping[str, Any] | None = None,
     data_dir: str | Path | None = None,
     store: str | Path = DEFAULT_STORE,
     output: str | Path | None = None,
     force: bool = False,
     plugins: Sequence[str | Path] = (),
     quiet: bool = False,
+    data: str | Path,
+    data_options: Mapping[str, Any] | None = None,
     targets: Sequence[str] = (),
     tolerance: float = 1.0,
 ) -> Audited:
@@ -38,10 +38,10 @@ def audit(
 
     Args:
         model: a .keras or .h5 file.
-        data: a folder of images, a .npz, .npy or .csv file, or the name of a data set; labelled.
-        data_options: of the data set, such as ``{"scale": "none"}``.
         data_dir, store, force, plugins, quiet: as of ``precision.run``.
         output: folder of the report; None means reports/<name of the model>-audit.
+        data: a folder of images, a .npz, .npy or .csv file, or the name of a data set; labelled.
+        data_options: of the data set, such as ``{"scale": "none"}``.
         targets: integer, fixed or float; empty for all.
         tolerance: percentage points of accuracy that may be lost.
 

@@ -108,7 +108,7 @@ def trained(
         KeyboardInterrupt: on Ctrl-C; finished trainings are kept.
     """
     check_plugins(policy for network in found for policy in network.policies.values())
-    _check_backend(trial for network in found for trial in network.trials.values())
+    check_backend(trial for network in found for trial in network.trials.values())
     everything = {trial.id: trial for network in found for trial in network.trials.values()}
     for trials in by_data(everything.values()):
         choice = trials[0].dataset
@@ -130,8 +130,12 @@ def trained(
     return [_with_results(network, store) for network in found]
 
 
-def _check_backend(trials: Iterable[Trial]) -> None:
-    """Refuse networks of another backend than that of this process, in which an exploration evaluates."""
+def check_backend(trials: Iterable[Trial]) -> None:
+    """Refuse networks of another backend than that of this process, in which an exploration evaluates.
+
+    Raises:
+        PrecisionError: with what to set.
+    """
     import keras
 
     here = keras.backend.backend()

@@ -124,15 +124,19 @@ def climb(
 ) -> Iterator[tuple[Rung, Look]]:
     """Yield each rung of a ladder with what is known of it, the smallest first.
 
-    A format that is larger than one that is shown to be safe has a first look only.
+    A format that is larger than one that is shown to be safe has a first look only; one of which nothing is
+    known is left out.
     """
     found: tuple[float, float] | None = None
     for rung in sorted(rungs, key=lambda rung: rung.size):
         needed = found in (None, rung.size)  # of formats of one size the more accurate one is to be named
+        seen = None
         for counts in compare(rung, total if needed else sizes(total)[0]):
             seen = look(counts, total, tolerance)
             if seen.lost:
                 break
+        if seen is None:
+            continue
         if seen.shown and found is None:
             found = rung.size
         yield rung, seen

@@ -5,9 +5,10 @@ Every comparison is stored as soon as it is made, so an interrupted audit goes o
 
 from __future__ import annotations
 
+import functools
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,10 @@ from precision.exploration.audit import readings
 from precision.exploration.audit.compared import Compared
 from precision.exploration.audit.ladder import Target
 from precision.exploration.audit.layers import Layers
-from precision.exploration.audit.looks import climb
+from precision.exploration.audit.looks import Counts, Rung, climb
 from precision.exploration.audit.model import described
 from precision.exploration.audit.rows import row_of, rung_of, used, words
+from precision.exploration.baselines import check_backend
 from precision.exploration.journal import Journal
 from precision.grid import Cell, Store, expand, load_grid
 from precision.grid.execution.preflight import check_images
@@ -93,11 +95,13 @@ class _Audit:
         self._name, self._tolerance, self._cells, self._targets = name, tolerance, cells, targets
         self._data_dir, self._store = data_dir, store
         self._trial = cells["float32"].trial
+        self._left_out: list[str] = []  # sentences on formats that the network cannot have
         self._bench = Workbench(data_dir, store.weights, digest=store.weights_digest)
         self._data = self._bench.dataset(self._trial.dataset)
 
     def run(self, facts: Mapping[str, str], assumed: Sequence[str], console: Console) -> Audited:
         """Compare, and return what was found."""
+        check_backend([self._trial])
         check_images(self._data, [self._trial], self._store)
         exact = _float32(self._trial, self._store, self._bench)
         compared = Compared(self._bench, self._store, self._trial)
@@ -120,7 +124,10 @@ class _Audit:
             answers=found,
             model={**facts, **self._model(), "in float32": words(exact)},
             data=used(self._data, self._images(), assumed),
-            notes=tuple(text for text in (doubt, _SPLIT if _is_split(self._data) else "") if text),
+            notes=(
+                *(text for text in (doubt, _SPLIT if _is_split(self._data) else "") if text),
+                *self._left_out,
+            ),
             layers=layers,
             rounded=rounded,
             environment=environment,
@@ -161,18 +168,16 @@ class _Audit:
         total = sum(len(target.policies) for target in self._targets) + len(parts.names)
         with Steps(total, console) as steps:
             for target in self._targets:
-                rungs = [rung_of(self._bench, self._cells[label]) for label in target.policies]
-                for rung, seen in climb(
-                    rungs,
-                    compared.total,
-                    self._tolerance,
-                    lambda rung, until: compared.looks(self._cells[rung.label].trial, until, journal),
-                ):
+                rungs = [rung for label in target.policies for rung in self._rung(label)]
+                looks = functools.partial(self._looks, compared, journal)
+                for rung, seen in climb(rungs, compared.total, self._tolerance, looks):
                     rows.append(row_of(target, rung, seen))
                     gain = 100 * rows[-1]["accuracy_difference"]
                     steps.step(f"{rung.label}: {gain:+.2f} points on {seen.counts.images:,} images")
             if compared.reused:
                 steps.say(f"{compared.reused} comparisons were stored before and are not repeated")
+            if not rows:
+                raise PrecisionError(self._left_out[0])
             frame = pd.DataFrame(rows)
             label = _telling(frame)
             trial = self._cells[label].trial
@@ -186,6 +191,20 @@ class _Audit:
         layers = pd.DataFrame(known, columns=list(LAYER_COLUMNS))
         layers = layers.sort_values(["logits_sqnr", "part"], ignore_index=True)
         return frame, layers, label
+
+    def _rung(self, label: str) -> Iterator[Rung]:
+        """Yield the rung of a policy, if the network can have it."""
+        try:
+            yield rung_of(self._bench, self._cells[label])
+        except PrecisionError as error:
+            self._left_out.append(f"{label} is left out: {error}")
+
+    def _looks(self, compared: Compared, journal: Journal, rung: Rung, until: int) -> Iterator[Counts]:
+        """Yield what the looks at a rung count, if the network can be computed in it."""
+        try:
+            yield from compared.looks(self._cells[rung.label].trial, until, journal)
+        except PrecisionError as error:
+            self._left_out.append(f"{rung.label} is left out: {error}")
 
 
 def _is_split(dataset: Dataset) -> bool:

@@ -11,14 +11,12 @@ import pandas as pd
 
 from precision.analysis.audit import AUDIT_COLUMNS, LAYER_COLUMNS, Audited
 from precision.analysis.choice import points
-from precision.analysis.evidence import images_wanted
 from precision.report.document import (
     Cell,
     Code,
     Column,
     Document,
     Figure,
-    Inline,
     Link,
     List,
     Listing,
@@ -34,6 +32,7 @@ from precision.report.document import (
     note,
     table_of,
 )
+from precision.report.pages.audit_words import sentences
 from precision.report.pages.folder import write_report
 from precision.report.pages.made_from import MadeFrom
 from precision.report.render import terminal
@@ -122,65 +121,6 @@ def audit_text(found: Audited) -> str:
         worst = ", ".join(found.layers["part"].iloc[:3])
         parts.append(note("most sensitive, as {by} rounds them: {worst}", by=found.rounded, worst=worst))
     return terminal.render(parts) + "\n"
-
-
-def sentences(found: Audited) -> tuple[Inline, ...]:
-    """Return one sentence or two for each target."""
-    return tuple(_sentence(row, found) for _, row in found.answers.iterrows())
-
-
-def _sentence(answer: pd.Series, found: Audited) -> Inline:
-    rows = found.frame[found.frame["target"] == answer["architecture"]]
-    told: dict[str, Inline] = {"target": answer["architecture"], "tolerance": points(found.tolerance)}
-    if answer["verdict"] == "found":
-        named = rows[rows["named"]].iloc[0]
-        smaller = rows.iloc[: rows.index.get_loc(named.name)]
-        return (
-            *inline(
-                "{target}: {policy} is the smallest safe format, {difference}; its weights take {bytes}, "
-                "{times} times less than in float32.",
-                **told,
-                policy=Strong(named["policy"]),
-                difference=_difference(named),
-                bytes=Quantity(named["weight_bytes"], Unit.BYTES),
-                times=Quantity(named["compression"], Unit.RATIO, decimals=1),
-            ),
-            *(_next(smaller.iloc[-1], found.tolerance) if len(smaller) else ()),
-        )
-    if answer["verdict"] == "not shown":
-        best = rows[rows["policy"] == answer["policy"]].iloc[0]
-        text = "{target}: no format is shown to lose at most {tolerance};"
-        return (*inline(text, **told), *_next(best, found.tolerance))
-    closest = rows.loc[rows["accuracy_difference"].idxmax()]
-    return inline(
-        "{target}: every format loses more than {tolerance}; {policy} loses least, {difference}.",
-        **told,
-        policy=closest["policy"],
-        difference=_difference(closest),
-    )
-
-
-def _next(row: pd.Series, tolerance: float) -> tuple:
-    """Return what keeps a format from being named."""
-    if row["verdict"] == "lost" or row["accuracy_difference"] <= -tolerance / 100:
-        rest = "."
-    else:
-        wanted = images_wanted(row["accuracy_difference"], row["low"], int(row["images"]), tolerance)
-        rest = f"; to show that this is within would take about {wanted:,} test images."
-    text = " {policy} has {difference}" + rest
-    return inline(text, policy=row["policy"], difference=_difference(row))
-
-
-def _difference(row: pd.Series) -> tuple:
-    """Return the difference of a format with its interval, in words."""
-    return inline(
-        "{change} points ({low} to {high} at {level} %, {images} images)",
-        change=Quantity(row["accuracy_difference"], Unit.DIFFERENCE),
-        low=Quantity(row["low"], Unit.DIFFERENCE),
-        high=Quantity(row["high"], Unit.DIFFERENCE),
-        level=Words(f"{100 * row['confidence']:g}"),
-        images=Quantity(row["images"], Unit.COUNT),
-    )
 
 
 def _answers(found: Audited) -> Table:
