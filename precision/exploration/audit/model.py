@@ -90,7 +90,9 @@ def _check_ends(model: Any, name: str) -> None:
 
 
 def _size(shape: tuple[int | None, ...]) -> str:
-    sizes = "x".join("any" if size is None else str(size) for size in shape)
+    if None in shape and len(shape) == 3:
+        return f"images of any size with {shape[2]} channel{'' if shape[2] == 1 else 's'}"
+    sizes = "x".join(map(str, shape))
     return f"vectors of {sizes}" if len(shape) == 1 else sizes
 
 

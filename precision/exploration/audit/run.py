@@ -29,6 +29,7 @@ from precision.exploration.audit.rows import row_of, rung_of, used, words
 from precision.exploration.baselines import check_backend
 from precision.exploration.journal import Journal
 from precision.grid import Cell, Store, expand, load_grid
+from precision.grid.execution import known
 from precision.grid.execution.preflight import check_images
 from precision.grid.execution.provenance import provenance
 from precision.grid.progress.steps import Steps
@@ -101,6 +102,7 @@ class _Audit:
 
     def run(self, facts: Mapping[str, str], assumed: Sequence[str], console: Console) -> Audited:
         """Compare, and return what was found."""
+        known.remember(self._trial, self._data)  # so that a plan of the grid counts its networks
         check_backend([self._trial])
         check_images(self._data, [self._trial], self._store)
         exact = _float32(self._trial, self._store, self._bench)
@@ -181,14 +183,14 @@ class _Audit:
             frame = pd.DataFrame(rows)
             label = _telling(frame)
             trial = self._cells[label].trial
-            known = [row for row in journal.rows if row.get("rounded") == trial.id]
-            steps.skip(len(known))
-            missing = [name for name in parts.names if name not in {row["part"] for row in known}]
+            there = [row for row in journal.rows if row.get("rounded") == trial.id]
+            steps.skip(len(there))
+            missing = [name for name in parts.names if name not in {row["part"] for row in there}]
             for row in parts.alone(trial, missing):
                 journal.append({"rounded": trial.id, **row})
-                known.append(journal.rows[-1])
+                there.append(journal.rows[-1])
                 steps.step(f"{row['part']} alone in {label}")
-        layers = pd.DataFrame(known, columns=list(LAYER_COLUMNS))
+        layers = pd.DataFrame(there, columns=list(LAYER_COLUMNS))
         layers = layers.sort_values(["logits_sqnr", "part"], ignore_index=True)
         return frame, layers, label
 

@@ -44,6 +44,11 @@ def test_a_layer_that_scales_is_noticed(begin, shape, unscaled, tmp_path):
     assert found.unscaled is unscaled and found.input_shape == shape
 
 
+def test_images_of_any_size(tmp_path):
+    path = saved(tmp_path, layers.GlobalMaxPooling2D(), layers.Dense(3), shape=(None, None, 3))
+    assert seen(path).facts["input"] == "images of any size with 3 channels"
+
+
 def test_what_is_found_in_a_network():
     x = inputs = keras.Input((6, 6, 1))
     x = layers.BatchNormalization(name="first")(x)

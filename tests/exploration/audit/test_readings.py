@@ -30,7 +30,7 @@ def trained_on_bytes(images):
 def check(data, classify, said=None):
     said = classify(data.x_test.astype(np.float32) / 255) if said is None else said
     raw = dataset(np.concatenate([data.x_train, data.x_test]), np.concatenate([data.y_train, data.y_test]))
-    return readings.check(Path("m.keras"), data, said, classify, lambda: raw, np.arange(300))
+    return readings.check(Path("m.keras"), data, said, classify, lambda: raw, np.arange(len(said)))
 
 
 def test_the_scale_that_a_model_was_trained_with_is_found():
@@ -39,7 +39,7 @@ def test_the_scale_that_a_model_was_trained_with_is_found():
         check(data, trained_on_bytes)
     text = str(told.value)
     assert text.startswith("m.keras: in float32 the model is right on ")
-    assert text.endswith("with --data-option 'scale=none' it is right on 100.0 % of them")
+    assert text.endswith("with --data-option 'scale=none' it is right on 100.0 %")
 
 
 def test_the_order_of_the_classes_is_found():
@@ -50,6 +50,14 @@ def test_the_order_of_the_classes_is_found():
         PrecisionError, match=r"--data-option 'classes=\[dog, owl, cat\]' it is right on 100.0"
     ):
         check(data, lambda images: np.zeros(len(images), np.int64), said)
+
+
+def test_an_order_that_fits_by_chance_is_not_told():
+    data = dataset(*bright(72))  # 12 test images
+    said = np.roll(data.y_test, 5)
+    with pytest.raises(PrecisionError, match="look at how") as told:
+        check(data, lambda images: np.zeros(len(images), np.int64), np.where(said == data.y_test, 2, said))
+    assert "classes=[dog" not in str(told.value)
 
 
 def test_where_nothing_helps_the_sentence_says_where_to_look():
