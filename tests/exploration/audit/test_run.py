@@ -86,6 +86,26 @@ def test_what_a_grid_has_run_is_not_computed_again(audited, engine, monkeypatch)
     pd.testing.assert_frame_equal(again.layers, audited.found.layers)
 
 
+def test_a_format_that_the_network_cannot_have_is_left_out(audited, monkeypatch):
+    from precision.errors import PrecisionError
+    from precision.exploration.audit import run
+
+    sized = run.rung_of
+
+    def refused(bench, cell):
+        if cell.policy == "fixed6":
+            raise PrecisionError("layer 'hidden' cannot be rounded so")
+        return sized(bench, cell)
+
+    monkeypatch.setattr(run, "rung_of", refused)
+    monkeypatch.chdir(audited.folder)
+    words = {"data": "digits.npz", "quiet": True, "targets": ["fixed"], "tolerance": 2}
+    found = precision.audit("model.keras", output="left-out", **words)
+    assert "fixed6 is left out: layer 'hidden' cannot be rounded so" in found.notes
+    assert "fixed6" not in set(found.frame["policy"]) and found.answers["policy"].tolist() == ["fixed8"]
+    assert "fixed6 is left out" in (audited.folder / "left-out" / "audit.md").read_text()
+
+
 def test_a_part_alone_is_the_network_with_that_part_rounded(audited):
     found, report = audited.found, audited.report
     grid, source = load_grid(report / "audit.yaml")
