@@ -17,7 +17,7 @@ from typing import Any
 from timing import Row
 
 PROMISED = 0.9  # of the models
-TRAIN, TEST = 6000, 5000
+TRAIN, TEST = 6000, 4000
 
 
 def models() -> Iterator[tuple[str, dict[str, Any], Callable[[Any], Any], int]]:
