@@ -143,8 +143,11 @@ def train(
     history = checkpoint.resume(model, before_epoch) if checkpoint else []
     facts = checkpoint.facts if checkpoint else {}
     predictor = KerasPredictor(model)
-    for epoch in range(len(history) + 1, training.epochs + 1):
+    begin = len(history) + 1
+    for epoch in range(begin, training.epochs + 1):
         before_epoch(epoch)
+        if epoch == begin:
+            _make_variables(model)
         batches = Batches(dataset.x_train, dataset.y_train, training.batch_size, seed, epoch, augmentation)
         began = time.perf_counter()
         logs = model.fit(batches, shuffle=False, verbose=0).history
@@ -167,6 +170,21 @@ def train(
         if checkpoint and epoch < training.epochs:
             checkpoint.offer(model, history)
     return Trained(history, None, facts)
+
+
+def _make_variables(model: Any) -> None:
+    """Make the variables of a compiled model's optimizer and metrics.
+
+    TensorFlow would make them while it traces the first step, and then trace that a second time.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return
+    labels = np.zeros(1, np.uint8)
+    logits = keras.ops.zeros((1, *model.output_shape[1:]), model.compute_dtype)
+    model.optimizer.build(model.trainable_variables)
+    model.compute_loss(y=labels, y_pred=logits)
+    model.compute_metrics(None, labels, logits)
+    model.reset_metrics()
 
 
 def _optimizer(training: Training, steps: int) -> Any:

@@ -131,6 +131,22 @@ def test_divergence_ends_the_training(digits):
     assert trained.diverged_in == len(trained.history) < 9
 
 
+def test_a_step_is_traced_once(digits):
+    """However many epochs there are; a trace of a large network under a policy takes many seconds."""
+    traces = []
+
+    class Counted(keras.Model):
+        def train_step(self, data):
+            traces.append(data)
+            return super().train_step(data)
+
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input(digits.input_shape)
+    model = Counted(inputs, keras.layers.Dense(10)(keras.layers.Flatten()(inputs)))
+    train(model, digits, Training(epochs=2, batch_size=64), 0, None, lambda row: None)
+    assert len(traces) == 1
+
+
 @pytest.mark.parametrize("name", TrainingAxes.model_fields["optimizer"].annotation.__args__[0].__args__)
 def test_every_optimizer_of_the_schema_exists(name, digits):
     model = linear(digits)
