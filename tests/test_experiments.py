@@ -4,13 +4,13 @@ import json
 import warnings
 from pathlib import Path
 
+import inside
 import pytest
 import yaml
 
 import precision
 from precision.cli.init import STARTER
 from precision.grid import Store, expand, load_grid, schedule
-from precision.grid.execution.options import RunOptions
 from precision.grid.execution.scheduler import run_trials, setup
 from precision.grid.execution.watcher import Watcher
 
@@ -38,9 +38,9 @@ def test_trials_keep_their_identity(path):
 def reduced(grid):
     """The same grid on a few digits, with one seed, thin networks and one epoch.
 
-    Much of the time of such trials goes into the start of a process for each network and the graph of each
-    training. So networks that no inclusion or exclusion names are left to the quickstart, which has them all,
-    and of the policies that an inclusion trains with only the first is.
+    Much of the time of such trials goes into the graph of each training. So networks that no inclusion or
+    exclusion names are left to the quickstart, which has them all, and of the policies that an inclusion
+    trains with only the first is.
     """
     chosen = [*grid.get("include", []), *grid.get("exclude", [])]
     named = [name for one in chosen for name in listed(one.get("architecture", []))]
@@ -83,7 +83,7 @@ def label(entry):
 def folder(tmp_path_factory):
     """The reduced grids, beside a store with the results of them all.
 
-    Their trials run together, so that a worker that has a network warm has it for every grid.
+    Their trials run together, so that a network that is warm is so for every grid.
     """
     folder = tmp_path_factory.mktemp("reduced")
     for path in GRIDS:
@@ -93,7 +93,8 @@ def folder(tmp_path_factory):
     trials = schedule([cell for path in GRIDS for cell in expand(*load_grid(folder / path.name))])
     store = Store(folder / "runs")
     store.create()
-    run_trials(trials, store, setup(store, None), Watcher(), RunOptions(jobs=2))
+    with inside.trials():
+        run_trials(trials, store, setup(store, None), Watcher())
     return folder
 
 
