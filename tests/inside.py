@@ -12,13 +12,14 @@ from unittest import mock
 from precision.grid.execution import local, worker
 from precision.grid.execution.executor import Ended, Heard, group
 from precision.grid.execution.runner import runner
+from precision.trial import Runtime
 
 
 class Inside:
     """Runs a trial when it is submitted. An ``Executor``."""
 
     def __init__(self, setup, options, store):
-        self._setup = replace(setup, checkpoint_seconds=options.checkpoint_seconds)
+        self._setup = replace(setup, checkpoint_seconds=options.checkpoint_seconds, runtime=Runtime())
         self._store, self._run, self._warm, self._events = store, None, None, []
 
     def __enter__(self):

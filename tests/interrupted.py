@@ -49,7 +49,7 @@ def trial(case):
     """Return the trial of a case."""
     method, options, policy, training, moved = CASES[case]
     return Trial(
-        Choice("digits", {"train_size": 60, "test_size": 40, **moved}),
+        Choice("digits", {"train_size": 48, "test_size": 24, **moved}),
         Choice("shaky"),
         Choice(method, options),
         parse_policy(policy).to_json() if policy else {},

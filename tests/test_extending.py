@@ -7,6 +7,7 @@ import re
 import shlex
 from pathlib import Path
 
+import inside
 import pytest
 from commands import here, precision, python
 
@@ -36,7 +37,8 @@ def done(tmp_path_factory):
     for command in COMMANDS:
         program, *words = shlex.split(command)
         assert program == "precision"
-        found = here(folder, *words)
+        with inside.trials():
+            found = here(folder, *words)
         assert found.returncode == 0 and "Traceback" not in found.stderr, found.stderr
         assert "warning" not in found.stderr, found.stderr
         printed[words[0]] = found.stdout

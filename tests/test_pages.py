@@ -4,6 +4,7 @@ import re
 import shutil
 from pathlib import Path
 
+import inside
 import numpy as np
 import pytest
 import yaml
@@ -74,7 +75,8 @@ def reader(tmp_path, store, own, monkeypatch):
     found = Reader(tmp_path)
     found.write("grid.yaml", MINE.format(name="grid"))
     found.write("my-grid.yaml", MINE.format(name="my-grid"))
-    yield found
+    with inside.trials():
+        yield found
     plugins.load([])
 
 

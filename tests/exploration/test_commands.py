@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import inside
 import pandas as pd
 import pytest
 import yaml
@@ -21,7 +22,8 @@ def test_a_search_from_nothing_trains_and_writes_everything(trained, tmp_path):
     text = trained.read_text().replace("epochs: 8", "epochs: 2").replace("[0, 1]", "[5]")
     (tmp_path / "tiny.yaml").write_text(text)
     words = ["search", "tiny.yaml", "--policies", "int8,int2", "--tolerance", "3", "--images", "100"]
-    done = here(tmp_path, *words)
+    with inside.trials():
+        done = here(tmp_path, *words)
     assert done.returncode == 0, done.stderr
     assert "[1/1] digits mlp float32 seed 5:" in done.stderr
     out = tmp_path / "reports" / "tiny-search"

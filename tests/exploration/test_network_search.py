@@ -2,6 +2,7 @@ import itertools
 import shutil
 from pathlib import Path
 
+import inside
 import pytest
 import yaml
 
@@ -54,7 +55,10 @@ def test_the_policy_runs_in_a_grid_as_it_is(folder):
     grid = yaml.safe_load((folder / "tiny.yaml").read_text().replace("5e-3", "0.005"))
     grid["policies"].update(yaml.safe_load(policy_yaml([found]))["policies"])
     (folder / "with.yaml").write_text(yaml.safe_dump(grid, sort_keys=False))
-    results = precision.run(folder / "with.yaml", store=folder / "runs", output=folder / "out", quiet=True)
+    with inside.trials():
+        results = precision.run(
+            folder / "with.yaml", store=folder / "runs", output=folder / "out", quiet=True
+        )
     cells = results.cells()
     assert (cells["status"] == "ok").all(), cells[["policy", "reason"]]
     chosen = found.frame[found.frame["chosen"]].iloc[0]

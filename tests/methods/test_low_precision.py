@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import inside
 import keras
 import numpy as np
 import pytest
@@ -332,9 +333,10 @@ training: {epochs: 1, batch_size: 32, optimizer: sgd, momentum: 0.9, learning_ra
 
 def test_a_grid(tmp_path):
     (tmp_path / "grid.yaml").write_text(GRID)
-    results = precision.run(
-        tmp_path / "grid.yaml", store=tmp_path / "runs", output=tmp_path / "report", quiet=True
-    )
+    with inside.trials():
+        results = precision.run(
+            tmp_path / "grid.yaml", store=tmp_path / "runs", output=tmp_path / "report", quiet=True
+        )
     table = results.cells()
     lower = table[table["policy"] == "fixed"]
     assert sorted(lower["method"]) == ["low_precision", "master"]

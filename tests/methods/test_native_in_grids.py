@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import inside
 import pandas as pd
 import pytest
 
@@ -71,9 +72,10 @@ def test_a_baseline_is_trained_only_where_it_is_needed(tmp_path):
 
 def test_a_run_and_its_report(tmp_path):
     (tmp_path / "grid.yaml").write_text(GRID)
-    results = precision.run(
-        tmp_path / "grid.yaml", store=tmp_path / "runs", output=tmp_path / "out", quiet=True
-    )
+    with inside.trials():
+        results = precision.run(
+            tmp_path / "grid.yaml", store=tmp_path / "runs", output=tmp_path / "out", quiet=True
+        )
     table = results.cells()
     assert set(table["status"]) == {"ok"}
     rows = table.set_index(["method", "policy"])
