@@ -5,16 +5,18 @@ import errno
 import json
 import os
 import signal
-import subprocess
-import sys
-from pathlib import Path
+from multiprocessing.connection import wait
 
 import interrupted
 import numpy as np
 import pytest
 
 from precision.deploy.predictor import KerasPredictor
+from precision.grid.execution import launch
+from precision.grid.execution.worker import RUNNER
 from precision.methods import checkpoint as checkpoints
+from precision.methods.training import prepare
+from precision.methods.workbench import Workbench
 from precision.room import NoRoomError
 
 HISTORY = [{"epoch": 1}, {"epoch": 2}]
@@ -87,13 +89,13 @@ def test_a_training_may_be_cut_off_again(straight, weights):
 
 @pytest.mark.faults("kill -9 of a training")
 def test_a_training_goes_on_where_another_process_was_killed(straight, tmp_path):
-    tests = str(Path(interrupted.__file__).parent)
-    script = (
-        f"import sys, pathlib; sys.path.append({tests!r}); import interrupted\n"
-        f"interrupted.main(pathlib.Path({str(tmp_path)!r}), 'low_precision', 2)"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=600)
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    process = launch.WorkerProcess(launch.server(RUNNER), interrupted.main, (tmp_path, "low_precision", 2))
+    while not process.over:
+        wait(process.news)
+        assert not list(process.messages())
+        process.look()
+    assert process.exit_code == -signal.SIGKILL
+    process.close()
     resumed = interrupted.run(tmp_path, interrupted.trial("low_precision"), tmp_path)
     assert resumed.facts["resumed_after_epoch"] == "2"
     assert interrupted.numbers(resumed) == interrupted.numbers(straight("low_precision")[0])
@@ -173,20 +175,51 @@ BROKEN = {
 
 @pytest.mark.parametrize("change", BROKEN, ids=lambda change: change.__name__)
 @pytest.mark.faults("a checkpoint that is torn, changed, or of something else")
-def test_a_checkpoint_of_other_things_is_left_aside_and_said_so(change, cut_off, tmp_path):
-    content, straight = cut_off
+def test_a_checkpoint_of_other_things_is_left_aside_and_said_so(change, cut_off, network, tmp_path):
     one = interrupted.trial("float32")
-    path = tmp_path / one.id / "state.npz"
+    path = broken(change, cut_off[0], tmp_path)
+    keeper, before = checkpoints.Checkpoint(path.parent, one, every=0), values(network)
+    assert keeper.resume(network, lambda epoch: None) == []
+    assert keeper.facts["checkpoint"].startswith("ignored: ")
+    assert BROKEN[change] in keeper.facts["checkpoint"]
+    assert list(keeper.facts) == ["checkpoint"]
+    assert values(network) == before
+
+
+@pytest.mark.parametrize("change", [damaged, of_another_network], ids=lambda change: change.__name__)
+@pytest.mark.faults("a checkpoint that is torn, changed, or of something else")
+def test_a_training_that_leaves_its_checkpoint_aside_has_the_bits_of_one_without(change, cut_off, tmp_path):
+    """Also where the optimizer was built before the checkpoint turned out to be of another network."""
+    broken(change, cut_off[0], tmp_path)
+    again = interrupted.run(tmp_path, interrupted.trial("float32"), tmp_path)
+    assert again.facts["checkpoint"].startswith("ignored: ")
+    assert "resumed_after_epoch" not in again.facts
+    assert interrupted.numbers(again) == cut_off[1]
+
+
+def broken(change, content, folder):
+    """Write a changed checkpoint where the training looks for it; its path."""
+    path = folder / interrupted.trial("float32").id / "state.npz"
     path.parent.mkdir()
     path.write_bytes(content)
     with np.load(path) as stored:
         header = json.loads(stored["header"].tobytes())
     change(path, header)
-    again = interrupted.run(tmp_path, one, tmp_path)
-    assert again.facts["checkpoint"].startswith("ignored: ")
-    assert BROKEN[change] in again.facts["checkpoint"]
-    assert "resumed_after_epoch" not in again.facts
-    assert interrupted.numbers(again) == straight
+    return path
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory):
+    """The network of the float32 case, compiled as before its training."""
+    one = interrupted.trial("float32")
+    model = Workbench(None, lambda name: tmp_path_factory.mktemp("none") / name).network(one)
+    prepare(model, one.training, steps=6)
+    model.optimizer.build(model.trainable_variables)
+    return model
+
+
+def values(model):
+    return [variable.numpy().tobytes() for variable in (*model.variables, *model.optimizer.variables)]
 
 
 def test_no_changed_byte_passes_for_another_value(tmp_path, tally):

@@ -355,6 +355,9 @@ print("fine on", backend)
 @pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
 def test_every_backend_gives_the_same(quant, backend):
     pytest.importorskip(backend)
+    if backend == "tensorflow":  # which this process has
+        exec(ON_TENSORS, {})
+        return
     run = subprocess.run(
         [sys.executable, "-c", ON_TENSORS],
         env={**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"},

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import psutil
 import pytest
-from commands import here
+from commands import here, python
 from stopped import await_stop, let_go, stop_at
 
 import precision
@@ -56,10 +56,11 @@ def _forget_plugins():
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """One run of the tiny grid: its folder and what it printed."""
+    """One run of the tiny grid, by a script: its folder and what it printed."""
     folder = tmp_path_factory.mktemp("finished")
     write(folder)
-    return folder, here(folder, "run", "tiny.yaml")
+    (folder / "script.py").write_text("print('a script')\nfrom precision.cli import main\nmain()\n")
+    return folder, python(folder, "script.py", "run", "tiny.yaml")
 
 
 def results_of(folder):
@@ -86,6 +87,12 @@ def test_a_run_trains_evaluates_and_reports(finished):
     assert list(table["status"]) == [*["ok"] * 5, "failed"]
     assert table.loc[table.policy == "float32", "accuracy"].iloc[0] > 0.5
     assert set(table.loc[table.status == "ok", "timing"]) == {"native", "emulated"}
+
+
+def test_a_script_needs_no_guard(finished):
+    """Workers do not run the caller's script again."""
+    done = finished[1]
+    assert done.stdout.count("a script") == 1 and "__main__" not in done.stderr
 
 
 def test_every_trial_has_its_whole_record(finished):
@@ -136,7 +143,7 @@ def test_a_second_run_only_repeats_what_failed(finished):
     assert (folder / "reports/tiny/results.csv").read_bytes() == table
 
 
-def test_the_same_numbers_alone_beside_others_and_in_another_order(finished, tmp_path):
+def test_the_same_numbers_alone_beside_others_and_in_another_order(finished, tmp_path, capfd):
     """Another store, two jobs, the policies in another order, from Python: the same bits."""
     folder, _ = finished
     lines = TINY.splitlines(keepends=True)
@@ -149,6 +156,7 @@ def test_the_same_numbers_alone_beside_others_and_in_another_order(finished, tmp
         options=precision.RunOptions(jobs=2),
         quiet=True,
     )
+    assert capfd.readouterr() == ("", ""), "neither this process nor a worker says anything"
     first, store = results_of(folder)
     second, other = results_of(tmp_path)
     assert first.keys() == second.keys()
@@ -251,22 +259,6 @@ def test_a_training_that_diverges_is_named(tmp_path):
     table = pd.read_csv(tmp_path / "reports/tiny/results.csv")
     assert set(table["status"]) == {"diverged", "failed"}
     assert table[["accuracy", "loss", "weight_bytes"]].isna().all(axis=None)
-
-
-def test_a_script_needs_no_guard(tmp_path):
-    """Workers do not run the caller's script again."""
-    (tmp_path / "tiny.yaml").write_text(WHOLE)
-    (tmp_path / "script.py").write_text(
-        "import precision\n"
-        "cells = precision.run('tiny.yaml', quiet=True, only=['policy=float32']).cells()\n"
-        "print(len(cells), 'rows')\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == "5 rows\n"
-    assert done.stderr == ""
 
 
 def test_results_of_other_images_do_not_mix(tmp_path):

@@ -1,4 +1,4 @@
-"""Run in a process of its own with KERAS_BACKEND set: tensors of that backend against NumPy arrays.
+"""Tensors of the backend of Keras against NumPy arrays; run in a process of its own for another backend.
 
 Prints one line for every difference, and last how many roundings were compared. Numbers below 2^-126 are left
 out: backends differ in whether they flush them to zero. On TensorFlow what test_every_format and
