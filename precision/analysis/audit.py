@@ -104,7 +104,16 @@ def answers(frame: pd.DataFrame, baseline: Mapping[str, float], tolerance: float
             }
             for _, row in own.iterrows()
         ]
-    alike = {"dataset": "", "training": "", "method": "ptq", "status": "ok", "n": 1, "failed": 0, "pairs": 1}
+    alike = {
+        "task": "classification",
+        "dataset": "",
+        "training": "",
+        "method": "ptq",
+        "status": "ok",
+        "n": 1,
+        "failed": 0,
+        "pairs": 1,
+    }
     missing = {"accuracy_difference_ci95": math.nan, "untouched_accuracy_mean": math.nan}
     summary = pd.DataFrame([{**alike, **missing, **cell} for cell in cells])
     return smallest_within_tolerance(summary, "float32", tolerance)

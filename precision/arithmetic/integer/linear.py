@@ -145,8 +145,9 @@ class Linear:
         record.overflowed_sums += found.overflowed_sums
         record.peak = max(record.peak, found.peak or 0)
         if found.images is not None:  # of a dense layer several rows may be of one image
-            self.last = found.images.reshape(images, -1).any(axis=1)
-            record.overflowed += int(self.last.sum())
+            overflowed: np.ndarray = np.any(found.images.reshape(images, -1), axis=1)
+            record.overflowed += int(overflowed.sum())
+            self.last = overflowed
         else:
             self.last = None
 

@@ -52,7 +52,7 @@ class IntegerPredictor:
         An image counts once, however many layers it overflowed in.
         """
         records = self.integers.records()
-        numbers = {
+        numbers: dict[str, float] = {
             "register_bits": max(record.proven_bits for record in records.values()),
             "overflowed_images": self.integers.seen.overflowed,
         }

@@ -38,6 +38,7 @@ from precision.measure.machine.environment import together
 from precision.methods.run import run_trial
 from precision.methods.workbench import Workbench
 from precision.quantization import Policy
+from precision.tasks import CLASSIFICATION
 from precision.trial import Trial, TrialResult
 
 _SPLIT = (
@@ -99,6 +100,11 @@ class _Audit:
         self._left_out: list[str] = []  # sentences on formats that the network cannot have
         self._bench = Workbench(data_dir, store.weights, digest=store.weights_digest)
         self._data = self._bench.dataset(self._trial.dataset)
+        if self._data.asks.name != CLASSIFICATION.name:
+            raise PrecisionError(
+                f"the audit compares classes, but {self._data.title} asks for a {self._data.asks.name}; put "
+                "the model into a grid as keras_file, which compares formats for it too"
+            )
 
     def run(self, facts: Mapping[str, str], assumed: Sequence[str], console: Console) -> Audited:
         """Compare, and return what was found."""

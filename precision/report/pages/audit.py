@@ -10,7 +10,6 @@ from typing import Any
 import pandas as pd
 
 from precision.analysis.audit import AUDIT_COLUMNS, LAYER_COLUMNS, Audited
-from precision.analysis.choice import points
 from precision.report.document import (
     Cell,
     Code,
@@ -38,6 +37,7 @@ from precision.report.pages.made_from import MadeFrom
 from precision.report.render import terminal
 from precision.report.render.csv import to_csv
 from precision.report.titles import columns_of
+from precision.tasks import CLASSIFICATION
 
 AUDIT, GRID = "audit.md", "audit.yaml"
 _SHOWN = 15  # parts of a network
@@ -72,7 +72,7 @@ def write_audit(
         output: an existing folder, in which the grid file lies.
         made_from, force: as of ``precision.report.pages.folder.write_report``.
     """
-    about: list[Part] = [note(_ABOUT, tolerance=points(found.tolerance))]
+    about: list[Part] = [note(_ABOUT, tolerance=CLASSIFICATION.tolerated(found.tolerance))]
     if found.notes:
         about.append(List(tuple(found.notes)))
     figure = Figure(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pandas as pd
 
 from precision.analysis.audit import Audited
-from precision.analysis.choice import points
 from precision.analysis.evidence import images_wanted
 from precision.report.document import Inline, Quantity, Span, Strong, Unit, Words, inline
+from precision.tasks import CLASSIFICATION
 
 
 def sentences(found: Audited) -> tuple[Inline, ...]:
@@ -17,7 +17,10 @@ def sentences(found: Audited) -> tuple[Inline, ...]:
 
 def _sentence(answer: pd.Series, found: Audited) -> Inline:
     rows = found.frame[found.frame["target"] == answer["architecture"]]
-    told: dict[str, Inline] = {"target": answer["architecture"], "tolerance": points(found.tolerance)}
+    told: dict[str, Inline] = {
+        "target": answer["architecture"],
+        "tolerance": CLASSIFICATION.tolerated(found.tolerance),
+    }
     if answer["verdict"] == "found":
         named = rows[rows["named"]].iloc[0]
         smaller = rows.iloc[: rows.index.get_loc(named.name)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import pandas as pd
 from scipy.stats import ConstantInputWarning, spearmanr
@@ -81,9 +82,9 @@ def _table(rows: pd.DataFrame, title: str) -> Table:
     return Table(tuple(columns.values()), body, title)
 
 
-def _plain(value: object) -> str | float | None:
+def _plain(value: Any) -> str | float | None:
     """Return a cell of a table: its text or number, None where it is missing."""
-    return value if isinstance(value, str) else None if pd.isna(value) else float(value)  # type: ignore[arg-type]
+    return value if isinstance(value, str) else None if pd.isna(value) else float(value)
 
 
 def _ranking(rows: pd.DataFrame) -> list[Note]:
