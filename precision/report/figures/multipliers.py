@@ -25,6 +25,7 @@ right; they say what the emulation costs, not what hardware would."""
 def accuracy_and_time(results: Results) -> Figure | None:
     """Return the bars of accuracy and the line of time over the multipliers; None where there are none."""
     cells = results.cells()
+    cells = cells[cells["accuracy"].notna()]
     if "multiplier_mean_error" not in cells or not cells["multiplier_mean_error"].notna().any():
         return None
     return Figure(

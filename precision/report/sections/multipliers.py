@@ -12,7 +12,8 @@ from precision.analysis import Results
 from precision.metrics import METRICS
 from precision.registry import SECTIONS
 from precision.report.document import Column, Note, Section, Table, Unit, note, order
-from precision.report.titles import columns_of
+from precision.report.titles import columns_of, score_column
+from precision.tasks import of_all
 
 ERRORS = tuple(name for name in METRICS if name.startswith("multiplier_"))
 _RANKED = [name for name in ERRORS if name not in ("multiplier_bias", "multiplier_power")]
@@ -48,18 +49,9 @@ def accumulators(results: Results) -> Section | None:
     narrow = cells[cells["formats"].str.contains("register(", regex=False) & (cells["status"] == "ok")]
     if narrow.empty or "register_bits" not in cells:
         return None
-    columns = {
-        "policy": Column("Policy"),
-        "accuracy": Column("Accuracy", Unit.ACCURACY),
-        "accuracy_difference": Column("Difference", Unit.DIFFERENCE),
-        **columns_of("register_bits", "overflowed_images", "test_images"),
-    }
+    more = columns_of("register_bits", "overflowed_images", "test_images")
     tables = [
-        Table(
-            tuple(columns.values()),
-            tuple(tuple(_plain(row[name]) for name in columns) for _, row in rows.iterrows()),
-            f"{dataset}, {architecture}, {method}",
-        )
+        _rows(rows, {**_scores(rows), **more}, f"{dataset}, {architecture}, {method}")
         for (dataset, architecture, method), rows in _networks(narrow)
     ]
     return Section("Accumulators", (note(_REGISTERS), *tables))
@@ -71,13 +63,24 @@ def _networks(cells: pd.DataFrame):  # type: ignore[no-untyped-def]
 
 def _table(rows: pd.DataFrame, title: str) -> Table:
     columns = {
-        "policy": Column("Policy"),
-        "accuracy": Column("Accuracy", Unit.ACCURACY),
-        "accuracy_difference": Column("Difference", Unit.DIFFERENCE),
+        **_scores(rows),
         **columns_of(*(name for name in ERRORS if rows[name].notna().any())),
         "seconds": Column("s per 10,000 images", Unit.SECONDS),
     }
-    rows = rows.assign(seconds=1e4 / rows["inference_images_per_second"])
+    return _rows(rows.assign(seconds=1e4 / rows["inference_images_per_second"]), columns, title)
+
+
+def _scores(rows: pd.DataFrame) -> dict[str, Column]:
+    """Return the columns of what networks are compared by."""
+    task = of_all(rows["task"])
+    return {
+        task.score: score_column(task),
+        task.difference: Column("Difference %" if task.relative else "Difference", Unit.DIFFERENCE),
+    }
+
+
+def _rows(rows: pd.DataFrame, columns: dict[str, Column], title: str) -> Table:
+    columns = {"policy": Column("Policy"), **columns}
     body = tuple(tuple(_plain(row[name]) for name in columns) for _, row in rows.iterrows())
     return Table(tuple(columns.values()), body, title)
 
@@ -89,19 +92,22 @@ def _plain(value: Any) -> str | float | None:
 
 def _ranking(rows: pd.DataFrame) -> list[Note]:
     """Return in words how well each figure ranks the multipliers by their loss of accuracy (Spearman)."""
-    means = rows.groupby("policy", sort=False)[[*_RANKED, "accuracy"]].mean()
+    task = of_all(rows["task"])
+    means = rows.groupby("policy", sort=False)[[*_RANKED, task.score]].mean()
     if len(means) < FEWEST:
         return []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConstantInputWarning)
-        found = {name: float(spearmanr(means[name], -means["accuracy"]).statistic) for name in _RANKED}
+        found = {
+            name: float(spearmanr(means[name], -task.sign * means[task.score]).statistic) for name in _RANKED
+        }
     ranked = sorted((r, name) for name, r in found.items() if r == r)
     if not ranked:
         return []
     words = ", ".join(f"{METRICS[name].title.lower()} {r:.2f}" for r, name in reversed(ranked))
     return [
         note(
-            "Which figure predicts the loss? Rank correlation of each with the loss of accuracy, over "
+            "Which figure predicts the loss? Rank correlation of each with the loss, over "
             f"{len(means)} multipliers: {words}. At 1 a figure puts them in the order of their losses."
         )
     ]
