@@ -1,4 +1,4 @@
-"""The naive engine against the arithmetic in pure integers of Python, and what a layer refuses."""
+"""The naive engine against pure integers of Python and the layers of Keras, and what a layer refuses."""
 
 import itertools
 
@@ -64,6 +64,32 @@ def test_every_sum_is_the_one_formed_by_hand(plane, overflow):
     wrong = [at for at, (held, exact) in expected.items() if held[-1] != exact[-1]]
     assert wrong  # or the width is no test
     assert (sums.overflowed, sums.overflowed_sums) == (len({b for b, *_ in wrong}), len(wrong))
+
+
+@pytest.mark.parametrize(
+    ("window", "spatial"),
+    [
+        (Window((3, 2), (2, 1), (1, 1), "same"), (7, 6)),
+        (Window((3, 3), (1, 1), (2, 2), "same"), (6, 5)),
+        (Window((3,), (1,), (2,), "causal"), (8,)),
+        (Window((2, 2), (2, 2), (1, 1), "valid", 3), (5, 6)),
+    ],
+)
+def test_with_the_exact_multiplier_a_layer_is_that_of_keras(window, spatial):
+    from keras import layers
+
+    signed = np.arange(-128, 128)
+    products = Products(np.outer(signed, signed).astype(np.int32), -128, -128)
+    w = RNG.integers(-128, 128, (*window.sizes, 6 // window.groups, 9))
+    x, bias = RNG.integers(-128, 128, (2, *spatial, 6)), RNG.integers(-999, 999, 9)
+    kind = layers.Conv1D if len(spatial) == 1 else layers.Conv2D
+    layer = kind(
+        9, window.sizes, window.strides, window.padding, dilation_rate=window.dilations, groups=window.groups
+    )
+    layer.build((None, *spatial, 6))
+    layer.set_weights([w, bias])
+    expected = np.asarray(layer(x.astype(np.float32)))
+    np.testing.assert_array_equal(Naive(Layer(w, products, window, bias)).sums(x).values, expected)
 
 
 def test_the_padding_is_a_code_that_is_multiplied():
