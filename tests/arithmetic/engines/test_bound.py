@@ -50,7 +50,16 @@ def test_no_overflow_at_the_proven_width_and_one_below_it(overflow):
         assert bool(Naive(same).sums(x).overflowed) is happens
 
 
-def test_a_running_sum_may_need_more_than_the_final_one():
-    table = Products(np.array([[-100, 100]], np.int32), 0, 0)
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_running_sum_may_need_more_than_the_final_one(sign):
+    table = Products(np.array([[-100, 100]], np.int32) * sign, 0, 0)
     found = Layer(np.array([[1], [1], [0], [0]]), table).bound
     assert (found.bits, found.final_bits, found.magnitude.item()) == (9, 1, 400)
+    assert (found.lowest.item(), found.highest.item()) == ((0, 200) if sign > 0 else (-200, 0))
+
+
+@pytest.mark.parametrize("bias", [300, -300])
+def test_the_bias_is_the_first_running_sum(bias):
+    table = Products(np.array([[-100, 100]], np.int32), 0, 0)
+    found = Layer(np.array([[bias < 0] * 3], int).T, table, bias=np.array([bias])).bound
+    assert (found.bits, found.final_bits) == (10, 1)
