@@ -101,7 +101,7 @@ class Linear:
         self._note(found, len(value.codes))
         if not moving or self.bias is None:
             unit = np.reshape(value.scale, (-1,) + (1,) * (numbers.ndim - 1)) if moving else value.scale
-            return Wide(numbers.astype(np.int64), unit * self.scales)
+            return Wide(numbers, unit * self.scales)
         unit = np.reshape(value.scale, (-1,) + (1,) * (numbers.ndim - 1)) * self.scales
         return Wide(numbers * unit + self.bias, 1.0)
 

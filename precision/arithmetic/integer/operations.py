@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 
+from precision.arithmetic.integer.finish import code_type, finished
 from precision.arithmetic.integer.requantisation import FINE, scaled
 from precision.arithmetic.integer.values import Codes, Grid, Real, Value, Wide
 from precision.arithmetic.window import Window
@@ -41,13 +42,17 @@ class Round:
                 steps = np.rint(x * (np.float32(1) / np.float32(grid.scale)))
             steps = np.where(np.isnan(steps), np.float32(0), steps)
             low, high = grid.lowest - grid.zero, grid.highest - grid.zero
-            return Codes((np.clip(steps, low, high) + grid.zero).astype(np.int32), grid, grid.scale)
+            return Codes((np.clip(steps, low, high) + grid.zero).astype(code_type(grid)), grid, grid.scale)
         if isinstance(value, Codes) and value.grid == grid and np.ndim(value.scale) == 0:
             return value
         wide = value if isinstance(value, Wide) else Wide(value.centred(), value.scale)
-        codes = scaled(wide.numbers, np.asarray(wide.unit, np.float64) / grid.scale, rule) + grid.zero
-        highest = grid.highest if wide.ceiling is None else grid.code_of(wide.ceiling)
-        return Codes(np.clip(codes, grid.lowest, highest).astype(np.int32), grid, grid.scale)
+        factors = np.asarray(wide.unit, np.float64) / grid.scale
+        low = max(grid.lowest, grid.zero) if wide.rectified else grid.lowest
+        high = grid.highest if wide.ceiling is None else grid.code_of(wide.ceiling)
+        if factors.ndim < 2 and wide.numbers.dtype.kind == "i":
+            return Codes(finished(wide.numbers, factors, rule, grid, low, high), grid, grid.scale)
+        codes = np.clip(scaled(wide.numbers, factors, rule) + grid.zero, low, high)
+        return Codes(codes.astype(code_type(grid)), grid, grid.scale)
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,7 @@ class RoundEach:
         low, high = flat.min(axis=1).astype(np.float32), flat.max(axis=1).astype(np.float32)
         scale = np.reshape(np.asarray(self.scales(low, high), np.float64), (-1,) + (1,) * (real.ndim - 1))
         codes = np.clip(np.rint(real / scale), self.lowest, self.highest)
-        return Codes(codes.astype(np.int32), self.grid, scale)
+        return Codes(codes.astype(code_type(self.grid)), self.grid, scale)
 
 
 @dataclass(frozen=True)
@@ -93,11 +98,11 @@ class Clamp:
             return Real(np.clip(value.numbers, 0, self.ceiling))
         if isinstance(value, Wide):
             ends = [end for end in (value.ceiling, self.ceiling) if end is not None]
-            return Wide(np.maximum(value.numbers, 0), value.unit, min(ends) if ends else None)
+            return Wide(value.numbers, value.unit, True, min(ends) if ends else None)
         highest: Any = value.grid.highest
         if self.ceiling is not None:
             highest = np.minimum(highest, np.rint(self.ceiling / value.scale) + value.grid.zero)
-        codes = np.clip(value.codes, value.grid.zero, highest).astype(np.int32)
+        codes = np.clip(value.codes, value.grid.zero, highest).astype(value.codes.dtype)
         return Codes(codes, value.grid, value.scale)
 
 
@@ -121,7 +126,8 @@ class Move:
             return Real(self.to(value.numbers, 0))
         unit = np.broadcast_to(np.asarray(value.unit, np.float64), value.numbers.shape)
         uniform = np.ndim(value.unit) == 0
-        return Wide(self.to(value.numbers, 0), value.unit if uniform else self.to(unit, 1), value.ceiling)
+        moved = self.to(value.numbers, 0)
+        return replace(value, numbers=moved, unit=value.unit if uniform else self.to(unit, 1))
 
 
 @dataclass(frozen=True)
@@ -137,7 +143,7 @@ class MaxPool:
             return Codes(_pooled(value.codes, self.window), value.grid, value.scale)
         if isinstance(value, Real):
             return Real(_pooled(value.numbers, self.window))
-        return Wide(_pooled(value.numbers, self.window), value.unit, value.ceiling)
+        return replace(value, numbers=_pooled(value.numbers, self.window))
 
 
 @dataclass(frozen=True)

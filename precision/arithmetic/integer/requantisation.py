@@ -66,20 +66,21 @@ def _float(x: np.ndarray, real: np.ndarray) -> np.ndarray:
 def _single(x: np.ndarray, real: np.ndarray) -> np.ndarray:
     factor = Factor.of(real)
     right = MANTISSA - factor.shift
-    return (_narrow(x) * factor.m + (np.int64(1) << (right - 1))) >> right
+    return (narrow(x) * factor.m + (np.int64(1) << (right - 1))) >> right
 
 
 def _litert_reference(x: np.ndarray, real: np.ndarray) -> np.ndarray:
     factor = Factor.of(real)
     left, right = np.maximum(factor.shift, 0), np.maximum(-factor.shift, 0)
-    product = np.clip(_narrow(x) << left, LEAST, MOST) * factor.m
+    product = np.clip(narrow(x) << left, LEAST, MOST) * factor.m
     high = product + np.where(product >= 0, np.int64(1) << 30, 1 - (np.int64(1) << 30))
     high = np.where(high >= 0, high >> MANTISSA, -(-high >> MANTISSA))  # as C divides: towards zero
     rest, half = high & ((np.int64(1) << right) - 1), ((np.int64(1) << right) - 1) >> 1
     return (high >> right) + (rest > half + (high < 0))
 
 
-def _narrow(x: np.ndarray) -> np.ndarray:
+def narrow(x: np.ndarray) -> np.ndarray:
+    """Return sums as int64, refusing those that the integer rules do not take: of more than 32 bits."""
     x = np.asarray(x, np.int64)
     if x.size and (x.min() < LEAST or x.max() > MOST):
         raise PrecisionError(

@@ -62,17 +62,19 @@ class Wide:
     Attributes:
         numbers: int64, or float64 where a rule adds real numbers, (batch, ..., channels).
         unit: the real value of 1, float64 in a shape that broadcasts: of each channel, position or image.
+        rectified: whether a number below zero counts as zero.
         ceiling: a real value above which a number counts as that value; None where there is none.
     """
 
     numbers: np.ndarray
     unit: float | np.ndarray
+    rectified: bool = False
     ceiling: float | None = None
 
     def real(self) -> np.ndarray:
         """Return what they stand for, float64."""
         real = self.numbers * self.unit
-        return real if self.ceiling is None else np.minimum(real, self.ceiling)
+        return np.clip(real, 0.0 if self.rectified else None, self.ceiling)
 
 
 @dataclass(frozen=True)

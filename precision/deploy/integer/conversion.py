@@ -132,9 +132,21 @@ class _Conversion:
 
     def _rounded(self, layer: Any, quantizer: Quantizer, place: int) -> int:
         operation = rounding(quantizer, f"the activations of layer {address(layer)!r}")
+        if isinstance(operation, Round) and self._pools_last(place):
+            pool = self.steps.pop()  # rounding keeps the order of numbers: codes pool alike, in less time
+            return self._step(
+                layer, pool.operation, self._rounded(layer, quantizer, pool.reads[0]), keeps=True
+            )
         rounded = self._step(layer, operation, place)
         self.grids[rounded], self.quantizers[rounded] = operation.grid, quantizer
         return rounded
+
+    def _pools_last(self, place: int) -> bool:
+        """Return whether the last step takes the largest of numbers that were not rounded."""
+        if place < 0 or place != len(self.steps) - 1:
+            return False
+        step = self.steps[place]
+        return isinstance(step.operation, MaxPool) and self.grids[step.reads[0]] is None
 
     def _computed(self, wrapper: Any, layer: Any, reads: list[int]) -> int:
         """Write what a layer computes, and return the place of its result."""

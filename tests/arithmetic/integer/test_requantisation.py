@@ -4,10 +4,12 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from precision.arithmetic.integer.finish import finished
 from precision.arithmetic.integer.requantisation import RULES, Factor, scaled
+from precision.arithmetic.integer.values import Grid
 from precision.errors import PrecisionError
 
 
@@ -88,3 +90,18 @@ def test_wrong_factors_and_sums_are_refused():
     with pytest.raises(PrecisionError, match=r"singel.*single"):
         scaled(np.array([1]), 0.5, "singel")
     assert list(RULES) == ["float", "single", "litert_reference"]
+
+
+@pytest.mark.parametrize("rule", RULES)
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=20, deadline=None)
+def test_compiled_it_is_the_same(rule, seed):
+    random = np.random.default_rng(seed)
+    grid = Grid(1.0, int(random.integers(-9, 9)), -128, 127)
+    kind = random.choice([np.int32, np.int64])
+    x = random.integers(-(2**31), 2**31 - 1, (random.integers(1, 40), 3)) >> random.integers(0, 28)
+    factors = 2.0 ** random.uniform(-34, 2, 3) if random.random() < 0.8 else np.array(0.37)
+    low, high = sorted(random.integers(-128, 128, 2).tolist())
+    expected = np.clip(scaled(x, factors, rule) + grid.zero, low, high)
+    found = finished(x.astype(kind), factors, rule, grid, low, high)
+    assert found.dtype == np.int8 and (found == expected).all()
