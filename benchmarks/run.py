@@ -28,6 +28,7 @@ BENCHMARKS = (
     "format_change",
     "accumulators",
     "arithmetic",
+    "integer_network",
     "native",
     "grid",
     "audit",
