@@ -29,14 +29,6 @@ ModelPath = Annotated[  # in a grid it counts from the grid's file, ``~`` is the
 ]
 
 
-def check_suffix(path: str | Path) -> None:
-    """Refuse a file whose name is not that of a model."""
-    if Path(path).suffix not in SUFFIXES:
-        raise PrecisionError(
-            f"{path}: a model is a .keras or .h5 file, as model.save('model.keras') writes it"
-        )
-
-
 def load(path: str | Path) -> Any:
     """Return the model of a ``.keras`` or ``.h5`` file, without its optimizer.
 

@@ -6,11 +6,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from architectures._heads import brings_its_end
 from architectures._keras import all_layers
-from architectures._model_file import ModelPath, check_suffix, load
+from architectures._model_file import SUFFIXES, ModelPath, load
 from precision.errors import PrecisionError
 from precision.options import Rule
 from precision.registry import ARCHITECTURES
@@ -31,7 +32,10 @@ def keras_file(
     ] = "pretrained",
 ) -> keras.Model:
     """A model of your own, from a .keras or .h5 file."""
-    check_suffix(path)
+    if Path(path).suffix not in SUFFIXES:
+        raise PrecisionError(
+            f"{path}: a model is a .keras or .h5 file, as model.save('model.keras') writes it"
+        )
     import keras
 
     model = load(path)

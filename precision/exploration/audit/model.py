@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from architectures._model_file import check_suffix, load
+from architectures._model_file import SUFFIXES, load
 from architectures.keras_file import check_input
-from precision.errors import short
+from precision.errors import PrecisionError, short
 from precision.quantization import Policy
 from precision.quantization.layers.flat import flat
 from precision.quantization.layers.operation import kind
@@ -47,7 +47,10 @@ def seen(path: Path) -> Seen:
         PrecisionError: when the file is missing, damaged or of another kind, or the model is no network with
             one input and one row of numbers for an image.
     """
-    check_suffix(path)
+    if path.suffix not in SUFFIXES:
+        raise PrecisionError(
+            f"{path}: a model is a .keras or .h5 file, as model.save('model.keras') writes it"
+        )
     model = load(path)
     _check_ends(model, str(path))
     inputs = tuple(model.inputs[0].shape[1:])
