@@ -23,7 +23,9 @@ def _sentence(answer: pd.Series, found: Audited) -> Inline:
     }
     if answer["verdict"] == "found":
         named = rows[rows["named"]].iloc[0]
-        smaller = rows.iloc[: rows.index.get_loc(named.name)]
+        weights, bits = rows["weight_bytes"], rows["activation_bits"]
+        narrower = (weights == named["weight_bytes"]) & (bits < named["activation_bits"])
+        smaller = rows[(weights < named["weight_bytes"]) | narrower]
         return (
             *inline(
                 "{target}: {policy} is the smallest safe format, {difference}; its weights take {bytes}, "

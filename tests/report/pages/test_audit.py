@@ -48,6 +48,10 @@ def test_the_smallest_safe_format_is_named_and_why_no_smaller_one():
         "weights take 1000 B, 4.0 times less than in float32. int6 has -0.50 points (-1.20 to +0.20 at 95 %, "
         "10,000 images); to show that this is within would take about 20,000 test images."
     ) in text
+    real = {**GOOD, "p": 0.004, "better": 5, "worse": 25}
+    assert "; the loss is real (p = 0.004); its weights" in audit_text(found(SMALL, real))
+    twin = {**DOUBT, "policy": "fp8", "weight_bytes": GOOD["weight_bytes"]}
+    assert "fp8" not in audit_text(found(SMALL, twin, GOOD))  # which is no smaller one
     assert "beware" in text and "most sensitive, as int4 rounds them: conv0, conv1, conv2" in text
 
 
