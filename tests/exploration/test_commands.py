@@ -72,7 +72,8 @@ def test_an_interrupted_sensitivity_goes_on_where_it_was(folder):
         quiet=True,
     )
     stored = pd.read_csv(out / "sensitivity.csv", keep_default_na=False)
-    pd.testing.assert_frame_equal(stored, whole.frame, check_dtype=False, rtol=1e-9)
+    known = whole.frame.dropna(axis="columns", how="all")  # those of a regression are empty
+    pd.testing.assert_frame_equal(stored[list(known)], known, check_dtype=False, rtol=1e-9)
 
 
 @pytest.mark.parametrize(

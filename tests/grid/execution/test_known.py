@@ -21,7 +21,7 @@ def built(monkeypatch, tmp_path):
     monkeypatch.setenv("PRECISION_CACHE", str(tmp_path))
     asked = []
 
-    def elsewhere(function, trials, shape, classes, backend):
+    def elsewhere(function, trials, shape, classes, task, backend):
         asked.extend((one.architecture.name, one.policy["weights"]) for one in trials)
         sizes = {one.architecture.text: SIZE for one in trials}
         return sizes, [(one, "policy", "no") for one in trials if "(4" in one.policy["weights"]]
@@ -53,10 +53,11 @@ def test_what_does_not_fit_is_told_each_time(built):
     [
         lambda: known.networks([trial()], Extent(100, 20, (32, 32, 3), 10)),
         lambda: known.networks([trial()], Extent(100, 20, (28, 28, 1), 2)),
+        lambda: known.networks([trial()], Extent(100, 20, (28, 28, 1), 10, "multi_label")),
         lambda: known.networks([trial(plugins={"architecture lenet": "a file"})], IMAGES),
         lambda: known.networks([trial(plugins={"some format": "a file"})], IMAGES),
     ],
-    ids=["images", "classes", "network", "format"],
+    ids=["images", "classes", "task", "network", "format"],
 )
 def test_other_images_and_other_plugins_are_other_networks(built, other):
     known.networks([trial()], IMAGES)
