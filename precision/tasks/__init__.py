@@ -39,7 +39,12 @@ def named(name: str) -> Task:
 
 
 def of_all(names: Iterable[str]) -> Task:
-    """Return the task that several results have in common, by their names, of which some may be unknown."""
+    """Return the task that several results have in common, by their names, of which some may be unknown.
+
+    >>> from precision import tasks
+    >>> tasks.of_all(["", "regression"]).name
+    'regression'
+    """
     return named(next((name for name in names if isinstance(name, str) and name), ""))
 
 

@@ -19,6 +19,12 @@ class Judged:
         metrics: by name, as in ``precision.metrics``.
         predictions: of every image, in the form that is stored, see ``Task.judge``.
         reason: why there is no result; empty where there is one.
+
+    >>> import numpy as np
+    >>> from precision import tasks
+    >>> judged = tasks.named("regression").judge(np.array([[1.0], [4.0]]), np.array([[1.0], [2.0]]))
+    >>> judged.metrics["mae"], judged.predictions.tolist()
+    (1.0, [[0.0], [2.0]])
     """
 
     metrics: dict[str, float]
@@ -43,6 +49,11 @@ class Task(ABC):
         compared: what a difference between a run and the baseline is, in words.
         points: the unit of a difference and of the tolerance.
         unit_of_loss: of what training minimises.
+
+    >>> from precision import tasks
+    >>> task = tasks.named("regression")
+    >>> task.difference, task.changed(task.differs(10.2, 10.0)), task.tolerated(1)
+    ('rmse_difference', '+2.00 %', '1 % of the RMSE')
     """
 
     name: ClassVar[str]
