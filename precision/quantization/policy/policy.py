@@ -53,12 +53,15 @@ class LayerName(NamedTuple):
     last: bool = False
 
     def matches(self, pattern: str) -> bool:
-        """Return whether a pattern of a policy stands for this layer."""
+        """Return whether a pattern of a policy stands for this layer: as its very name, or by wildcards.
+
+        A name may have ``[``, ``*`` or ``?`` in it, which are wildcards of a pattern.
+        """
         if pattern in ("@first", "@last"):
             return self.first if pattern == "@first" else self.last
         if pattern.startswith("class:"):
             return fnmatchcase(self.kind, pattern.removeprefix("class:"))
-        return fnmatchcase(self.name, pattern)
+        return self.name == pattern or fnmatchcase(self.name, pattern)
 
 
 @dataclass(frozen=True)

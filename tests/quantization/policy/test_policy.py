@@ -74,6 +74,27 @@ def test_refusals(spec, message):
         parse_policy(spec)
 
 
+@pytest.mark.parametrize("name", ["block[0]", "conv*", "a?", "[x]", "block[[]0]"])
+def test_a_name_with_the_letters_of_wildcards_is_a_pattern_of_its_own(name):
+    policy = parse_policy({"weights": "fixed(8,6)", "layers": {name: "float16"}})
+    policy.check_layers([name])
+    assert str(policy.for_layer(name)["weights"]) == "float16"
+
+
+def test_a_bracket_is_escaped_by_a_bracket():
+    layers = {"block[0]": "float16", "block[[]1]": "bfloat16"}
+    policy = parse_policy({"weights": "fixed(8,6)", "layers": layers})
+    found = {
+        name: str(policy.for_layer(name)["weights"]) for name in ("block[0]", "block0", "block[1]", "block1")
+    }
+    assert found == {
+        "block[0]": "float16",  # by its name
+        "block0": "float16",  # by the wildcard
+        "block[1]": "bfloat16",
+        "block1": "fixed(8,6)",
+    }
+
+
 def test_a_pattern_must_match_a_layer():
     with pytest.raises(PrecisionError, match="'cnov\\*' matches no layer"):
         parse_policy({"layers": {"cnov*": "float16"}}).check_layers(["conv1", "logits"])
