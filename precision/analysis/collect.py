@@ -6,6 +6,7 @@ import math
 import statistics
 import warnings
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -47,7 +48,18 @@ def collect(grid: Grid, source: Source, cells: list[Cell], store: Store) -> Resu
         options=_options(grid),
         environment=together(result.provenance for result in results),
         predictions=store.predictions,
+        targets=_targets(cells, found),
     )
+
+
+def _targets(cells: list[Cell], found: Mapping[str, TrialResult]) -> dict[str, tuple[str, str]]:
+    """Return what the images of each data set have for targets, as the first of its results says."""
+    told: dict[str, tuple[str, str]] = {}
+    for cell in cells:
+        facts = found[cell.trial.id].facts if cell.trial.id in found else {}
+        if "test_classes" in facts:
+            told.setdefault(cell.dataset, (facts.get("train_classes", ""), facts["test_classes"]))
+    return told
 
 
 def _history(result: TrialResult) -> list[dict[str, float]]:

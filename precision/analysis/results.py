@@ -71,6 +71,8 @@ class Results:
             ``{"training": "epochs 3, optimizer adam"}``.
         environment: where the trials ran, for example ``{"cpu": "...", "commit": "..."}``.
         predictions: trial to what was predicted of the test images, as ``TrialResult`` has it.
+        targets: by the label of a data set, what its training and its test images have for targets, in words:
+            the classes or labels and how many images each has, or the range of what is to be predicted.
 
     >>> import precision
     >>> results = precision.run("grid.yaml", output="report", quiet=True)
@@ -89,6 +91,7 @@ class Results:
     options: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     predictions: Callable[[str], np.ndarray] | None = None
+    targets: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     def cells(self) -> pd.DataFrame:
         """Return the frame checked, in the documented order, with its differences to the baseline.

@@ -129,6 +129,7 @@ def test_a_regression_is_reported_as_one(sugar, tmp_path):
         "By how many per cent the RMSE of each run on the test images is higher than that of the float32 run",
         "](rmse_vs_bits.png)",
         "| Mean absolute error | R2 | Loss |",
+        "| diabetes | progression 0 ± 1 (-1.",
     ):
         assert words in text, words
     assert "ccuracy" not in text  # of which there is none
@@ -228,6 +229,10 @@ methods: [ptq]
     assert row["accuracy_difference_low"] <= row["accuracy_difference"] <= row["accuracy_difference_high"]
     report = (tmp_path / "report" / "report.md").read_text()
     assert "Macro F1" in report and "Hamming loss" in report
+    # How many images have each label, in training and in the test.
+    parts = grid.dataset.y_train.sum(axis=0), grid.dataset.y_test.sum(axis=0)
+    told = [", ".join(f"label{k} {n}" for k, n in enumerate(counts)) for counts in parts]
+    assert f"| npz | {told[0]} | {told[1]} |" in " ".join(report.split())
 
 
 def test_native_types_take_a_regression_too(sugar):

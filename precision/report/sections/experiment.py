@@ -54,7 +54,18 @@ def setup(results: Results) -> Section:
     """Return how the trials ended, what was chosen, where they ran, and what was combined."""
     cells = results.cells()
     about = List((*facts(results.options).items, *_compared(cells), *facts(results.environment).items))
-    return Section("Setup", (note(_outcomes(cells)), about, *_tables(cells)))
+    tables, targets = _tables(cells), _targets(results, cells)
+    if targets is not None:
+        tables.insert(1, targets)  # after that of the data sets
+    return Section("Setup", (note(_outcomes(cells)), about, *tables))
+
+
+def _targets(results: Results, cells: pd.DataFrame) -> Table | None:
+    """Return what the images of each data set are, as far as it is known: classes and their sizes."""
+    known = [str(label) for label in cells["dataset"].unique() if label in results.targets]
+    rows = tuple((label, *results.targets[label]) for label in known)
+    columns = (Column("Dataset"), Column("In training"), Column("In the test"))
+    return Table(columns, rows, "Classes, labels or targets") if rows else None
 
 
 def _outcomes(cells: pd.DataFrame) -> str:

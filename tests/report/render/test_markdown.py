@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -247,3 +248,13 @@ def test_a_baseline_that_only_went_on_is_listed_and_timed_apart(grid, report):
         "mnist, qat (quantisation-aware training)",
         "mnist",
     ]
+
+
+def test_the_classes_of_a_data_set_and_how_many_images_each_has_are_told(grid, results):
+    made = replace(
+        results(grid()), targets={"mnist": ("cat 12, dog | 30", "cat 3, dog | 4"), "other": ("", "")}
+    )
+    text = " ".join(render(document(made)).split())
+    assert "**Classes, labels or targets**" in text
+    assert "| mnist | cat 12, dog \\| 30 | cat 3, dog \\| 4 |" in text and "| other |" not in text
+    assert "Classes, labels or targets" not in render(document(results(grid())))
