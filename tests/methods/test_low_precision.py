@@ -38,7 +38,7 @@ PLAIN = {"weights": "fixed(8,6)", "biases": "fixed(8,6)", "activations": "fixed(
 def trial(policy, method="low_precision", *, training=None, **options):
     steps = training or Training(epochs=1, batch_size=32, optimizer="sgd", momentum=0.9, learning_rate=0.05)
     return Trial(
-        Choice("digits", {"train_size": 200, "test_size": 60}),
+        Choice("digits", {"train_size": 192, "test_size": 32}),
         Choice("mlp", {"width": 0.25}),
         Choice(method, options) if policy else Choice("float32"),
         parse_policy(policy).to_json() if policy else {},
@@ -319,7 +319,7 @@ def test_a_loss_scale_is_a_number_or_dynamic(value):
 
 GRID = """\
 name: lower
-datasets: [{name: digits, train_size: 100, test_size: 50}]
+datasets: [{name: digits, train_size: 96, test_size: 32}]
 architectures: [{name: mlp, width: 0.25}]
 policies:
   float32: float32

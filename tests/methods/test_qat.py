@@ -30,7 +30,7 @@ def tiny():
 
 def trial(policy, method="qat", seed=0, training=SGD, **options):
     return Trial(
-        Choice("digits", {"train_size": 128, "test_size": 40}),
+        Choice("digits", {"train_size": 128, "test_size": 32}),
         Choice("tiny"),
         Choice(method, options),
         parse_policy(policy).to_json(),

@@ -43,7 +43,7 @@ def nested():
 
 def trial(policy=None, method=None):
     return Trial(
-        Choice("digits", {"train_size": 200, "test_size": 60}),
+        Choice("digits", {"train_size": 128, "test_size": 128}),
         Choice("nested"),
         method or Choice("ptq" if policy else "float32"),
         parse_policy(policy).to_json() if policy else {},

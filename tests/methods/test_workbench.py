@@ -30,7 +30,7 @@ POLICIES = {
 def trial(policy, method="ptq", seed=0, **options):
     content = parse_policy(POLICIES[policy]).to_json()
     return Trial(
-        Choice("digits", {"train_size": 100, "test_size": 60}),
+        Choice("digits", {"train_size": 80, "test_size": 80}),
         Choice("mlp", {"width": 0.25}),
         Choice(method, options) if content else Choice("float32"),
         content,
@@ -117,7 +117,7 @@ def test_trained_weights_are_kept(folder):
 @pytest.mark.parametrize("augment", [None, {"rotation": 10, "shift": 0.1}], ids=["plain", "augmented"])
 @pytest.mark.parametrize("floats", [False, True], ids=["uint8", "float32"])
 def test_a_shared_data_set_gives_the_same_numbers(floats, augment, tmp_path):
-    options = {"train_size": 100, "test_size": 60, **({"augment": augment} if augment else {})}
+    options = {"train_size": 80, "test_size": 80, **({"augment": augment} if augment else {})}
     digits = load("digits", **options)
     if floats:
         images = {name: as_float(getattr(digits, name)) * np.float32(0.9) for name in ("x_train", "x_test")}
