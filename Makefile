@@ -30,8 +30,9 @@ install: .venv/.installed
 quickstart: .venv/.installed
 	$(BIN)/precision run experiments/quickstart.yaml
 
+# Workers and what they start share the compiled tests and modules, whatever the environment says.
 test: .venv/.test
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 faults: .venv/.test
 	PRECISION_FAULT_TRIALS=1000 PRECISION_FAULT_KILLS=60 PRECISION_FORKS=2000 \
