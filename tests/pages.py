@@ -23,9 +23,9 @@ ROOT = Path(__file__).parent.parent
 FENCE = re.compile(
     r"(?:<!-- (?P<what>file|add): (?P<name>\S+) -->\n)?```(?P<language>\w*)\n(?P<text>.*?)^```", re.S | re.M
 )
-SMALL = {"name": "digits", "train_size": 60, "test_size": 30}
+SMALL = {"name": "digits", "train_size": 64, "test_size": 32}  # all batches of one shape: compiled once
 FEWER = (
-    (r"--images \d+", "--images 20"),
+    (r"--images \d+", "--images 32"),
     (r"--trials \d+", "--trials 3"),
     (r"--jobs \d+", "--jobs 1"),
     (r"--seeds \d+", "--seeds 2"),

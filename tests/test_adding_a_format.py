@@ -24,7 +24,7 @@ COMMANDS = [
     line for block in re.findall(r"<!-- run -->\n```sh\n(.*?)```", PAGE, re.S) for line in block.splitlines()
 ]
 SMALL = {
-    "[digits]": "[{name: digits, train_size: 100, test_size: 50}]",
+    "[digits]": "[{name: digits, train_size: 64, test_size: 64}]",
     "[lenet]": "[{name: mlp, width: 0.1}]",
     "[ptq, qat]": (
         "[ptq, qat]\ntraining: {epochs: 1}\nexclude: [{method: qat, policy: [posit8, takum8, lloyd]}]"

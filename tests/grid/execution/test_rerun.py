@@ -26,7 +26,7 @@ from precision.trial import Choice, Training, Trial, TrialResult
 
 NOISY = {"activations": "fixed(6,3)", "rounding": "stochastic"}
 QAT = Trial(
-    Choice("digits", {"train_size": 80, "test_size": 40}),
+    Choice("digits", {"train_size": 40, "test_size": 40}),
     Choice("mlp", {"width": 0.25}),
     Choice("qat", {"epochs": 2}),
     parse_policy(NOISY).to_json(),

@@ -21,7 +21,7 @@ from precision.metrics import METRICS
 
 WHOLE = """\
 name: tiny
-datasets: [{name: digits, train_size: 200, test_size: 50}]
+datasets: [{name: digits, train_size: 192, test_size: 32}]
 architectures: [{name: mlp, width: 0.25}]
 policies:
   float32: float32
@@ -101,8 +101,8 @@ def test_every_trial_has_its_whole_record(finished):
         if result.status == "failed":
             continue
         predictions = store.predictions(trial_id)
-        assert predictions.dtype == np.uint8 and predictions.shape == (50,)
-        assert (store.folder(trial_id) / "predictions.npy").stat().st_size == 128 + 50
+        assert predictions.dtype == np.uint8 and predictions.shape == (32,)
+        assert (store.folder(trial_id) / "predictions.npy").stat().st_size == 128 + 32
         metrics = result.metrics
         assert 0 <= metrics["accuracy"] <= 1
         assert metrics["parameters"] == 784 * 32 + 32 + 32 * 10 + 10
