@@ -1,4 +1,4 @@
-"""Processes that stop at a named point of the code, and are interrupted or killed just there."""
+"""Processes that stop at a named point of the code, are interrupted or killed there, or find it late."""
 
 import contextlib
 import os
@@ -28,6 +28,17 @@ def let_go(folder):
     """Let all go on that have stopped."""
     for path in (folder / STOP).iterdir():
         path.unlink()
+
+
+def hours_later(monkeypatch):
+    """Return a function that sets the clock of this process ahead, so that no test waits for a timeout."""
+    ahead, clock = [0.0], time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: clock() + ahead[0])
+
+    def later():
+        ahead[0] += 7200
+
+    return later
 
 
 @contextlib.contextmanager

@@ -103,6 +103,7 @@ def runner(setup, report):
                 raise MemoryError("too large")
             case "deaf":
                 signal.signal(signal.SIGTERM, signal.SIG_IGN)
+                report("epoch", wanted.id, {"epoch": 4, "val_accuracy": 1.0, "seconds": 0.0})
                 while True:
                     time.sleep(1)
         if wanted.method.name == "float32":

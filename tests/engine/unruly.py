@@ -53,6 +53,7 @@ def runner(setup, report):
                 if options.get("then") == "die":
                     os.kill(os.getpid(), signal.SIGKILL)
                 if options.get("then") == "sleep":
+                    report("epoch", trial.id, {"epoch": 1, "val_accuracy": 1.0, "seconds": 0.0})
                     time.sleep(300)
         return run(trial)
 

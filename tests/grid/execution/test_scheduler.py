@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 import quick
+from stopped import hours_later
 
 from precision import files
 from precision.errors import PrecisionError
@@ -138,12 +139,18 @@ def test_what_goes_wrong_costs_its_own_trial(store, do, status, reason):
 
 
 @pytest.mark.faults("a trial without end, deaf to SIGTERM")
-def test_a_trial_that_sleeps_for_ever_is_stopped(store):
+def test_a_trial_that_sleeps_for_ever_is_stopped(store, monkeypatch):
+    class Late(Log):
+        def epoch(self, trial, row):
+            if row["epoch"] == 4:  # it is deaf now
+                later()
+
+    later = hours_later(monkeypatch)
     good, bad = quick.trial(0), quick.trial(1, do="deaf")  # which ignores SIGTERM too
-    run([bad, good], store, timeout=3.0)
+    run([bad, good], store, log=Late(), timeout=3600)
     check([good], store)
     assert store.load(bad.id).status == "timeout"
-    assert "not done after 3 s" in store.load(bad.id).reason
+    assert "not done after 3600 s" in store.load(bad.id).reason
 
 
 @pytest.mark.faults("a trial that takes memory without end")

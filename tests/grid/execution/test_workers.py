@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 import quick
+from stopped import hours_later
 
 from precision.errors import PrecisionError
 from precision.grid import Store
@@ -72,9 +73,15 @@ def test_deaths_before_a_trial_that_are_not_in_a_row_end_nothing(store, tally):
 
 @pytest.mark.parametrize("then", ["", "die", "sleep"])
 @pytest.mark.faults("processes that a trial leaves behind")
-def test_what_a_trial_started_ends_with_it(store, then):
+def test_what_a_trial_started_ends_with_it(store, then, monkeypatch):
+    class Late(Watcher):
+        def epoch(self, trial, row):
+            if trial.id == trials[0].id:  # which has started its processes, and sleeps
+                later()
+
+    later = hours_later(monkeypatch)
     trials = [alone(0, do="offspring", then=then), alone(1)]
-    first, second = run(trials, store, timeout=None if then != "sleep" else 3.0)
+    first, second = run(trials, store, watcher=Late() if then == "sleep" else None, timeout=3600)
     assert first.status == {"": "ok", "die": "killed", "sleep": "timeout"}[then] and second.status == "ok"
     offspring = [int(pid) for pid in (store.root / "offspring").read_text().split()]
     assert len(offspring) == 2
