@@ -31,6 +31,7 @@ from precision.registry import (
     MULTIPLIERS,
     OBSERVERS,
     REGISTRIES,
+    TRANSFORMS,
     Registry,
     foreign,
     forget,
@@ -227,7 +228,7 @@ def _mentioned(entry: _Loaded) -> set[Thing]:
     """
     source = entry.plugin.source.decode("utf-8", "ignore")
     quoted, words = set(re.findall(r"[\"'](\w+)", source)), set(re.findall(r"\w+", source))
-    kinds = (ARCHITECTURES, DATASETS, METHODS, MULTIPLIERS, OBSERVERS)
+    kinds = (ARCHITECTURES, DATASETS, METHODS, MULTIPLIERS, OBSERVERS, TRANSFORMS)
     named = {FORMATS: words, **dict.fromkeys(kinds, quoted)}
     others = (thing for other in _files.values() if other is not entry for thing in other.things)
     return {(registry, name) for registry, name in others if name in named.get(registry, ())}

@@ -348,6 +348,8 @@ OBSERVERS = Registry(
     "observer", "observers", "precision.quantization.calibration.observers", ("statistics", "aim")
 )
 """Functions from ``Statistics`` and an ``Aim`` to the ends of a range, float32 (C,) each."""
+TRANSFORMS = Registry("transform", "transforms", "precision.quantization.transforms", ("network", "images"))
+"""Functions from a float32 network and images of calibration to the network with other weights."""
 SECTIONS = Registry("report section", "sections", "precision.report.sections", ("results",))
 """Functions from ``Results`` to a ``Section``; None where the section does not apply."""
 FIGURES = Registry("figure", "figures", "precision.report.figures", ("results",))
@@ -362,6 +364,7 @@ REGISTRIES = (
     DATASETS,
     METHODS,
     OBSERVERS,
+    TRANSFORMS,
     MULTIPLIERS,
     SECTIONS,
     FIGURES,

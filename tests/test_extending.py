@@ -76,12 +76,14 @@ def test_what_a_plugin_gave_a_trial_is_part_of_its_identity(done):
             expected["sixteenths"] = code("sixteenths.py")
         elif trial["policy"]:
             expected["observer three_sigma"] = code("three_sigma.py")
+            expected["transform centred"] = code("centred.py")
         assert trial["plugins"] == expected
 
 
 def test_a_change_makes_the_trials_stale_that_use_the_file_and_no_others(done):
     folder, _ = done
-    left = {"tiny.py": 5, "stripes.py": 5, "clipped.py": 2, "three_sigma.py": 2, "sixteenths.py": 2}
+    left = {"tiny.py": 5, "stripes.py": 5, "clipped.py": 2, "three_sigma.py": 2, "centred.py": 2}
+    left["sixteenths.py"] = 2
     for name in PYTHON:
         (folder / name).write_text(FILES[name] + "# a word more\n")
         try:

@@ -56,6 +56,14 @@ from precision.registry import OBSERVERS
 def own(statistics, aim):
     return statistics.low / 2, statistics.high / 2
 """
+TRANSFORM = """
+from precision.registry import TRANSFORMS
+
+@TRANSFORMS.register("own")
+def own(network, images):
+    network.set_weights([w / 2 for w in network.get_weights()])
+    return network
+"""
 MULTIPLIER = """\
 from precision.arithmetic.multipliers import Multiplier, register_multiplier
 
@@ -100,6 +108,7 @@ ALL = {
     "datasets": DATA,
     "methods": METHOD,
     "observers": OBSERVER,
+    "transforms": TRANSFORM,
     "multipliers": MULTIPLIER,
     "sections": SECTION,
     "figures": FIGURE,
@@ -119,6 +128,7 @@ IN_GRID = {
     "datasets": ("[digits]", "[own]"),
     "methods": ("training:", "methods: [own]\ntraining:"),
     "observers": ("scaling: real", "scaling: real, observer: own"),
+    "transforms": ("scaling: real}", "scaling: real}, transforms: [own]"),
 }
 
 
@@ -168,6 +178,7 @@ TAKEN = {
     "datasets": "mnist",
     "methods": "qat",
     "observers": "mse",
+    "transforms": "equalize",
     "multipliers": "drum",
     "sections": "answer",
     "figures": "loss_curves",
@@ -190,6 +201,7 @@ def test_a_name_that_is_taken(kind):
         ("datasets", "own(data_dir)", "own()", "(data_dir)"),
         ("methods", "trial, bench, *", "trial, bench, start, *", "(trial, bench)"),
         ("observers", "statistics, aim", "statistics, aim, more", "(statistics, aim)"),
+        ("transforms", "network, images", "network", "(network, images)"),
         ("sections", "own(results)", "own(results, more)", "(results)"),
         ("trackers", "folder, grid_name", "folder", "(folder, grid_name)"),
     ],
@@ -219,6 +231,13 @@ def test_a_function_that_is_not_called_so(kind, old, new, message):
         ("observers", "    return", "    [][1]\n    return", r"p\.py:6: observer 'own' raised IndexError"),
         ("observers", "return statistics.low / 2,", "return 3,", r"p\.py:4: .*one for each of 3 channels"),
         ("observers", "    return", "    ", r"p\.py:4: observer 'own' must return a tuple.*None"),
+        (
+            "transforms",
+            "    return",
+            "    1 / 0\n    return",
+            r"p\.py:7: transform 'own' raised ZeroDivision",
+        ),
+        ("transforms", "return network", "return", r"p\.py:4: transform 'own' must return a Model.*None"),
         ("sections", "    return", "    1 / 0\n    return", r"p\.py:7: report section 'own' raised ZeroDiv"),
         ("sections", "return Section", "return 3 or", r"p\.py:5: .*must return a Section or None.*3"),
         ("figures", "return Figure", "results.nothing; return Figure", r"p\.py:7: figure 'own' raised Attr"),

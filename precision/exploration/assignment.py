@@ -27,7 +27,7 @@ from precision.quantization.policy.policy import COMPUTED
 from precision.quantization.sites import sites
 
 SLOTS = (*COMPUTED, "accumulators")
-_WHOLE = ("exempt", "images", "fold_batch_norm")  # of a policy: what no single layer can have
+_WHOLE = ("exempt", "images", "fold_batch_norm", "transforms")  # of a policy: what no single layer can have
 
 
 def units(model: Any) -> dict[str, list[str]]:
@@ -86,7 +86,7 @@ class Assignments:
     def __init__(self, model: Any, policies: Mapping[str, Policy]) -> None:
         self.model, self.labels = flat(model), list(policies)
         self._policies = list(policies.values())
-        _check_alike(policies)
+        self._whole = alike(policies)
         self.units = units(model)
         self._of = {layer: i for i, layers in enumerate(self.units.values()) for layer in layers}
         self._sites = [
@@ -113,8 +113,6 @@ class Assignments:
 
     def policy(self, assignment: Assignment) -> Policy:
         """Return the policy that gives every layer what the policy of its unit gives it."""
-        # What is for the whole network is the same in all, the images where any are looked at.
-        first = next((policy for policy in self._policies if policy.calibrated), self._policies[0])
         layers = []
         for layer in self.model.layers:
             name = address(layer)
@@ -124,9 +122,10 @@ class Assignments:
                     layers.append((glob.escape(name), slots))
         return Policy(
             layers=tuple(layers),
-            exempt=first.exempt,
-            images=first.images,
-            fold_batch_norm=first.fold_batch_norm,
+            exempt=self._whole.exempt,
+            images=self._whole.images,
+            fold_batch_norm=self._whole.fold_batch_norm,
+            transforms=self._whole.transforms,
         )
 
     def bytes(self, assignment: Assignment) -> float:
@@ -184,10 +183,15 @@ class Assignments:
         return self._energies[key]
 
 
-def _check_alike(policies: Mapping[str, Policy]) -> None:
+def alike(policies: Mapping[str, Policy]) -> Policy:
+    """Return the policy that says what is for the whole network, the same in all.
+
+    Raises:
+        PrecisionError: when they differ in it.
+    """
     for name in _WHOLE:
-        # The images of calibration matter where there is one.
-        about = [(label, p) for label, p in policies.items() if name != "images" or p.calibrated]
+        # The images of calibration matter where they are looked at.
+        about = [(label, p) for label, p in policies.items() if name != "images" or p.reads_images]
         for label, policy in about[1:]:
             first, one = about[0]
             a, b = getattr(one, name), getattr(policy, name)
@@ -197,3 +201,6 @@ def _check_alike(policies: Mapping[str, Policy]) -> None:
                     f"a network has one {key!r}, but the policies {first} and {label} have {a!r} and {b!r}; "
                     "name policies that agree by --policies"
                 )
+    return next(
+        (policy for policy in policies.values() if policy.reads_images), next(iter(policies.values()))
+    )

@@ -67,20 +67,20 @@ class Evaluator:
         ]
         self._labels, self.task = labels, task
         self._exact: dict[int, np.ndarray] = {}
-        self._sources: dict[tuple[int, bool], Any] = {}
+        self._sources: dict[tuple[Any, ...], Any] = {}
 
-    def source(self, seed: int, *, folded: bool) -> Any:
-        """Return the trained float32 network of a seed, with its normalisations folded or not; it is kept."""
-        key = seed, folded
+    def source(self, seed: int, policy: Policy) -> Any:
+        """Return the trained float32 network of a seed, prepared as a policy says; it is kept."""
+        key = seed, policy.preparation
         if key not in self._sources:
-            source = self._bench.source(self._trials[seed], Policy(fold_batch_norm=folded))
+            source = self._bench.source(self._trials[seed], policy)
             prepare(source)
             self._sources[key] = source
         return self._sources[key]
 
     def model(self, seed: int, policy: Policy) -> Any:
         """Return the network of a seed under a policy; it is valid until the next call."""
-        source = self.source(seed, folded=policy.fold_batch_norm)
+        source = self.source(seed, policy)
         return self._traced.model(self._trials[seed], policy, source)
 
     def logits(self, model: Any) -> np.ndarray:
@@ -90,7 +90,7 @@ class Evaluator:
     def reference(self, seed: int) -> np.ndarray:
         """Return the logits of the float32 network of a seed; they are kept."""
         if seed not in self._exact:
-            self._exact[seed] = self.logits(self.source(seed, folded=False))
+            self._exact[seed] = self.logits(self.source(seed, Policy()))
         return self._exact[seed]
 
     def judged(self, logits: np.ndarray) -> Evaluation:

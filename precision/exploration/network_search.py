@@ -12,7 +12,7 @@ from rich.console import Console
 
 from precision.analysis.search import SEARCH_COLUMNS, Found
 from precision.data import Dataset
-from precision.exploration.assignment import Assignments
+from precision.exploration.assignment import Assignments, alike
 from precision.exploration.baselines import Network
 from precision.exploration.evaluator import Evaluator
 from precision.exploration.greedy import greedy
@@ -56,8 +56,7 @@ class Search:
             if len(chosen)
         }
         self._counts = {"deciding": len(deciding), "checking": len(checking)}
-        folded = next(iter(network.policies.values())).fold_batch_norm
-        source = self._evaluators["deciding"].source(first, folded=folded)
+        source = self._evaluators["deciding"].source(first, alike(network.policies))
         self._assignments = Assignments(source, network.policies)
         self._task = dataset.asks
         self._rows: dict[str, Row] = {}

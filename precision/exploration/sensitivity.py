@@ -190,7 +190,7 @@ def _alone(evaluator: Evaluator, policy: Policy, seed: int, sites: list[Site]) -
     model = evaluator.model(seed, policy)
     _switch(model, seed, None)
     ratios = of_tensors(
-        evaluator.source(seed, folded=policy.fold_batch_norm),
+        evaluator.source(seed, policy),
         model,
         evaluator.batches,
         {(site.layer, site.slot) for site in sites},

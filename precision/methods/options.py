@@ -30,6 +30,11 @@ def check_scratch(policy: Policy, *, learn_scales: bool = False, freeze: bool = 
             "fold_batch_norm needs trained statistics, but the network starts from scratch; "
             "use start: baseline"
         )
+    if policy.transforms:
+        raise PrecisionError(
+            f"transforms change trained weights, but the network starts from scratch, so "
+            f"{' and '.join(policy.transforms)} would have no effect; use start: baseline"
+        )
     if freeze:
         raise PrecisionError(
             "freeze_batch_norm needs trained statistics, but the network starts from scratch; name a later "

@@ -47,7 +47,7 @@ class Traced:
         The images are training images, the same for every policy of a seed.
 
         Args:
-            source: the trained float32 network of the trial; folded, if the policy folds.
+            source: the trained float32 network of the trial, prepared as the policy says.
         """
         wanted = calibrated(source, policy)
         if not wanted:

@@ -60,7 +60,7 @@ class Workbench:
         self._checkpoint, self._every = checkpoint, every
         self._datasets: dict[str, data.Dataset] = {}
         self._baselines: dict[str, Any] = {}
-        self._folded: dict[str, Any] = {}
+        self._prepared: dict[tuple[Any, ...], Any] = {}
         self._traced = Traced(self.dataset)
 
     def dataset(self, choice: Choice) -> data.Dataset:
@@ -139,16 +139,28 @@ class Workbench:
         )
 
     def source(self, trial: Trial, policy: Policy) -> Any:
-        """Return the trained float32 network that a policy rounds; folded, if the policy folds."""
-        baseline = self.baseline(trial)
-        if not policy.fold_batch_norm:
-            return baseline
-        key = trial.baseline.id
-        if key not in self._folded:
-            from precision.quantization.transforms.folding import fold
+        """Return the trained float32 network that a policy rounds: folded and transformed, if it says so.
 
-            self._folded = {key: fold(baseline).model}
-        return self._folded[key]
+        The last one is kept. Transforms begin with every random stream at the trial's seed.
+
+        Raises:
+            PrecisionError: for a transform that fails, or returns another network.
+        """
+        baseline = self.baseline(trial)
+        if not policy.fold_batch_norm and not policy.transforms:
+            return baseline
+        key = (trial.baseline.id, policy.preparation)
+        if key not in self._prepared:
+            from precision.quantization.calibration.calibrator import calibration_images
+            from precision.quantization.transforms.prepared import prepared
+
+            def images() -> Any:
+                self.restart(trial)
+                dataset = self.dataset(trial.dataset)
+                return calibration_images(dataset, policy.images_of(len(dataset.x_train)), trial.seed)
+
+            self._prepared = {key: prepared(baseline, policy, images)}
+        return self._prepared[key]
 
     def is_pretrained(self, trial: Trial) -> bool:
         """Return whether the network of a trial comes with weights that are taken as they are."""

@@ -65,7 +65,8 @@ def pack_model(model: Any, policy: Policy) -> Packed:
 
     Raises:
         PrecisionError: for a policy that does not round to nearest or does not fit the model, scaled values
-            that are not finite, or a format whose codes do not give its values back.
+            that are not finite, or a format whose codes do not give its values back; and for a policy with
+            transforms, which need images.
 
     >>> import architectures
     >>> from precision.deploy.packed.file import pack_model
@@ -74,6 +75,12 @@ def pack_model(model: Any, policy: Policy) -> Packed:
     >>> pack_model(model, parse_policy("fixed(4,3)")).payload_bytes, model.count_params()
     (12725, 25450)
     """
+    if policy.transforms:
+        raise PrecisionError(
+            f"the policy transforms networks by {' and '.join(policy.transforms)}, which look at training "
+            "images that a file of a model does not have; 'precision export' writes the network of a trial "
+            "with it done, which a policy without 'transforms' packs"
+        )
     if policy.fold_batch_norm:
         model = _folded(model)
     tensors: dict[str, np.ndarray] = {}

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
+
 from precision.errors import PrecisionError
 from precision.quantization import Policy
 from precision.registry import ARCHITECTURES
@@ -50,7 +52,7 @@ def survey(
         sizes[text] = _size(model)
         for trial in asking:
             try:
-                _check_policy(model, Policy.from_json(trial.policy))
+                _check_policy(model, Policy.from_json(trial.policy), input_shape)
             except PrecisionError as error:
                 misfits.append((trial, "policy", f"{error}; the network is {trial.architecture.name}"))
     return sizes, misfits
@@ -89,8 +91,11 @@ def _built(choice: Choice, input_shape: tuple[int, ...], classes: int, task: str
     return model
 
 
-def _check_policy(model: Any, policy: Policy) -> None:
+def _check_policy(model: Any, policy: Policy, input_shape: tuple[int, ...]) -> None:
     from precision.quantization.model import structure
-    from precision.quantization.transforms.folding import fold
+    from precision.quantization.transforms.prepared import prepared
 
-    structure(fold(model).model if policy.fold_batch_norm else model, policy)
+    def noise() -> np.ndarray:  # a transform is tried on a few images that nobody has to load
+        return np.random.default_rng(0).random((8, *input_shape), np.float32)
+
+    structure(prepared(model, policy, noise), policy)

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from precision.errors import PrecisionError, said
-from precision.quantization.layers.graph import Call, lambda_options, producer
+from precision.quantization.layers.graph import Call, forget_calls, lambda_options, producer
 from precision.quantization.layers.operation import OperationLayer
 
 
@@ -61,6 +61,7 @@ def _build(layer: Any, call: Call) -> None:
 
     positional, named = keras.tree.map_structure(fresh, (call.arguments, call.options))
     layer(*positional, **named)
+    forget_calls(layer)
 
 
 def _difference(layer: Any, copy: Any) -> str:

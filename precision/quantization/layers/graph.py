@@ -142,6 +142,11 @@ def with_mask_of(source: Any, target: Any) -> Any:
     return target
 
 
+def forget_calls(layer: Any) -> None:
+    """Make a layer as if it had never been called: ``layer.output`` is then that of its next call."""
+    layer._inbound_nodes.clear()
+
+
 def _call(node: Any) -> Call:
     arguments = node.arguments
     return Call(node.operation, node.input_tensors, node.outputs, arguments.args, arguments.kwargs)

@@ -16,8 +16,7 @@ from precision.errors import LocatedError, PrecisionError, unknown
 from precision.formats.families.microscaling import MOST
 from precision.formats.rounding import HLS, ROUNDINGS, parse_rounding
 from precision.options import Flag, Options, Rule, read_option
-from precision.quantization.calibration import observers as observers  # files the observers
-from precision.registry import OBSERVERS
+from precision.registry import OBSERVERS, TRANSFORMS, Registry
 
 BLOCK = 32  # values that share a scale where the policy does not say how many
 PERCENTILE = 99.9
@@ -46,27 +45,34 @@ Rounding = TypeAliasType(
 )
 
 
-def _known(name: Any) -> Any:
-    if not isinstance(name, str):
-        raise unknown("observer", name, OBSERVERS)
-    OBSERVERS[name]
-    return name
+def _known(registry: Registry) -> BeforeValidator:
+    """Return what refuses a name that a registry does not have."""
+
+    def known(name: Any) -> Any:
+        if not isinstance(name, str):
+            raise unknown(registry.kind, name, registry)
+        registry[name]
+        return name
+
+    return BeforeValidator(known)
+
+
+def _names(registry: Registry, description: str) -> WithJsonSchema:
+    """Return the schema of a name of a registry: what is built in, and whatever a plugin may have given."""
+    registry.fill()
+    built_in = [name for name in registry if registry.owner(name).builtin]
+    either: list[dict[str, Any]] = [{"enum": built_in}, {"type": "string", "pattern": IDENTIFIER}]
+    return WithJsonSchema({"description": description, "anyOf": either})
 
 
 Observer = TypeAliasType(
     "Observer",
+    Annotated[str, _known(OBSERVERS), _names(OBSERVERS, "How a calibrated range is chosen.")],
+)
+Transform = TypeAliasType(
+    "Transform",
     Annotated[
-        str,
-        BeforeValidator(_known),
-        WithJsonSchema(
-            {
-                "description": "How a calibrated range is chosen.",
-                "anyOf": [
-                    {"enum": [name for name in OBSERVERS if OBSERVERS.owner(name).builtin]},
-                    {"type": "string", "pattern": IDENTIFIER},
-                ],
-            }
-        ),
+        str, _known(TRANSFORMS), _names(TRANSFORMS, "What changes the weights before they are rounded.")
     ],
 )
 Percentile = Annotated[
@@ -149,6 +155,9 @@ class PolicyOptions(SlotOptions):
     )
     fold_batch_norm: Flag = Field(
         default=False, description="Fold normalisations into the layers before them first."
+    )
+    transforms: Annotated[list[Transform], Rule("a list of names, such as [equalize]")] = Field(
+        default=[], description="What changes the weights before they are rounded, one after the other."
     )
 
 

@@ -36,7 +36,7 @@ from precision.quantization.policy.options import (
 from precision.quantization.policy.presets import expanded
 from precision.quantization.policy.settings import Defaults, Setting
 from precision.quantization.policy.slots import COMPUTED, SLOTS, SlotReader, Slots, Slotted
-from precision.registry import MULTIPLIERS, OBSERVERS
+from precision.registry import MULTIPLIERS, OBSERVERS, TRANSFORMS
 
 EXEMPTIONS = get_args(Exemption)
 
@@ -75,6 +75,7 @@ class Policy:
         exempt: ``first`` and ``last`` layer with weights, outputs of ``additions`` and of ``pooling``.
         images: training images that calibration looks at.
         fold_batch_norm: whether normalisations are folded into the layers before them first.
+        transforms: what changes the weights then, one after the other, see ``quantization.transforms``.
 
     >>> from precision.quantization import parse_policy
     >>> policy = parse_policy({"weights": "fixed(8,6)", "layers": {"logits": "float16"}})
@@ -88,6 +89,7 @@ class Policy:
     exempt: tuple[str, ...] = ()
     images: int = IMAGES
     fold_batch_norm: bool = False
+    transforms: tuple[str, ...] = ()
 
     @property
     def is_float32(self) -> bool:
@@ -113,6 +115,7 @@ class Policy:
             s.scaling.observer for _, s in self.settings() if isinstance(s, Setting) and s.calibrated
         }
         others = [(OBSERVERS, name) for name in sorted(observers)]
+        others += [(TRANSFORMS, name) for name in sorted(set(self.transforms))]
         multipliers = {s.family for _, s in self.settings() if isinstance(s, Multiplying)}
         others += [(MULTIPLIERS, name) for name in sorted(multipliers)]
         return plugins.identities(self.formats(), others)
@@ -125,6 +128,16 @@ class Policy:
             for slot, setting in self.settings()
             if slot in ("activations", "inputs")
         )
+
+    @property
+    def reads_images(self) -> bool:
+        """Whether training images are looked at: for ranges, or by a transform."""
+        return self.calibrated or bool(self.transforms)
+
+    @property
+    def preparation(self) -> tuple[Any, ...]:
+        """What is done to the float32 network before it is rounded; the same for policies that share one."""
+        return (self.fold_batch_norm, self.transforms, self.images if self.transforms else None)
 
     @property
     def in_integers(self) -> dict[str, Register | Multiplying]:
@@ -180,10 +193,12 @@ class Policy:
         data = {**self._texts(rounded), "layers": layers, "rounding": self.rounding}
         if self.exempt:
             data["exempt"] = list(self.exempt)
-        if self.calibrated:
+        if self.reads_images:
             data["calibration"] = {"images": self.images}
         if self.fold_batch_norm:
             data["fold_batch_norm"] = True
+        if self.transforms:
+            data["transforms"] = list(self.transforms)
         return data
 
     def _texts(self, slots: Slots) -> dict[str, Any]:
@@ -199,6 +214,7 @@ class Policy:
         parts += [f"{pattern}: {_override_text(override)}" for pattern, override in self.layers]
         parts += [f"exempt {' '.join(self.exempt)}"] if self.exempt else []
         parts += ["batch norm folded"] if self.fold_batch_norm else []
+        parts += [f"transformed by {' '.join(self.transforms)}"] if self.transforms else []
         return ", ".join(parts) or "float32"
 
 
@@ -243,6 +259,7 @@ def _read(spec: Any, resolved: bool = False) -> Policy:
         exempt=_exempt(options.get("exempt", [])),
         images=images,
         fold_batch_norm=option(PolicyOptions, options, "fold_batch_norm", ()),
+        transforms=tuple(option(PolicyOptions, options, "transforms", ())),
     )
 
 

@@ -113,6 +113,8 @@ def beyond_a_schema(name, value):
         return type(value) is int and value >= 8 and value % 6 != 2
     if name.endswith(" observer"):  # a plugin may have any name
         return isinstance(value, str) and value.isidentifier() and value not in OBSERVERS
+    if name == "policy transforms":  # here too
+        return isinstance(value, list) and bool(value) and all(isinstance(one, str) for one in value)
     if name in FORMATS:  # a plugin may have any name
         return value is None or (isinstance(value, str) and value not in ("", "8", "float16", "fixed(8,4)"))
     if name.split()[0] in ("training", "runtime", "seeds", "repeats", "tolerance"):
