@@ -9,14 +9,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from precision.errors import PrecisionError
 
 Kind = Literal["quality", "counted", "measured", "timed"]
 Statistic = Literal["mean", "std", "ci95", "largest", "first"]
 Better = Literal["higher", "lower", "neither"]
+Dtype = Literal["float64", "Int64"]
 KINDS: tuple[Kind, ...] = ("quality", "counted", "measured", "timed")
+_WORDS: dict[str, tuple[str, ...]] = {
+    "kind": KINDS,
+    "better": get_args(Better),
+    "dtype": get_args(Dtype),
+}
 
 
 @dataclass(frozen=True)
@@ -51,7 +57,7 @@ class Metric:
     unit: str
     title: str
     better: Better = "neither"
-    dtype: Literal["float64", "Int64"] = "float64"
+    dtype: Dtype = "float64"
     summary: Mapping[Statistic, str] = field(default_factory=lambda: {"mean": "mean over seeds"})
     cost: bool = False
     computed: Callable[[Mapping[str, float]], float] | None = None
@@ -82,8 +88,9 @@ class Metrics(Mapping[str, Metric]):
         """Take up a metric.
 
         Raises:
-            PrecisionError: when its name is in use already or cannot be that of a column, and for a cost
-                without a statistic, of which the tables would have nothing to show.
+            PrecisionError: when its name is in use already or cannot be that of a column, a word is none of
+                those that may stand there, and for a cost without a statistic, of which the tables would have
+                nothing to show.
         """
         name = metric.name
         if not name.isidentifier():
@@ -93,6 +100,11 @@ class Metrics(Mapping[str, Metric]):
             raise PrecisionError(f"metric {name!r} is already registered ({known}); choose another name")
         if metric.cost and not metric.summary:
             raise PrecisionError(f"metric {name!r} is a cost and needs a summary, such as {{'mean': '...'}}")
+        for key, words in _WORDS.items():
+            if getattr(metric, key) not in words:
+                raise PrecisionError(
+                    f"{key} of metric {name!r} is {' or '.join(words)}, but got {getattr(metric, key)!r}"
+                )
         ordered = sorted([*self.values(), metric], key=lambda one: KINDS.index(one.kind))
         self._metrics = {one.name: one for one in ordered}
 

@@ -199,7 +199,8 @@ def sources(identified: Mapping[str, str]) -> str:
 
 def blame(error: BaseException) -> str | None:
     """Return one sentence for an exception that came out of a plugin's or a package's code, else None."""
-    owners = {r.owner(name).file: r for r in REGISTRIES for name in r if not r.owner(name).builtin}
+    owners: dict[str, Registry | None] = {entry.plugin.path: None for entry in _files.values()}
+    owners |= {r.owner(name).file: r for r in REGISTRIES for name in r if not r.owner(name).builtin}
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in owners]
     if not frames:
         return None

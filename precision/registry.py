@@ -17,6 +17,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import sys
+import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from types import ModuleType
@@ -218,15 +219,20 @@ class Registry:
 
         Raises:
             PrecisionError: with the line, when one that did not come with this project raises or gives
-                something else; its own PrecisionError, about an option, is left as it is.
+                something else, or calls something of this project that refuses; a PrecisionError of its own,
+                about an option, is left as it is.
         """
         function = self[name]
         if self._owners[name].builtin:
             return function(*arguments, **options)
         try:
             given = function(*arguments, **options)
-        except (PrecisionError, MemoryError):
+        except MemoryError:
             raise
+        except PrecisionError as error:
+            if type(error) is not PrecisionError or _raised_in(error) == self._owners[name].file:
+                raise
+            raise self.error(name, f"was refused: {error}", error) from error
         except Exception as error:
             raise self.error(name, f"raised {trouble(error)}; correct this line", error) from error
         if not isinstance(given, gives):
@@ -318,8 +324,19 @@ def _check_signature(what: str, factory: Callable[..., Any], arguments: tuple[st
     except TypeError as error:
         raise PrecisionError(
             f"{what} is called with ({', '.join(arguments)}) and options by keyword, but its function takes "
-            f"{signature} ({error}); put its options behind a '*'"
+            f"{_plain(signature)} ({error}); put its options behind a '*'"
         ) from None
+
+
+def _plain(signature: inspect.Signature) -> inspect.Signature:
+    """Return a signature without annotations, which may be long."""
+    bare = [p.replace(annotation=p.empty) for p in signature.parameters.values()]
+    return signature.replace(parameters=bare, return_annotation=signature.empty)
+
+
+def _raised_in(error: BaseException) -> str:
+    """Return the file whose line raised an exception."""
+    return traceback.extract_tb(error.__traceback__)[-1].filename
 
 
 def _keywords(factory: Callable[..., Any]) -> list[str]:

@@ -56,8 +56,9 @@ from precision.registry import OBSERVERS
 def own(statistics, aim):
     return statistics.low / 2, statistics.high / 2
 """
-TRANSFORM = """
+TRANSFORM = """\
 from precision.registry import TRANSFORMS
+
 
 @TRANSFORMS.register("own")
 def own(network, images):
@@ -230,6 +231,25 @@ def test_a_function_that_is_not_called_so(kind, old, new, message):
         ("datasets", "return Dataset", "Dataset", r"p\.py:6: .*must return a Dataset.*None"),
         ("observers", "    return", "    [][1]\n    return", r"p\.py:6: observer 'own' raised IndexError"),
         ("observers", "return statistics.low / 2,", "return 3,", r"p\.py:4: .*one for each of 3 channels"),
+        (
+            "observers",
+            "statistics.low / 2, statistics.high",
+            "9, statistics.high",
+            r"p\.py:4: .*one for each of",
+        ),
+        (
+            "observers",
+            "statistics.low / 2, statistics.high / 2",
+            "statistics.high, statistics.low",
+            r"p\.py:4: observer 'own' must return \(low, high\), low <= high",
+        ),
+        (
+            "datasets",
+            ', ("a", "b")',
+            ', ("a",)',
+            r"p\.py:9: dataset 'own' was refused: Own: at least 2 classes",
+        ),
+        ("metrics", '["loss"]', '["los"]', r"p\.py:3: <lambda> of a plugin raised KeyError: 'los'"),
         ("observers", "    return", "    ", r"p\.py:4: observer 'own' must return a tuple.*None"),
         (
             "transforms",
@@ -257,6 +277,28 @@ def test_what_fails_when_it_is_called_is_told_before_anything_is_trained(folder,
     if kind in ("architectures", "datasets", "observers"):
         again = refused(lambda: sensitivity("own.yaml", images=8, quiet=True))
         assert re.search(message, again), again
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            '"quality"',
+            '"nice"',
+            "kind of metric 'own' is quality or counted or measured or timed, but got 'nice'",
+        ),
+        ("computed", 'better="less", computed', "better of metric 'own' is higher or lower or neither"),
+        ("computed", 'dtype="int", computed', "dtype of metric 'own' is float64 or Int64, but got 'int'"),
+    ],
+)
+def test_a_word_that_says_nothing_of_a_metric(old, new, message):
+    write("metrics", (old, new))
+    assert re.search(rf"p\.py:3: {message}", text := refused(lambda: load_grid("own.yaml"))), text
+
+
+def test_a_signature_is_told_without_its_annotations():
+    write("datasets", ("own(data_dir)", "own(*, size: 'a very long rule' = 3)"))
+    assert "but its function takes (*, size=3) (" in refused(lambda: load_grid("own.yaml"))
 
 
 def test_a_tracker_that_fails_is_a_warning():

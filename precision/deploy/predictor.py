@@ -12,6 +12,7 @@ from precision.measure.counted.packed import WeightMemory, activation_bits, vari
 from precision.quantization import Policy
 
 
+@runtime_checkable
 class Predictor(Protocol):
     """A trained network in the form in which it is evaluated, be it a Keras model, a file or plain code."""
 

@@ -10,6 +10,9 @@ if TYPE_CHECKING:  # they import Keras
     from precision.methods.training import Trained
 
 
+TIMINGS = ("native", "emulated")
+
+
 @dataclass(frozen=True)
 class Outcome:
     """A network ready to be evaluated, its training if the method trained, and what its times are.

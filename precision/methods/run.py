@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from precision.data import Dataset
 from precision.errors import short
 from precision.measure.machine.sampler import PeakMemory
-from precision.methods.outcome import Outcome
+from precision.methods.outcome import TIMINGS, Outcome
 from precision.methods.workbench import Workbench
 from precision.registry import METHODS
 from precision.tasks import CLASSIFICATION
@@ -29,9 +29,11 @@ def run_trial(trial: Trial, bench: Workbench) -> TrialResult:
 
     method = METHODS[trial.method.name]
     with PeakMemory() as memory:
-        outcome = method(trial, bench, **trial.method.options)
-        if not isinstance(outcome, Outcome):
-            raise METHODS.error(trial.method.name, f"must return an Outcome, but it returned {outcome!r}")
+        try:
+            outcome = method(trial, bench, **trial.method.options)
+        finally:
+            whole = METHODS.owner(trial.method.name).builtin or bench.unchanged()
+        _check(trial.method.name, outcome, whole)
         dataset = bench.dataset(trial.dataset)
         tested = evaluate(outcome.predictor, dataset.x_test, dataset.y_test, dataset.asks)
     result = TrialResult(trial, "ok", predictions=tested.predictions)
@@ -75,6 +77,29 @@ def _asked(dataset: Dataset) -> dict[str, str]:
     """Return the task, where it is not the usual one, and what was done to its targets."""
     task = {} if dataset.asks is CLASSIFICATION else {"task": dataset.task}
     return task | ({"target_scale": dataset.target_scaling} if dataset.target_scaling else {})
+
+
+def _check(name: str, outcome: object, whole: bool) -> None:
+    """Refuse what a method of a plugin must not do."""
+    from precision.deploy.predictor import Predictor
+
+    if not isinstance(outcome, Outcome):
+        raise METHODS.error(name, f"must return an Outcome, but it returned {outcome!r}")
+    if not isinstance(outcome.predictor, Predictor):
+        kind = type(outcome.predictor).__name__
+        raise METHODS.error(
+            name,
+            f"must give its Outcome a Predictor, such as KerasPredictor(model, policy), but gave a {kind}",
+        )
+    if outcome.timing not in TIMINGS:
+        words = " or ".join(map(repr, TIMINGS))
+        raise METHODS.error(name, f"must give its Outcome a timing {words}, but gave {outcome.timing!r}")
+    if not whole:
+        raise METHODS.error(
+            name,
+            "must not change the network that the workbench gives it, from which other trials start too, but "
+            "it changed the weights; change a copy, such as keras.models.clone_model(network)",
+        )
 
 
 def _unrounded(predictor: Predictor) -> dict[str, str]:

@@ -61,6 +61,7 @@ class Workbench:
         self._datasets: dict[str, data.Dataset] = {}
         self._baselines: dict[str, Any] = {}
         self._prepared: dict[tuple[Any, ...], Any] = {}
+        self._digests: dict[int, str] = {}  # of both, as they were when they were made, by id
         self._traced = Traced(self.dataset)
 
     def dataset(self, choice: Choice) -> data.Dataset:
@@ -112,6 +113,7 @@ class Workbench:
         key = trial.baseline.id
         if key not in self._baselines:
             self._baselines = {key: self._trained(key, self.network(trial))}
+            self._remember()
         return self._baselines[key]
 
     def _trained(self, key: str, model: Any) -> Any:
@@ -160,7 +162,28 @@ class Workbench:
                 return calibration_images(dataset, policy.images_of(len(dataset.x_train)), trial.seed)
 
             self._prepared = {key: prepared(baseline, policy, images)}
+            self._remember()
         return self._prepared[key]
+
+    def _remember(self) -> None:
+        """Note the digests of the networks that are kept."""
+        from precision.deploy.predictor import KerasPredictor
+
+        models = {id(model): model for model in (*self._baselines.values(), *self._prepared.values())}
+        self._digests = {
+            key: self._digests[key] if key in self._digests else KerasPredictor(model).digest()
+            for key, model in models.items()
+        }
+
+    def unchanged(self) -> bool:
+        """Return whether the networks that are kept have the weights that they had; if not, forget them."""
+        known = self._digests
+        self._digests = {}
+        self._remember()
+        if self._digests == known:
+            return True
+        self._baselines, self._prepared, self._digests = {}, {}, {}
+        return False
 
     def is_pretrained(self, trial: Trial) -> bool:
         """Return whether the network of a trial comes with weights that are taken as they are."""

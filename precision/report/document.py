@@ -17,6 +17,7 @@ A figure is one likewise, in a file of ``precision/report/figures/``; it has a s
 
 from __future__ import annotations
 
+import re
 import string
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -26,6 +27,7 @@ from typing import Any
 import pandas as pd
 
 from precision.analysis import Estimate
+from precision.errors import PrecisionError
 
 LAST = 95.0
 """Where a section stands that says no order: above the table of every trial."""
@@ -33,6 +35,9 @@ LAST = 95.0
 
 def order(place: float) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Return a decorator that says where a section or the section of a figure stands, the smallest first."""
+
+    if not isinstance(place, int | float):
+        raise PrecisionError(f"the order of a section is a number, such as 15, but got {place!r}")
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         function.order = place  # type: ignore[attr-defined]
@@ -176,6 +181,15 @@ class Table:
     seeds: int = 0
     across: str = ""
 
+    def __post_init__(self) -> None:
+        for row in self.rows:
+            if len(row) != len(self.columns):
+                titles = ", ".join(column.title for column in self.columns)
+                raise PrecisionError(
+                    f"a table has a cell for each of its {len(self.columns)} columns ({titles}), but a row "
+                    f"has {len(row)}"
+                )
+
     def exchanged(self) -> Table:
         """Return the table with a row for each column after the first, and a column for each row."""
         first, *others = self.columns
@@ -221,6 +235,13 @@ class Figure:
     data: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[Note, ...] = ()
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not re.fullmatch(r"[\w.-]+", self.name):
+            raise PrecisionError(
+                f"the name of a figure is that of its file: letters, digits, '_', '-' and '.', but got "
+                f"{self.name!r}"
+            )
+
     @property
     def file(self) -> str:
         """The name of its file."""
@@ -233,6 +254,16 @@ class Section:
 
     title: str
     parts: tuple[Part, ...]
+
+    def __post_init__(self) -> None:
+        given: Any = self.parts
+        wrong = [one for one in given if not isinstance(one, Part)] if isinstance(given, tuple) else [given]
+        if wrong:
+            kind = type(wrong[0]).__name__
+            raise PrecisionError(
+                f"the parts of the section {self.title!r} are a tuple of tables, figures, notes, lists or "
+                f"sections, but got a {kind}; write (table,) for a table alone"
+            )
 
 
 Part = Note | List | Listing | Markdown | Table | Figure | Section

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from tiny import registered
 
+from precision import plugins
 from precision.errors import PrecisionError
 from precision.methods import low_precision, qat
 from precision.methods.restored import Restoring, exported
@@ -127,6 +128,57 @@ def test_the_exported_network_is_the_transformed_one(folder, seen):
     source = bench(folder).source(one, parse_policy(CHANGED))
     for a, b in zip(network.get_weights(), source.get_weights(), strict=True):
         assert np.array_equal(a, b)
+
+
+PLUGIN = """\
+from precision.deploy.predictor import KerasPredictor
+from precision.methods.outcome import Outcome
+from precision.quantization import Policy
+from precision.registry import METHODS
+
+
+@METHODS.register("own")
+def own(trial, bench):
+    policy = Policy.from_json(trial.policy)
+    network = bench.source(trial, policy)
+    BODY
+    return Outcome(KerasPredictor(bench.quantised(trial, policy), policy), None, timing="emulated")
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (
+            "network.set_weights([2 * w for w in network.get_weights()])",
+            "must not change the network that the",
+        ),
+        (
+            "return Outcome(network, None, timing='native')",
+            "must give its Outcome a Predictor, .* a Functional",
+        ),
+        (
+            "return Outcome(KerasPredictor(network), None, timing='quick')",
+            "must give its Outcome a timing 'native' or 'emulated', but gave 'quick'",
+        ),
+    ],
+)
+@pytest.mark.parametrize("policy", [FIXED, CHANGED], ids=["baseline", "transformed"])
+def test_a_method_of_a_plugin_that_does_what_it_must_not(
+    folder, seen, tmp_path, monkeypatch, policy, body, message
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.py").write_text(PLUGIN.replace("BODY", body))
+    here = bench(folder)
+    try:
+        plugins.load(["own.py"])
+        with pytest.raises(PrecisionError, match=rf"own\.py:7: method 'own' {message}"):
+            run_trial(trial(policy, "own"), here)
+    finally:
+        plugins.load([])
+    # Whatever it did to the network, the next trial of this worker starts from the trained one.
+    found, wanted = (run_trial(trial(policy), each) for each in (here, bench(folder)))
+    assert found.metrics["loss"] == wanted.metrics["loss"]
 
 
 def test_a_file_of_a_model_has_no_images(folder, seen):

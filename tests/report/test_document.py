@@ -9,6 +9,7 @@ from enum import Enum
 import pytest
 
 from precision.analysis import Estimate
+from precision.errors import PrecisionError
 from precision.registry import FIGURES, METHODS, SECTIONS, Registry
 from precision.report import write
 from precision.report.document import (
@@ -89,6 +90,73 @@ def test_a_section_and_a_figure_are_one_registered_function_each(grid, results, 
     text = write(results(several), tmp_path).read_text()
     assert "](line_of_the_test.png)" not in text and "](line_of_the_test_cifar10.png)" in text
     assert (tmp_path / "line_of_the_test_mnist.png").exists()
+
+
+MISTAKES = {
+    "cells": (
+        lambda: Section("A", (Table((Column("one"),), (("a", 1),)),)),
+        r"a table has a cell for each of its 1 columns \(one\), but a row has 2",
+    ),
+    "part": (
+        lambda: Section("A", note("alone")),
+        r"the parts of the section 'A' are a tuple of .* but got a Note; write \(table,\)",
+    ),
+    "inner": (lambda: Section("A", ("words",)), "the parts of the section 'A' .* but got a str"),
+    "unit": (
+        lambda: Section("A", (Table((Column("one", Unit.BYTES),), (({},),)),)),
+        "has a part that cannot be written: TypeError",
+    ),
+}
+
+
+@pytest.mark.usefixtures("registered")
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_section_that_cannot_be_written_is_told_with_its_line(grid, results, tmp_path, name):
+    make, message = MISTAKES[name]
+
+    @SECTIONS.register("mistaken")
+    def mistaken(given):
+        return make()
+
+    with pytest.raises(
+        PrecisionError, match=rf"test_document\.py:\d+: report section 'mistaken' .*{message}"
+    ):
+        write(results(grid(policies=POLICIES)), tmp_path)
+
+
+def test_an_order_is_a_number():
+    with pytest.raises(
+        PrecisionError, match="the order of a section is a number, such as 15, but got 'first'"
+    ):
+        order("first")
+
+
+def unwilling(points):
+    raise OSError(points)
+
+
+@pytest.mark.usefixtures("registered")
+@pytest.mark.parametrize(
+    ("name", "draw", "message"),
+    [
+        ("mine", lambda: None, r"drawing the figure 'mine' with its data \(points\) raised TypeError"),
+        (
+            "mine",
+            lambda points: None,
+            "drawing the figure 'mine' must return a matplotlib figure, but .* None",
+        ),
+        ("mine", unwilling, "drawing the figure 'mine' .* raised OSError: 3; correct this line"),
+        ("Loss_Curves", lambda points: None, r"has the file Loss_Curves\.png, which is another figure's"),
+        ("a/b", lambda points: None, "figure 'mistaken' was refused: .* letters, digits, .* but got 'a/b'"),
+    ],
+)
+def test_a_figure_that_cannot_be_drawn_is_told_with_its_line(grid, results, tmp_path, name, draw, message):
+    @FIGURES.register("mistaken")
+    def mistaken(given):
+        return Figure(name, "A", "Nothing", draw, {"points": 3})
+
+    with pytest.raises(PrecisionError, match=rf"test_document\.py:\d+: .*{message}"):
+        write(results(grid(policies=POLICIES)), tmp_path)
 
 
 def plain(part):

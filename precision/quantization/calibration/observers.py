@@ -98,10 +98,11 @@ def _ends(observer: str, found: Any, channels: int) -> Range:
         low, high = (np.asarray(end, np.float64) for end in found)
     except (TypeError, ValueError):
         low = high = np.array(np.nan)
-    if low.shape != (channels,) or high.shape != (channels,) or not np.isfinite([low, high]).all():
+    fits = low.shape == high.shape == (channels,) and np.isfinite([low, high]).all()
+    if not fits or (low > high).any():
         raise OBSERVERS.error(
             observer,
-            f"must return (low, high), finite and one for each of {channels} channels, but it "
+            f"must return (low, high), low <= high, finite and one for each of {channels} channels, but it "
             f"returned {shown(found)}"[:300],
         )
     return low, high

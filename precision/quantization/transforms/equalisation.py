@@ -138,7 +138,7 @@ def _pair(graph: Graph, first: Any) -> Pair | str:
         if len(tensors) != 1:
             return f"{address(first)!r} leads to {address(layer)!r}, which reads {len(tensors)} tensors"
         if type(layer) in LAYERS:
-            reason = _unfit(layer) or (len(graph.calls(layer)) != 1 and "is called several times")
+            reason = _unfit(layer) or ("is called several times" if len(graph.calls(layer)) != 1 else "")
             return f"{address(layer)!r} {reason}" if reason else Pair(first, layer, repeats)
         if type(layer) is layers.Flatten and _last(layer):
             repeats *= int(np.prod(tensors[0].shape[1:-1]))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from precision import files
-from precision.report.document import Document
+from precision.errors import PrecisionError, line_in, shown, trouble
+from precision.registry import foreign
+from precision.report.document import Document, Figure
 from precision.report.pages.made_from import FILE, MadeFrom, check, recorded
 from precision.report.render.markdown import render
 
@@ -38,7 +41,7 @@ def write_report(
     from precision.report.figures.style import png
 
     text = render(document)
-    drawn = {f.file: png(f.draw(**f.data)) if f.draw else None for f in document.figures()}
+    drawn = {f.file: _picture(f, png) if f.draw else None for f in document.figures()}
     contents = {name: content.encode() for name, content in beside.items()}
     contents |= {name: picture for name, picture in drawn.items() if picture is not None}
     with files.refused(path.parent, "the report cannot be written here", "give another --output"):
@@ -47,6 +50,28 @@ def write_report(
             # A figure of an earlier report in this folder would contradict this one.
             (path.parent / name).unlink(missing_ok=True)
     return path
+
+
+def _picture(figure: Figure, png: Callable[[Any], bytes]) -> bytes:
+    """Return the picture of a figure; a plugin's that cannot be drawn is refused with its line."""
+    code = getattr(figure.draw, "__code__", None)
+    file = code.co_filename if code else ""
+    try:
+        drawn = figure.draw(**figure.data) if figure.draw else None
+    except Exception as error:
+        if file not in {registry.owner(name).file for registry, name in foreign()}:
+            raise
+        line = line_in(error, file) or (code.co_firstlineno if code else 0)
+        raise PrecisionError(
+            f"{file}:{line}: drawing the figure {figure.name!r} with its data "
+            f"({', '.join(figure.data)}) raised {trouble(error)}; correct this line"
+        ) from error
+    if not hasattr(drawn, "savefig"):
+        raise PrecisionError(
+            f"{file}:{code.co_firstlineno if code else 0}: drawing the figure {figure.name!r} must return a "
+            f"matplotlib figure, but it returned {shown(drawn)}"
+        )
+    return png(drawn)
 
 
 def file_stem(label: str) -> str:

@@ -9,12 +9,16 @@ from pathlib import Path
 from types import NoneType
 
 from precision.analysis import COLUMNS, SUMMARY_COLUMNS, Results, smallest_within_tolerance, summary
+from precision.errors import PrecisionError, trouble
+from precision.metrics import METRICS
+from precision.plugins import blame
 from precision.registry import FIGURES, SECTIONS, foreign
 from precision.report.document import LAST, Column, Document, Figure, Markdown, Note, Part, Section
 from precision.report.pages.folder import file_stem, write_report
 from precision.report.pages.made_from import MadeFrom
 from precision.report.render import terminal
 from precision.report.render.csv import to_csv
+from precision.report.render.markdown import render
 from precision.report.sections.comparison import score_tables
 
 REPORT = "report.md"
@@ -59,12 +63,20 @@ def document(results: Results) -> Document:
     placed: list[tuple[float, str, Section]] = []
     more: list[Figure] = []
     for name in SECTIONS:
-        section = SECTIONS.call(name, (Section, NoneType), results)
+        section = _asked(name, results)
         if section is not None:
             placed.append((_order(SECTIONS[name]), name, section))
-    for name in FIGURES:
+    names: set[str] = set()  # of files, some of which tell no capital letters apart
+    for name in sorted(FIGURES, key=lambda one: not FIGURES.owner(one).builtin):
         found = _figures(partial(FIGURES.call, name, (Figure, NoneType)), results)
         if found:
+            for figure in found:
+                if figure.name.lower() in names:
+                    raise FIGURES.error(
+                        name,
+                        f"has the file {figure.file}, which is another figure's; give it a name of its own",
+                    )
+                names.add(figure.name.lower())
             section, hidden = _section(found)
             placed.append((_order(FIGURES[name]), name, section))
             more += hidden
@@ -74,7 +86,7 @@ def document(results: Results) -> Document:
 
 
 def try_plugins(collected: Callable[[], Results]) -> None:
-    """Ask the sections and figures of plugins for what they show, so that none fails after hours of training.
+    """Ask sections, figures and metrics of plugins once, so that none fails after hours of training.
 
     Args:
         collected: returns the results as far as there are any; not called when there is no such plugin.
@@ -87,7 +99,28 @@ def try_plugins(collected: Callable[[], Results]) -> None:
     given = [(registry, name) for registry, name in foreign() if registry in (SECTIONS, FIGURES)]
     results = collected() if given else None
     for registry, name in sorted(given, key=lambda thing: thing[1]):
-        registry.call(name, (Section if registry is SECTIONS else Figure, NoneType), results)
+        if registry is SECTIONS:
+            _asked(name, results)
+        else:
+            FIGURES.call(name, (Figure, NoneType), results)
+    try:
+        METRICS.numbers({})  # of which every one is NaN
+    except Exception as error:
+        text = blame(error)
+        if text is None:
+            raise
+        raise PrecisionError(text) from error
+
+
+def _asked(name: str, results: Results | None) -> Section | None:
+    """Return a section, or None; one of a plugin is rendered, so that a mistake is told with its line."""
+    section: Section | None = SECTIONS.call(name, (Section, NoneType), results)
+    if section is not None and not SECTIONS.owner(name).builtin:
+        try:
+            render(Document(results.name if results else name, (section,)))
+        except Exception as error:
+            raise SECTIONS.error(name, f"has a part that cannot be written: {trouble(error)}") from error
+    return section
 
 
 def _order(function: Callable[..., object]) -> float:
