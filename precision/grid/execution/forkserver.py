@@ -63,6 +63,7 @@ def serve(control: socket.socket, runner: str, backend: str, preload: bool) -> N
         server.go()
     finally:
         server.end()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # no exception in what libraries do at the end
 
 
 def _called(name: str) -> None:
