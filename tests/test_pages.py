@@ -171,6 +171,8 @@ def own_data(tmp_path, monkeypatch):
     np.savez("images.npz", x=np.zeros((10, 28, 28), np.uint8), y=np.arange(10) % 2)
     np.save("signals.npy", np.zeros((10, 7)))
     np.save("kinds.npy", np.arange(10) % 2)
+    for table in ("houses.csv", "films.csv"):
+        Path(table).touch()
     for name in ("cats", "dogs"):
         Path("photographs", name).mkdir(parents=True)
         Path("photographs", name, "1.png").touch()
