@@ -1,6 +1,7 @@
 """How worker processes are started, and how they end: with their trial, their run, or by themselves."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -168,6 +169,19 @@ print(forkserver._unsafe())
 """
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.split() == ["False", "True", "True"]
+
+
+def test_a_process_of_workers_that_is_told_to_end_while_it_ends_says_nothing():
+    code = """
+import atexit, os, signal, socket
+from precision.grid.execution import forkserver
+ours, theirs = socket.socketpair()
+theirs.close()
+atexit.register(os.kill, os.getpid(), signal.SIGTERM)  # while libraries clean up
+forkserver.serve(ours, "none:none", "tensorflow", False)
+"""
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stderr) == (-signal.SIGTERM, "")
 
 
 def test_forked_and_spawned_workers_train_the_same_bits(store, monkeypatch, tally):
