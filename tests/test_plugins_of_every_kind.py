@@ -12,8 +12,10 @@ from precision.errors import PrecisionError
 from precision.exploration.sensitivity import sensitivity
 from precision.grid import expand, load_grid
 from precision.grid.execution import runner
+from precision.grid.execution.preflight import check_plugins
 from precision.grid.execution.worker import Setup
 from precision.metrics import METRICS
+from precision.quantization import parse_policy
 from precision.registry import ARCHITECTURES, DATASETS, OBSERVERS, foreign
 from precision.trial import Trial, TrialResult
 
@@ -294,6 +296,22 @@ def test_what_fails_when_it_is_called_is_told_before_anything_is_trained(folder,
 def test_a_word_that_says_nothing_of_a_metric(old, new, message):
     write("metrics", (old, new))
     assert re.search(rf"p\.py:3: {message}", text := refused(lambda: load_grid("own.yaml"))), text
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("1 // 0", r"p\.py:6: the function of multiplier own\(8\) .* raised ZeroDivisionError"),
+        ("a * w / 2", "multiplier own.* whole numbers"),
+        ("[1, 2]", "multiplier own"),
+    ],
+)
+def test_a_multiplier_is_tried_before_anything_is_trained(body, message):
+    write("multipliers", ("a * w)", f"{body})"))
+    plugins.load(["p.py"])
+    policy = {"weights": {"format": "int(8)", "scaling": "real"}, "multipliers": "own(8)"}
+    text = refused(lambda: check_plugins([parse_policy(policy)]))
+    assert re.search(message, text), text
 
 
 def test_a_signature_is_told_without_its_annotations():

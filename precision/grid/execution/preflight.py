@@ -9,6 +9,7 @@ import numpy as np
 
 from precision import data, plugins
 from precision.arithmetic.accumulators.accumulator import Accumulator
+from precision.arithmetic.multipliers import Multiplier
 from precision.data import Dataset, Extent
 from precision.data.shared import share
 from precision.errors import PrecisionError
@@ -21,12 +22,13 @@ from precision.grid.plan.cell import Cell
 from precision.grid.store import Store
 from precision.quantization import Policy, Setting
 from precision.quantization.calibration.observers import choose_range, statistics_of
-from precision.registry import OBSERVERS
+from precision.quantization.policy.multipliers import Multiplying
+from precision.registry import MULTIPLIERS, OBSERVERS
 from precision.trial import Trial
 
 
 def check_plugins(policies: Iterable[Policy]) -> None:
-    """Try every format and observer of a plugin on a few numbers, so that none fails after hours of training.
+    """Try every format, observer and multiplier of a plugin on a few numbers, before hours of training.
 
     Formats that call another library are asked whether it is there.
 
@@ -39,6 +41,8 @@ def check_plugins(policies: Iterable[Policy]) -> None:
             seen = statistics_of(np.linspace(-1, 3, 60).reshape(20, 3), -1)
             for symmetric in (True, False):
                 choose_range(seen, observer, symmetric=symmetric, rounds=lambda points, low, high: points)
+    for multiplying in dict.fromkeys(s for s in settings if isinstance(s, Multiplying)):
+        _try_multiplier(multiplying.multiplier)
     rounds = [s for s in settings if isinstance(s, Setting | Accumulator)]
     for number_format, rounding in dict.fromkeys((f, s.rounding) for s in rounds for f in s.formats()):
         if isinstance(number_format, ArrayFormat):
@@ -46,6 +50,12 @@ def check_plugins(policies: Iterable[Policy]) -> None:
             number_format.program(rounding)
         if plugins.identities([number_format]):
             probe(number_format, rounding)
+
+
+def _try_multiplier(multiplier: Multiplier) -> None:
+    if not MULTIPLIERS.owner(multiplier.family).builtin:
+        a, w = (np.array([low, -1, 0, 1, high]) for low, high in multiplier.served)
+        multiplier.multiply(a[:, None], w)
 
 
 Place = Callable[[Trial, str, str], PrecisionError]
