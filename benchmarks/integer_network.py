@@ -76,7 +76,7 @@ def _in_tensorflow(network: Any) -> Callable[[np.ndarray], np.ndarray]:
 
     parts, grid, unit = [], None, None
     for step in network.steps:
-        operation = step.operation
+        operation = step.computes
         if isinstance(operation, Linear):
             assert grid is not None
             unit = grid.scale * operation.scales
@@ -86,7 +86,7 @@ def _in_tensorflow(network: Any) -> Callable[[np.ndarray], np.ndarray]:
             parts.append(("codes", 1 / grid.scale if before is None else before / grid.scale, grid))
         else:
             parts.append((type(operation).__name__, operation, None))
-    assert any(isinstance(step.operation, Clamp | MaxPool) for step in network.steps)
+    assert any(isinstance(step.computes, Clamp | MaxPool) for step in network.steps)
 
     @tf.function
     def compute(x: Any) -> Any:

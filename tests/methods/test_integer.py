@@ -67,7 +67,7 @@ def test_every_product_goes_through_the_table(bench, tmp_path):
     network = METHODS["integer"](asked, bench).predictor.integers
     images = np.asarray(bench.dataset(asked.dataset).x_test[:3], np.float32) / 255
     conv, dense = network.linear
-    step = network.steps[0].operation.grid.scale
+    step = network.steps[0].computes.grid.scale
     codes = np.clip(np.rint(images / step), 0, 255).astype(int)
 
     def product(a, w):
@@ -80,7 +80,7 @@ def test_every_product_goes_through_the_table(bench, tmp_path):
             product(codes[n, 2 * y + i, 2 * x + j, 0], conv.w[i, j, 0, f]) for i, j in np.ndindex(3, 3)
         )
     real = np.maximum(sums * step * conv.scales, 0)
-    grid, last = (s.operation.grid for s in network.steps[1:] if hasattr(s.operation, "grid"))
+    grid, last = (s.computes.grid for s in network.steps[1:] if hasattr(s.computes, "grid"))
     hidden = np.clip(np.rint(real / grid.scale), -128, 127).astype(int).reshape(3, -1)
     products = product(hidden[:, :, None], dense.w[None])
     logits = products.sum(axis=1) + np.rint(dense.bias / (grid.scale * dense.scales))

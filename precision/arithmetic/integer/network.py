@@ -17,7 +17,7 @@ AT_ONCE = 100  # images whose values are held in memory
 
 @dataclass(frozen=True)
 class Step:
-    """One operation and what it reads.
+    """One operation, what it ``computes``, and what it reads.
 
     Attributes:
         name: of the layer that it is part of.
@@ -25,7 +25,7 @@ class Step:
     """
 
     name: str
-    operation: Operation
+    computes: Operation
     reads: tuple[int, ...]
 
 
@@ -80,7 +80,7 @@ class IntegerNetwork:
         """Yield the place of each step when its value is there, with all values so far."""
         values: dict[int, Value] = {-1: Real(np.asarray(images, np.float32))}
         for place, step in enumerate(self.steps):
-            values[place] = step.operation(*(values[read] for read in step.reads), rule=self.rule)
+            values[place] = step.computes(*(values[read] for read in step.reads), rule=self.rule)
             yield place, values
 
     def codes(self, images: np.ndarray) -> dict[str, np.ndarray]:
@@ -94,7 +94,7 @@ class IntegerNetwork:
     @property
     def linear(self) -> list[Linear]:
         """The steps that sum products."""
-        return [step.operation for step in self.steps if isinstance(step.operation, Linear)]
+        return [step.computes for step in self.steps if isinstance(step.computes, Linear)]
 
     def records(self) -> dict[str, Record]:
         """Return what was seen of the sums of each layer so far, by its name."""

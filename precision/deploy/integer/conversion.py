@@ -135,7 +135,7 @@ class _Conversion:
         if isinstance(operation, Round) and self._pools_last(place):
             pool = self.steps.pop()  # rounding keeps the order of numbers: codes pool alike, in less time
             return self._step(
-                layer, pool.operation, self._rounded(layer, quantizer, pool.reads[0]), keeps=True
+                layer, pool.computes, self._rounded(layer, quantizer, pool.reads[0]), keeps=True
             )
         rounded = self._step(layer, operation, place)
         self.grids[rounded], self.quantizers[rounded] = operation.grid, quantizer
@@ -146,7 +146,7 @@ class _Conversion:
         if place < 0 or place != len(self.steps) - 1:
             return False
         step = self.steps[place]
-        return isinstance(step.operation, MaxPool) and self.grids[step.reads[0]] is None
+        return isinstance(step.computes, MaxPool) and self.grids[step.reads[0]] is None
 
     def _computed(self, wrapper: Any, layer: Any, reads: list[int]) -> int:
         """Write what a layer computes, and return the place of its result."""
@@ -175,7 +175,7 @@ class _Conversion:
     def _is_image(self, place: int) -> bool:
         """Return whether a step has done nothing to the images but round them."""
         return place == -1 or (
-            isinstance(self.steps[place].operation, Round | RoundEach | _InFront)
+            isinstance(self.steps[place].computes, Round | RoundEach | _InFront)
             and self._is_image(self.steps[place].reads[0])
         )
 
