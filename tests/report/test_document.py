@@ -248,7 +248,7 @@ def test_what_a_method_does_is_said_by_the_method(grid, results):
         "mnist, halving (training in halves)",
         "mnist, ptq (post-training quantisation)",
         "mnist, lite",
-        "mnist, integer",
+        "mnist, integer (integer inference)",
         "mnist, float32",
     }
     assert "LiteRT" not in text and "bit-exact" not in text
@@ -257,6 +257,7 @@ def test_what_a_method_does_is_said_by_the_method(grid, results):
 @pytest.mark.parametrize(
     ("name", "words"),
     [
+        ("integer", "integer inference"),
         ("low_precision", "training in low precision"),
         ("native", "the framework's own number type"),
         ("ptq", "post-training quantisation"),

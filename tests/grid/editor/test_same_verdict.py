@@ -24,7 +24,7 @@ VALUES = [
     *(-1, 0, 0.2, 0.5, 0.9, 0.95, 1, 1.5, 2, 8, 14, 20, 30, 50, 50.5, 99.9, 100, 101, 200, 70000, 2**31),
     *(True, False, None, "", "8", "word", "float16", "fixed(8,4)", "stochastic(8)", "TRN", "first"),
     *("baseline", "scratch", "clipped", "straight", "auto", "dynamic", "rgb", "gray", "percentile", "mse"),
-    *("white", "fresh"),
+    *("white", "fresh", "single", "exact"),
     *("none", "pow2", "real", "tensor", "channel", "block", "adam", "cosine", "cpu", "linear", "jax"),
     *([], [1], [1, 2], [1, 1], [1, 2, 3], [1, 2, 3, 4], [0, 1], [1, "2"], [1.5, 2], [True, 2]),
     *(["first", "last"], ["first", "word"], ["adam", "sgd"]),
@@ -115,6 +115,8 @@ def beyond_a_schema(name, value):
         return isinstance(value, str) and value.isidentifier() and value not in OBSERVERS
     if name == "policy transforms":  # here too
         return isinstance(value, list) and bool(value) and all(isinstance(one, str) for one in value)
+    if name == "policy multipliers":  # likewise
+        return value is None or (isinstance(value, str) and value not in ("", "8", "exact"))
     if name in FORMATS:  # a plugin may have any name
         return value is None or (isinstance(value, str) and value not in ("", "8", "float16", "fixed(8,4)"))
     if name.split()[0] in ("training", "runtime", "seeds", "repeats", "tolerance"):
