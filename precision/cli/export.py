@@ -1,4 +1,4 @@
-"""The command ``precision export``: what a trial trained, as a Keras model."""
+"""The command ``precision export``: what a trial trained, as a Keras model or as packed codes."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ import typer
 
 from precision.cli.echo import echo
 from precision.cli.options import RUNS, DataDir, Force, PluginFiles, StoreDir
+from precision.errors import PrecisionError
 
 
 def export(
     trial: Annotated[str, typer.Argument(metavar="TRIAL", help="Its id, or the first digits of it.")],
-    output: Annotated[Path, typer.Argument(metavar="MODEL", help="The .keras file to write.")],
+    output: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="The .keras or .safetensors file to write.")
+    ],
     rounded: Annotated[
         bool, typer.Option("--rounded", help="With the rounded weights, not those before rounding.")
     ] = False,
@@ -22,10 +25,11 @@ def export(
     force: Force = False,
     plugin: PluginFiles = None,
 ) -> None:
-    """Write the network that TRIAL trained, or started from, to MODEL.
+    """Write the network that TRIAL trained, or started from, to FILE.
 
     The model is plain Keras, without rounding in its graph, and returns logits. With --rounded its weights
-    lie on the values of the policy's formats, with the scales that training chose.
+    lie on the values of the policy's formats, with the scales that training chose. A .safetensors file holds
+    these as packed codes, as precision pack writes them.
     """
     from precision import plugins
     from precision.data.files.locate import data_directory
@@ -35,13 +39,25 @@ def export(
     from precision.startup import start_backend
 
     plugins.load(plugin or ())
+    coded = output.suffix == ".safetensors"
+    if coded and rounded:
+        raise PrecisionError(f"{output}: packed codes are rounded already; leave --rounded out")
     model_file.check_free(output, force=force)
     found = Store(store)
     result = stored(found, find(found, trial))
     start_backend()
-    from precision.methods.restored import Restoring, exported
+    from precision.methods.restored import Restoring, exported, packed
 
     bench = Restoring(data_directory(data_dir), found.weights)
+    if coded:
+        from precision.deploy.packed.file import to_bytes
+        from precision.quantization import Policy
+
+        codes = packed(result, bench)
+        model_file.write(output, to_bytes(codes, Policy.from_json(result.trial.policy)), force=force)
+        count, size = len(codes.entries), codes.payload_bytes
+        echo(f"{output}: {count} variables of trial {result.trial.id} in {size:,} bytes")
+        return
     model = exported(result, bench, rounded=rounded)
     model_file.save_model(model, output, force=force)
     kind = "rounded weights" if rounded else "float32 weights"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from precision.methods.workbench import Workbench
 from precision.quantization import Policy, Setting
 from precision.registry import METHODS
 from precision.trial import Trial, TrialResult
+
+if TYPE_CHECKING:
+    from precision.deploy.packed.file import Packed
 
 
 class Restoring(Workbench):
@@ -38,6 +41,30 @@ def exported(result: TrialResult, bench: Restoring, *, rounded: bool = False) ->
         PrecisionError: for a method whose network is no Keras model, or weights that are gone or not those of
             the result.
     """
+    trial = result.trial
+    if rounded and _draws(Policy.from_json(trial.policy)):
+        raise PrecisionError(
+            f"trial {trial.id} rounds its weights stochastically, anew in every batch, so there are no "
+            "rounded weights to export; export it without --rounded"
+        )
+    return _restored(result, bench, rounded)[0]
+
+
+def packed(result: TrialResult, bench: Restoring) -> Packed:
+    """Return the packed codes of a trial's variables, with the scales that training chose.
+
+    Raises:
+        PrecisionError: as :func:`exported`, and for weights that are not rounded to nearest.
+    """
+    from precision.deploy.packed.file import pack_model
+
+    network, numbers = _restored(result, bench, rounded=False)
+    policy = Policy.from_json(result.trial.policy)
+    return pack_model(network, policy, numbers=numbers, folded=True)
+
+
+def _restored(result: TrialResult, bench: Restoring, rounded: bool) -> tuple[Any, dict[int, np.ndarray]]:
+    """Return the network of a trial, and by the ids of its variables the numbers of their scales."""
     import architectures
     from precision.deploy.predictor import KerasPredictor
     from precision.quantization.layers.flat import flattened, plain
@@ -46,11 +73,6 @@ def exported(result: TrialResult, bench: Restoring, *, rounded: bool = False) ->
     from precision.quantization.wrapper import unwrapped
 
     trial = result.trial
-    if rounded and _draws(Policy.from_json(trial.policy)):
-        raise PrecisionError(
-            f"trial {trial.id} rounds its weights stochastically, anew in every batch, so there are no "
-            "rounded weights to export; export it without --rounded"
-        )
     predictor = METHODS[trial.method.name](trial, bench, **trial.method.options).predictor
     if not isinstance(predictor, KerasPredictor):
         raise PrecisionError(f"the network of method {trial.method.name} is no Keras model to be exported")
@@ -67,11 +89,14 @@ def exported(result: TrialResult, bench: Restoring, *, rounded: bool = False) ->
     if Policy.from_json(trial.policy).fold_batch_norm and not _fits(flattened(network).model, layers):
         network = fold(network).model
     values = _rounded(predictor.model) if rounded else {}
-    found = flattened(network)
+    scales = _scales(predictor.model)
+    found, numbers = flattened(network), {}
     for place, layer in zip(found.model.layers, layers, strict=True):
         weights = [values.get(id(variable), variable.numpy()) for variable in layer.weights]
         take(found.original(place), [np.asarray(w).astype(np.float32) for w in weights])
-    return plain(network)
+        pairs = zip(found.original(place).weights, layer.weights, strict=True)
+        numbers |= {id(own): scales[id(variable)] for own, variable in pairs if id(variable) in scales}
+    return plain(network), numbers
 
 
 def _draws(policy: Policy) -> bool:
@@ -97,3 +122,19 @@ def _rounded(model: Any) -> dict[int, np.ndarray]:
         for layer in wrapped(model)
         for variable, axis, site in layer.rounded_variables
     }
+
+
+def _scales(model: Any) -> dict[int, np.ndarray]:
+    """Return the numbers of the scales of a network's variables, by their ids."""
+    import keras
+
+    from precision.quantization.model import wrapped
+
+    found = {}
+    for layer in wrapped(model):
+        for variable, axis, site in layer.rounded_variables:
+            scale = layer.quantizers[site].scale
+            if scale is not None and scale.setting.scaled:
+                numbers = scale.numbers(keras.ops.convert_to_tensor(variable), scale.read(), axis, False)
+                found[id(variable)] = np.asarray(keras.ops.convert_to_numpy(numbers), np.float32)
+    return found

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from keras import layers
 
+from precision.deploy.packed.file import unpack_model
 from precision.errors import PrecisionError
 from precision.formats import parse
-from precision.methods.restored import Restoring, exported
+from precision.methods.restored import Restoring, exported, packed
 from precision.methods.run import run_trial
 from precision.methods.workbench import Workbench
 from precision.quantization import parse_policy
@@ -99,6 +100,11 @@ def test_rounded_weights_give_the_predictions_of_the_trial(benches, name, tmp_pa
     exported(result, restoring, rounded=True).save(tmp_path / "model.keras")
     rounded = keras.saving.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(accuracy(rounded, bench)[0], result.predictions)
+    codes = packed(result, restoring)
+    unpacked = unpack_model(exported(result, restoring), codes, "codes")
+    assert codes.payload_bytes < 4 * rounded.count_params()
+    for variable, expected in zip(unpacked.weights, rounded.weights, strict=True):
+        np.testing.assert_array_equal(variable, expected)  # learned scales included
     before = exported(result, restoring)
     kernel, full = (model.get_layer("logits").kernel.numpy() for model in (rounded, before))
     if name == "low precision":  # where nothing but rounded weights is ever kept

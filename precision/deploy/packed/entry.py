@@ -123,8 +123,13 @@ def _scaling(text: Any, described: Mapping[str, Any]) -> Scaling:
     return setting.scaling if setting is not None else NO_SCALING
 
 
-def encode(item: Stored) -> tuple[Entry, dict[str, np.ndarray], Loss | None]:
+def encode(
+    item: Stored, numbers: np.ndarray | None = None
+) -> tuple[Entry, dict[str, np.ndarray], Loss | None]:
     """Return the entry of a variable, its tensors by name, and what rounding does to it, if it is rounded.
+
+    Args:
+        numbers: those of its scaled program, where training chose them; None to choose them by its range.
 
     Raises:
         PrecisionError: when it is not rounded to nearest, a scaled value is not finite, or the codes do not
@@ -139,7 +144,7 @@ def encode(item: Stored) -> tuple[Entry, dict[str, np.ndarray], Loss | None]:
     if setting.scaled:
         scaling = setting.scaling
         entry = replace(entry, scaling=Scaling(scaling.kind, scaling.per, scaling.zero_point))
-        tensors, wanted, clipped = _scaled(item, setting, values.astype(np.float32))
+        tensors, wanted, clipped = _scaled(item, setting, values.astype(np.float32), numbers)
     else:
         f, axis = setting.number_format, blocks_along(item.axis)
         tensors = {item.name: _bytes(f.pack(values, axis=axis))}
@@ -155,13 +160,14 @@ def encode(item: Stored) -> tuple[Entry, dict[str, np.ndarray], Loss | None]:
 
 
 def _scaled(
-    item: Stored, setting: Setting, values: np.ndarray
+    item: Stored, setting: Setting, values: np.ndarray, numbers: np.ndarray | None
 ) -> tuple[dict[str, np.ndarray], np.ndarray, float]:
     """Return the tensors of a scaled variable, the values that a quantised network computes with, and how
     many were clipped.
     """
     f, name = setting.number_format, item.name
-    numbers = numbers_for(setting, *weight_range(setting, values, item.axis, name))
+    if numbers is None:
+        numbers = numbers_for(setting, *weight_range(setting, values, item.axis, name))
     scale, zero = scale_and_zero(setting, numbers)
     if setting.scaling.zero_point and f.bits > _EXACT_BITS:
         raise PrecisionError(

@@ -57,11 +57,17 @@ class Packed:
         return sum(tensor.nbytes for tensor in self.tensors.values())
 
 
-def pack_model(model: Any, policy: Policy) -> Packed:
+def pack_model(
+    model: Any, policy: Policy, *, numbers: Mapping[int, np.ndarray] | None = None, folded: bool = False
+) -> Packed:
     """Return the packed variables of an unquantised Keras model under a policy.
 
     Ranges of scales are chosen as :func:`precision.quantization.apply` chooses them. Where the policy folds
     batch normalisations, the variables are those of the folded model.
+
+    Args:
+        numbers: by the id of a variable of the model, the numbers of its scale where training chose them.
+        folded: whether the model is folded already, as the policy asks.
 
     Raises:
         PrecisionError: for a policy that does not round to nearest or does not fit the model, scaled values
@@ -81,12 +87,12 @@ def pack_model(model: Any, policy: Policy) -> Packed:
             "images that a file of a model does not have; 'precision export' writes the network of a trial "
             "with it done, which a policy without 'transforms' packs"
         )
-    if policy.fold_batch_norm:
+    if policy.fold_batch_norm and not folded:
         model = _folded(model)
     tensors: dict[str, np.ndarray] = {}
     entries, losses = {}, {}
     for item in stored_variables(model, policy):
-        entries[item.name], found, loss = encode(item)
+        entries[item.name], found, loss = encode(item, (numbers or {}).get(id(item.variable)))
         if taken := tensors.keys() & found.keys():
             raise PrecisionError(f"two tensors of the file have the name {min(taken)!r}; rename the variable")
         tensors |= found
