@@ -72,7 +72,8 @@ def _in_tensorflow(network: Any) -> Callable[[np.ndarray], np.ndarray]:
     import tensorflow as tf
 
     from precision.arithmetic.integer.linear import Linear
-    from precision.arithmetic.integer.operations import Clamp, MaxPool, Round
+    from precision.arithmetic.integer.operations import Clamp, Round
+    from precision.arithmetic.integer.pooling import MaxPool
 
     parts, grid, unit = [], None, None
     for step in network.steps:

@@ -97,7 +97,9 @@ class Linear:
             codes = codes.reshape(-1, codes.shape[-1])
         moving = np.ndim(value.scale) > 0
         found = self._engine(value.grid, None if moving else float(value.scale)).sums(codes, self.watch)
-        numbers = found.values.reshape(*value.codes.shape[:-1], -1) if not self.window.sizes else found.values
+        numbers = found.values
+        if not self.window.sizes:
+            numbers = numbers.reshape(*value.codes.shape[:-1], self.w.shape[-1])
         self._note(found, len(value.codes))
         if not moving or self.bias is None:
             unit = np.reshape(value.scale, (-1,) + (1,) * (numbers.ndim - 1)) if moving else value.scale
@@ -139,7 +141,10 @@ class Linear:
 
     def _note(self, found: Sums, images: int) -> None:
         record = self.record
+        self.last = None
         record.engine = found.engine
+        if not images:
+            return
         record.images += images
         record.products = found.values.size // images * self.w[..., 0].size
         record.overflowed_sums += found.overflowed_sums
@@ -148,8 +153,6 @@ class Linear:
             overflowed: np.ndarray = np.any(found.images.reshape(images, -1), axis=1)
             record.overflowed += int(overflowed.sum())
             self.last = overflowed
-        else:
-            self.last = None
 
     def forget(self) -> None:
         """Begin the record anew."""

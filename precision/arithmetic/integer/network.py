@@ -97,8 +97,15 @@ class IntegerNetwork:
         return [step.computes for step in self.steps if isinstance(step.computes, Linear)]
 
     def records(self) -> dict[str, Record]:
-        """Return what was seen of the sums of each layer so far, by its name."""
-        return {layer.name: layer.record for layer in self.linear}
+        """Return what was seen of the sums of each layer so far, by its name.
+
+        A layer that is called several times has a record of each call: ``conv``, ``conv (call 2)``.
+        """
+        found: dict[str, Record] = {}
+        for layer in self.linear:
+            calls = sum(name == layer.name or name.startswith(f"{layer.name} (call ") for name in found)
+            found[f"{layer.name} (call {calls + 1})" if calls else layer.name] = layer.record
+        return found
 
     def forget(self) -> None:
         """Begin all records anew."""

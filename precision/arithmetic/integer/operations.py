@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -11,7 +12,6 @@ import numpy as np
 from precision.arithmetic.integer.finish import code_type, finished
 from precision.arithmetic.integer.requantisation import FINE, scaled
 from precision.arithmetic.integer.values import Codes, Grid, Real, Value, Wide
-from precision.arithmetic.window import Window
 from precision.errors import PrecisionError
 
 
@@ -28,6 +28,7 @@ class Round:
     """Brings images and sums to codes on a grid.
 
     Images are rounded as the emulation rounds them: times the float32 reciprocal of the scale, half to even.
+    Sums of real numbers, as scales of each image make them, are rounded half to even whatever the rule is.
     """
 
     grid: Grid
@@ -51,7 +52,12 @@ class Round:
         high = grid.highest if wide.ceiling is None else grid.code_of(wide.ceiling)
         if factors.ndim < 2 and wide.numbers.dtype.kind == "i":
             return Codes(finished(wide.numbers, factors, rule, grid, low, high), grid, grid.scale)
-        codes = np.clip(scaled(wide.numbers, factors, rule) + grid.zero, low, high)
+        if wide.numbers.dtype.kind == "f" or rule == "float":
+            with np.errstate(all="ignore"):
+                steps = np.rint(wide.numbers * factors)
+            codes = np.clip(np.where(np.isnan(steps), 0.0, steps) + grid.zero, low, high)
+        else:
+            codes = np.clip(scaled(wide.numbers, factors, rule) + grid.zero, low, high)
         return Codes(codes.astype(code_type(grid)), grid, grid.scale)
 
 
@@ -78,10 +84,16 @@ class RoundEach:
         """Round one value, half to even, whatever the rule is: a scale that moves is a real number."""
         (value,) = values
         real = np.asarray(value.real(), np.float64)
-        flat = real.reshape(len(real), -1)
+        if not real.size:
+            return Codes(
+                real.astype(code_type(self.grid)), self.grid, np.ones((len(real), *[1] * (real.ndim - 1)))
+            )
+        flat = real.reshape(len(real), math.prod(real.shape[1:]))
         low, high = flat.min(axis=1).astype(np.float32), flat.max(axis=1).astype(np.float32)
         scale = np.reshape(np.asarray(self.scales(low, high), np.float64), (-1,) + (1,) * (real.ndim - 1))
-        codes = np.clip(np.rint(real / scale), self.lowest, self.highest)
+        with np.errstate(all="ignore"):
+            steps = np.rint(real / scale)
+        codes = np.clip(np.where(np.isnan(steps), 0.0, steps), self.lowest, self.highest)
         return Codes(codes.astype(code_type(self.grid)), self.grid, scale)
 
 
@@ -121,57 +133,13 @@ class Move:
         (value,) = values
         if isinstance(value, Codes):
             moved = self.to(value.codes, value.grid.zero)
-            return Codes(moved, value.grid, _of_rank(value.scale, moved.ndim))
+            return Codes(moved, value.grid, of_rank(value.scale, moved.ndim))
         if isinstance(value, Real):
             return Real(self.to(value.numbers, 0))
         unit = np.broadcast_to(np.asarray(value.unit, np.float64), value.numbers.shape)
         uniform = np.ndim(value.unit) == 0
         moved = self.to(value.numbers, 0)
         return replace(value, numbers=moved, unit=value.unit if uniform else self.to(unit, 1))
-
-
-@dataclass(frozen=True)
-class MaxPool:
-    """The largest number of each window; the padding counts for nothing."""
-
-    window: Window
-
-    def __call__(self, *values: Value, rule: str) -> Value:
-        """Pool one value."""
-        (value,) = values
-        if isinstance(value, Codes):
-            return Codes(_pooled(value.codes, self.window), value.grid, value.scale)
-        if isinstance(value, Real):
-            return Real(_pooled(value.numbers, self.window))
-        return replace(value, numbers=_pooled(value.numbers, self.window))
-
-
-@dataclass(frozen=True)
-class Average:
-    """The sum of each window, whose unit is the step over the number of places; padding is no place.
-
-    Attributes:
-        window: None for all places of an image.
-        keepdims: whether the image keeps its dimensions, of size 1, where the window is None.
-    """
-
-    window: Window | None = None
-    keepdims: bool = False
-
-    def __call__(self, *values: Value, rule: str) -> Value:
-        """Average one value."""
-        (value,) = values
-        if not isinstance(value, Codes):
-            raise PrecisionError("an average is taken of numbers that were rounded")
-        x = value.centred()
-        if self.window is None:
-            axes = tuple(range(1, x.ndim - 1))
-            places = np.prod([x.shape[axis] for axis in axes])
-            total = x.sum(axis=axes, keepdims=self.keepdims)
-            return Wide(total, _of_rank(value.scale, total.ndim) / places)
-        total = sum(_taps(x, self.window, 0))
-        counts = sum(_taps(np.ones((1, *x.shape[1:-1], 1), np.int64), self.window, 0))
-        return Wide(np.asarray(total), value.scale / np.asarray(counts))
 
 
 @dataclass(frozen=True)
@@ -195,7 +163,7 @@ class Add:
             return Wide(total, 1.0)
         coarse = 2 * max(float(value.scale) for value in codes)
         parts = [scaled(value.centred() << FINE, float(value.scale) / coarse, rule) for value in codes]
-        return Wide(np.sum(parts, axis=0), coarse / 2**FINE)
+        return Wide(np.asarray(sum(parts)), coarse / 2**FINE)
 
 
 @dataclass(frozen=True)
@@ -221,47 +189,17 @@ class Join:
 
 
 def spanning(grids: list[Grid]) -> Grid:
-    """Return the grid with the codes of the first that reaches over the real range of all."""
+    """Return the grid that reaches over the real range of all, with as many codes as any of them has."""
     low = min(grid.scale * (grid.lowest - grid.zero) for grid in grids)
     high = max(grid.scale * (grid.highest - grid.zero) for grid in grids)
-    first = grids[0]
-    if not any(grid.zero for grid in grids) and all(grid.lowest == first.lowest for grid in grids):
+    finest = max(grids, key=lambda grid: grid.highest - grid.lowest)
+    lowest, highest = finest.lowest, finest.highest
+    if all((grid.zero, grid.lowest, grid.highest) == (0, lowest, highest) for grid in grids):
         return max(grids, key=lambda grid: grid.scale)
-    scale = (high - low) / (first.highest - first.lowest)
-    return Grid(scale, int(np.rint(first.lowest - low / scale)), first.lowest, first.highest)
+    scale = (high - low) / (highest - lowest)
+    return Grid(scale, int(np.rint(lowest - low / scale)), lowest, highest)
 
 
-def _of_rank(scale: float | np.ndarray, rank: int) -> Any:
+def of_rank(scale: float | np.ndarray, rank: int) -> Any:
     """Return a scale of each image in a shape for numbers of another rank."""
     return scale if np.ndim(scale) == 0 else np.reshape(scale, (-1,) + (1,) * (rank - 1))
-
-
-def _pooled(x: np.ndarray, window: Window) -> np.ndarray:
-    least = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
-    found: np.ndarray | None = None
-    for tap in _taps(x, window, least):
-        found = tap.copy() if found is None else np.maximum(found, tap, out=found)
-    assert found is not None  # a window has a place
-    return found
-
-
-def _taps(x: np.ndarray, window: Window, padding: Any) -> list[np.ndarray]:
-    """Return, for each place in a window, what all windows have there: (batch, *output, channels) each."""
-    output = window.output(x.shape[1:-1])
-    pads = window.pads(x.shape[1:-1])
-    if any(map(any, pads)):
-        x = np.pad(x, [(0, 0), *pads, (0, 0)], constant_values=padding)
-    return [
-        x[
-            (
-                slice(None),
-                *(
-                    slice(at * dilation, at * dilation + (count - 1) * stride + 1, stride)
-                    for at, dilation, count, stride in zip(
-                        place, window.dilations, output, window.strides, strict=True
-                    )
-                ),
-            )
-        ]
-        for place in np.ndindex(*window.sizes)
-    ]

@@ -31,7 +31,7 @@ def rounding(quantizer: Quantizer, what: str) -> Round | RoundEach:
     setting = scale.setting
     check_activations(setting, what)
     lowest, highest, step = codes_of(setting, what)
-    if isinstance(scale, Dynamic) and not isinstance(scale, Moving):
+    if of_each_image(quantizer):
         each = replace(setting, scaling=replace(setting.scaling, per="channel"))
 
         def scales(low: np.ndarray, high: np.ndarray) -> np.ndarray:
@@ -42,6 +42,11 @@ def rounding(quantizer: Quantizer, what: str) -> Round | RoundEach:
         return Round(Grid(step, 0, lowest, highest))
     found, zero = scale_and_zero(setting, _numbers(quantizer))
     return Round(Grid(float(found[0]) * step, int(zero[0]), lowest, highest))
+
+
+def of_each_image(quantizer: Quantizer) -> bool:
+    """Return whether the scale of a quantizer follows from what it rounds."""
+    return isinstance(quantizer.scale, Dynamic) and not isinstance(quantizer.scale, Moving)
 
 
 def weight_codes(quantizer: Quantizer, variable: Any, axis: Any, what: str) -> tuple[np.ndarray, np.ndarray]:
@@ -67,3 +72,11 @@ def _numbers(quantizer: Quantizer, x: Any = None, axis: Any = -1) -> np.ndarray:
     assert scale is not None
     x = np.zeros(1, np.float32) if x is None else keras.ops.convert_to_tensor(x)
     return np.asarray(keras.ops.convert_to_numpy(scale.numbers(x, scale.read(), axis, False)), np.float32)
+
+
+def same_codes(one: Quantizer | None, other: Quantizer | None) -> bool:
+    """Return whether two quantizers are one, or have the same fixed codes."""
+    if one is other:
+        return True
+    settings = [q.scale.setting for q in (one, other) if q is not None and q.scale is not None]
+    return len(settings) == 2 and settings[0] == settings[1] and not settings[0].scaled

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -14,32 +13,38 @@ from precision.arithmetic.integer.linear import Linear
 from precision.arithmetic.integer.network import IntegerNetwork, Step
 from precision.arithmetic.integer.operations import (
     Add,
-    Average,
     Clamp,
     Join,
-    MaxPool,
     Move,
     Operation,
     Round,
     RoundEach,
+    spanning,
 )
-from precision.arithmetic.integer.values import Grid, Real, Value
+from precision.arithmetic.integer.pooling import Average, MaxPool
+from precision.arithmetic.integer.values import Grid
 from precision.arithmetic.window import Window
 from precision.deploy.integer.arithmetic import Arithmetic
-from precision.deploy.integer.codes import rounding, weight_codes
+from precision.deploy.integer.codes import of_each_image, rounding, same_codes, weight_codes
+from precision.deploy.integer.layers import (
+    COMPLETE,
+    IN_FRONT,
+    POOLS,
+    SAME,
+    InFront,
+    check_tensors,
+    moving,
+    unknown,
+)
 from precision.errors import PrecisionError
 from precision.quantization.layers.axes import CONVOLUTIONS, DEPTHWISE
 from precision.quantization.layers.flat import address
 from precision.quantization.layers.graph import all_calls, ends, is_image
 from precision.quantization.layers.operation import OperationLayer, kind
-from precision.quantization.layers.points import moves
+from precision.quantization.layers.points import moves, role
 from precision.quantization.quantizer import Quantizer
 from precision.quantization.sums import window_of
 from precision.quantization.wrapper import Quantized, unwrapped
-
-_POOLS = {"MaxPooling", "AveragePooling", "GlobalMaxPooling", "GlobalAveragePooling"}
-_SAME = ("Dropout", "ActivityRegularization", "Identity", "StopGradient", "Copy")
-_IN_FRONT = ("Rescaling", "Normalization", "Resizing", "CenterCrop")  # of images, before any rounding
 
 
 def integer_network(
@@ -79,7 +84,7 @@ def read_by(model: Any) -> dict[str, Quantizer]:
     """
     conversion = _Conversion(lambda layer: Arithmetic(), AUTO, False)
     conversion.of(model, "float")
-    return conversion.read
+    return {name: quantizer for name, quantizer in conversion.read.items() if quantizer is not None}
 
 
 class _Conversion:
@@ -91,7 +96,10 @@ class _Conversion:
         self.places: dict[int, int] = {}  # of what a symbolic tensor holds, among the steps
         self.grids: dict[int, Grid | None] = {-1: None}  # of the codes that a step gives
         self.quantizers: dict[int, Quantizer | None] = {-1: None}  # that made them, where one did
-        self.read: dict[str, Quantizer] = {}  # by layers that sum products: what rounded their inputs
+        self.read: dict[
+            str, Quantizer | None
+        ] = {}  # by layers that sum: what rounded their inputs, if one did
+        self.begun = 0  # the steps before the call at hand
 
     def of(self, model: Any, rule: str) -> IntegerNetwork:
         inputs, outputs = (keras.tree.flatten(part) for part in ends(model))
@@ -109,8 +117,10 @@ class _Conversion:
         wrapper, layer = call.layer, unwrapped(call.layer)
         quantizers = wrapper.quantizers if isinstance(wrapper, Quantized) else {}
         if len(call.outputs) != 1:
-            raise _unknown(layer, "it returns several tensors")
+            raise unknown(layer, "it returns several tensors")
         reads = [self._read(layer, tensor, quantizers.get("inputs")) for tensor in call.inputs]
+        self.begun = len(self.steps)
+        check_tensors(layer, call)
         place = self._computed(wrapper, layer, reads)
         if "activations" in quantizers:
             place = self._rounded(layer, quantizers["activations"], place)
@@ -127,7 +137,10 @@ class _Conversion:
         self.steps.append(Step(address(layer), operation, reads))
         place = len(self.steps) - 1
         self.grids[place] = self.grids[reads[0]] if keeps else None
-        self.quantizers[place] = self.quantizers[reads[0]] if keeps and len(reads) == 1 else None
+        source = self.quantizers[reads[0]] if keeps and len(reads) == 1 else None
+        if source is not None and of_each_image(source) and role(layer) not in COMPLETE:
+            source = None
+        self.quantizers[place] = source
         return place
 
     def _rounded(self, layer: Any, quantizer: Quantizer, place: int) -> int:
@@ -142,47 +155,55 @@ class _Conversion:
         return rounded
 
     def _pools_last(self, place: int) -> bool:
-        """Return whether the last step takes the largest of numbers that were not rounded."""
-        if place < 0 or place != len(self.steps) - 1:
+        """Return whether the call at hand, alone, takes the largest of numbers that were not rounded.
+
+        The step of another call may have other readers, who want it as it is.
+        """
+        if place < self.begun or place != len(self.steps) - 1:
             return False
         step = self.steps[place]
         return isinstance(step.computes, MaxPool) and self.grids[step.reads[0]] is None
 
     def _computed(self, wrapper: Any, layer: Any, reads: list[int]) -> int:
         """Write what a layer computes, and return the place of its result."""
-        name = kind(layer)
+        name = role(layer)
         if type(layer) in (keras.layers.Dense, *CONVOLUTIONS, *DEPTHWISE):
             return self._activated(layer, self._linear(wrapper, layer, reads), layer.activation)
-        if name in _SAME:
+        if getattr(layer, "only_moves", False) and len(reads) == 1:
+            return self._step(layer, Move(moving(layer)), reads[0], keeps=True)
+        if not name:
+            raise unknown(layer, "what a class of one's own computes is not known; take layers of Keras")
+        if name in SAME:
             return reads[0]
         if name in ("Activation", "ReLU", "Relu", "Relu6"):
             return self._rectified(layer, reads[0])
-        if name == "Add" and not (isinstance(layer, OperationLayer) and layer.arguments.constants):
+        if name == "Add":
             return self._step(layer, Add(), *reads)
         if name == "Concatenate":
-            joined = Join(layer.axis) if not isinstance(layer, OperationLayer) else Join(layer.computes.axis)
-            return self._step(layer, joined, *reads, keeps=True)
-        if name.rstrip("123D") in _POOLS:
+            return self._joined(layer, reads)
+        if name.rstrip("123D") in POOLS:
             return self._pooled(layer, reads[0])
-        if (moves(layer) or getattr(layer, "only_moves", False)) and len(reads) == 1:
-            return self._step(layer, Move(_moving(layer)), reads[0], keeps=True)
-        if name in _IN_FRONT and self._is_image(reads[0]):
-            return self._step(layer, _InFront(layer), reads[0])
+        if name == "Masking":
+            raise unknown(layer, "it compares real numbers, and codes have none")
+        if moves(layer) and len(reads) == 1:
+            return self._step(layer, Move(moving(layer)), reads[0], keeps=True)
+        if name in IN_FRONT and self._is_image(reads[0]):
+            return self._step(layer, InFront(layer), reads[0])
         if name == "BatchNormalization":
-            raise _unknown(layer, "it was not folded into the layer before it; see 'fold_batch_norm'")
-        raise _unknown(layer, f"{name} is not one of the operations that the integer engine knows")
+            raise unknown(layer, "it was not folded into the layer before it; see 'fold_batch_norm'")
+        raise unknown(layer, f"{name} is not one of the operations that the integer engine knows")
 
     def _is_image(self, place: int) -> bool:
         """Return whether a step has done nothing to the images but round them."""
         return place == -1 or (
-            isinstance(self.steps[place].computes, Round | RoundEach | _InFront)
+            isinstance(self.steps[place].computes, Round | RoundEach | InFront)
             and self._is_image(self.steps[place].reads[0])
         )
 
     def _linear(self, wrapper: Any, layer: Any, reads: list[int]) -> int:
         where = f"layer {address(layer)!r}"
         if getattr(layer, "data_format", "channels_last") != "channels_last":
-            raise _unknown(layer, "it has its channels first")
+            raise unknown(layer, "it has its channels first")
         rounded = wrapper.rounded_variables if isinstance(wrapper, Quantized) else []
         found = [(variable, axis, wrapper.quantizers[site]) for variable, axis, site in rounded]
         kernel = next(((v, axis, q) for v, axis, q in found if v is layer.kernel), None)
@@ -224,19 +245,32 @@ class _Conversion:
             self.watch,
             chosen.multiplier.name if chosen.multiplier else "",
         )
-        source = self.quantizers[reads[0]]
-        if source is not None:
-            self.read[address(layer)] = source
+        source, name = self.quantizers[reads[0]], address(layer)
+        self.read[name] = source if same_codes(source, self.read.get(name, source)) else None
         return self._step(layer, operation, reads[0])
 
+    def _joined(self, layer: Any, reads: list[int]) -> int:
+        found = [self.grids[place] for place in reads]
+        grids = [grid for grid in found if grid is not None and not np.isnan(grid.scale)]
+        if len(grids) < len(found):
+            raise unknown(layer, "it joins tensors that were not all rounded with scales that do not move")
+        axis = layer.computes.axis if isinstance(layer, OperationLayer) else layer.axis
+        place = self._step(layer, Join(axis), *reads)
+        self.grids[place] = grids[0] if all(grid == grids[0] for grid in grids) else spanning(grids)
+        return place
+
     def _activated(self, layer: Any, place: int, function: Any) -> int:
-        name = getattr(function, "__name__", None) if function is not None else "linear"
+        function = keras.activations.linear if function is None else function
+        name = getattr(function, "__name__", type(function).__name__)
+        if not getattr(function, "__module__", "").startswith("keras."):
+            raise unknown(
+                layer, f"its activation function {name} is none of Keras; use keras.activations.relu"
+            )
+        if name in ("relu", "relu6"):
+            return self._step(layer, Clamp(6.0 if name == "relu6" else None), place, keeps=True)
         if name == "linear":
             return place
-        if name in ("relu", "relu6"):
-            ceiling = 6.0 if name == "relu6" else None
-            return self._step(layer, Clamp(ceiling), place, keeps=True)
-        raise _unknown(layer, f"the activation function {name} is not computed in integers; use relu")
+        raise unknown(layer, f"the activation function {name} is not computed in integers; use relu")
 
     def _rectified(self, layer: Any, place: int) -> int:
         if kind(layer) == "Activation":
@@ -245,14 +279,14 @@ class _Conversion:
             ceiling: float | None = 6.0 if kind(layer) == "Relu6" else None
         else:
             if layer.negative_slope or layer.threshold:
-                raise _unknown(layer, "it has a slope or a threshold")
+                raise unknown(layer, "it has a slope or a threshold")
             ceiling = None if layer.max_value is None else float(layer.max_value)
         return self._step(layer, Clamp(ceiling), place, keeps=True)
 
     def _pooled(self, layer: Any, place: int) -> int:
         name = kind(layer)
         if layer.data_format != "channels_last":
-            raise _unknown(layer, "it has its channels first")
+            raise unknown(layer, "it has its channels first")
         whole = name.startswith("Global")
         window = None
         if not whole:
@@ -260,39 +294,4 @@ class _Conversion:
             window = Window(tuple(layer.pool_size), tuple(layer.strides), ones, layer.padding)
         if "Average" in name:
             return self._step(layer, Average(window, whole and layer.keepdims), place)
-        if window is not None:
-            return self._step(layer, MaxPool(window), place, keeps=True)
-        keepdims = layer.keepdims
-
-        def largest(x: np.ndarray, fill: int) -> np.ndarray:
-            return np.asarray(x.max(axis=tuple(range(1, x.ndim - 1)), keepdims=keepdims))
-
-        return self._step(layer, Move(largest), place, keeps=True)
-
-
-@dataclass(frozen=True)
-class _InFront:
-    """A layer of real numbers that prepares images, in front of the network."""
-
-    layer: Any
-
-    def __call__(self, *values: Value, rule: str) -> Value:
-        real = np.asarray(values[0].real(), np.float32)
-        return Real(np.asarray(keras.ops.convert_to_numpy(self.layer(real)), np.float32))
-
-
-def _moving(layer: Any) -> Callable[[np.ndarray, int], np.ndarray]:
-    """Return what a layer does that moves values; where it pads, it pads with zeros."""
-
-    def moved(x: np.ndarray, fill: int) -> np.ndarray:
-        narrow = x.astype(np.float32 if x.dtype.kind == "f" else np.int32)
-        if narrow.dtype.kind == "i" and not np.array_equal(narrow, x):
-            raise PrecisionError(f"layer {address(layer)!r} moves sums of more than 32 bits")
-        with_zero = np.asarray(keras.ops.convert_to_numpy(layer(narrow - np.asarray(fill, narrow.dtype))))
-        return (with_zero + np.asarray(fill, with_zero.dtype)).astype(x.dtype)
-
-    return moved
-
-
-def _unknown(layer: Any, why: str) -> PrecisionError:
-    return PrecisionError(f"layer {address(layer)!r} ({kind(layer)}) cannot be computed in integers: {why}")
+        return self._step(layer, MaxPool(window, whole and layer.keepdims), place, keeps=True)

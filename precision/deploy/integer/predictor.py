@@ -53,10 +53,10 @@ class IntegerPredictor:
         """
         records = self.integers.records()
         numbers: dict[str, float] = {
-            "register_bits": max(record.proven_bits for record in records.values()),
+            "register_bits": max((record.proven_bits for record in records.values()), default=0),
             "overflowed_images": self.integers.seen.overflowed,
         }
-        numbers |= _of_multipliers(list(zip(self.integers.linear, records.values(), strict=True)))
+        numbers |= _of_multipliers([(layer, layer.record) for layer in self.integers.linear])
         return numbers, {"registers": "; ".join(f"{name}: {record}" for name, record in records.items())}
 
     def digest(self) -> str:

@@ -71,7 +71,8 @@ def _through(wrapper: Quantized, chosen: Arithmetic, source: Quantizer | None, g
     layer, where = wrapper.layer, f"layer {address(wrapper)!r}"
     if source is None or source.scale is None:
         raise PrecisionError(
-            f"{where} reads tensors of several scales, and cannot be trained through a multiplier"
+            f"{where} reads tensors of several scales, or a part of a tensor whose scale follows from all of "
+            "it, and cannot be trained through a multiplier"
         )
     if getattr(layer, "padding", "valid") == "causal":
         raise PrecisionError(f"{where} has causal padding, and cannot be trained through a multiplier")

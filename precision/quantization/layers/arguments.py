@@ -36,6 +36,7 @@ class Arguments:
             return _Place(self.tensors - 1)
 
         flat = keras.tree.flatten((tuple(positional), dict(named)))
+        self.others = len(flat) - sum(map(keras.backend.is_keras_tensor, flat))  # numbers and options too
         # Arrays and variables among them, which an operation computes with.
         self.constants = any(
             not keras.backend.is_keras_tensor(value) and getattr(value, "ndim", 0) > 0 for value in flat

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from types import FunctionType
 from typing import Any
 
 import keras
@@ -45,10 +46,16 @@ def _again(layer: Any, changes: dict[str, Any]) -> Any:
     if type(layer) is keras.layers.Lambda:  # its function need not survive as text to be called again
         options = {"name": layer.name, "dtype": layer.dtype_policy, **changes}
         return keras.layers.Lambda(layer.function, **lambda_options(layer), **options)
-    config = {**layer.get_config(), **changes}
-    if "name" not in layer.get_config():  # nor is it an argument of the class, then
+    told = layer.get_config()
+    config = {**told, **changes}
+    if "name" not in told:  # nor is it an argument of the class, then
         config.pop("name", None)
-    return type(layer).from_config(config)
+    copy = type(layer).from_config(config)
+    for key in told.keys() - changes.keys():  # Keras tells functions by name: one called relu becomes its own
+        function = getattr(layer, key, None)
+        if isinstance(function, FunctionType) and getattr(copy, key, None) is not function:
+            setattr(copy, key, function)
+    return copy
 
 
 def _build(layer: Any, call: Call) -> None:

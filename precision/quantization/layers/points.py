@@ -59,7 +59,7 @@ POOLING_EXEMPT = "pooling is exempt"
 ADDITIONS = frozenset(["Add", "Subtract", "Average", "Maximum", "Minimum", "Multiply", "Dot"])
 
 
-def _role(layer: Any) -> str:
+def role(layer: Any) -> str:
     """Return the class of a layer or operation of Keras; nothing of another's class, whatever its name."""
     keras_own = isinstance(layer, OperationLayer) or type(layer).__module__.startswith("keras.")
     return kind(layer) if keras_own else ""
@@ -69,7 +69,7 @@ def moves(layer: Any) -> bool:
     """Return whether a layer merely moves or selects values that it reads."""
     if isinstance(layer, OperationLayer) and layer.arguments.constants:  # which no one has rounded
         return False
-    name = _role(layer)
+    name = role(layer)
     return name in _MOVING or (name == "UpSampling2D" and layer.interpolation == "nearest")
 
 
@@ -91,11 +91,11 @@ def unrounded(graph: Graph, layer: Any, exempt: Collection[str] = ()) -> str:
     outputs = graph.outputs(layer)
     if outputs and not any(is_float(tensor) for tensor in outputs):
         return "returns no numbers but indices or a mask"
-    if "pooling" in exempt and "AveragePool" in _role(layer):  # a maximum selects, and ends a step
+    if "pooling" in exempt and "AveragePool" in role(layer):  # a maximum selects, and ends a step
         return POOLING_EXEMPT
     consumers = graph.consumers(layer)
     following = FOLLOWING | ADDITIONS if "additions" in exempt else FOLLOWING
-    if consumers and not graph.returns(layer) and all(_role(c) in following for c in consumers):
+    if consumers and not graph.returns(layer) and all(role(c) in following for c in consumers):
         return f"one step with {address(consumers[0])}"
     return ""
 
@@ -111,7 +111,7 @@ def unread(graph: Graph, layer: Any) -> str:
 
 def _looks_up(graph: Graph, layer: Any) -> bool:
     """Return whether a layer takes what it reads for indices, or hands it only to layers that do."""
-    if _role(layer) == "Embedding":
+    if role(layer) == "Embedding":
         return True
     consumers = graph.consumers(layer)
     return moves(layer) and bool(consumers) and all(_looks_up(graph, consumer) for consumer in consumers)

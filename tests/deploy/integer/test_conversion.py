@@ -6,7 +6,8 @@ import pytest
 from keras import layers
 
 from precision.arithmetic.accumulators.register import Register
-from precision.deploy.integer import Arithmetic, integer_network
+from precision.arithmetic.multipliers import parse_multiplier
+from precision.deploy.integer import Arithmetic, IntegerPredictor, integer_network
 from precision.errors import PrecisionError
 from precision.quantization import apply, calibrated, parse_policy
 from precision.quantization.calibration.calibrator import Calibrator
@@ -16,6 +17,10 @@ RANDOM = np.random.default_rng(3)
 IMAGES = RANDOM.random((6, 8, 8, 2)).astype(np.float32)
 FIXED = parse_policy("fixed(8,5)")
 INT8 = parse_policy("int8")
+MOVING_INPUTS = parse_policy(
+    dict.fromkeys(["weights", "activations"], "fixed(8,5)")
+    | {"inputs": {"format": "fixed(8,auto)", "dynamic": True}}
+)
 
 
 def quantised(model, policy, images=IMAGES):
@@ -69,6 +74,43 @@ NETWORKS = {
     "residual layer": lambda: residual(layers.Add),
     "joined": lambda: residual(layers.Concatenate),
 }
+
+
+def behind(way):
+    """Return a network with something behind a convolution."""
+    keras.utils.set_random_seed(2)
+    x = keras.Input((8, 8, 2))
+    y = way(layers.Conv2D(4, 3, padding="same", name="a")(x))
+    return stirred(keras.Model(x, layers.Dense(3, name="logits")(layers.Flatten()(y))))
+
+
+def pool():
+    return layers.MaxPooling2D(3, 1, padding="same")
+
+
+def pool_of_several_readers(y):
+    shared = pool()(y)
+    return layers.Add()([pool()(shared), layers.ReLU()(shared)])
+
+
+def one_layer_twice(y):
+    shared = layers.Conv2D(4, 3, padding="same", activation="relu", name="shared")
+    return shared(shared(y))
+
+
+SHAPES = {
+    "several readers of a pool": pool_of_several_readers,
+    "a layer that is called twice": one_layer_twice,
+    "largest averages at the edge": lambda y: layers.ReLU()(
+        layers.MaxPooling2D(2)(layers.AveragePooling2D(3, 2, padding="same")(y))
+    ),
+    "the largest average": lambda y: layers.GlobalMaxPooling2D(keepdims=True)(
+        layers.AveragePooling2D(3, 2, padding="same")(y)
+    ),
+    "an image and a number of each channel": lambda y: y + layers.GlobalAveragePooling2D(keepdims=True)(y),
+    "three side by side, one twice": lambda y: layers.Concatenate(1)([y, layers.ReLU()(y), y]),
+}
+NETWORKS |= {name: lambda way=way: behind(way) for name, way in SHAPES.items()}
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -183,6 +225,97 @@ def test_what_cannot_be_computed_is_named():
         assert words in refused(plain(), policy)
     assert "float8_e4m3" in refused(plain(), "float8_e4m3fn")
     assert "16 bits" in refused(plain(), "fixed(16,8)")
+
+
+class Add(layers.Layer):
+    """Called as a layer of Keras is, and another one."""
+
+    def call(self, both):
+        return both[0] - both[1]
+
+
+def relu(x):
+    return keras.ops.abs(x)
+
+
+@pytest.mark.parametrize(
+    ("way", "words"),
+    [
+        (lambda y: Add()([y, layers.ReLU()(y)]), "class of one's own"),
+        (lambda y: layers.Activation(relu)(y), "none of Keras"),
+        (lambda y: y + 1.0, "a constant"),
+        (lambda y: layers.Add()([y, layers.GlobalAveragePooling2D()(y)]), "different ranks"),
+    ],
+)
+def test_what_only_looks_like_something_known_is_refused(way, words):
+    assert words in refused(behind(way), "fixed(8,5)")
+
+
+def test_a_mask_is_refused():
+    x = keras.Input((8, 8, 2))
+    model = keras.Model(x, layers.Dense(3)(layers.Masking(1.0)(layers.Reshape((64, 2))(x))))
+    assert "compares real numbers" in refused(model, "fixed(8,5)")
+
+
+def test_a_constant_beside_a_tensor_is_refused():
+    x = keras.Input(batch_shape=(6, 8, 8, 2))
+    y = keras.ops.concatenate([layers.Conv2D(4, 1)(x), np.full((6, 8, 8, 1), 0.5, np.float32)], -1)
+    model = keras.Model(x, layers.GlobalMaxPooling2D()(y))
+    assert "a constant" in refused(model, "fixed(8,5)")
+
+
+@pytest.mark.parametrize("rule", ["single", "litert_reference"])
+def test_real_sums_are_rounded_as_such_by_every_rule(rule):
+    """An input whose scale follows from the image makes them; the next layer has a scale of its own."""
+    model = quantised(NETWORKS["plain"](), MOVING_INPUTS)
+    expected = model.predict_on_batch(IMAGES[:1])  # the scale of one image is that of the batch
+    found = integer_network(model, rule=rule)(IMAGES[:1])
+    assert np.abs(found - expected).max() <= 2 / 32 < np.ptp(expected) / 4
+
+
+@pytest.mark.parametrize("flip", [1, -1])
+def test_tensors_of_different_formats_side_by_side_keep_their_range_and_their_steps(flip):
+    wide, narrow = ({"format": f"uint({bits})", "scaling": "real"} for bits in (8, 4))
+    policy = {
+        "weights": "fixed(8,5)",
+        "activations": wide,
+        "inputs": wide,
+        "layers": {"b": {"activations": narrow}},
+    }
+
+    def joined(y):
+        y = layers.ReLU()(y)
+        return layers.Concatenate()(
+            [y, layers.Conv2D(4, 3, padding="same", activation="relu", name="b")(y)][::flip]
+        )
+
+    model = quantised(behind(joined), parse_policy(policy))
+    expected = model.predict_on_batch(IMAGES)
+    multiplier = Arithmetic(parse_multiplier("exact(8)"))  # whose table is of the codes that there are
+    for network in (integer_network(model), integer_network(model, lambda layer: multiplier)):
+        assert np.abs(network(IMAGES) - expected).max() < 0.02 * np.ptp(expected)
+
+
+def test_each_call_of_a_layer_has_a_record():
+    model = quantised(NETWORKS["a layer that is called twice"](), FIXED)
+    network = integer_network(model, watch=True)
+    network(IMAGES)
+    numbers, facts = IntegerPredictor(network, FIXED, model).observed()
+    assert list(network.records()) == ["a", "shared", "shared (call 2)", "logits"]
+    assert numbers["register_bits"] == max(record.proven_bits for record in network.records().values())
+    assert "shared (call 2)" in facts["registers"]
+
+
+@pytest.mark.parametrize("policy", [FIXED, MOVING_INPUTS], ids=["fixed", "moving"])
+def test_no_image_and_one_of_nan_and_infinity(policy):
+    model = quantised(NETWORKS["joined" if policy is FIXED else "plain"](), policy)
+    network = integer_network(model)
+    assert network(IMAGES[:0]).shape == (0, 3)
+    for value in (np.nan, np.inf, -np.inf):
+        bad = IMAGES[:1].copy()
+        bad[0, 2, 2, 0] = value
+        expected = model.predict_on_batch(bad)
+        np.testing.assert_allclose(network(bad), expected, rtol=1e-5)
 
 
 def test_a_bias_needs_a_register_that_holds_it():

@@ -132,6 +132,21 @@ def trained(model, x, y, rate):
     return model
 
 
+def test_a_layer_that_reads_several_scales_is_not_trained():
+    """Neither one that is called twice, nor one that reads a part of what a moving scale was found for."""
+    moving = {"format": "int(8,symmetric=true)", "scaling": "real", "dynamic": True}
+    x = keras.Input((6, 6, 2))
+    shared = layers.Conv2D(2, 3, padding="same", name="shared")
+    twice = keras.Model(x, layers.Flatten()(shared(shared(x))))
+    cropped = keras.Model(x, layers.Dense(3, name="shared")(layers.Flatten()(layers.Cropping2D(1)(x))))
+    policies = POLICY, parse_policy({"weights": WEIGHTS, "activations": moving, "inputs": moving})
+    for model, policy in zip((twice, cropped), policies, strict=True):
+        wanted = calibrated(model, policy)
+        observed = Calibrator(model, IMAGES).statistics(wanted, values=False) if wanted else {}
+        with pytest.raises(PrecisionError, match="'shared' reads tensors of several scales, or a part"):
+            train_through(apply(model, policy, observed=observed), chosen("drum(8,3)"))
+
+
 def test_what_cannot_be_trained_is_named(monkeypatch):
     x = keras.Input((6, 2))
     model = keras.Model(x, layers.Dense(3)(layers.Conv1D(2, 3, padding="causal", name="early")(x)))
