@@ -131,11 +131,17 @@ class Linear:
         widest = float(self.register.highest)
         correction = grid.zero * self.w.reshape(-1, len(self.scales)).sum(axis=0, dtype=np.int64)
         worst = int(np.argmax(np.abs(codes - correction)))
-        if not abs(float(codes[worst]) - float(correction[worst])) <= widest:
+        magnitude = abs(float(codes[worst]) - float(correction[worst]))
+        if not magnitude < widest + 1 or magnitude >= 2.0**63:  # which a float of 64 bits rounds up to
+            advice = "give the layer a wider register"
+            if not magnitude < 2.0**63:
+                advice = (
+                    "no register holds it, as the weights of the channel are next to nothing: make them 0"
+                )
             raise PrecisionError(
                 f"layer {self.name!r}: an accumulator of {self.register.bits} bits is too narrow for the "
                 f"bias of channel {worst}, which is {codes[worst] - correction[worst]:.6g} in units of its "
-                "sums; give the layer a wider register"
+                f"sums; {advice}"
             )
         return codes.astype(np.int64) - correction
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from precision.arithmetic.integer.values import Real, Value
 from precision.errors import PrecisionError
+from precision.quantization.layers.arguments import constants
 from precision.quantization.layers.flat import address
 from precision.quantization.layers.operation import OperationLayer, kind
 from precision.quantization.layers.points import role
@@ -54,14 +55,11 @@ def check_tensors(layer: Any, call: Any) -> None:
     """
     if role(layer) not in ("Add", "Concatenate"):
         return
-    if isinstance(layer, OperationLayer):
-        others = layer.arguments.others
-    else:
-        leaves = keras.tree.flatten((call.arguments, call.options))
-        others = sum(leaf is not None and not keras.backend.is_keras_tensor(leaf) for leaf in leaves)
-        if len({len(tensor.shape) for tensor in call.inputs}) > 1:
-            raise unknown(layer, "it reads tensors of different ranks; reshape them before")
-    if others:
+    operation = isinstance(layer, OperationLayer)
+    if not operation and len({len(tensor.shape) for tensor in call.inputs}) > 1:
+        raise unknown(layer, "it reads tensors of different ranks; reshape them before")
+    beside = layer.arguments if operation else call.options.get("arguments")  # of a call as it was written
+    if constants(call.arguments) or (beside is not None and beside.numbers):
         raise unknown(layer, "it reads a constant, which has no codes")
 
 

@@ -16,6 +16,15 @@ class _Place:
     index: int
 
 
+def constants(values: Any) -> int:
+    """Return how many numbers and arrays there are among values that are no tensors of a network."""
+    return sum(
+        hasattr(value, "shape") or (isinstance(value, int | float) and not isinstance(value, bool))
+        for value in keras.tree.flatten(values)
+        if not keras.backend.is_keras_tensor(value)
+    )
+
+
 class Arguments:
     """What a layer or an operation is called with, without the tensors.
 
@@ -36,7 +45,7 @@ class Arguments:
             return _Place(self.tensors - 1)
 
         flat = keras.tree.flatten((tuple(positional), dict(named)))
-        self.others = len(flat) - sum(map(keras.backend.is_keras_tensor, flat))  # numbers and options too
+        self.numbers = constants(flat)
         # Arrays and variables among them, which an operation computes with.
         self.constants = any(
             not keras.backend.is_keras_tensor(value) and getattr(value, "ndim", 0) > 0 for value in flat

@@ -84,6 +84,13 @@ def behind(way):
     return stirred(keras.Model(x, layers.Dense(3, name="logits")(layers.Flatten()(y))))
 
 
+def image_and(merge):
+    keras.utils.set_random_seed(2)
+    x = keras.Input((8, 8, 2))
+    y = layers.Flatten()(merge([layers.Conv2D(2, 3, padding="same", name="a")(x), x]))
+    return stirred(keras.Model(x, layers.Dense(3, name="logits")(y)))
+
+
 def pool():
     return layers.MaxPooling2D(3, 1, padding="same")
 
@@ -110,6 +117,7 @@ SHAPES = {
     "an image and a number of each channel": lambda y: y + layers.GlobalAveragePooling2D(keepdims=True)(y),
     "three side by side, one twice": lambda y: layers.Concatenate(1)([y, layers.ReLU()(y), y]),
 }
+NETWORKS["added to the image"] = lambda: image_and(layers.Add())
 NETWORKS |= {name: lambda way=way: behind(way) for name, way in SHAPES.items()}
 
 
@@ -316,6 +324,14 @@ def test_no_image_and_one_of_nan_and_infinity(policy):
         bad[0, 2, 2, 0] = value
         expected = model.predict_on_batch(bad)
         np.testing.assert_allclose(network(bad), expected, rtol=1e-5)
+
+
+def test_weights_next_to_nothing_have_a_bias_that_no_register_holds():
+    model = NETWORKS["plain"]()
+    model.layers[0].kernel.assign(model.layers[0].kernel * np.array([1, 0, 1e-30, 1], np.float32))
+    network = integer_network(quantised(model, INT8), lambda layer: Arithmetic(register=Register(64)))
+    with pytest.raises(PrecisionError, match=r"channel 2, .*no register holds it.* make them 0"):
+        network(IMAGES)
 
 
 def test_a_bias_needs_a_register_that_holds_it():
