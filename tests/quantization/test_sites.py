@@ -10,6 +10,7 @@ import architectures
 from precision.errors import PrecisionError
 from precision.formats import parse
 from precision.quantization import apply, parse_policy
+from precision.quantization.policy.slots import SLOTS
 from precision.quantization.sites import layer_names, resolve, sites
 from precision.quantization.wrapper import Quantized
 
@@ -153,7 +154,7 @@ def test_the_first_and_the_last_layer_stay_float32(resnet, how):
 def test_the_reason_is_given_for_every_slot(lenet):
     policy = parse_policy({"weights": "fixed(8,6)", "exempt": "last"})
     found = {(s.layer, s.slot): s.reason for s in resolve(lenet, policy)}
-    assert len(found) == len(lenet.layers) * 7
+    assert len(found) == len(lenet.layers) * len(SLOTS)
     assert found["conv1", "weights"] == ""
     assert found["conv1", "biases"] == "float32 in the policy"
     assert found["pool1", "weights"] == "has none"
