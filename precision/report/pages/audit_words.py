@@ -9,6 +9,8 @@ from precision.analysis.evidence import images_wanted
 from precision.report.document import Inline, Quantity, Span, Strong, Unit, Words, inline
 from precision.tasks import CLASSIFICATION
 
+_REAL = 0.05  # p below which a difference is called real
+
 
 def sentences(found: Audited) -> tuple[Inline, ...]:
     """Return one sentence or two for each target."""
@@ -28,11 +30,12 @@ def _sentence(answer: pd.Series, found: Audited) -> Inline:
         smaller = rows[(weights < named["weight_bytes"]) | narrower]
         return (
             *inline(
-                "{target}: {policy} is the smallest safe format, {difference}; its weights take {bytes}, "
-                "{times} times less than in float32.",
+                "{target}: {policy} is the smallest safe format, {difference}; {real}; its weights take "
+                "{bytes}, {times} times less than in float32.",
                 **told,
                 policy=Strong(named["policy"]),
                 difference=_difference(named),
+                real=_real(named),
                 bytes=Quantity(named["weight_bytes"], Unit.BYTES),
                 times=Quantity(named["compression"], Unit.RATIO, decimals=1),
             ),
@@ -60,6 +63,14 @@ def _next(row: pd.Series, tolerance: float) -> tuple[Span, ...]:
         rest = f"; to show that this is within would take about {wanted:,} test images."
     text = " {policy} has {difference}" + rest
     return inline(text, policy=row["policy"], difference=_difference(row))
+
+
+def _real(row: pd.Series) -> tuple[Span, ...]:
+    """Return whether there is any difference at all, in words."""
+    what = "no difference is shown"
+    if row["p"] < _REAL:
+        what = "the loss is real" if row["worse"] > row["better"] else "the gain is real"
+    return inline(f"{what} (p = {{p}})", p=Quantity(row["p"], Unit.ERROR))
 
 
 def _difference(row: pd.Series) -> tuple[Span, ...]:

@@ -44,9 +44,10 @@ LARGE = row("chips", "int16", 2000, 0.0, -0.0170, 0.0170, "larger than needed", 
 def test_the_smallest_safe_format_is_named_and_why_no_smaller_one():
     text = audit_text(found(SMALL, DOUBT, GOOD, LARGE, notes=("beware",)))
     assert (
-        "chips: int8 is the smallest safe format, -0.10 points (-0.40 to +0.20 at 95 %, 10,000 images); its "
-        "weights take 1000 B, 4.0 times less than in float32. int6 has -0.50 points (-1.20 to +0.20 at 95 %, "
-        "10,000 images); to show that this is within would take about 20,000 test images."
+        "chips: int8 is the smallest safe format, -0.10 points (-0.40 to +0.20 at 95 %, 10,000 images); no "
+        "difference is shown (p = 1); its weights take 1000 B, 4.0 times less than in float32. int6 has "
+        "-0.50 points (-1.20 to +0.20 at 95 %, 10,000 images); to show that this is within would take about "
+        "20,000 test images."
     ) in text
     real = {**GOOD, "p": 0.004, "better": 5, "worse": 25}
     assert "; the loss is real (p = 0.004); its weights" in audit_text(found(SMALL, real))
