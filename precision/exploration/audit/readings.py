@@ -100,8 +100,8 @@ def check(
         )
     )
     raise PrecisionError(
-        f"{model}: in float32 the model is right on {100 * accuracy:.1f} % of the test images, and who always "
-        f"says the most frequent class on {100 * share:.1f} %, so no format can be judged; {advice}"
+        f"{model}: in float32 the model is right on {100 * accuracy:.1f} % of the test images, and who "
+        f"always says the most frequent class on {100 * share:.1f} %, so no format can be judged; {advice}"
     )
 
 
