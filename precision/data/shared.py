@@ -63,7 +63,8 @@ def shared(folder: Path) -> Dataset:
         PrecisionError: when its files are not what was written.
     """
     try:
-        about = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
+        text = (folder / _ABOUT).read_text(encoding="utf-8")
+        about = json.loads(text)
         # As plain arrays: those of np.memmap drag their own class through every computation.
         arrays: dict[str, Any] = {
             name: np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False))
@@ -71,7 +72,7 @@ def shared(folder: Path) -> Dataset:
         }
         texts: dict[str, Any] = {**about, "class_names": tuple(about["class_names"])}
         dataset = Dataset(**texts, **arrays)
-        if folder.name != f"{dataset.digest()}-{_short(json.dumps(about))}":
+        if folder.name != f"{dataset.digest()}-{_short(text)}":
             raise ValueError("its content is not the one that it is named after")
     except (OSError, ValueError, KeyError, TypeError, EOFError, PrecisionError) as error:
         why = str(error) or type(error).__name__

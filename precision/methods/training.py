@@ -147,7 +147,7 @@ def train(
     for epoch in range(begin, training.epochs + 1):
         before_epoch(epoch)
         if epoch == begin:
-            _make_variables(model)
+            _make_variables(model, np.zeros_like(dataset.y_train[:1]))
         batches = Batches(dataset.x_train, dataset.y_train, training.batch_size, seed, epoch, augmentation)
         began = time.perf_counter()
         logs = model.fit(batches, shuffle=False, verbose=0).history
@@ -172,18 +172,17 @@ def train(
     return Trained(history, None, facts)
 
 
-def _make_variables(model: Any) -> None:
+def _make_variables(model: Any, targets: np.ndarray) -> None:
     """Make the variables of a compiled model's optimizer and metrics.
 
     TensorFlow would make them while it traces the first step, and then trace that a second time.
     """
     if keras.backend.backend() != "tensorflow":
         return
-    labels = np.zeros(1, np.uint8)
-    logits = keras.ops.zeros((1, *model.output_shape[1:]), model.compute_dtype)
+    outputs = keras.ops.zeros((1, *model.output_shape[1:]), model.compute_dtype)
     model.optimizer.build(model.trainable_variables)
-    model.compute_loss(y=labels, y_pred=logits)
-    model.compute_metrics(None, labels, logits)
+    model.compute_loss(y=targets, y_pred=outputs)
+    model.compute_metrics(None, targets, outputs)
     model.reset_metrics()
 
 

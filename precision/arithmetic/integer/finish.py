@@ -56,25 +56,30 @@ def finished(
     loop, first, second = work
 
     def part(begin: int, end: int) -> None:
-        loop(flat, first, second, limits, codes, begin, end)
+        loop(flat[begin:end], first, second, limits, codes[begin:end])
 
     divide(part, len(flat), -(-flat.size // ROWS), processors())
     return codes.reshape(numbers.shape)
 
 
 @compiled
-def _float(x: Any, factors: Any, _: Any, limits: Any, codes: Any, begin: int, end: int) -> None:
-    zero, low, high = limits[0], limits[1], limits[2]
-    for i in range(begin, end):
+def _float(x: Any, factors: Any, _: Any, limits: Any, codes: Any) -> None:
+    # In range first, which rounding keeps; then half to even by the last bit of a large number. Comparisons
+    # and sums become vectors, where min, max and rint would not.
+    zero, large = np.int32(limits[0]), 1.5 * 2.0**52
+    low, high = np.float64(limits[1] - limits[0]), np.float64(limits[2] - limits[0])
+    for i in range(x.shape[0]):
         for c in range(x.shape[1]):
-            y = np.rint(x[i, c] * factors[c]) + zero
-            codes[i, c] = np.int64(min(max(y, np.float64(low)), np.float64(high)))
+            y = x[i, c] * factors[c]
+            y = low if y < low else y
+            y = high if y > high else y
+            codes[i, c] = np.int32((y + large) - large) + zero
 
 
 @compiled
-def _single(x: Any, m: Any, shift: Any, limits: Any, codes: Any, begin: int, end: int) -> None:
+def _single(x: Any, m: Any, shift: Any, limits: Any, codes: Any) -> None:
     zero, low, high = limits[0], limits[1], limits[2]
-    for i in range(begin, end):
+    for i in range(x.shape[0]):
         for c in range(x.shape[1]):
             right = MANTISSA - shift[c]
             y = (np.int64(x[i, c]) * m[c] + (np.int64(1) << (right - 1))) >> right
@@ -82,9 +87,9 @@ def _single(x: Any, m: Any, shift: Any, limits: Any, codes: Any, begin: int, end
 
 
 @compiled
-def _twice(x: Any, m: Any, shift: Any, limits: Any, codes: Any, begin: int, end: int) -> None:
+def _twice(x: Any, m: Any, shift: Any, limits: Any, codes: Any) -> None:
     zero, low, high = limits[0], limits[1], limits[2]
-    for i in range(begin, end):
+    for i in range(x.shape[0]):
         for c in range(x.shape[1]):
             left, right = max(shift[c], 0), max(-shift[c], 0)
             product = min(max(np.int64(x[i, c]) << left, LEAST), MOST) * m[c]

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
 from precision.arithmetic.integer.linear import Linear, Record
 from precision.arithmetic.integer.operations import Operation
-from precision.arithmetic.integer.values import Codes, Real, Value
+from precision.arithmetic.integer.values import Codes, Real, Value, joined
 from precision.errors import PrecisionError
 
-AT_ONCE = 100  # images whose values are held in memory
+AT_ONCE = 1000  # images that dense layers take together
+IN_CACHE = 50  # images that convolutions take, so that their sums stay in the cache
 
 
 @dataclass(frozen=True)
@@ -56,21 +58,49 @@ class IntegerNetwork:
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Return the logits, float32 (N, classes), of images, float32 (N, ...)."""
-        parts = [self._logits(images[i : i + AT_ONCE]) for i in range(0, max(1, len(images)), AT_ONCE)]
-        return np.concatenate(parts)
+        images = np.asarray(images, np.float32)
+        return np.concatenate([self._logits(part) for part in _pieces(images, AT_ONCE)])
 
     def _logits(self, images: np.ndarray) -> np.ndarray:
-        last_read = {read: place for place, step in enumerate(self.steps) for read in step.reads}
-        last: Value | None = None
-        for place, values in self._computed(images):
-            last = values[place]
-            for read in self.steps[place].reads:
+        """Take some images at a time up to the first dense layer, and from there on all of them."""
+        front = range(self._waist)
+        if not front:
+            last, overflowed = self._run(range(len(self.steps)), -1, Real(images))
+        else:
+            found = [self._run(front, -1, Real(part)) for part in _pieces(images, IN_CACHE)]
+            before = np.concatenate([overflowed for _, overflowed in found])
+            waist = joined([value for value, _ in found])
+            last, overflowed = self._run(range(self._waist, len(self.steps)), self._waist - 1, waist)
+            overflowed = overflowed | before
+        self.seen.overflowed += int(overflowed.sum())
+        return np.asarray(last.real(), np.float32)
+
+    @cached_property
+    def _waist(self) -> int:
+        """The first dense layer if nothing behind it reads anything before it but what it reads; or 0."""
+        for place, step in enumerate(self.steps):
+            if isinstance(step.computes, Linear) and not step.computes.window.sizes:
+                read = [read for later in self.steps[place:] for read in later.reads]
+                return place if min(read) == place - 1 else 0
+        return 0
+
+    def _run(self, places: range, before: int, value: Value) -> tuple[Value, np.ndarray]:
+        """Compute steps from the value of one before them.
+
+        Returns:
+            the value of the last one, and which images had a sum that was not the exact one.
+        """
+        last_read = {read: place for place in places for read in self.steps[place].reads}
+        values, overflowed = {before: value}, np.zeros(value.images, bool)
+        for place in places:
+            step = self.steps[place]
+            values[place] = step.computes(*(values[read] for read in step.reads), rule=self.rule)
+            if isinstance(step.computes, Linear) and step.computes.last is not None:
+                overflowed |= step.computes.last
+            for read in step.reads:
                 if last_read[read] == place:  # no later step wants it
                     values.pop(read, None)
-        assert last is not None  # there is a step
-        wrong = [layer.last for layer in self.linear if layer.last is not None]
-        self.seen.overflowed += int(np.any(wrong, axis=0).sum()) if wrong else 0
-        return np.asarray(last.real(), np.float32)
+        return values[places[-1]], overflowed
 
     def values(self, images: np.ndarray) -> list[Value]:
         """Return the value of every step, for images that fit into memory together."""
@@ -112,3 +142,7 @@ class IntegerNetwork:
         self.seen.overflowed = 0
         for layer in self.linear:
             layer.forget()
+
+
+def _pieces(images: np.ndarray, size: int) -> list[np.ndarray]:
+    return [images[first : first + size] for first in range(0, max(1, len(images)), size)]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -54,6 +55,11 @@ class Codes:
         """Return what they stand for, float64."""
         return self.centred() * self.scale
 
+    @property
+    def images(self) -> int:
+        """How many images they are of."""
+        return len(self.codes)
+
 
 @dataclass(frozen=True)
 class Wide:
@@ -71,6 +77,11 @@ class Wide:
     rectified: bool = False
     ceiling: float | None = None
 
+    @property
+    def images(self) -> int:
+        """How many images they are of."""
+        return len(self.numbers)
+
     def real(self) -> np.ndarray:
         """Return what they stand for, float64."""
         real = self.numbers * self.unit
@@ -83,9 +94,26 @@ class Real:
 
     numbers: np.ndarray
 
+    @property
+    def images(self) -> int:
+        """How many images they are of."""
+        return len(self.numbers)
+
     def real(self) -> np.ndarray:
         """Return them as float64."""
         return self.numbers.astype(np.float64)
 
 
 Value = Codes | Wide | Real
+
+
+def joined(values: Sequence[Value]) -> Value:
+    """Return the codes of several parts of a batch as one; they are of one step."""
+    codes = [value for value in values if isinstance(value, Codes)]
+    if len(codes) == len(values) == 1:
+        return codes[0]
+    assert len(codes) == len(values)  # a layer that sums products reads codes
+    scale = codes[0].scale
+    if np.ndim(scale):
+        scale = np.concatenate([np.asarray(value.scale) for value in codes])
+    return replace(codes[0], codes=np.concatenate([value.codes for value in codes]), scale=scale)

@@ -41,6 +41,11 @@ class Errors:
         symmetric: whether the operands can be exchanged, as far as tried; no where their widths differ.
         rank: of the table of products: terms of an exact factorisation. None above 16 bits of both operands.
         error_rank: the same of the table of errors.
+
+    >>> from precision.arithmetic.multipliers import errors_of, parse_multiplier
+    >>> found = errors_of(parse_multiplier("drum(8,4)"))
+    >>> round(found.relative, 4), found.zero_weight
+    (0.0589, True)
     """
 
     pairs: int

@@ -22,6 +22,11 @@ class Arithmetic:
     Attributes:
         multiplier: None for the exact one.
         register: of the running sums.
+
+    >>> from precision.arithmetic.multipliers import parse_multiplier
+    >>> from precision.deploy.integer import Arithmetic
+    >>> int(Arithmetic(parse_multiplier("drum(8,4)")).products(0, 255, -127, 127).of(100, -77))
+    -7488
     """
 
     multiplier: Multiplier | None = None

@@ -70,6 +70,14 @@ def integer_network(
 
     Raises:
         PrecisionError: naming the layer that cannot be computed in integers, and what to do.
+
+    >>> import architectures, numpy as np
+    >>> from precision.deploy.integer import integer_network
+    >>> from precision.quantization import apply, parse_policy
+    >>> model = apply(architectures.build("mlp", width=0.25), parse_policy("fixed(8,5)"))
+    >>> images = np.full((1, 28, 28, 1), 0.5, np.float32)
+    >>> bool((integer_network(model)(images) == model.predict_on_batch(images)).all())
+    True
     """
     return _Conversion(arithmetic, engine, watch).of(model, rule)
 

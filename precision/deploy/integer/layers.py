@@ -37,6 +37,9 @@ class InFront:
 def moving(layer: Any) -> Callable[[np.ndarray, int], np.ndarray]:
     """Return what a layer does that moves values; where it pads, it pads with zeros."""
 
+    if role(layer) == "Flatten" and layer.data_format == "channels_last":
+        return lambda x, fill: x.reshape(len(x), -1)
+
     def moved(x: np.ndarray, fill: int) -> np.ndarray:
         narrow = x.astype(np.float32 if x.dtype.kind == "f" else np.int32)
         if narrow.dtype.kind == "i" and not np.array_equal(narrow, x):

@@ -25,6 +25,14 @@ class IntegerPredictor:
         policy: that it was made under.
         source: the float32 network before any rounding, whose variables are counted in the formats of the
             policy.
+
+    >>> import architectures, numpy as np
+    >>> from precision.deploy.integer import IntegerPredictor, integer_network
+    >>> from precision.quantization import apply, parse_policy
+    >>> source, policy = architectures.build("mlp", width=0.25), parse_policy("fixed(8,5)")
+    >>> predictor = IntegerPredictor(integer_network(apply(source, policy)), policy, source)
+    >>> predictor.logits(np.zeros((2, 28, 28, 1), np.uint8)).shape, predictor.memory().bits
+    ((2, 10), 8.0)
     """
 
     def __init__(self, integers: IntegerNetwork, policy: Policy, source: Any) -> None:
