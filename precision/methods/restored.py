@@ -90,7 +90,8 @@ def _restored(result: TrialResult, bench: Restoring, rounded: bool) -> tuple[Any
         network = fold(network).model
     values = _rounded(predictor.model) if rounded else {}
     scales = _scales(predictor.model)
-    found, numbers = flattened(network), {}
+    found: Any = flattened(network)
+    numbers: dict[int, np.ndarray] = {}
     for place, layer in zip(found.model.layers, layers, strict=True):
         weights = [values.get(id(variable), variable.numpy()) for variable in layer.weights]
         take(found.original(place), [np.asarray(w).astype(np.float32) for w in weights])
