@@ -112,7 +112,7 @@ def test_a_rounding_that_is_left_out_is_found(site, monkeypatch):
     x = keras.Input((64,))
     model = keras.Model(x, layers.Dense(3, name="own")(x))
     model.get_layer("own").set_weights(
-        [np.repeat([[0.0075], [0.5]], 32, axis=0) * np.ones(3), np.full(3, 0.3)]
+        [np.repeat([[0.0075], [0.05]], 32, axis=0) * np.ones(3), np.full(3, 0.3)]
     )
     quantised = apply(model, parse_policy(POLICIES["fixed"] | {"inputs": "fixed(4,2)"}))
     left_out, original = quantised.get_layer("own").quantizers[site], Quantizer.__call__

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -38,7 +39,7 @@ def moving(layer: Any) -> Callable[[np.ndarray, int], np.ndarray]:
     """Return what a layer does that moves values; where it pads, it pads with zeros."""
 
     if role(layer) == "Flatten" and layer.data_format == "channels_last":
-        return lambda x, fill: x.reshape(len(x), -1)
+        return lambda x, fill: x.reshape(len(x), math.prod(x.shape[1:]))
 
     def moved(x: np.ndarray, fill: int) -> np.ndarray:
         narrow = x.astype(np.float32 if x.dtype.kind == "f" else np.int32)
