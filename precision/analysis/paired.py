@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import special
 
-_Z = 1.959963984540054  # of a two-sided 95 % interval
+USUAL = 1.959963984540054  # standard errors of a two-sided 95 % interval
 
 
 class Paired(NamedTuple):
@@ -94,7 +94,7 @@ def over_images(one: np.ndarray, other: np.ndarray, difference: float) -> Paired
     return of_counts(differ, more, images)
 
 
-def of_counts(differ: int, more: int, images: int, z: float = _Z) -> Paired:
+def of_counts(differ: int, more: int, images: int, z: float = USUAL) -> Paired:
     """Return the interval of a difference between two accuracies from three counts.
 
     Args:
@@ -127,7 +127,7 @@ def exact_p(better: int, worse: int) -> float:
     return min(1.0, 2 * float(special.bdtr(min(better, worse), single, 0.5))) if single else 1.0
 
 
-def score_interval(better: float, worse: float, images: float, z: float = _Z) -> tuple[float, float]:
+def score_interval(better: float, worse: float, images: float, z: float = USUAL) -> tuple[float, float]:
     """Return the ends of the score interval of a difference of paired proportions.
 
     T. Tango 1998, "Equivalence test and confidence interval for the difference in proportions for the

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +13,8 @@ from precision.methods.traced import Traced
 from precision.methods.training import prepare
 from precision.methods.workbench import Workbench
 from precision.quantization import Policy
+from precision.quantization.layers.flat import address
+from precision.quantization.model import wrapped
 from precision.tasks import CLASSIFICATION, Task
 from precision.trial import Trial
 
@@ -31,6 +33,20 @@ def batch(part: np.ndarray, total: int) -> Batch:
     # Another size would be another trace. Images that are there twice change no range.
     size = min(BATCH, total)
     return Batch(as_float(np.resize(part, (size, *part.shape[1:]))), len(part))
+
+
+def switch(model: Any, on: Callable[[str, str], bool], seed: int) -> None:
+    """Switch quantizers of a model on, and the others off, with noise from its start.
+
+    Args:
+        model: made ``switchable``.
+        on: whether those of a layer and slot are, by their names.
+    """
+    for index, layer in enumerate(wrapped(model)):
+        for site, quantizer in layer.quantizers.items():
+            enabled: Any = quantizer.enabled
+            enabled.assign(on(address(layer), layer.slot_of(site)))
+        layer.seed(seed, index)
 
 
 class Evaluator:

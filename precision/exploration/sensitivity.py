@@ -7,10 +7,9 @@ images: ``exploration.search`` decides on training images.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from rich.console import Console
@@ -19,7 +18,7 @@ from precision.analysis.sensitivity import SENSITIVITY_COLUMNS
 from precision.data import Dataset
 from precision.errors import PrecisionError, unknown
 from precision.exploration.baselines import Network, chosen_policies, networks, trained
-from precision.exploration.evaluator import Evaluator
+from precision.exploration.evaluator import Evaluator, switch
 from precision.exploration.journal import Journal, Row
 from precision.exploration.sqnr import Power, of_tensors
 from precision.grid import Changes, Store, expand, load_grid, select
@@ -28,8 +27,6 @@ from precision.grid.progress.steps import Steps
 from precision.measure.machine.environment import together
 from precision.methods.workbench import Workbench
 from precision.quantization import Policy
-from precision.quantization.layers.flat import address
-from precision.quantization.model import wrapped
 from precision.quantization.sites import Site, resolve
 from precision.tasks import Task
 from precision.trial import Choice, Trial
@@ -188,7 +185,7 @@ def _alone(evaluator: Evaluator, policy: Policy, seed: int, sites: list[Site]) -
     exact, task = evaluator.reference(seed), evaluator.task
     baseline = evaluator.judged(exact)
     model = evaluator.model(seed, policy)
-    _switch(model, seed, None)
+    switch(model, lambda layer, slot: True, seed)
     ratios = of_tensors(
         evaluator.source(seed, policy),
         model,
@@ -196,7 +193,7 @@ def _alone(evaluator: Evaluator, policy: Policy, seed: int, sites: list[Site]) -
         {(site.layer, site.slot) for site in sites},
     )
     for site in sites:
-        _switch(model, seed, site)
+        switch(model, _this(site), seed)
         logits = evaluator.logits(model)
         power = Power()
         power.add(exact, logits)
@@ -213,13 +210,8 @@ def _alone(evaluator: Evaluator, policy: Policy, seed: int, sites: list[Site]) -
         }
 
 
-def _switch(model: Any, seed: int, site: Site | None) -> None:
-    """Switch on the quantizers of a site alone, or of all without one, with noise from its start."""
-    for index, layer in enumerate(wrapped(model)):
-        for name, quantizer in layer.quantizers.items():
-            enabled: Any = quantizer.enabled
-            enabled.assign(site is None or (address(layer), layer.slot_of(name)) == (site.layer, site.slot))
-        layer.seed(seed, index)
+def _this(site: Site) -> Callable[[str, str], bool]:
+    return lambda layer, slot: (layer, slot) == (site.layer, site.slot)
 
 
 def _rounded(trial: Trial, network: Network, label: str) -> Trial:

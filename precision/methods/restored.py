@@ -134,8 +134,7 @@ def _scales(model: Any) -> dict[int, np.ndarray]:
     found = {}
     for layer in wrapped(model):
         for variable, axis, site in layer.rounded_variables:
-            scale = layer.quantizers[site].scale
-            if scale is not None and scale.setting.scaled:
-                numbers = scale.numbers(keras.ops.convert_to_tensor(variable), scale.read(), axis, False)
-                found[id(variable)] = np.asarray(keras.ops.convert_to_numpy(numbers), np.float32)
+            quantizer = layer.quantizers[site]
+            if quantizer.scale is not None and quantizer.scale.setting.scaled:
+                found[id(variable)] = keras.ops.convert_to_numpy(quantizer.numbers(variable, axis))
     return found

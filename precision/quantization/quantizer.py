@@ -101,6 +101,20 @@ class Quantizer:
             self.key.assign(noise.key(parts))
             self.step.assign(np.int32(0))
 
+    def numbers(self, x: Any = 0.0, axis: Axis = -1) -> Any:
+        """Return the run-time numbers with which a tensor is rounded now, outside of any training.
+
+        Args:
+            x: the tensor, from which those of a dynamic scale follow.
+            axis: of channels.
+
+        Raises:
+            PrecisionError: when nothing is rounded.
+        """
+        if self.scale is None:
+            raise PrecisionError("a quantizer that rounds nothing has no numbers")
+        return self.scale.numbers(keras.ops.convert_to_tensor(x), self.scale.read(), axis, False)
+
     def __call__(self, x: Any, axis: Axis = -1, training: bool | None = None) -> Any:
         """Return ``x`` rounded: float32, same shape.
 

@@ -14,12 +14,11 @@ from precision.quantization.layers.operation import kind
 from precision.quantization.layers.points import POOLING_EXEMPT, unread, unrounded
 from precision.quantization.layers.variables import variables
 from precision.quantization.policy.policy import COMPUTED, SLOTS, LayerName, Policy
-from precision.quantization.policy.slots import Slotted
+from precision.quantization.policy.slots import INSIDE, Slotted
 from precision.quantization.sums import refusal
 from precision.quantization.wrapper import unwrapped
 
 Sites = dict[str, dict[str, Any]]
-INSIDE = ("accumulators", "multipliers")  # of a layer that sums products
 
 
 @dataclass(frozen=True)

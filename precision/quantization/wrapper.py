@@ -94,6 +94,11 @@ class Quantized(keras.layers.Wrapper):
         """The variables that are rounded, each with the axis of its blocks or channels and its quantizer."""
         return list(self._sites)
 
+    def rounding_of(self, variable: Any) -> tuple[Axis, Quantizer] | None:
+        """Return the axis and the quantizer of a variable; None where it is not rounded."""
+        found = ((axis, self.quantizers[site]) for each, axis, site in self._sites if each is variable)
+        return next((one for one in found if one[1].scale is not None), None)
+
     def variable_of(self, site: str) -> Any:
         """Return the variable that a quantizer rounds."""
         return next(variable for variable, _, name in self._sites if name == site)

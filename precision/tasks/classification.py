@@ -95,10 +95,22 @@ class Classification(Shares):
         with np.errstate(invalid="ignore"):
             losses = logsumexp(logits, axis=1) - logits[np.arange(len(targets)), targets]
         right = valid & (predictions == targets)
-        images, found = np.bincount(targets), np.bincount(targets, weights=right)
         metrics = {
             "accuracy": float(right.mean()),
-            "balanced_accuracy": float((found[images > 0] / images[images > 0]).mean()),
+            "balanced_accuracy": mean_recall(right, targets),
             "loss": float(losses.mean()),
         }
         return Judged(metrics, predictions)
+
+
+def mean_recall(right: np.ndarray, targets: np.ndarray) -> float:
+    """Return the mean over the classes that have images of the share of these that are right.
+
+    Args:
+        right: (N,) bool.
+        targets: numbers of classes, (N,).
+    """
+    import numpy as np
+
+    images, found = np.bincount(targets), np.bincount(targets, weights=right)
+    return float((found[images > 0] / images[images > 0]).mean())

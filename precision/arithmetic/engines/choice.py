@@ -46,7 +46,7 @@ class Auto:
     def chosen(self, positions: int, observe: bool = False) -> tuple[str, str]:
         """Return the name of an engine and why, one line, for so many output positions of all images."""
         layer = self._layer
-        if layer.register.overflow == "saturate" and not layer.exact:
+        if layer.ordered:
             bits = layer.bound.bits
             return "table", f"a sum may need {bits} bits, and saturation depends on the order of the steps"
         if observe:

@@ -42,7 +42,7 @@ class Factored:
                 f"the products of this multiplier have no exact factors of at most {MOST} terms; "
                 "use the engine 'table'"
             )
-        if layer.register.overflow == "saturate" and not layer.exact:
+        if layer.ordered:
             raise PrecisionError(
                 f"the factored engine adds in no order, and sums here may need {layer.bound.bits} bits; "
                 f"a saturating accumulator of {layer.register.bits} bits needs the engine 'table'"
@@ -56,7 +56,6 @@ class Factored:
         self._channels = parts(by_channel, EXACT[np.float32]) if by_channel.max() < EXACT[np.float32] else []
         self._trusted: set[tuple[int, ...]] = set()
         self._distrusted = False
-        self._sum = np.int32 if layer.bound.bits <= 32 else np.int64
 
     def sums(self, x: np.ndarray, observe: bool = False) -> Sums:
         """Return the sums for an input; see :class:`Engine`. The table engine observes."""
@@ -72,7 +71,7 @@ class Factored:
     def _multiplied(self, of: Reads) -> np.ndarray:
         """Return the sums by matrix products of NumPy, (positions, filters)."""
         layer, window = self._layer, self._layer.window
-        exact = np.empty((of.positions, layer.filters), self._sum)
+        exact = np.empty((of.positions, layer.filters), self._layer.wide)
         of_a, terms = self.factors.activations.astype(self.type), self.factors.terms
         size = layer.filters // window.groups
         longest = max(end - begin for begin, end in self.parts) * terms
@@ -91,7 +90,7 @@ class Factored:
                             of.x[group * of.depth :], of.image, of.pixels, of.steps[begin:end], of_a,
                             (0,) * terms, seen, start, stop,
                         )  # fmt: skip
-                        to += (seen @ weights).astype(self._sum)
+                        to += (seen @ weights).astype(self._layer.wide)
 
         if exact.size:
             threads = processors()
@@ -101,7 +100,7 @@ class Factored:
 
     def _convolved(self, of: Reads, x: np.ndarray) -> np.ndarray | None:
         """Return the sums by the convolution of the Keras backend; None where it is found not to be exact."""
-        exact = np.empty(of.shape, self._sum)
+        exact = np.empty(of.shape, self._layer.wide)
         some = max(1, _IMAGES // (of.image * self.factors.terms * 4))
         for first in range(0, len(x), some):
             last = min(first + some, len(x))
@@ -126,12 +125,12 @@ class Factored:
 
         divide(part, len(wide), min(processors(), -(-wide.size // _PATCHES)), processors())
         images = wide.reshape(last - first, *of.padded, channels * terms)
-        exact = np.empty((last - first, *of.shape[1:]), self._sum)
+        exact = np.empty((last - first, *of.shape[1:]), self._layer.wide)
         exact[:] = layer.biases
         for begin, end in self._channels:
             of_these = slice(begin * terms, end * terms)
             y = native.convolve(images[..., of_these], self._kernel[..., of_these, :], layer.window)
-            exact += y.astype(self._sum)
+            exact += y.astype(self._layer.wide)
         return exact
 
     def _convolves(self) -> bool:

@@ -28,15 +28,14 @@ class Gather:
 
     def __init__(self, layer: Layer) -> None:
         self._layer = layer
-        self._sum = np.int32 if layer.bound.bits <= 32 else np.int64
 
     def sums(self, x: np.ndarray, observe: bool = False) -> Sums:
         """Return the sums for an input; see :class:`Engine`."""
         layer = self._layer
-        if observe or (layer.register.overflow == "saturate" and not layer.exact):
+        if observe or layer.ordered:
             return self._ordered.sums(x, observe)
         of = reads(layer, x)
-        exact = np.empty((of.positions, layer.filters), self._sum)
+        exact = np.empty((of.positions, layer.filters), self._layer.wide)
         exact[:] = layer.biases
         table, size = layer.products.table, layer.filters // layer.window.groups
 

@@ -105,6 +105,16 @@ class Layer:
             return self.bound.final_bits <= self.register.bits
         return self.bound.bits <= self.register.bits
 
+    @property
+    def ordered(self) -> bool:
+        """Whether a sum depends on the order of the steps: its register may saturate on the way."""
+        return self.register.overflow == "saturate" and not self.exact
+
+    @property
+    def wide(self) -> type[np.signedinteger]:
+        """The type of NumPy that holds its exact sums."""
+        return np.int32 if self.bound.bits <= 32 else np.int64
+
     def rows(self, x: np.ndarray) -> np.ndarray:
         """Return the rows of the table that an input stands for, with its padding around it.
 

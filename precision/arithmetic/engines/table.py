@@ -39,14 +39,13 @@ class Table:
 
     def __init__(self, layer: Layer) -> None:
         self._layer = layer
-        self._sum = np.int32 if layer.bound.bits <= 32 else np.int64
 
     def sums(self, x: np.ndarray, observe: bool = False) -> Sums:
         """Return the sums for an input; see :class:`Engine`."""
         layer, of = self._layer, reads(self._layer, x)
         if not math.prod(of.shape):
             return settled(np.zeros(of.shape, np.int64), layer, self.name, 0 if observe else None)
-        saturates = layer.register.overflow == "saturate" and not layer.exact
+        saturates = layer.ordered
         if not (saturates or observe) and _scatters(layer, of):
             return settled(self._scatter(of).reshape(of.shape), layer, self.name)
         exact, held, peak = self._direct(of, saturates, observe)
@@ -66,7 +65,7 @@ class Table:
             x = np.ascontiguousarray(wide.reshape(len(wide), -1, tiles.block).transpose(1, 0, 2))
             image, steps = tiles.block, steps % tiles.block
         alike = of.depth if layer.window.sizes and len(steps) == of.depth else 0
-        exact = np.empty(of.positions * tiles.width, self._sum)
+        exact = np.empty(of.positions * tiles.width, self._layer.wide)
         held = np.empty_like(exact) if saturates else exact
         ends = (layer.register.lowest, layer.register.highest) if saturates else ()
         biases = self._biases
@@ -102,7 +101,7 @@ class Table:
         pixels = of.pixels // layer.channels  # in positions, as the taps are
         taps = of.steps[:: of.depth] // layer.channels
         channels = np.arange(of.depth)
-        exact = np.empty((of.positions, layer.filters), self._sum)
+        exact = np.empty((of.positions, layer.filters), self._layer.wide)
         exact[:] = layer.biases
         for group, _, begin, end, lines in self._lines(tiles):
 
@@ -114,7 +113,7 @@ class Table:
                     of.x[group * of.depth + begin :], of.image, grid, channels[: end - begin],
                     lines.reshape(-1), lines.shape[1], tiles.vectors, pixels, taps, (0,) * size,
                     exact.reshape(-1), group * size, layer.filters,
-                    np.empty(len(grid) * tiles.lanes, self._sum), first, last,
+                    np.empty(len(grid) * tiles.lanes, self._layer.wide), first, last,
                 )  # fmt: skip
 
             _share(part, of.shape[0], len(grid) * (end - begin) * tiles.lanes)
@@ -127,7 +126,9 @@ class Table:
     @cached_property
     def _biases(self) -> np.ndarray:
         """(groups, tiles, lanes)."""
-        return np.ascontiguousarray(self._plain.lay(self._layer.biases[None]).astype(self._sum)[:, :, 0])
+        return np.ascontiguousarray(
+            self._plain.lay(self._layer.biases[None]).astype(self._layer.wide)[:, :, 0]
+        )
 
     @cached_property
     def _taps(self) -> Tiles:

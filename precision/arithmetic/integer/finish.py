@@ -64,16 +64,11 @@ def finished(
 
 @compiled
 def _float(x: Any, factors: Any, _: Any, limits: Any, codes: Any) -> None:
-    # In range first, which rounding keeps; then half to even by the last bit of a large number. Comparisons
-    # and sums become vectors, where min, max and rint would not.
-    zero, large = np.int32(limits[0]), 1.5 * 2.0**52
-    low, high = np.float64(limits[1] - limits[0]), np.float64(limits[2] - limits[0])
+    zero, low, high = limits[0], limits[1], limits[2]
     for i in range(x.shape[0]):
         for c in range(x.shape[1]):
-            y = x[i, c] * factors[c]
-            y = low if y < low else y
-            y = high if y > high else y
-            codes[i, c] = np.int32((y + large) - large) + zero
+            y = np.rint(x[i, c] * factors[c]) + zero
+            codes[i, c] = np.int64(min(max(y, np.float64(low)), np.float64(high)))
 
 
 @compiled

@@ -11,7 +11,7 @@ from precision.arithmetic.accumulators.register import Register
 from precision.arithmetic.engines.choice import AUTO, prepare
 from precision.arithmetic.engines.layer import Layer
 from precision.arithmetic.engines.sums import Engine, Sums
-from precision.arithmetic.integer.values import Codes, Grid, Value, Wide
+from precision.arithmetic.integer.values import Codes, Grid, Value, Wide, of_rank
 from precision.arithmetic.products import Products
 from precision.arithmetic.window import Window
 from precision.errors import PrecisionError
@@ -101,25 +101,22 @@ class Linear:
         if not self.window.sizes:
             numbers = numbers.reshape(*value.codes.shape[:-1], self.w.shape[-1])
         self._note(found, len(value.codes))
-        if not moving or self.bias is None:
-            unit = np.reshape(value.scale, (-1,) + (1,) * (numbers.ndim - 1)) if moving else value.scale
-            return Wide(numbers, unit * self.scales)
-        unit = np.reshape(value.scale, (-1,) + (1,) * (numbers.ndim - 1)) * self.scales
-        return Wide(numbers * unit + self.bias, 1.0)
+        unit = of_rank(value.scale, numbers.ndim) * self.scales
+        if moving and self.bias is not None:
+            return Wide(numbers * unit + self.bias, 1.0)
+        return Wide(numbers, unit)
 
     def _engine(self, grid: Grid, scale: float | None) -> Engine:
         """Return what computes the sums for inputs on a grid; prepared once."""
         key = (grid.zero, scale)
         if key not in self._prepared:
-            bias = None
-            if scale is not None:
-                bias = self._bias(grid, scale)
+            bias = None if scale is None else self._bias(grid, scale)
             try:
                 layer = Layer(self.w, self.products, self.window, bias, self.register, grid.zero)
                 engine = prepare(layer, self.engine)
             except PrecisionError as error:
                 raise PrecisionError(f"layer {self.name!r}: {error}") from None
-            self._prepared = {key: engine}
+            self._prepared[key] = engine
             self.record.proven_bits = layer.bound.bits
         return self._prepared[key]
 

@@ -91,30 +91,31 @@ class IntegerNetwork:
             the value of the last one, and which images had a sum that was not the exact one.
         """
         last_read = {read: place for place in places for read in self.steps[place].reads}
-        values, overflowed = {before: value}, np.zeros(value.images, bool)
-        for place in places:
-            step = self.steps[place]
-            values[place] = step.computes(*(values[read] for read in step.reads), rule=self.rule)
+        overflowed = np.zeros(value.images, bool)
+        last = value
+        for place, values in self._computed(places, {before: value}):
+            step, last = self.steps[place], values[place]
             if isinstance(step.computes, Linear) and step.computes.last is not None:
                 overflowed |= step.computes.last
             for read in step.reads:
                 if last_read[read] == place:  # no later step wants it
                     values.pop(read, None)
-        return values[places[-1]], overflowed
+        return last, overflowed
 
     def values(self, images: np.ndarray) -> list[Value]:
         """Return the value of every step, for images that fit into memory together."""
-        return [values[place] for place, values in self._computed(images)]
+        start: dict[int, Value] = {-1: Real(np.asarray(images, np.float32))}
+        return [values[place] for place, values in self._computed(range(len(self.steps)), start)]
 
-    def _computed(self, images: np.ndarray) -> Iterator[tuple[int, dict[int, Value]]]:
-        """Yield the place of each step when its value is there, with all values so far."""
-        values: dict[int, Value] = {-1: Real(np.asarray(images, np.float32))}
-        for place, step in enumerate(self.steps):
+    def _computed(self, places: range, values: dict[int, Value]) -> Iterator[tuple[int, dict[int, Value]]]:
+        """Yield the place of each step when its value is among those so far, which it is added to."""
+        for place in places:
+            step = self.steps[place]
             values[place] = step.computes(*(values[read] for read in step.reads), rule=self.rule)
             yield place, values
 
     def codes(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        """Return the codes of every tensor that was rounded, by the name of its layer, int32."""
+        """Return the codes of every tensor that was rounded, by the name of its layer."""
         return {
             step.name: value.codes
             for step, value in zip(self.steps, self.values(images), strict=True)

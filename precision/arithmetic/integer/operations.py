@@ -11,7 +11,7 @@ import numpy as np
 
 from precision.arithmetic.integer.finish import code_type, finished
 from precision.arithmetic.integer.requantisation import FINE, scaled
-from precision.arithmetic.integer.values import Codes, Grid, Real, Value, Wide
+from precision.arithmetic.integer.values import Codes, Grid, Real, Value, Wide, of_rank
 from precision.errors import PrecisionError
 
 
@@ -40,10 +40,8 @@ class Round:
         if isinstance(value, Real):
             x = np.asarray(value.numbers, np.float32)
             with np.errstate(all="ignore"):
-                steps = np.rint(x * (np.float32(1) / np.float32(grid.scale)))
-            steps = np.where(np.isnan(steps), np.float32(0), steps)
-            low, high = grid.lowest - grid.zero, grid.highest - grid.zero
-            return Codes((np.clip(steps, low, high) + grid.zero).astype(code_type(grid)), grid, grid.scale)
+                steps = x * (np.float32(1) / np.float32(grid.scale))
+            return Codes(_nearest(steps, grid, grid.lowest, grid.highest), grid, grid.scale)
         if isinstance(value, Codes) and value.grid == grid and np.ndim(value.scale) == 0:
             return value
         wide = value if isinstance(value, Wide) else Wide(value.centred(), value.scale)
@@ -54,10 +52,9 @@ class Round:
             return Codes(finished(wide.numbers, factors, rule, grid, low, high), grid, grid.scale)
         if wide.numbers.dtype.kind == "f" or rule == "float":
             with np.errstate(all="ignore"):
-                steps = np.rint(wide.numbers * factors)
-            codes = np.clip(np.where(np.isnan(steps), 0.0, steps) + grid.zero, low, high)
-        else:
-            codes = np.clip(scaled(wide.numbers, factors, rule) + grid.zero, low, high)
+                steps = wide.numbers * factors
+            return Codes(_nearest(steps, grid, low, high), grid, grid.scale)
+        codes = np.clip(scaled(wide.numbers, factors, rule) + grid.zero, low, high)
         return Codes(codes.astype(code_type(grid)), grid, grid.scale)
 
 
@@ -85,16 +82,19 @@ class RoundEach:
         (value,) = values
         real = np.asarray(value.real(), np.float64)
         if not real.size:
-            return Codes(
-                real.astype(code_type(self.grid)), self.grid, np.ones((len(real), *[1] * (real.ndim - 1)))
-            )
+            return Codes(real.astype(code_type(self.grid)), self.grid, of_rank(np.ones(len(real)), real.ndim))
         flat = real.reshape(len(real), math.prod(real.shape[1:]))
         low, high = flat.min(axis=1).astype(np.float32), flat.max(axis=1).astype(np.float32)
-        scale = np.reshape(np.asarray(self.scales(low, high), np.float64), (-1,) + (1,) * (real.ndim - 1))
+        scale = of_rank(np.asarray(self.scales(low, high), np.float64), real.ndim)
         with np.errstate(all="ignore"):
-            steps = np.rint(real / scale)
-        codes = np.clip(np.where(np.isnan(steps), 0.0, steps), self.lowest, self.highest)
-        return Codes(codes.astype(code_type(self.grid)), self.grid, scale)
+            steps = real / scale
+        return Codes(_nearest(steps, self.grid, self.lowest, self.highest), self.grid, scale)
+
+
+def _nearest(steps: np.ndarray, grid: Grid, low: int, high: int) -> np.ndarray:
+    """Return the codes nearest to numbers in steps of a grid, half to even, between two; NaN is a zero."""
+    steps = np.where(np.isnan(steps), steps.dtype.type(0), np.rint(steps))
+    return (np.clip(steps, low - grid.zero, high - grid.zero) + grid.zero).astype(code_type(grid))
 
 
 @dataclass(frozen=True)
@@ -198,8 +198,3 @@ def spanning(grids: list[Grid]) -> Grid:
         return max(grids, key=lambda grid: grid.scale)
     scale = (high - low) / (highest - lowest)
     return Grid(scale, int(np.rint(lowest - low / scale)), lowest, highest)
-
-
-def of_rank(scale: float | np.ndarray, rank: int) -> Any:
-    """Return a scale of each image in a shape for numbers of another rank."""
-    return scale if np.ndim(scale) == 0 else np.reshape(scale, (-1,) + (1,) * (rank - 1))

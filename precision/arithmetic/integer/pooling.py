@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from precision.arithmetic.integer.operations import of_rank
-from precision.arithmetic.integer.values import Codes, Real, Value, Wide
+from precision.arithmetic.integer.values import Codes, Real, Value, Wide, of_rank
 from precision.arithmetic.window import Window
 from precision.errors import PrecisionError
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -37,7 +38,7 @@ class Codes:
     """Integers that were rounded.
 
     Attributes:
-        codes: int32, (batch, ..., channels).
+        codes: integers, (batch, ..., channels).
         grid: what they stand for.
         scale: that of the grid, or one for each image, float64 of shape (batch, 1, ...), where the scale
             follows from the image.
@@ -66,7 +67,7 @@ class Wide:
     """Numbers as wide as a register, which the next step rounds: sums of products, of a pool, of two tensors.
 
     Attributes:
-        numbers: int64, or float64 where a rule adds real numbers, (batch, ..., channels).
+        numbers: integers, or float64 where real numbers were added, (batch, ..., channels).
         unit: the real value of 1, float64 in a shape that broadcasts: of each channel, position or image.
         rectified: whether a number below zero counts as zero.
         ceiling: a real value above which a number counts as that value; None where there is none.
@@ -117,3 +118,8 @@ def joined(values: Sequence[Value]) -> Value:
     if np.ndim(scale):
         scale = np.concatenate([np.asarray(value.scale) for value in codes])
     return replace(codes[0], codes=np.concatenate([value.codes for value in codes]), scale=scale)
+
+
+def of_rank(scale: float | np.ndarray, rank: int) -> Any:
+    """Return a scale of each image in a shape for numbers of another rank; one of all images as it is."""
+    return scale if np.ndim(scale) == 0 else np.reshape(scale, (-1,) + (1,) * (rank - 1))

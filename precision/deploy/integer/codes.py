@@ -40,7 +40,7 @@ def rounding(quantizer: Quantizer, what: str) -> Round | RoundEach:
         return RoundEach(scales, lowest, highest)
     if not setting.scaled:
         return Round(Grid(step, 0, lowest, highest))
-    found, zero = scale_and_zero(setting, _numbers(quantizer))
+    found, zero = scale_and_zero(setting, keras.ops.convert_to_numpy(quantizer.numbers()))
     return Round(Grid(float(found[0]) * step, int(zero[0]), lowest, highest))
 
 
@@ -62,16 +62,10 @@ def weight_codes(quantizer: Quantizer, variable: Any, axis: Any, what: str) -> t
     rounded = np.asarray(keras.ops.convert_to_numpy(quantizer(variable, axis, False)), np.float64)
     if not setting.scaled:
         return np.rint(rounded / step).astype(np.int32), np.array([step])
-    scale = scale_and_zero(setting, _numbers(quantizer, variable, axis))[0].astype(np.float64) * step
+    numbers = keras.ops.convert_to_numpy(quantizer.numbers(variable, axis))
+    scale = scale_and_zero(setting, numbers)[0].astype(np.float64) * step
     along = scale.reshape(shape_along(axis, rounded.shape)) if scale.size > 1 else scale
     return np.rint(rounded / along).astype(np.int32), scale
-
-
-def _numbers(quantizer: Quantizer, x: Any = None, axis: Any = -1) -> np.ndarray:
-    scale = quantizer.scale
-    assert scale is not None
-    x = np.zeros(1, np.float32) if x is None else keras.ops.convert_to_tensor(x)
-    return np.asarray(keras.ops.convert_to_numpy(scale.numbers(x, scale.read(), axis, False)), np.float32)
 
 
 def same_codes(one: Quantizer | None, other: Quantizer | None) -> bool:

@@ -104,9 +104,8 @@ class _Conversion:
         self.places: dict[int, int] = {}  # of what a symbolic tensor holds, among the steps
         self.grids: dict[int, Grid | None] = {-1: None}  # of the codes that a step gives
         self.quantizers: dict[int, Quantizer | None] = {-1: None}  # that made them, where one did
-        self.read: dict[
-            str, Quantizer | None
-        ] = {}  # by layers that sum: what rounded their inputs, if one did
+        # By layers that sum: what rounded their inputs, if one did.
+        self.read: dict[str, Quantizer | None] = {}
         self.begun = 0  # the steps before the call at hand
 
     def of(self, model: Any, rule: str) -> IntegerNetwork:
@@ -212,10 +211,8 @@ class _Conversion:
         where = f"layer {address(layer)!r}"
         if getattr(layer, "data_format", "channels_last") != "channels_last":
             raise unknown(layer, "it has its channels first")
-        rounded = wrapper.rounded_variables if isinstance(wrapper, Quantized) else []
-        found = [(variable, axis, wrapper.quantizers[site]) for variable, axis, site in rounded]
-        kernel = next(((v, axis, q) for v, axis, q in found if v is layer.kernel), None)
-        if kernel is None or kernel[2].scale is None:
+        kernel = wrapper.rounding_of(layer.kernel) if isinstance(wrapper, Quantized) else None
+        if kernel is None:
             raise PrecisionError(
                 f"{where}: its weights are not rounded to integers, which a network of integers needs; give "
                 "them int(8) with a scale, or fixed point"
@@ -226,7 +223,8 @@ class _Conversion:
                 f"{where} reads numbers that are not rounded to integers; give the policy 'inputs' and "
                 "'activations' in int(8) with a scale, or in fixed point, and exempt nothing"
             )
-        codes, scales = weight_codes(kernel[2], kernel[0], kernel[1], f"the weights of {where}")
+        axis, quantizer = kernel
+        codes, scales = weight_codes(quantizer, layer.kernel, axis, f"the weights of {where}")
         window = window_of(layer)
         if type(layer) in DEPTHWISE:  # output c * multiplier + m reads channel c alone
             codes = codes.reshape(*window.sizes, 1, -1)
@@ -234,8 +232,8 @@ class _Conversion:
         ranges = (grid.lowest, grid.highest, int(codes.min()), int(codes.max()))
         bias = None
         if layer.use_bias:
-            quantizer = next((q for v, _, q in found if v is layer.bias and q.scale is not None), None)
-            values = layer.bias.value if quantizer is None else quantizer(layer.bias)
+            rounded = wrapper.rounding_of(layer.bias)
+            values = layer.bias.value if rounded is None else rounded[1](layer.bias)
             bias = np.asarray(keras.ops.convert_to_numpy(values), np.float64)
         try:
             products = chosen.products(*ranges)

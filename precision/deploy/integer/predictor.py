@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from precision.arithmetic.integer.linear import Linear, Record
+from precision.arithmetic.integer.linear import Linear
 from precision.arithmetic.integer.network import IntegerNetwork
 from precision.arithmetic.multipliers import errors_of, parse_multiplier
 from precision.data import as_float
@@ -64,7 +64,7 @@ class IntegerPredictor:
             "register_bits": max((record.proven_bits for record in records.values()), default=0),
             "overflowed_images": self.integers.seen.overflowed,
         }
-        numbers |= _of_multipliers([(layer, layer.record) for layer in self.integers.linear])
+        numbers |= _of_multipliers(self.integers.linear)
         return numbers, {"registers": "; ".join(f"{name}: {record}" for name, record in records.items())}
 
     def digest(self) -> str:
@@ -78,12 +78,12 @@ class IntegerPredictor:
         return digest.hexdigest()
 
 
-def _of_multipliers(layers: list[tuple[Linear, Record]]) -> dict[str, float]:
+def _of_multipliers(layers: list[Linear]) -> dict[str, float]:
     """Return the figures of the multipliers of a network, each layer counted by its multiplications."""
-    names = [layer.multiplier for layer, _ in layers]
+    names = [layer.multiplier for layer in layers]
     if not any(names):
         return {}
-    shares = np.array([record.products for _, record in layers], np.float64)
+    shares = np.array([layer.record.products for layer in layers], np.float64)
     shares /= shares.sum()
     found = [_figures(name) for name in names]
     return {key: float(sum(s * one[key] for s, one in zip(shares, found, strict=True))) for key in found[0]}

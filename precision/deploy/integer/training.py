@@ -27,17 +27,15 @@ from precision.arithmetic.window import Window
 from precision.deploy.integer.arithmetic import Arithmetic
 from precision.deploy.integer.conversion import read_by
 from precision.errors import PrecisionError
+from precision.formats.engine import backend
 from precision.quantization.layers.axes import DEPTHWISE
-from precision.quantization.layers.channels import shape_along
 from precision.quantization.layers.flat import address
 from precision.quantization.model import wrapped
 from precision.quantization.policy.integers import codes_of
 from precision.quantization.quantizer import Quantizer
-from precision.quantization.scales.kernel import HEAD, range_of
+from precision.quantization.scales.kernel import ScaledProgram
 from precision.quantization.sums import window_of
 from precision.quantization.wrapper import Quantized
-
-GRADIENTS = ("straight", "slopes")
 
 
 def train_through(model: Any, arithmetic: Callable[[str], Arithmetic], gradient: str = "straight") -> None:
@@ -76,15 +74,14 @@ def _through(wrapper: Quantized, chosen: Arithmetic, source: Quantizer | None, g
         )
     if getattr(layer, "padding", "valid") == "causal":
         raise PrecisionError(f"{where} has causal padding, and cannot be trained through a multiplier")
-    kernel, axis, site = next(found for found in wrapper.rounded_variables if found[0] is layer.kernel)
-    weights = wrapper.quantizers[site]
-    assert weights.scale is not None  # a network of integers was made of it
+    rounded = wrapper.rounding_of(layer.kernel)
+    assert rounded is not None  # a network of integers was made of it
+    axis, weights = rounded
     (low_a, high_a, _), (low_w, high_w, _) = (
         codes_of(q.scale.setting, where) for q in (source, weights) if q.scale is not None
     )
-    return Through(
-        where, chosen.products(low_a, high_a, low_w, high_w), source, weights, kernel, axis, gradient
-    )
+    products = chosen.products(low_a, high_a, low_w, high_w)
+    return Through(products, source, weights, layer.kernel, axis, gradient)
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,14 +89,12 @@ class Through:
     """The sums of a layer through a multiplier, with a gradient.
 
     Attributes:
-        where: the layer in words.
         products: over all codes that a policy allows.
         source: rounded what the layer reads.
         weights: rounds its kernel, a ``variable`` with its channels along ``axis``.
         gradient: ``straight`` or ``slopes``.
     """
 
-    where: str
     products: Products
     source: Quantizer
     weights: Quantizer
@@ -113,11 +108,8 @@ class Through:
         kernel = ops.convert_to_tensor(layer.kernel)
         scale_a, zero = _scale(self.source, x, -1)
         scale_w, _ = _scale(self.weights, ops.convert_to_tensor(self.variable), self.axis)
-        along = (
-            scale_w if len(scale_w.shape) == 0 else ops.reshape(scale_w, shape_along(self.axis, kernel.shape))
-        )
         codes_a = ops.round(x / scale_a) + zero
-        codes_w = ops.round(kernel / along)
+        codes_w = ops.round(kernel / scale_w)
         sums = self._sums(layer, codes_a, codes_w, zero)
         true = sums * (scale_a * ops.reshape(scale_w, (-1,)))
         if self.gradient == "straight":
@@ -126,7 +118,7 @@ class Through:
             slope_a, slope_w = (ops.convert_to_tensor(slopes, "float32") for slopes in _slopes(self.products))
             by_a = ops.take(slope_a, ops.cast(codes_w - self.products.lowest_w, "int32"))
             by_w = ops.take(slope_w, ops.cast(codes_a - self.products.lowest_a, "int32"))
-            known = _linear(layer, x, ops.stop_gradient(by_a * along))
+            known = _linear(layer, x, ops.stop_gradient(by_a * scale_w))
             known = known + _linear(layer, ops.stop_gradient((by_w - zero) * scale_a), kernel)
         y = known + ops.stop_gradient(true - known)
         if layer.use_bias:
@@ -163,16 +155,15 @@ def _summed(a: np.ndarray, w: np.ndarray, products: Products, window: Window, pa
 
 
 def _scale(quantizer: Quantizer, x: Any, axis: Any) -> tuple[Any, Any]:
-    """Return the scale of a quantizer, of one or each channel, and its zero point, as tensors."""
+    """Return the scale and the zero point of a quantizer, in shapes that meet those of ``x``."""
     ops, scale = keras.ops, quantizer.scale
     assert scale is not None
     step = np.float32(codes_of(scale.setting, "numbers")[2])
-    if not scale.setting.scaled:
+    if not isinstance(scale.program, ScaledProgram):
         return ops.convert_to_tensor(step), ops.convert_to_tensor(np.float32(0))
-    numbers = scale.numbers(x, scale.read(), axis, False)
-    table = ops.reshape(numbers[HEAD + range_of(scale.setting).size :], (3, -1))
-    found, zero = ops.stop_gradient(table[1] * step), ops.stop_gradient(table[2])
-    return (found, zero[0]) if scale.setting.per_channel else (found[0], zero[0])
+    placed = scale.program.placed(x, axis)
+    _, found, zero = placed.factors(backend.tensors(), quantizer.numbers(x, axis))
+    return ops.stop_gradient(found * step), ops.stop_gradient(zero)
 
 
 def _linear(layer: Any, x: Any, kernel: Any) -> Any:

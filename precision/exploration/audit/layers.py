@@ -5,14 +5,13 @@ Training images are looked at, as the test images are to judge what one makes of
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Collection, Iterator
 
 import numpy as np
 
 from precision.errors import PrecisionError
 from precision.exploration.assignment import units
-from precision.exploration.evaluator import batch
+from precision.exploration.evaluator import batch, switch
 from precision.exploration.journal import Row
 from precision.exploration.sqnr import Power
 from precision.methods.evaluation import judge
@@ -20,8 +19,6 @@ from precision.methods.traced import Traced
 from precision.methods.training import prepare
 from precision.methods.workbench import Workbench
 from precision.quantization import Policy
-from precision.quantization.layers.flat import address
-from precision.quantization.model import wrapped
 from precision.trial import Trial
 
 IMAGES = 500
@@ -64,7 +61,7 @@ class Layers:
         exact = np.asarray(self._source.predict_on_batch(images))
         before = judge(exact, labels)
         for name in names:
-            _switch(model, set(self._units[name]), trial.seed)
+            switch(model, _within(self._units[name]), trial.seed)
             logits = np.asarray(model.predict_on_batch(images))
             power = Power()
             power.add(exact, logits)
@@ -80,10 +77,5 @@ class Layers:
             }
 
 
-def _switch(model: Any, layers: set[str], seed: int) -> None:
-    """Switch on the quantizers of these layers alone, with noise from its start."""
-    for index, layer in enumerate(wrapped(model)):
-        for quantizer in layer.quantizers.values():
-            enabled: Any = quantizer.enabled
-            enabled.assign(address(layer) in layers)
-        layer.seed(seed, index)
+def _within(layers: Collection[str]) -> Callable[[str, str], bool]:
+    return lambda layer, slot: layer in layers

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 
 from precision.analysis.evidence import within
-from precision.analysis.paired import of_counts
+from precision.analysis.paired import USUAL, of_counts
 
 LOOKS = (1000, 2000, 4000)  # images
-STRICT, USUAL = 3.290526731491926, 1.959963984540054  # standard errors of two-sided 99.9 % and 95 %
+STRICT = 3.290526731491926  # standard errors of a two-sided 99.9 % interval
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ import yaml
 from precision.data import Dataset, as_float
 from precision.data.scaling import scaled
 from precision.errors import PrecisionError
+from precision.tasks.classification import mean_recall
 
 SCALES = ("none", "0..1", "-1..1", "standard", "minmax", "tf", "torch", "caffe")
 LEAST = 0.05  # of what there is to gain over chance, below which a model says nothing about the data
@@ -46,9 +47,8 @@ def gain(predictions: np.ndarray, labels: np.ndarray, classes: int) -> float:
     """
     right = predictions == labels
     counts = np.bincount(labels, minlength=classes)
-    found = np.bincount(labels, weights=right, minlength=classes)
     share = counts.max() / len(labels)
-    recall = float((found[counts > 0] / counts[counts > 0]).mean())
+    recall = mean_recall(right, labels)
     kinds = int((counts > 0).sum())
     plain = (right.mean() - share) / (1 - share) if share < 1 else float(right.mean())
     balanced = (recall - 1 / kinds) / (1 - 1 / kinds) if kinds > 1 else plain

@@ -35,7 +35,7 @@ from precision.quantization.policy.options import (
 )
 from precision.quantization.policy.presets import expanded
 from precision.quantization.policy.settings import Defaults, Setting
-from precision.quantization.policy.slots import COMPUTED, SLOTS, SlotReader, Slots, Slotted
+from precision.quantization.policy.slots import COMPUTED, INSIDE, SLOTS, SlotReader, Slots, Slotted
 from precision.registry import MULTIPLIERS, OBSERVERS, TRANSFORMS
 
 EXEMPTIONS = get_args(Exemption)
@@ -148,7 +148,7 @@ class Policy:
         """Return the policy of a network of integers without its arithmetic: its codes and scales."""
 
         def kept(slots: Slots) -> Slots:
-            return {slot: s for slot, s in slots.items() if slot not in ("accumulators", "multipliers")}
+            return {slot: s for slot, s in slots.items() if slot not in INSIDE}
 
         layers = tuple((pattern, rest) for pattern, override in self.layers if (rest := kept(override)))
         return replace(self, slots=kept(self.slots), layers=layers)

@@ -30,6 +30,7 @@ from precision.quantization.policy.settings import (
 
 COMPUTED = ("weights", "biases", "activations", "inputs")  # what a format text alone stands for
 SLOTS = tuple(SlotOptions.model_fields)
+INSIDE = ("accumulators", "multipliers")  # of a layer that sums products
 Slotted = Setting | Accumulator | Register | Multiplying
 Slots = Mapping[str, Slotted | None]
 Location = tuple[str, ...]

@@ -25,22 +25,21 @@ right; they say what the emulation costs, not what hardware would."""
 def accuracy_and_time(results: Results) -> Figure | None:
     """Return the bars of accuracy and the line of time over the multipliers; None where there are none."""
     cells = results.cells()
-    cells = cells[cells["accuracy"].notna()]
-    if "multiplier_mean_error" not in cells or not cells["multiplier_mean_error"].notna().any():
+    cells = cells[cells["accuracy"].notna() & cells["multiplier_mean_error"].notna()]
+    if cells.empty:
         return None
     return Figure(
         name="multipliers",
         title="Accuracy and time by multiplier",
         caption="Test accuracy and time of the emulation through each multiplier",
         draw=draw_multipliers,
-        data={"frame": cells[cells["multiplier_mean_error"].notna()], "baseline": results.settings.baseline},
+        data={"frame": cells},
         notes=(note(_NOTE),),
     )
 
 
-def draw_multipliers(frame: pd.DataFrame, baseline: str) -> Drawing:
+def draw_multipliers(frame: pd.DataFrame) -> Drawing:
     """Draw a panel for each network, with the multipliers in the order of the grid."""
-    del baseline
     networks = [(key, rows) for key, rows in frame.groupby(["dataset", "architecture"], sort=False)]
     with mpl.rc_context(STYLE):
         figure = Drawing(figsize=(WIDTH, HEIGHT * len(networks) + 0.9), layout="constrained")

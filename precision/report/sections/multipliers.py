@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
-from typing import Any
-
 import pandas as pd
-from scipy.stats import ConstantInputWarning, spearmanr
 
 from precision.analysis import Results
 from precision.metrics import METRICS
 from precision.registry import SECTIONS
-from precision.report.document import Column, Note, Section, Table, Unit, note, order
+from precision.report.document import Column, Note, Section, Table, Unit, note, order, table_of
 from precision.report.titles import columns_of, score_column
 from precision.tasks import of_all
 
@@ -32,7 +28,7 @@ FEWEST = 5  # multipliers that are ranked
 def multipliers(results: Results) -> Section | None:
     """Return what each multiplier is like and did; None where no trial has one."""
     cells = results.cells()
-    if "multiplier_mean_error" not in cells or not cells["multiplier_mean_error"].notna().any():
+    if cells["multiplier_mean_error"].isna().all():
         return None
     cells = cells[cells["multiplier_mean_error"].notna() & (cells["status"] == "ok")]
     parts: list[Note | Table] = []
@@ -47,11 +43,11 @@ def accumulators(results: Results) -> Section | None:
     """Return what registers did beside the width that is proven to suffice; None without any."""
     cells = results.cells()
     narrow = cells[cells["formats"].str.contains("register(", regex=False) & (cells["status"] == "ok")]
-    if narrow.empty or "register_bits" not in cells:
+    if narrow.empty:
         return None
     more = columns_of("register_bits", "overflowed_images", "test_images")
     tables = [
-        _rows(rows, {**_scores(rows), **more}, f"{dataset}, {architecture}, {method}")
+        table_of(rows, {**_scores(rows), **more}, f"{dataset}, {architecture}, {method}")
         for (dataset, architecture, method), rows in _networks(narrow)
     ]
     return Section("Accumulators", (note(_REGISTERS), *tables))
@@ -67,27 +63,17 @@ def _table(rows: pd.DataFrame, title: str) -> Table:
         **columns_of(*(name for name in ERRORS if rows[name].notna().any())),
         "seconds": Column("s per 10,000 images", Unit.SECONDS),
     }
-    return _rows(rows.assign(seconds=1e4 / rows["inference_images_per_second"]), columns, title)
+    return table_of(rows.assign(seconds=1e4 / rows["inference_images_per_second"]), columns, title)
 
 
 def _scores(rows: pd.DataFrame) -> dict[str, Column]:
-    """Return the columns of what networks are compared by."""
+    """Return the columns of a policy and of what networks are compared by."""
     task = of_all(rows["task"])
     return {
+        "policy": Column("Policy"),
         task.score: score_column(task),
         task.difference: Column("Difference %" if task.relative else "Difference", Unit.DIFFERENCE),
     }
-
-
-def _rows(rows: pd.DataFrame, columns: dict[str, Column], title: str) -> Table:
-    columns = {"policy": Column("Policy"), **columns}
-    body = tuple(tuple(_plain(row[name]) for name in columns) for _, row in rows.iterrows())
-    return Table(tuple(columns.values()), body, title)
-
-
-def _plain(value: Any) -> str | float | None:
-    """Return a cell of a table: its text or number, None where it is missing."""
-    return value if isinstance(value, str) else None if pd.isna(value) else float(value)
 
 
 def _ranking(rows: pd.DataFrame) -> list[Note]:
@@ -96,12 +82,9 @@ def _ranking(rows: pd.DataFrame) -> list[Note]:
     means = rows.groupby("policy", sort=False)[[*_RANKED, task.score]].mean()
     if len(means) < FEWEST:
         return []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConstantInputWarning)
-        found = {
-            name: float(spearmanr(means[name], -task.sign * means[task.score]).statistic) for name in _RANKED
-        }
-    ranked = sorted((r, name) for name, r in found.items() if r == r)
+    ranks = means.rank()  # Spearman's correlation is that of the ranks
+    found = -task.sign * ranks.corr()[task.score]
+    ranked = sorted((float(found[name]), name) for name in _RANKED if not pd.isna(found[name]))
     if not ranked:
         return []
     words = ", ".join(f"{METRICS[name].title.lower()} {r:.2f}" for r, name in reversed(ranked))
