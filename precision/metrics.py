@@ -206,6 +206,13 @@ METRICS = Metrics(
             better="higher",
             summary={"mean": "mean balanced_accuracy over seeds"},
         ),
+        _special(
+            "macro_auc",
+            "of classes: mean of the areas under the ROC curves, of each class against the others; empty "
+            "above 100 classes",
+            "fraction",
+            "Macro AUC",
+        ),
         _special("macro_f1", "of several labels: mean over labels of the F1 score", "fraction", "Macro F1"),
         _special(
             "mean_average_precision",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -264,6 +265,8 @@ class TrialResult:
             classes on); the largest value of the type stands for no prediction. Of several labels 0 and 1,
             (test images, labels), of a regression its errors, float32 (test images, targets).
         seconds: that the last attempt took in all, loading and evaluation included; NaN when unknown.
+        by_class: what is kept of each class, by name, see ``tasks.by_class``; empty of other tasks and of
+            results that are older.
     """
 
     trial: Trial
@@ -276,3 +279,4 @@ class TrialResult:
     attempts: int = 1
     predictions: np.ndarray | None = None
     seconds: float = math.nan
+    by_class: Mapping[str, np.ndarray] = field(default_factory=dict)

@@ -48,6 +48,7 @@ def collect(grid: Grid, source: Source, cells: list[Cell], store: Store) -> Resu
         options=_options(grid),
         environment=together(result.provenance for result in results),
         predictions=store.predictions,
+        by_class=store.by_class,
         targets=_targets(cells, found),
     )
 

@@ -71,6 +71,7 @@ class Results:
             ``{"training": "epochs 3, optimizer adam"}``.
         environment: where the trials ran, for example ``{"cpu": "...", "commit": "..."}``.
         predictions: trial to what was predicted of the test images, as ``TrialResult`` has it.
+        by_class: trial to what is kept of each class, see ``tasks.by_class``.
         targets: by the label of a data set, what its training and its test images have for targets, in words:
             the classes or labels and how many images each has, or the range of what is to be predicted.
 
@@ -91,6 +92,7 @@ class Results:
     options: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     predictions: Callable[[str], np.ndarray] | None = None
+    by_class: Callable[[str], Mapping[str, np.ndarray]] | None = None
     targets: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     def cells(self) -> pd.DataFrame:

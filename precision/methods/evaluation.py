@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -20,9 +21,11 @@ class Evaluation(Judged):
 
     Attributes:
         images_per_second: of the whole pass, after a warm-up that builds and compiles.
+        by_class: what is kept of each class, see ``tasks.by_class``; empty of other tasks.
     """
 
     images_per_second: float = math.nan
+    by_class: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def accuracy(self) -> float:
@@ -56,7 +59,10 @@ def evaluate(
     began = time.perf_counter()
     parts = [predictor.logits(images[start : start + BATCH]) for start in starts]
     seconds = time.perf_counter() - began
-    return judge(np.concatenate(parts), targets, len(images) / seconds, task)
+    logits = np.concatenate(parts)
+    return replace(
+        judge(logits, targets, len(images) / seconds, task), by_class=task.by_class(logits, targets)
+    )
 
 
 def judge(

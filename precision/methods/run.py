@@ -6,6 +6,8 @@ import math
 import statistics
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from precision.data import Dataset
 from precision.errors import short
 from precision.measure.machine.sampler import PeakMemory
@@ -36,7 +38,7 @@ def run_trial(trial: Trial, bench: Workbench) -> TrialResult:
         _check(trial.method.name, outcome, whole)
         dataset = bench.dataset(trial.dataset)
         tested = evaluate(outcome.predictor, dataset.x_test, dataset.y_test, dataset.asks)
-    result = TrialResult(trial, "ok", predictions=tested.predictions)
+    result = TrialResult(trial, "ok", predictions=tested.predictions, by_class=tested.by_class)
     if tested.reason:
         result.status, result.reason = "diverged", tested.reason
     if outcome.trained is not None:
@@ -46,6 +48,7 @@ def run_trial(trial: Trial, bench: Workbench) -> TrialResult:
             result.reason = f"the loss was no longer finite in epoch {outcome.trained.diverged_in}"
     result.metrics = {
         **tested.metrics,
+        **({"macro_auc": _mean(tested.by_class["auc"])} if tested.by_class else {}),
         "inference_images_per_second": tested.images_per_second,
         "peak_memory_bytes": memory.peak if getattr(method, "alone", False) else math.nan,
         **_training_times(outcome),
@@ -71,6 +74,12 @@ def run_trial(trial: Trial, bench: Workbench) -> TrialResult:
     if outcome.trained is not None:
         result.facts |= {"weights_digest": outcome.predictor.digest(), **outcome.trained.facts}
     return result
+
+
+def _mean(areas: np.ndarray) -> float:
+    """Return the mean over the classes that have images, NaN without any."""
+    known = areas[~np.isnan(areas)]
+    return float(known.mean()) if len(known) else math.nan
 
 
 def _asked(dataset: Dataset) -> dict[str, str]:

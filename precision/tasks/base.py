@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -149,6 +149,10 @@ class Task(ABC):
     @abstractmethod
     def compiled(self) -> tuple[Any, Any]:
         """Return the loss of Keras that training minimises, and the metric called ``score``."""
+
+    def by_class(self, outputs: np.ndarray, targets: np.ndarray) -> Mapping[str, np.ndarray]:
+        """Return what is kept of the outputs beside the predictions, see ``tasks.by_class``; by name."""
+        return {}
 
     @abstractmethod
     def judge(self, outputs: np.ndarray, targets: np.ndarray) -> Judged:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from precision.errors import PrecisionError, short
 from precision.tasks.base import Judged, Task
+from precision.tasks.by_class import details
 
 if TYPE_CHECKING:
     import numpy as np
@@ -77,6 +78,10 @@ class Classification(Shares):
         import keras
 
         return keras.losses.SparseCategoricalCrossentropy(from_logits=True), "accuracy"
+
+    def by_class(self, outputs: np.ndarray, targets: np.ndarray) -> Mapping[str, np.ndarray]:
+        """Return the confusion matrix and the ROC of each class."""
+        return details(outputs, targets)
 
     def judge(self, outputs: np.ndarray, targets: np.ndarray) -> Judged:
         """Return accuracy, balanced accuracy and mean cross-entropy in nats of logits.

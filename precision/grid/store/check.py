@@ -53,10 +53,12 @@ def _others(folder: Path, found: record.Record) -> Iterator[tuple[Path, str]]:
     """Yield each further file of a finished trial, and what is wrong with it in words."""
     if found["status"] not in DONE:
         return
-    trained = Trial.from_json(found["trial"]).method == FLOAT32
+    needed = {sums.PREDICTIONS} | {sums.BY_CLASS}.intersection(found["sums"] or {})
+    if Trial.from_json(found["trial"]).method == FLOAT32:
+        needed.add(sums.WEIGHTS)
     for name in sums.FILES:
         path = folder / name
         if path.exists():
             yield path, sums.difference(path, found["sums"])
-        elif found["status"] == "ok" and (name == sums.PREDICTIONS or trained):
+        elif found["status"] == "ok" and name in needed:
             yield path, "this file of the trial is gone"

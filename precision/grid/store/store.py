@@ -2,6 +2,7 @@
 
     <root>/trials/<id>/result.json      the description and everything measured
     <root>/trials/<id>/predictions.npy  the predicted class of every test image
+    <root>/trials/<id>/by_class.npz     confusion matrix and ROC, see ``tasks.by_class``
     <root>/trials/<id>/trained.weights.h5
     <root>/store.json                   the version of the store, see ``version``
     <root>/locks/<id>.lock              held by the process that runs the trial
@@ -15,9 +16,9 @@ of anything. A result that cannot be read, or is not what was written, is report
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -27,6 +28,7 @@ from precision.grid.store import links, predictions, reading, record, registered
 from precision.grid.store.locks import Lock
 from precision.trial import FLOAT32, Trial, TrialResult
 
+Content = TypeVar("Content")
 DONE = ("ok", "diverged")  # statuses that another run would repeat
 PREDICTIONS = 2**32  # bytes of a file of predictions, at most
 
@@ -115,15 +117,17 @@ class Store:
                 stacklevel=2,
             )
             return
-        found = {}
-        content = None if result.predictions is None else predictions.encode(result.predictions)
-        if content is not None:
-            found[sums.PREDICTIONS] = sums.of(content)
+        contents: dict[str, bytes] = {}
+        if result.predictions is not None:
+            contents[sums.PREDICTIONS] = predictions.encode(result.predictions)
+        if result.by_class:
+            contents[sums.BY_CLASS] = predictions.encode_by_class(result.by_class)
+        found = {name: sums.of(content) for name, content in contents.items()}
         if result.status in DONE and (weights := self.weights(result.trial.id)).exists():
             found[sums.WEIGHTS] = sums.of_file(weights)
         text = record.encode(result, found)
-        if content is not None:
-            files.write(folder / sums.PREDICTIONS, content)
+        for name, content in contents.items():
+            files.write(folder / name, content)
         if newer is not None:
             path.rename(folder / f"result.schema{newer}.json")
         files.write(path, text.encode())
@@ -179,19 +183,32 @@ class Store:
             FileNotFoundError: when there are none.
             PrecisionError: when the file is not the one that was stored with the result.
         """
-        path = self.folder(trial_id) / sums.PREDICTIONS
+        return self._decoded(trial_id, sums.PREDICTIONS, predictions.decode, "these predictions", PREDICTIONS)
+
+    def by_class(self, trial_id: str) -> dict[str, np.ndarray]:
+        """Return what is kept of each class for a trial, see ``tasks.by_class``.
+
+        Raises:
+            FileNotFoundError: when there is nothing, as for other tasks and older results.
+            PrecisionError: when the file is not the one that was stored with the result.
+        """
+        decode, most = predictions.decode_by_class, predictions.BY_CLASS
+        return self._decoded(trial_id, sums.BY_CLASS, decode, "these numbers of classes", most)
+
+    def _decoded(
+        self, trial_id: str, name: str, decode: Callable[[bytes], Content], what: str, most: int
+    ) -> Content:
+        path = self.folder(trial_id) / name
         found = self._record(trial_id)
         try:
-            content = received.stored(path, PREDICTIONS)[1]
+            content = received.stored(path, most)[1]
             if found is None:
                 raise ValueError("there is no result that it belongs to")
             if found["sums"] is not None and found["sums"].get(path.name) != sums.of(content):
                 raise ValueError(sums.OTHER)
-            return predictions.decode(content)
+            return decode(content)
         except ValueError as error:
-            raise PrecisionError(
-                f"{path}: these predictions cannot be trusted ({error}); run the grid again"
-            ) from None
+            raise PrecisionError(f"{path}: {what} cannot be trusted ({error}); run the grid again") from None
 
     @property
     def unsummed(self) -> bool:

@@ -14,7 +14,8 @@ from typing import Any
 
 PREDICTIONS = "predictions.npy"
 WEIGHTS = "trained.weights.h5"
-FILES = (PREDICTIONS, WEIGHTS)  # of a trial, beside its record
+BY_CLASS = "by_class.npz"
+FILES = (PREDICTIONS, BY_CLASS, WEIGHTS)  # of a trial, beside its record
 
 OTHER = "it is not the file that was stored with the result: its sha256 is another one"
 DIGITS = 64
