@@ -4,6 +4,7 @@ Pure functions from a data frame to a data frame; no TensorFlow, no plotting.
 """
 
 from precision.analysis.choice import smallest_within_tolerance
+from precision.analysis.classes import Classes, by_class
 from precision.analysis.columns import COLUMNS, STATUSES, SUMMARY_COLUMNS, Column, checked
 from precision.analysis.differences import Block, blocks, rows_of, with_differences
 from precision.analysis.results import Published, ReportSettings, Results
@@ -16,12 +17,14 @@ __all__ = [
     "STATUSES",
     "SUMMARY_COLUMNS",
     "Block",
+    "Classes",
     "Column",
     "Estimate",
     "Published",
     "ReportSettings",
     "Results",
     "blocks",
+    "by_class",
     "checked",
     "estimate",
     "pareto_front",

@@ -81,7 +81,7 @@ class Describer:
     def end(self, result: TrialResult, retried: bool, time: float) -> End:
         """Describe what came of a trial."""
         folder = self._store.folder(result.trial.id)
-        files = [folder / "result.json", folder / "predictions.npy"]
+        files = [folder / "result.json", folder / "predictions.npy", folder / "by_class.npz"]
         if self._weights:
             files.append(self._store.weights(result.trial.id))
         return End(

@@ -240,6 +240,7 @@ class Store:
         if found["status"] not in DONE:
             return False
         needed = {sums.PREDICTIONS: True} | ({sums.WEIGHTS: weights} if trial.method == FLOAT32 else {})
+        needed |= {sums.BY_CLASS: True} if sums.BY_CLASS in (found["sums"] or {}) else {}
         for name, read in needed.items():
             path = self.folder(trial.id) / name
             wrong = sums.difference(path, found["sums"], read)

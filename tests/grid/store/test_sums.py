@@ -14,7 +14,9 @@ from precision.exploration.journal import Journal
 from precision.grid import Store, expand, load_grid
 from precision.grid.store import clean, sums, version
 from precision.grid.store.check import check
+from precision.tasks.by_class import details
 
+BY_CLASS = details(np.eye(5), np.arange(5))
 TRIAL = make_trial()
 BASELINE = TRIAL.baseline
 
@@ -40,7 +42,7 @@ def trained(store):
     """A store with a baseline and its weights."""
     store.folder(BASELINE.id).mkdir()
     store.weights(BASELINE.id).write_bytes(b"some weights")
-    store.save(make_result(BASELINE))
+    store.save(make_result(BASELINE, by_class=BY_CLASS))
     return store
 
 
@@ -51,17 +53,18 @@ def test_every_file_has_its_sum(trained):
     assert known == {name: sums.of_file(trained.folder(BASELINE.id) / name) for name in sums.FILES}
 
 
-def test_no_changed_byte_of_predictions_passes(store, tally):
-    store.save(make_result())
-    path = store.folder(TRIAL.id) / sums.PREDICTIONS
+@pytest.mark.parametrize(("name", "what"), [(sums.PREDICTIONS, "predictions"), (sums.BY_CLASS, "by_class")])
+def test_no_changed_byte_of_predictions_passes(store, tally, name, what):
+    store.save(make_result(by_class=BY_CLASS))
+    path, read = store.folder(TRIAL.id) / name, getattr(store, what)
     content = path.read_bytes()
     for at in range(len(content)):
         path.write_bytes(flipped(content, 8 * at + at % 8))
-        refused = pytest.raises(PrecisionError, match=r"predictions cannot be trusted .*; run the grid again")
+        refused = pytest.raises(PrecisionError, match=r"cannot be trusted .*; run the grid again")
         with tally("a flipped bit of predictions"), refused:
-            store.predictions(TRIAL.id)
+            read(TRIAL.id)
     path.write_bytes(content)
-    assert len(store.predictions(TRIAL.id)) == 5
+    assert len(read(TRIAL.id)) in (5, 3)  # images, arrays
 
 
 @pytest.mark.parametrize("name", ["result.json", *sums.FILES])
@@ -190,17 +193,18 @@ def test_check_reads_everything(trained, tally):
     trained.save(make_result())
     store = trained.root
     done = here(store, "check", "--store", store)
-    assert (done.returncode, done.stdout) == (0, "all 5 files are as they were stored\n")
+    assert (done.returncode, done.stdout) == (0, "all 6 files are as they were stored\n")
     for trial, name in ((BASELINE, sums.WEIGHTS), (TRIAL, "result.json")):
         path = trained.folder(trial.id) / name
         path.write_bytes(flipped(path.read_bytes(), 50))
-    (trained.folder(BASELINE.id) / sums.PREDICTIONS).unlink()
+    for name in (sums.PREDICTIONS, sums.BY_CLASS):
+        (trained.folder(BASELINE.id) / name).unlink()
     done = here(store, "check", "--store", store)
     assert done.returncode == 1
     *problems, last = done.stdout.splitlines()
-    assert last.startswith("3 of 4 files are not as they were stored")
+    assert last.startswith("4 of 5 files are not as they were stored")
     told = {line.split(": ")[0] for line in problems}
-    changed = ((BASELINE, sums.WEIGHTS), (BASELINE, sums.PREDICTIONS), (TRIAL, "result.json"))
+    changed = (*((BASELINE, name) for name in sums.FILES), (TRIAL, "result.json"))
     for trial, name in changed:
         with tally("a file that is changed or gone, told by `precision check`"):
             assert str(trained.folder(trial.id) / name) in told

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import shutil
 import tempfile
 from collections import OrderedDict
@@ -17,7 +16,7 @@ from precision.errors import PrecisionError
 from precision.grid.execution.ray.remote import Files, packed
 from precision.grid.execution.worker import Setup
 from precision.grid.plan.unrounded import needs_baseline
-from precision.grid.store import Store, record
+from precision.grid.store import Store, predictions, record, sums
 from precision.trial import Choice, Trial
 
 KEPT = 4  # data sets and weights, each, that stay in the memory of the cluster
@@ -64,9 +63,10 @@ class Parcels:
             OSError: when it cannot be stored.
         """
         result = record.revive(record.decode(parcel["result.json"].tobytes(), trial.id))
-        if "predictions.npy" in parcel:
-            stream = io.BytesIO(parcel["predictions.npy"].tobytes())
-            result.predictions = np.load(stream, allow_pickle=False)
+        if sums.PREDICTIONS in parcel:
+            result.predictions = predictions.decode(parcel[sums.PREDICTIONS].tobytes())
+        if sums.BY_CLASS in parcel:
+            result.by_class = predictions.decode_by_class(parcel[sums.BY_CLASS].tobytes())
         weights = self._store.weights(trial.id)
         if weights.name in parcel:
             files.make_folder(weights.parent)
