@@ -12,7 +12,7 @@ from precision.report.titles import columns_of, score_column
 from precision.tasks import of_all
 
 ERRORS = tuple(name for name in METRICS if name.startswith("multiplier_"))
-_RANKED = [name for name in ERRORS if name not in ("multiplier_bias", "multiplier_power")]
+_RANKED = [name for name in ERRORS if name != "multiplier_power"]
 _FIGURES = """\
 The figures of a multiplier are over all pairs of its operands, each as likely as the others, which those of
 a network are not; of a network with several multipliers they are means over its multiplications. Relative
@@ -80,6 +80,7 @@ def _ranking(rows: pd.DataFrame) -> list[Note]:
     """Return in words how well each figure ranks the multipliers by their loss of accuracy (Spearman)."""
     task = of_all(rows["task"])
     means = rows.groupby("policy", sort=False)[[*_RANKED, task.score]].mean()
+    means["multiplier_bias"] = means["multiplier_bias"].abs()
     if len(means) < FEWEST:
         return []
     ranks = means.rank()  # Spearman's correlation is that of the ranks
