@@ -1,0 +1,114 @@
+"""What every algorithm of convolution offers: the sums of a layer, and the gradients of its two operands."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import numpy as np
+
+from precision.arithmetic.window import Window
+from precision.errors import PrecisionError
+
+
+class Convolution(ABC):
+    """One way to compute a convolution of images, channels last: y[n, i, j, f] = sum of x * w over a window.
+
+    All of them compute the same sums in another order, in the type of their operands.
+
+    Attributes:
+        name: by which one asks for it.
+        meaning: one line.
+        processes: whether workers have to be processes: the loops of Python hold the interpreter, and so
+            would stop each other as threads. Products of matrices and compiled loops let go of it.
+    """
+
+    name: ClassVar[str]
+    meaning: ClassVar[str]
+    processes: ClassVar[bool] = False
+
+    def refusal(self, window: Window) -> str:
+        """Return why a window cannot be computed, in words; empty where it can."""
+        return ""
+
+    def forward(self, x: np.ndarray, w: np.ndarray, window: Window) -> np.ndarray:
+        """Return the sums (N, rows, columns, filters).
+
+        Args:
+            x: images (N, H, W, C), float32 or float64.
+            w: kernel (*sizes, C, filters), the same type.
+            window: of two dimensions, without dilations and groups.
+
+        Raises:
+            PrecisionError: for a window that this algorithm cannot compute, and shapes that do not fit.
+        """
+        self._check(x, w, window)
+        return self._forward(window.padded(x), w, window.strides, window.output(x.shape[1:3]))
+
+    def backward(
+        self, x: np.ndarray, w: np.ndarray, window: Window, dy: np.ndarray, inputs: bool = True
+    ) -> tuple[np.ndarray | None, np.ndarray]:
+        """Return the gradients by the images (N, H, W, C) and by the kernel.
+
+        Args:
+            x, w, window: as of :meth:`forward`.
+            dy: the gradient by the sums.
+            inputs: whether that by the images is wanted, which that of the first layer is not; else None.
+
+        Raises:
+            PrecisionError: as :meth:`forward`.
+        """
+        self._check(x, w, window)
+        dx, dw = self._backward(window.padded(x), w, window.strides, dy, inputs)
+        if dx is not None:
+            (top, _), (left, _) = window.pads(x.shape[1:3])
+            dx = dx[:, top : top + x.shape[1], left : left + x.shape[2]]
+        return dx, dw
+
+    @abstractmethod
+    def _forward(
+        self, x: np.ndarray, w: np.ndarray, strides: tuple[int, ...], output: tuple[int, ...]
+    ) -> np.ndarray:
+        """Return the sums for images with their padding around them."""
+
+    @abstractmethod
+    def _backward(
+        self, x: np.ndarray, w: np.ndarray, strides: tuple[int, ...], dy: np.ndarray, inputs: bool
+    ) -> tuple[np.ndarray | None, np.ndarray]:
+        """Return the gradients, that by the images with their padding."""
+
+    def _check(self, x: np.ndarray, w: np.ndarray, window: Window) -> None:
+        if len(window.sizes) != 2 or window.groups != 1 or set(window.dilations) - {1}:
+            raise PrecisionError(
+                f"the convolution {self.name!r} takes windows of two dimensions without groups and "
+                f"dilations, but got {window}"
+            )
+        if x.ndim != 4 or w.shape[:3] != (*window.sizes, x.shape[3]):
+            raise PrecisionError(
+                f"a convolution of images (N, H, W, C) with a window of {window.sizes} takes a kernel "
+                f"(*sizes, C, filters), but got the shapes {x.shape} and {w.shape}"
+            )
+        if x.dtype != w.dtype or x.dtype not in (np.float32, np.float64):
+            raise PrecisionError(
+                f"a convolution takes images and a kernel of float32 or both of float64, but got {x.dtype} "
+                f"and {w.dtype}"
+            )
+        why = self.refusal(window)
+        if why:
+            raise PrecisionError(f"the convolution {self.name!r} {why}")
+
+
+def taps(w: np.ndarray) -> list[tuple[int, int]]:
+    """Return the places of a kernel in their order."""
+    return [(row, column) for row in range(w.shape[0]) for column in range(w.shape[1])]
+
+
+def seen(
+    x: np.ndarray, tap: tuple[int, int], strides: tuple[int, ...], output: tuple[int, ...]
+) -> np.ndarray:
+    """Return what one place of all windows sees, a view (N, rows, columns, C)."""
+    rows, columns = (
+        slice(at, at + (count - 1) * stride + 1, stride)
+        for at, stride, count in zip(tap, strides, output, strict=True)
+    )
+    return x[:, rows, columns]

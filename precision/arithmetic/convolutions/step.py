@@ -1,0 +1,245 @@
+"""A whole training step, written out: the network forward, its loss, and the gradients of all variables.
+
+Everything but the convolutions is the same whichever algorithm computes these, and so are the initial weights
+and the order of the images: what differs between two of them is rounding alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from precision.arithmetic.window import Window
+
+Gradients = list[np.ndarray]
+
+
+class Computes(Protocol):
+    """What computes convolutions: an algorithm, or one with workers."""
+
+    def forward(self, x: np.ndarray, w: np.ndarray, window: Window) -> np.ndarray:
+        """See ``Convolution.forward``."""
+        ...
+
+    def backward(
+        self, x: np.ndarray, w: np.ndarray, window: Window, dy: np.ndarray, inputs: bool = True
+    ) -> tuple[np.ndarray | None, np.ndarray]:
+        """See ``Convolution.backward``."""
+        ...
+
+
+class Layer(Protocol):
+    """A step of a network; ``variables`` are changed in place by training."""
+
+    variables: list[np.ndarray]
+
+    def forward(self, x: np.ndarray, convolutions: Computes) -> tuple[np.ndarray, Any]:
+        """Return what the layer returns, and what its gradient needs to know."""
+        ...
+
+    def backward(
+        self, known: Any, dy: np.ndarray, convolutions: Computes, inputs: bool
+    ) -> tuple[np.ndarray | None, Gradients]:
+        """Return the gradients by what it read, None where that is not wanted, and by its variables."""
+        ...
+
+
+@dataclass
+class Convolve:
+    """A convolution; variables are its kernel and its bias."""
+
+    variables: list[np.ndarray]
+    window: Window
+
+    def forward(self, x: np.ndarray, convolutions: Computes) -> tuple[np.ndarray, Any]:
+        """Add the bias to the sums."""
+        w, bias = self.variables
+        return convolutions.forward(x, w, self.window) + bias, x
+
+    def backward(
+        self, known: Any, dy: np.ndarray, convolutions: Computes, inputs: bool
+    ) -> tuple[np.ndarray | None, Gradients]:
+        """The bias is added to every pixel of every image."""
+        dx, dw = convolutions.backward(known, self.variables[0], self.window, dy, inputs)
+        return dx, [dw, dy.sum(axis=(0, 1, 2))]
+
+
+@dataclass
+class Dense:
+    """A dense layer; variables are its kernel (inputs, outputs) and its bias."""
+
+    variables: list[np.ndarray]
+
+    def forward(self, x: np.ndarray, convolutions: Computes) -> tuple[np.ndarray, Any]:
+        """Multiply."""
+        w, bias = self.variables
+        return x @ w + bias, x
+
+    def backward(
+        self, known: Any, dy: np.ndarray, convolutions: Computes, inputs: bool
+    ) -> tuple[np.ndarray | None, Gradients]:
+        """Multiply by the transposes."""
+        return (dy @ self.variables[0].T if inputs else None), [known.T @ dy, dy.sum(axis=0)]
+
+
+class Rectify:
+    """ReLU: what is negative becomes 0, and has no gradient."""
+
+    def __init__(self) -> None:
+        self.variables: list[np.ndarray] = []
+
+    def forward(self, x: np.ndarray, convolutions: Computes) -> tuple[np.ndarray, Any]:
+        """Return what is positive."""
+        return np.maximum(x, x.dtype.type(0)), x > 0
+
+    def backward(
+        self, known: Any, dy: np.ndarray, convolutions: Computes, inputs: bool
+    ) -> tuple[np.ndarray | None, Gradients]:
+        """Let through what was positive."""
+        return dy * known, []
+
+
+@dataclass
+class Pool:
+    """The largest value of squares side by side; what is left over at the right and below is not read."""
+
+    size: int = 2
+
+    def __post_init__(self) -> None:
+        self.variables: list[np.ndarray] = []
+
+    def forward(self, x: np.ndarray, convolutions: Computes) -> tuple[np.ndarray, Any]:
+        """Return the largest values, and where they stood: of equal ones the first."""
+        squares = self._squares(x)
+        largest = squares.argmax(axis=3)
+        return np.take_along_axis(squares, largest[:, :, :, None], axis=3)[:, :, :, 0], (largest, x.shape)
+
+    def backward(
+        self, known: Any, dy: np.ndarray, convolutions: Computes, inputs: bool
+    ) -> tuple[np.ndarray | None, Gradients]:
+        """Give the gradient to the place of the largest value."""
+        largest, shape = known
+        images, rows, columns, channels = dy.shape
+        squares = np.zeros((images, rows, columns, self.size**2, channels), dy.dtype)
+        np.put_along_axis(squares, largest[:, :, :, None], dy[:, :, :, None], axis=3)
+        dx = np.zeros(shape, dy.dtype)
+        dx[:, : rows * self.size, : columns * self.size] = (
+            squares.reshape(images, rows, columns, self.size, self.size, channels)
+            .transpose(0, 1, 3, 2, 4, 5)
+            .reshape(images, rows * self.size, columns * self.size, channels)
+        )
+        return dx, []
+
+    def _squares(self, x: np.ndarray) -> np.ndarray:
+        """Return (N, rows, columns, size * size, C)."""
+        images, height, width, channels = x.shape
+        rows, columns, s = height // self.size, width // self.size, self.size
+        x = x[:, : rows * s, : columns * s].reshape(images, rows, s, columns, s, channels)
+        return x.transpose(0, 1, 3, 2, 4, 5).reshape(images, rows, columns, s * s, channels)
+
+
+class Flatten:
+    """Images become rows, channel by channel of pixel by pixel."""
+
+    def __init__(self) -> None:
+        self.variables: list[np.ndarray] = []
+
+    def forward(self, x: np.ndarray, convolutions: Computes) -> tuple[np.ndarray, Any]:
+        """Return rows."""
+        return x.reshape(len(x), -1), x.shape
+
+    def backward(
+        self, known: Any, dy: np.ndarray, convolutions: Computes, inputs: bool
+    ) -> tuple[np.ndarray | None, Gradients]:
+        """Return images."""
+        return dy.reshape(known), []
+
+
+@dataclass
+class Network:
+    """Layers one after the other, from images to logits.
+
+    >>> import numpy as np
+    >>> from precision.arithmetic.convolutions import convolution
+    >>> from precision.arithmetic.convolutions.step import Dense, Flatten, Network
+    >>> network = Network([Flatten(), Dense([np.zeros((4, 2)), np.zeros(2)])])
+    >>> loss, gradients = network.gradients(np.ones((1, 2, 2, 1)), np.array([1]), convolution("direct"))
+    >>> round(loss, 4), gradients[1].tolist()
+    (0.6931, [0.5, -0.5])
+    """
+
+    layers: Sequence[Layer]
+
+    @property
+    def variables(self) -> list[np.ndarray]:
+        """The variables of all layers, in their order."""
+        return [variable for layer in self.layers for variable in layer.variables]
+
+    def logits(self, x: np.ndarray, convolutions: Computes) -> np.ndarray:
+        """Return the logits (N, classes) of images (N, H, W, C)."""
+        for layer in self.layers:
+            x, _ = layer.forward(x, convolutions)
+        return x
+
+    def gradients(self, x: np.ndarray, labels: np.ndarray, convolutions: Computes) -> tuple[float, Gradients]:
+        """Return the mean cross-entropy of a batch in nats, and its gradients by the variables.
+
+        Args:
+            x: images (N, H, W, C), of the type of the variables.
+            labels: numbers of classes (N,).
+        """
+        known = []
+        for layer in self.layers:
+            x, kept = layer.forward(x, convolutions)
+            known.append(kept)
+        loss, dy = cross_entropy(x, labels)
+        found: list[Gradients] = []
+        for number in reversed(range(len(self.layers))):
+            dx, own = self.layers[number].backward(known[number], dy, convolutions, inputs=number > 0)
+            found.append(own)
+            if dx is not None:
+                dy = dx
+        return loss, [gradient for own in reversed(found) for gradient in own]
+
+
+def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> tuple[float, np.ndarray]:
+    """Return the mean cross-entropy of a softmax in nats, and its gradient by the logits."""
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    powers = np.exp(shifted)
+    sums, rows = powers.sum(axis=1, keepdims=True), np.arange(len(labels))
+    loss = float(np.mean(np.log(sums[:, 0]) - shifted[rows, labels]))
+    dy = powers / sums
+    dy[rows, labels] -= 1
+    return loss, dy / dy.dtype.type(len(labels))
+
+
+class Adam:
+    """D. P. Kingma and J. Ba, "Adam: a method for stochastic optimization", ICLR 2015, algorithm 1.
+
+    As Keras has it: epsilon is added before the correction of the bias is applied to the root.
+
+    Args:
+        variables: changed in place.
+    """
+
+    def __init__(
+        self, variables: Sequence[np.ndarray], rate: float = 1e-3, beta1: float = 0.9, beta2: float = 0.999,
+        epsilon: float = 1e-7,
+    ) -> None:  # fmt: skip
+        self.rate, self.beta1, self.beta2, self.epsilon = rate, beta1, beta2, epsilon
+        self._variables, self._steps = list(variables), 0
+        self._means = [np.zeros_like(v) for v in variables]
+        self._squares = [np.zeros_like(v) for v in variables]
+
+    def step(self, gradients: Gradients) -> None:
+        """Change the variables."""
+        self._steps += 1
+        scale = self.rate * np.sqrt(1 - self.beta2**self._steps) / (1 - self.beta1**self._steps)
+        for v, g, m, s in zip(self._variables, gradients, self._means, self._squares, strict=True):
+            one = v.dtype.type
+            m += (g - m) * one(1 - self.beta1)
+            s += (g * g - s) * one(1 - self.beta2)
+            v -= one(scale) * m / (np.sqrt(s) + one(self.epsilon))
