@@ -1,4 +1,4 @@
-"""A convolution whose workers are killed while they compute; a file of its own, as each of them imports it."""
+"""A convolution whose workers are killed while they compute; in a file of its own, as each imports it."""
 
 import os
 import signal

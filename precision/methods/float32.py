@@ -6,10 +6,11 @@ The second kind is what a policy without rounding is under a method that goes on
 
 from __future__ import annotations
 
+from precision.methods.marks import measured_alone
 from precision.methods.options import Epochs, Freeze, Rate, Start
 from precision.methods.outcome import Outcome
 from precision.methods.workbench import Workbench
-from precision.registry import METHODS, measured_alone
+from precision.registry import METHODS
 from precision.trial import Trial
 
 

@@ -11,13 +11,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from precision.methods.marks import checked_by, in_integers
 from precision.methods.options import Rate
 from precision.methods.outcome import Outcome
 from precision.methods.workbench import Workbench
 from precision.options import Flag, Rule
 from precision.quantization import Policy
 from precision.quantization.policy.integers import check_integers
-from precision.registry import METHODS, checked_by, in_integers
+from precision.registry import METHODS
 from precision.trial import Trial
 
 Requantisation = Annotated[

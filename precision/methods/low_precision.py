@@ -13,12 +13,13 @@ import numpy as np
 
 from precision.errors import PrecisionError
 from precision.methods.loss_scaling import LossScale, scale_loss
+from precision.methods.marks import checked_by
 from precision.methods.options import Epochs, Rate, Start, check_scratch
 from precision.methods.outcome import Outcome
 from precision.methods.workbench import Workbench
 from precision.options import Flag
 from precision.quantization import Policy, Setting
-from precision.registry import METHODS, checked_by
+from precision.registry import METHODS
 from precision.trial import Trial
 
 

@@ -12,12 +12,13 @@ from pydantic import Field
 
 from precision.errors import PrecisionError
 from precision.methods.loss_scaling import scale_loss
+from precision.methods.marks import checked_by, measured_alone
 from precision.methods.options import Rate, Start
 from precision.methods.outcome import Outcome
 from precision.methods.workbench import Workbench
 from precision.options import Flag, Rule
 from precision.quantization import Policy, parse_policy
-from precision.registry import METHODS, checked_by, measured_alone
+from precision.registry import METHODS
 from precision.trial import Trial
 
 DTYPES = ("float16", "bfloat16")

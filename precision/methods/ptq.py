@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from precision.errors import PrecisionError
+from precision.methods.marks import checked_by
 from precision.methods.outcome import Outcome
 from precision.methods.workbench import Workbench
 from precision.quantization import Policy
-from precision.registry import METHODS, checked_by
+from precision.registry import METHODS
 from precision.trial import Trial
 
 

@@ -185,7 +185,14 @@ class Network:
         return x
 
     def gradients(self, x: np.ndarray, labels: np.ndarray, convolutions: Computes) -> tuple[float, Gradients]:
-        """Return the mean cross-entropy of a batch in nats, and its gradients by the variables.
+        """Return the mean cross-entropy of a batch in nats, and its gradients by the variables."""
+        _, loss, found = self.step(x, labels, convolutions)
+        return loss, found
+
+    def step(
+        self, x: np.ndarray, labels: np.ndarray, convolutions: Computes
+    ) -> tuple[np.ndarray, float, Gradients]:
+        """Return the logits of a batch, (N, classes), and what :meth:`gradients` returns.
 
         Args:
             x: images (N, H, W, C), of the type of the variables.
@@ -195,14 +202,15 @@ class Network:
         for layer in self.layers:
             x, kept = layer.forward(x, convolutions)
             known.append(kept)
-        loss, dy = cross_entropy(x, labels)
+        logits = x
+        loss, dy = cross_entropy(logits, labels)
         found: list[Gradients] = []
         for number in reversed(range(len(self.layers))):
             dx, own = self.layers[number].backward(known[number], dy, convolutions, inputs=number > 0)
             found.append(own)
             if dx is not None:
                 dy = dx
-        return loss, [gradient for own in reversed(found) for gradient in own]
+        return logits, loss, [gradient for own in reversed(found) for gradient in own]
 
 
 def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> tuple[float, np.ndarray]:

@@ -28,7 +28,7 @@ from precision.grid.plan.cell import Cell
 from precision.grid.plan.controls import add_controls
 from precision.grid.plan.only import word
 from precision.grid.plan.selections import check_selection, excluded_by, matches
-from precision.grid.plan.unrounded import unrounded
+from precision.grid.plan.unrounded import computes_itself, unrounded
 from precision.quantization import Policy
 from precision.registry import ARCHITECTURES, DATASETS, METHODS, Registry
 from precision.startup import backend_of
@@ -165,7 +165,7 @@ class _Maker:
                 )
             trial = self._baselines[place_of_baseline]
             resolved, control = self._policies[policy], unrounded(method.choice)
-            if resolved.policy:
+            if resolved.policy or computes_itself(method.choice):
                 trial = trial.rounded(method.choice, resolved, self._plugins(METHODS, method, "methods"))
             elif control != FLOAT32:
                 trial = trial.continued(control)

@@ -25,6 +25,8 @@ def unrounded(method: Choice) -> Choice:
     the epochs and the rate of the grid, its float32 training is the baseline.
     """
     options = method.options
+    if computes_itself(method):
+        return method
     if not _trains(method):
         return FLOAT32
     start = start_of(method)
@@ -32,6 +34,11 @@ def unrounded(method: Choice) -> Choice:
     if start != "baseline" and not given:
         return FLOAT32
     return Choice(FLOAT32.name, {"start": start, **given})
+
+
+def computes_itself(method: Choice) -> bool:
+    """Return whether a method has a way of its own to compute float32."""
+    return getattr(METHODS[method.name], "rounds_nothing", False)
 
 
 def start_of(method: Choice) -> Any:

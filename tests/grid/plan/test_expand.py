@@ -5,7 +5,8 @@ import pytest
 
 from precision.errors import PrecisionError
 from precision.grid import expand, load_grid, schedule
-from precision.registry import METHODS, checked_by
+from precision.methods.marks import checked_by
+from precision.registry import METHODS
 
 BASE = """\
 name: test
