@@ -171,7 +171,7 @@ class Assignments:
 
     def _energy(self, cost: LayerCost, assignment: Assignment) -> float:
         """Return that of one layer; it depends on its own unit and on those that it reads from."""
-        layers = [cost.name, *(name for name, _ in cost.reads if name)]
+        layers = [cost.name, cost.images, *(name for name, _ in cost.reads if name)]
         key = (cost.name, *(assignment[self._of[name]] for name in layers if name in self._of))
         if key not in self._energies:
             found: dict[str, Mapping[str, Any]] = {

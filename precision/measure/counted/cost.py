@@ -27,6 +27,7 @@ _UNCOUNTED = frozenset(
     {"Einsum", "Tensordot", "Outer", "Kron", "Conv", "ConvTranspose", "DepthwiseConv", "SeparableConv"}
     | {"DotProductAttention", "Correlate"}
 )
+_PRODUCTS_OF_READS = (layers.Dot, layers.Attention, layers.AdditiveAttention)  # and of no weights
 IMAGES = ""  # stands for a layer where the images themselves are read
 
 
@@ -47,6 +48,10 @@ class LayerCost:
         biased: values to which it adds a bias.
         outputs: values that it hands on to other compute steps; 0 within a step and in a layer that only
             moves values, such as flatten.
+        second: of products of two things that it reads, such as an attention's: what it reads as the second
+            factor, which ends ``reads``; empty where the second factors are weights.
+        images: where it reads the images, the layer that rounds them for it: itself, or what hands them on to
+            it, such as a flattening.
         counted: False where the layer multiplies by weights in a way that is not known here, so that its
             MACs are missing.
     """
@@ -61,6 +66,8 @@ class LayerCost:
     reads: tuple[tuple[str, int], ...]
     outputs: int
     counted: bool = True
+    second: tuple[tuple[str, int], ...] = ()
+    images: str = ""
 
     @property
     def inputs(self) -> int:
@@ -95,11 +102,19 @@ def _cost(graph: Graph, layer: Any, exempt: Collection[str]) -> LayerCost:
         slots[slot] += math.prod(variable.shape)
     stored = sum(math.prod(variable.shape) for variable in layer.weights)
     macs = [_macs(layer, call) for call in graph.calls(layer)]
-    results = sum(_size(layer, tensor) for tensor in graph.outputs(layer))
+    results = sum(size_of(tensor) for tensor in graph.outputs(layer))
     reads: list[tuple[str, int]] = []
     if not moves(layer):
         reads = [source for tensor in graph.inputs(layer) for source in _sources(graph, tensor, exempt)]
+    second: list[tuple[str, int]] = []
     multiplies = any(count != 0 for count in macs)
+    if multiplies and isinstance(layer, OperationLayer):
+        second = [
+            source
+            for call in graph.calls(layer)
+            for t in call.inputs[1:]
+            for source in _sources(graph, t, exempt)
+        ]
     return LayerCost(
         name=address(layer),
         kind=kind(layer),
@@ -110,16 +125,18 @@ def _cost(graph: Graph, layer: Any, exempt: Collection[str]) -> LayerCost:
         reads=tuple(reads),
         outputs=results if rounds_output(graph, layer, exempt) else 0,
         counted=None not in macs,
+        second=tuple(second),
+        images=_reader_of_images(graph, layer) if any(name == IMAGES for name, _ in reads) else "",
     )
 
 
 def _macs(layer: Any, call: Call) -> int | None:
     """Return the MACs of one call of a layer; None when it is of an unknown kind and has kernels."""
-    outputs = _size(layer, call.outputs[0])
+    outputs = size_of(call.outputs[0])
     if isinstance(layer, (layers.Dense, *axes.CONVOLUTIONS)):  # kernel (..., inputs of one output, outputs)
         return outputs * math.prod(layer.kernel.shape[:-1])
     if isinstance(layer, axes.TRANSPOSED):  # kernel (window, outputs, inputs)
-        return _size(layer, call.inputs[0]) * math.prod(layer.kernel.shape[:-1])
+        return size_of(call.inputs[0]) * math.prod(layer.kernel.shape[:-1])
     if isinstance(layer, axes.DEPTHWISE):  # kernel (window, channels, multiplier)
         return outputs * math.prod(layer.kernel.shape[:-2])
     if isinstance(layer, axes.SEPARABLE):
@@ -130,6 +147,8 @@ def _macs(layer: Any, call: Call) -> int | None:
         return _einsum(layer, call)
     if isinstance(layer, OperationLayer):
         return _of_operation(layer, call)
+    if isinstance(layer, _PRODUCTS_OF_READS):
+        return None
     kernels = [variable for variable in layer.trainable_variables if len(variable.shape) > 1]
     return 0 if all(kernel.name in axes.UNSUMMED for kernel in kernels) else None
 
@@ -138,7 +157,7 @@ def _of_operation(layer: OperationLayer, call: Call) -> int | None:
     """Return the MACs of an operation between layers; None where it sums in a way that is not counted."""
     name = kind(layer)
     if name in ("Matmul", "Dot", "Inner", "Vdot"):
-        return _size(layer, call.outputs[0]) * int(call.inputs[0].shape[-1])
+        return size_of(call.outputs[0]) * int(call.inputs[0].shape[-1])
     return None if name in _UNCOUNTED else 0
 
 
@@ -157,7 +176,7 @@ def _einsum(layer: Any, call: Call) -> int:
 def _sources(graph: Graph, tensor: Any, exempt: Collection[str]) -> list[tuple[str, int]]:
     """Return from where the values of a tensor are read; nothing where they stay within a compute step."""
     call = producer(tensor)
-    layer, size = call.layer, _size(call.layer, tensor)
+    layer, size = call.layer, size_of(tensor)
     if isinstance(layer, layers.InputLayer):
         return [(IMAGES, size)]
     if not moves(layer):
@@ -167,12 +186,24 @@ def _sources(graph: Graph, tensor: Any, exempt: Collection[str]) -> list[tuple[s
     return [(name, min(values, size)) for name, values in found]
 
 
-def _size(layer: Any, tensor: Any) -> int:
-    """Return how many values of one image a tensor holds."""
+def _reader_of_images(graph: Graph, layer: Any) -> str:
+    """Return the layer that reads the images: a layer itself, or a moving one through which it reads them."""
+    if graph.reads_images(layer):
+        return address(layer)
+    before = [_reader_of_images(graph, source) for source in graph.producers(layer) if moves(source)]
+    return next(filter(None, before), "")
+
+
+def size_of(tensor: Any) -> int:
+    """Return how many values of one image a symbolic tensor holds.
+
+    Raises:
+        PrecisionError: when an image has no fixed size.
+    """
     shape = tensor.shape[1:]
     if None in shape:
         raise PrecisionError(
-            f"the costs of layer {layer.name!r} need images of a fixed size, but its tensors have "
-            f"the shape {tensor.shape}; build the model with an input shape"
+            f"the costs of layer {address(producer(tensor).layer)!r} need images of a fixed size, but its "
+            f"tensors have the shape {tensor.shape}; build the model with an input shape"
         )
     return math.prod(shape)

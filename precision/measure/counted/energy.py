@@ -1,16 +1,16 @@
 """Modelled energy of one inference under a policy. It is a model: no energy is measured here.
 
-What is in it: every multiply-accumulate of the network (``measure.counted.cost``) at the energy that
-``measure.operations`` gives its operands' formats, one addition for each bias, each stored variable read once
-and each activation written once and read once by whoever needs it, in the bits of their formats (of a format
-with shared scales its mean bits), all in one on-chip memory of 1 MiB.
+What is in it: every multiply-accumulate of the network (``counted.cost``) at the energy that an
+``energy_table`` gives its operands' formats, one addition for each bias, each stored variable read once and
+each activation written once and read once by whoever needs it, in the bits of their formats (of a format with
+shared scales its mean bits), all in the one memory that the table names.
 
 What is not: normalisations, activation functions, pooling and additions of branches; scales, zero points and
 conversions between formats; registers and repeated fetches (each value is fetched once, which only an ideal
 dataflow reaches); control, clock, leakage, and the fact that a machine has the multipliers that it has:
-an approximate multiplier counts as the exact one of its width. So it
-ranks formats and layers by how much arithmetic and traffic they save, in one technology (45 nm), and it tells
-nothing about the energy of a device at hand. A format that no one built an arithmetic for is a guess.
+an approximate multiplier counts as the exact one of its width. So it ranks formats and layers by how much
+arithmetic and traffic they save, in the technology of the table, and it tells nothing about the energy of a
+device at hand. A format that no one built an arithmetic for is a guess.
 """
 
 from __future__ import annotations
@@ -19,17 +19,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from precision.arithmetic.accumulators.register import Register
 from precision.errors import PrecisionError
-from precision.formats import NumberFormat, parse
-from precision.measure.counted.cost import IMAGES, LayerCost, layer_costs
-from precision.measure.counted.operations import FLOAT32, add_pj, bit_pj, multiply_pj, operand, running_sum
+from precision.formats import NumberFormat
+from precision.measure.counted.cost import LayerCost, layer_costs
+from precision.measure.counted.energy_table import EnergyTable, shipped_table
+from precision.measure.counted.operations import FLOAT32, Work, operand, running_sum
+from precision.measure.counted.products import Found, format_of, products, read_format
 from precision.quantization.policy.policy import Policy
 from precision.quantization.sites import sites
 
 FLOAT32_BITS = 32
-WIDEST = 32  # bits of an adder whose energy is known
-MEMORY = "1 MiB"
 
 
 @dataclass(frozen=True)
@@ -60,13 +59,14 @@ class Energy:
     by_layer: Mapping[str, LayerEnergy] = field(default_factory=dict)
 
 
-def energy(model: Any, policy: Policy, memory: str = MEMORY) -> Energy:
+def energy(model: Any, policy: Policy, memory: str | None = None, table: EnergyTable | None = None) -> Energy:
     """Return the modelled energy of one inference of an unquantised model under a policy.
 
     If the policy folds normalisations, the model is the folded one.
 
     Args:
-        memory: where variables and activations lie, a key of ``operations.MEMORIES``.
+        memory: where variables and activations lie, a memory of the table; None for the one that it names.
+        table: of energies; None for Horowitz's.
 
     Raises:
         PrecisionError: when a layer multiplies in a way that is not counted, or the policy does not fit.
@@ -77,21 +77,42 @@ def energy(model: Any, policy: Policy, memory: str = MEMORY) -> Energy:
     >>> model = architectures.build("mlp", width=0.25)
     >>> narrow, wide = (energy(model, parse_policy(text)).total_pj for text in ("fixed(8,6)", "float32"))
     >>> round(wide / narrow, 1)
-    3.4
+    4.3
     """
     found = sites(model, policy)
-    costs = layer_costs(model, [word for word in policy.exempt if word == "additions"])
-    layers = {cost.name: layer_energy(cost, found, memory) for cost in costs}
+    layers = {
+        cost.name: layer_energy(cost, found, memory, table) for cost in layer_costs(model, joined(policy))
+    }
     return Energy(sum(layer.total for layer in layers.values()), layers)
 
 
+def joined(policy: Policy) -> list[str]:
+    """Return what of a policy's exemptions joins compute steps: ``additions``."""
+    return [word for word in policy.exempt if word == "additions"]
+
+
 def layer_energy(
-    cost: LayerCost, found: Mapping[str, Mapping[str, Any]], memory: str = MEMORY
+    cost: LayerCost, found: Found, memory: str | None = None, table: EnergyTable | None = None
 ) -> LayerEnergy:
     """Return the modelled energy of one layer.
 
     Args:
-        found: settings by layer and slot: of the layer itself and of those that it reads from.
+        found: settings by layer and slot: of the layer itself, of those that it reads from, and of the one
+            that reads the images for it.
+        memory, table: as in :func:`energy`.
+
+    Raises:
+        PrecisionError: when the layer multiplies in a way that is not counted.
+    """
+    table = table or shipped_table()
+    work, stored = layer_work(cost, found)
+    arithmetic = table.work_pj(Work(work.products, work.sums))
+    per_bit = table.bit_pj(memory)
+    return LayerEnergy(arithmetic, stored * per_bit, (work.bits - stored) * per_bit)
+
+
+def layer_work(cost: LayerCost, found: Found) -> tuple[Work, float]:
+    """Return the operations of one layer, and how many of the bits that it moves are stored variables.
 
     Raises:
         PrecisionError: when the layer multiplies in a way that is not counted.
@@ -102,49 +123,32 @@ def layer_energy(
             "weights in a way that is not counted; compare by weight memory instead"
         )
     own = found.get(cost.name, {})
-    per_bit = bit_pj(memory)
-    weights, biases = _format(own, "weights"), _format(own, "biases")
-    reads = [(_read_format(name, own, found), values) for name, values in cost.reads]
+    sums = format_of(own, "accumulators")
+    work = Work()
+    for p in products(cost, found):
+        a, b = operand(p.a), operand(p.b)
+        adder = running_sum(a, b, sums)
+        biased = cost.biased * p.number / cost.macs
+        work += Work({(a, b): p.number}, {adder: p.number + biased})
     stored = (
-        cost.weights * _bits(weights) + cost.biases * _bits(biases) + cost.statistics * FLOAT32_BITS
-    ) * per_bit
-    moved = sum(values * _bits(f) for f, values in reads) + cost.outputs * _bits(_format(own, "activations"))
-    return LayerEnergy(_arithmetic(cost, own, weights, reads), stored, moved * per_bit)
+        cost.weights * _bits(format_of(own, "weights"))
+        + cost.biases * _bits(format_of(own, "biases"))
+        + cost.statistics * FLOAT32_BITS
+    )
+    moved = sum(values * _bits(read_format(name, cost, found)) for name, values in cost.reads)
+    moved += cost.outputs * _bits(format_of(own, "activations"))
+    return work + Work(bits=stored + moved), stored
 
 
-def _arithmetic(
-    cost: LayerCost,
-    own: Mapping[str, Any],
-    weights: NumberFormat | None,
-    reads: list[tuple[NumberFormat | None, int]],
-) -> float:
-    """Return the energy of a layer's MACs and biases; of several formats it reads, each in its share."""
-    if not cost.macs:
-        return 0.0
-    sums = _format(own, "accumulators")
-    # What no memory hands over comes as it left the sums before it: float32.
-    shares = reads if sum(values for _, values in reads) else [(None, 1)]
-    whole = sum(values for _, values in shares)
-    a = operand(weights)
-    total = 0.0
-    for number_format, values in shares:
-        b = operand(number_format)
-        add = add_pj(running_sum(a, b, sums))
-        total += values / whole * (cost.macs * (multiply_pj(a, b) + add) + cost.biased * add)
-    return total
+def work(model: Any, policy: Policy) -> Work:
+    """Return the operations of one inference of an unquantised model under a policy, from which any table
+    tells its energy.
 
-
-def _read_format(
-    name: str, own: Mapping[str, Any], found: Mapping[str, Mapping[str, Any]]
-) -> NumberFormat | None:
-    return _format(own, "inputs") if name == IMAGES else _format(found.get(name, {}), "activations")
-
-
-def _format(slots: Mapping[str, Any], slot: str) -> NumberFormat | None:
-    setting = slots.get(slot)
-    if isinstance(setting, Register):
-        return parse(f"fixed({min(setting.bits, WIDEST)},0)")
-    return None if setting is None else setting.number_format
+    Raises:
+        PrecisionError: as :func:`energy`.
+    """
+    found = sites(model, policy)
+    return sum((layer_work(cost, found)[0] for cost in layer_costs(model, joined(policy))), Work())
 
 
 def _bits(number_format: NumberFormat | None) -> float:

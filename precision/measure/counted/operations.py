@@ -1,29 +1,17 @@
-"""Energy of one multiplication, one addition and one bit of memory: a model of 45 nm chips, not measured.
+"""The operations of a network: what a format is to a multiplier and an adder, and how many of each there are.
 
-The points are those of M. Horowitz 2014, "Computing's energy problem (and what we can do about it)", ISSCC,
-at 45 nm and 0.9 V, in picojoules:
-
-    add      int8 0.03   int32 0.1     float16 0.4   float32 0.9
-    multiply int8 0.2    int32 3.1     float16 1.1   float32 3.7
-    64 bits from a memory of 8 KiB 10, of 32 KiB 20, of 1 MiB 100, from DRAM 1300 to 2600
-
-Between and beyond them this is assumed:
-
-- A multiplier is an array of as many cells as the product of its operands' widths: words of integers (signs
-  included), significands of floating point (hidden bits included). Its energy is a power of that product
-  through both points: exponent 0.99 for integers, 0.78 for floating point, exponents and rounding included.
-- An adder's energy is linear in its width, the word or the significand, through both points.
-- Reading and writing cost the same, by the bit.
-
-So the figures are exact at Horowitz's points, a fair guess for 8 to 32 bits, and an extrapolation below: the
-talk has no 3-bit multiplier. An int16 addition comes out as 0.053, where it has 0.05.
+The energy of an operation is that of an ``energy_table``.
 """
 
 from __future__ import annotations
 
 import functools
+import json
 import math
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -31,18 +19,8 @@ from precision.formats import Block, Codebook, Lattice, NumberFormat, parse
 
 FLOAT32 = parse("float32")
 FLOAT32_SIGNIFICAND = 24
+WIDEST = 32  # bits of an adder whose energy is known
 INTEGER_SUM = 32  # bits, of the running sum of products of integers
-
-_MULTIPLY = {"integer": ((8 * 8, 0.2), (32 * 32, 3.1)), "float": ((11 * 11, 1.1), (24 * 24, 3.7))}
-_ADD = {"integer": ((8, 0.03), (32, 0.1)), "float": ((11, 0.4), (24, 0.9))}
-
-WORD = 64  # bits of one access
-MEMORIES = {  # picojoules of an access; DRAM: the middle of the range
-    "8 KiB": 10.0,
-    "32 KiB": 20.0,
-    "1 MiB": 100.0,
-    "DRAM": 1950.0,
-}
 
 
 @dataclass(frozen=True)
@@ -94,20 +72,6 @@ def _digits(value: float) -> int:
     return significand.bit_length() - ((significand & -significand).bit_length() - 1)
 
 
-def multiply_pj(a: Operand, b: Operand) -> float:
-    """Return the energy of one product; of an integer and a float, that of their significands."""
-    integers = a.kind == b.kind == "integer"
-    (x0, y0), (x1, y1) = _MULTIPLY["integer" if integers else "float"]
-    cells = a.width * b.width if integers else a.significand * b.significand
-    return y0 * (cells / x0) ** (math.log(y1 / y0) / math.log(x1 / x0))
-
-
-def add_pj(adder: Operand) -> float:
-    """Return the energy of one addition."""
-    (x0, y0), (x1, y1) = _ADD[adder.kind]
-    return y0 + (adder.width - x0) * (y1 - y0) / (x1 - x0)
-
-
 def running_sum(a: Operand, b: Operand, accumulator: NumberFormat | None = None) -> Operand:
     """Return the adder behind a multiplier: that of the accumulator's format, if a policy names one.
 
@@ -120,6 +84,50 @@ def running_sum(a: Operand, b: Operand, accumulator: NumberFormat | None = None)
     return Operand("float", FLOAT32_SIGNIFICAND)
 
 
-def bit_pj(memory: str) -> float:
-    """Return the energy of reading or writing one bit in one of ``MEMORIES``."""
-    return MEMORIES[memory] / WORD
+@dataclass(frozen=True)
+class Work:
+    """The operations of a network, or of a layer, for one image.
+
+    Attributes:
+        products: how many of two operands.
+        sums: how many on an adder.
+        bits: read from memory and written to it.
+    """
+
+    products: Mapping[tuple[Operand, Operand], float] = field(default_factory=dict)
+    sums: Mapping[Operand, float] = field(default_factory=dict)
+    bits: float = 0.0
+
+    def __add__(self, other: Work) -> Work:
+        products, sums = Counter[Any](self.products), Counter[Any](self.sums)
+        products.update(other.products)
+        sums.update(other.sums)
+        return Work(products, sums, self.bits + other.bits)
+
+    @property
+    def text(self) -> str:
+        """All of it as JSON, which :meth:`parse` reads."""
+        return json.dumps(
+            {
+                "products": [[a.kind, a.width, b.kind, b.width, n] for (a, b), n in self.products.items()],
+                "sums": [[adder.kind, adder.width, n] for adder, n in self.sums.items()],
+                "bits": self.bits,
+            }
+        )
+
+    @classmethod
+    def parse(cls, text: str) -> Work:
+        """Return what :attr:`text` says.
+
+        Raises:
+            ValueError, LookupError, TypeError: when it is damaged.
+        """
+        data = json.loads(text)
+        return cls(
+            {
+                (Operand(a, int(m)), Operand(b, int(n))): float(count)
+                for a, m, b, n, count in data["products"]
+            },
+            {Operand(kind, int(width)): float(count) for kind, width, count in data["sums"]},
+            float(data["bits"]),
+        )

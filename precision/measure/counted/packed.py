@@ -64,7 +64,7 @@ def variable_memory(model: Any) -> WeightMemory:
     Of a network whose variables are float16 the statistics of a normalisation are float16 too; of one that
     only computes in 16 bits every variable is float32. Seeds of dropout do not count.
     """
-    sizes = [(math.prod(v.shape), _dtype_bits(v.dtype)) for layer in model.layers for v in layer.weights]
+    sizes = [(math.prod(v.shape), dtype_bits(v.dtype)) for layer in model.layers for v in layer.weights]
     parameters = sum(count for count, _ in sizes)
     total = sum(count * bits for count, bits in sizes)
     return WeightMemory(
@@ -75,7 +75,8 @@ def variable_memory(model: Any) -> WeightMemory:
     )
 
 
-def _dtype_bits(name: str) -> int:
+def dtype_bits(name: str) -> int:
+    """Return the bits of one value of a type of Keras."""
     return 16 if name == "bfloat16" else 8 * np.dtype(name).itemsize  # NumPy does not know bfloat16
 
 

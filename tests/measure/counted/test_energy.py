@@ -1,6 +1,7 @@
 """The model of energy: Horowitz's figures at his points, and a network summed up by hand."""
 
 import itertools
+import math
 
 import keras
 import pytest
@@ -8,19 +9,15 @@ import pytest
 import architectures
 from precision.errors import PrecisionError
 from precision.formats import parse
-from precision.measure.counted.energy import energy
-from precision.measure.counted.operations import (
-    MEMORIES,
-    Operand,
-    add_pj,
-    bit_pj,
-    multiply_pj,
-    operand,
-    running_sum,
-)
+from precision.measure.counted.cost import layer_costs
+from precision.measure.counted.energy import energy, work
+from precision.measure.counted.energy_table import EnergyTable, shipped, shipped_table
+from precision.measure.counted.operations import Operand, Work, operand, running_sum
 from precision.quantization import parse_policy
 
 INT8, INT32 = Operand("integer", 8), Operand("integer", 32)
+TABLE = shipped_table("horowitz2014")
+add_pj, multiply_pj, bit_pj, MEMORIES = TABLE.add_pj, TABLE.multiply_pj, TABLE.bit_pj, TABLE.memories
 HALF, SINGLE = Operand("float", 11), Operand("float", 24)
 
 
@@ -35,17 +32,105 @@ def test_the_published_points():
     assert multiply_pj(SINGLE, SINGLE) == pytest.approx(3.7)
     assert add_pj(Operand("integer", 16)) == pytest.approx(0.05, rel=0.08)  # in the talk, not used here
     assert bit_pj("1 MiB") == 100 / 64
-    assert MEMORIES["DRAM"] == (1300 + 2600) / 2
+    assert MEMORIES["DRAM"].picojoules == (1300 + 2600) / 2
 
 
-def test_narrower_is_cheaper():
+@pytest.mark.parametrize("name", shipped())
+def test_a_table_is_exact_at_its_points_and_says_where_they_are_from(name):
+    table = shipped_table(name)
+    for kind in ("integer", "float"):
+        for point in getattr(table.multiply, kind):
+            one = Operand(kind, point.width)
+            assert table.multiply_pj(one, one) == pytest.approx(point.picojoules)
+            assert len(point.source) > 10
+        for point in getattr(table.add, kind):
+            assert table.add_pj(Operand(kind, point.width)) == pytest.approx(point.picojoules)
+    for memory, access in table.memories.items():
+        assert table.bit_pj(memory) == access.picojoules / access.bits and len(access.source) > 10
+    assert "doi:" in table.source
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_narrower_is_cheaper(name):
+    table = shipped_table(name)
     for kind in ("integer", "float"):
         widths = [Operand(kind, n) for n in range(1, 33)]
         for a, b in itertools.pairwise(widths):
-            assert 0 < add_pj(a) < add_pj(b)
+            assert 0 < table.add_pj(a) < table.add_pj(b)
             for other in widths:
-                assert 0 < multiply_pj(a, other) < multiply_pj(b, other)
-                assert multiply_pj(a, other) == multiply_pj(other, a)
+                assert 0 < table.multiply_pj(a, other) < table.multiply_pj(b, other)
+                assert table.multiply_pj(a, other) == table.multiply_pj(other, a)
+
+
+def test_between_two_points_lies_what_they_say():
+    """Jouppi's bfloat16 and float16: a power through both, and a line through both."""
+    table = shipped_table("jouppi2021")
+    nine = Operand("float", 9)
+    power = math.log(0.34 / 0.21) / math.log(11**2 / 8**2)
+    assert table.multiply_pj(nine, nine) == pytest.approx(0.21 * (81 / 64) ** power)
+    assert table.add_pj(nine) == pytest.approx(0.11 + (0.16 - 0.11) / 3)
+
+
+def test_below_the_first_point_an_adder_falls_in_proportion_at_most():
+    """A line through Jouppi's bfloat16 and float16 would be below 0 at 1 bit."""
+    table = shipped_table("jouppi2021")
+    assert 0.11 - 7 * (0.16 - 0.11) / 3 < 0 < table.add_pj(Operand("float", 1)) == pytest.approx(0.11 / 8)
+
+
+def test_a_table_of_twice_the_energies_gives_twice_the_energy():
+    def doubled(part):
+        if isinstance(part, dict):
+            return {k: 2 * v if k == "picojoules" else doubled(v) for k, v in part.items()}
+        return [doubled(one) for one in part] if isinstance(part, list) else part
+
+    other = EnergyTable.model_validate(doubled(TABLE.model_dump()))
+    for text in ("float32", "fixed(5,3)", "mxfp4_e2m1"):
+        model, policy = tiny(), parse_policy(text)
+        once, twice = energy(model, policy), energy(model, policy, table=other)
+        assert twice.total_pj == pytest.approx(2 * once.total_pj)
+        for name, layer in once.by_layer.items():
+            assert twice.by_layer[name].total == pytest.approx(2 * layer.total)
+
+
+def test_twice_the_width_by_hand():
+    """Of an mlp with one hidden layer both layers grow with its width alone."""
+    policy = parse_policy("fixed(8,4)")
+    found = [energy(architectures.build("mlp", width=width), policy) for width in (0.25, 0.5)]
+    bit = 100 / 64
+    for hidden, one in zip((32, 64), found, strict=True):
+        macs, biases = 784 * hidden + hidden * 10, hidden + 10
+        moved = 784 + 2 * hidden + 10  # the images once, the hidden layer written and read, the logits
+        expected = macs * 0.3 + biases * 0.1 + (macs + biases + moved) * 8 * bit
+        assert one.total_pj == pytest.approx(expected)
+
+
+def test_the_operations_of_a_network_tell_its_energy_under_any_table():
+    policy = parse_policy(
+        {"weights": "fixed(8,0)", "activations": "float16", "layers": {"conv": "fixed(4,2)"}}
+    )
+    found = Work.parse(work(tiny(), policy).text)
+    for name in shipped():
+        table = shipped_table(name)
+        assert table.work_pj(found) == pytest.approx(energy(tiny(), policy, table=table).total_pj)
+
+
+def test_products_of_two_activations_have_the_formats_of_both():
+    images = keras.Input((4, 3))
+    one = keras.layers.Dense(5, name="one")(images)
+    other = keras.layers.Dense(5, name="other")(images)
+    model = keras.Model(images, keras.ops.matmul(one, keras.ops.transpose(other, (0, 2, 1))))
+    policy = parse_policy(
+        {
+            "activations": "fixed(8,4)",
+            "layers": {"other": {"activations": "fixed(4,2)"}},
+            "inputs": "fixed(8,4)",
+        }
+    )
+    (cost,) = [cost for cost in layer_costs(model) if cost.kind == "Matmul"]
+    assert cost.macs == 4 * 4 * 5 and cost.second == (("other", 20),)
+    product, adder = TABLE.multiply_pj(INT8, Operand("integer", 4)), TABLE.add_pj(INT32)
+    found = energy(model, policy).by_layer[cost.name]
+    assert found.arithmetic == pytest.approx(cost.macs * (product + adder))
 
 
 @pytest.mark.parametrize(
