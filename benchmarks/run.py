@@ -29,6 +29,7 @@ BENCHMARKS = (
     "accumulators",
     "arithmetic",
     "integer_network",
+    "effective_operations",
     "native",
     "grid",
     "audit",

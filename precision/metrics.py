@@ -13,11 +13,11 @@ from typing import Any, Literal, get_args
 
 from precision.errors import PrecisionError
 
-Kind = Literal["quality", "counted", "measured", "timed"]
+Kind = Literal["quality", "counted", "modelled", "measured", "timed"]
 Statistic = Literal["mean", "std", "ci95", "largest", "first"]
 Better = Literal["higher", "lower", "neither"]
 Dtype = Literal["float64", "Int64"]
-KINDS: tuple[Kind, ...] = ("quality", "counted", "measured", "timed")
+KINDS: tuple[Kind, ...] = ("quality", "counted", "modelled", "measured", "timed")
 _WORDS: dict[str, tuple[str, ...]] = {
     "kind": KINDS,
     "better": get_args(Better),
@@ -32,9 +32,9 @@ class Metric:
     Attributes:
         name: in results, and of the column.
         kind: ``quality`` says how well the network does; ``counted`` follows from the trial by arithmetic;
-            ``measured`` is what the operating system or an instrument says, ``timed`` what a clock says.
-            These two differ from run to run: a rerun does not compare them. Where a trial is repeated, its
-            times are the medians over the repeats.
+            ``modelled`` from counts and published figures; ``measured`` is what the operating system or an
+            instrument says, ``timed`` what a clock says. The last two differ from run to run: a rerun does
+            not compare them. Where a trial is repeated, its times are the medians over the repeats.
         meaning: one line of explanation.
         unit: of its values.
         title: for tables and axes.
@@ -49,6 +49,7 @@ class Metric:
         bounds: the least and the largest value that can be.
         required: whether a trial that has it cannot leave it open; otherwise it may be NaN.
         special: whether only trials of some tasks have it; a table of results may lack its column.
+        lacking: whether a table of results may lack its column though every trial may have it.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Metric:
     bounds: tuple[float, float] = (-math.inf, math.inf)
     required: bool = False
     special: bool = False
+    lacking: bool = False
 
     @property
     def of_machine(self) -> bool:
@@ -150,6 +152,16 @@ def _size(name: str, meaning: str, unit: str, title: str, better: Better = "lowe
     return Metric(name, "counted", meaning, unit, title, better, summary=summary, bounds=_POSITIVE, **more)
 
 
+def _count(kind: Kind, name: str, meaning: str, unit: str, title: str, cost: bool = False) -> Metric:
+    """Return what one inference, or the training, of a network computes or holds; less is better."""
+    dtype: Dtype = "float64" if "^2" in unit or kind == "modelled" else "Int64"
+    summary: Mapping[Statistic, str] = {"first": ""}
+    if name == "ebops":
+        summary = {"mean": "mean ebops over seeds, whose weights differ"}
+    more: dict[str, Any] = {"dtype": dtype, "summary": summary, "cost": cost, "lacking": True}
+    return Metric(name, kind, meaning, unit, title, "lower", bounds=_POSITIVE, **more)
+
+
 def _time(name: str, meaning: str, unit: str, title: str, mean: str, better: Better = "lower") -> Metric:
     """Return what a clock says, a cost; ``mean`` is the meaning of its mean over seeds."""
     summary: Mapping[Statistic, str] = {"mean": mean}
@@ -179,6 +191,23 @@ _OF_MULTIPLIERS: tuple[tuple[str, str, str, str, Better], ...] = (
     ("bias", "mean error with its sign", "product", "Bias", "neither"),
     ("power", "power as published", "mW", "Power", "lower"),
 )
+
+_COUNTS: tuple[tuple[Any, ...], ...] = (
+    ("macs", "multiply-accumulates of one inference", "products", "MACs"),
+    (
+        "peak_activation_bytes",
+        "most that activations of one image take at once",
+        "byte",
+        "Peak activations",
+        True,
+    ),
+    ("bops", "bit operations of one inference: bits of both factors over all MACs", "bit^2", "BOPs"),
+    ("ebops", "the same of the bits that weights need; empty unless of fixed point", "bit^2", "EBOPs"),
+    ("gradient_bytes", "gradients in training; empty when nothing was trained", "byte", "Gradients"),
+    ("optimizer_bytes", "state of the optimizer in training; empty likewise", "byte", "Optimizer state"),
+)
+_MODEL = "energy of one inference by published energies of its operations; a model, nothing is measured"
+_ENERGY = ("energy_modelled_pj", _MODEL, "pJ", "Modelled energy", True)
 
 METRICS = Metrics(
     [
@@ -313,6 +342,7 @@ METRICS = Metrics(
             )
             for name, meaning, unit, title, better in _OF_MULTIPLIERS
         ),
+        *(_count("counted", *row) for row in _COUNTS),
         _fact("float32_weight_bytes", "size of the parameters in float32", "byte", "Weights in float32"),
         _size(
             "compression",
@@ -322,6 +352,7 @@ METRICS = Metrics(
             better="higher",
             computed=_compression,
         ),
+        _count("modelled", *_ENERGY),
         Metric(
             name="peak_memory_bytes",
             kind="measured",

@@ -78,7 +78,7 @@ _CONTROL = Column(
     "method that goes on training goes on in float32 too",
 )
 _TASK = Column("str", f"what the network is asked: {', '.join(TASKS)}; empty where it is not known yet")
-OPTIONAL = (*_OF_BASELINE, "control", "task", *(m.name for m in METRICS.values() if m.special))
+OPTIONAL = (*_OF_BASELINE, "control", "task", *(m.name for m in METRICS.values() if m.special or m.lacking))
 """Columns that a frame may lack: the analysis computes them, or they are empty."""
 
 _TIMING = Column("str", "native, or emulated: then the times say nothing about hardware")
@@ -204,14 +204,14 @@ COLUMNS = Columns(
         _BEFORE,
         _of_metrics("quality"),
         _OF_BASELINE,
-        _of_metrics("counted", "measured", "timed"),
+        _of_metrics("counted", "modelled", "measured", "timed"),
         _AFTER,
     )
 )
 SUMMARY_COLUMNS = Columns(
     lambda: (
         *(_COUNTS, _of_seeds("quality"), _PAIRED),
-        *(_of_seeds("counted"), _PARETO, _of_seeds("measured", "timed"), _PLACE),
+        *(_of_seeds("counted", "modelled"), _PARETO, _of_seeds("measured", "timed"), _PLACE),
     )
 )
 

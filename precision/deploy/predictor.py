@@ -8,7 +8,9 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from precision.data import as_float
+from precision.measure.counted.effective import spans_of
 from precision.measure.counted.packed import WeightMemory, activation_bits, variable_memory, weight_memory
+from precision.measure.counted.trial import Counts, counts
 from precision.quantization import Policy
 
 
@@ -45,6 +47,14 @@ class Watching(Protocol):
         """Return what was seen since: numbers of a trial, and facts, by name."""
 
 
+@runtime_checkable
+class Counting(Protocol):
+    """A predictor that knows what one inference computes and holds."""
+
+    def counts(self) -> Counts:
+        """Return it as numbers of a trial and facts, see ``measure.counted.trial``."""
+
+
 _OF_NOISE = ("_key", "_step")  # of quantizers: where their random numbers stand, which every batch moves on
 
 
@@ -73,6 +83,11 @@ class KerasPredictor:
     def activation_bits(self) -> float:
         """Return the bits of an activation between layers; NaN where layers differ."""
         return activation_bits(self.model if self.network is None else self.network, self.policy)
+
+    def counts(self) -> Counts:
+        """Return what one inference computes and holds, with the weights as they are rounded now."""
+        network = self.model if self.network is None else self.network
+        return counts(network, self.policy, spans_of(self.model))
 
     def digest(self) -> str:
         """Return a sha256 of the variables of the model: names, types, shapes and bytes.

@@ -19,6 +19,7 @@ from precision.trial import Trial, TrialResult
 
 if TYPE_CHECKING:  # it imports Keras
     from precision.deploy.predictor import Predictor
+    from precision.measure.counted.trial import Counts
 
 
 def run_trial(trial: Trial, bench: Workbench) -> TrialResult:
@@ -38,6 +39,7 @@ def run_trial(trial: Trial, bench: Workbench) -> TrialResult:
         _check(trial.method.name, outcome, whole)
         dataset = bench.dataset(trial.dataset)
         tested = evaluate(outcome.predictor, dataset.x_test, dataset.y_test, dataset.asks)
+    counts = _counts(outcome.predictor)
     result = TrialResult(trial, "ok", predictions=tested.predictions, by_class=tested.by_class)
     if tested.reason:
         result.status, result.reason = "diverged", tested.reason
@@ -53,6 +55,8 @@ def run_trial(trial: Trial, bench: Workbench) -> TrialResult:
         "peak_memory_bytes": memory.peak if getattr(method, "alone", False) else math.nan,
         **_training_times(outcome),
         **_sizes(outcome.predictor),
+        **_training_memory(trial, outcome),
+        **counts.numbers,
         "train_images": len(dataset.x_train),
         "test_images": len(dataset.x_test),
     }
@@ -65,6 +69,7 @@ def run_trial(trial: Trial, bench: Workbench) -> TrialResult:
         "test_classes": dataset.counts("test"),
         **_asked(dataset),
         **_unrounded(outcome.predictor),
+        **counts.facts,
         **outcome.facts,
     }
     if isinstance(outcome.predictor, Watching):
@@ -132,6 +137,30 @@ def _training_times(outcome: Outcome) -> dict[str, float]:
         "train_seconds": outcome.trained.seconds,
         "seconds_per_epoch": statistics.median(seconds[1:] or seconds),  # the first also builds the graph
     }
+
+
+def _counts(predictor: Predictor) -> Counts:
+    """Return what one inference computes and holds; nothing where a predictor does not say."""
+    from precision.deploy.predictor import Counting
+    from precision.measure.counted.trial import Counts
+
+    return predictor.counts() if isinstance(predictor, Counting) else Counts({}, {})
+
+
+def _training_memory(trial: Trial, outcome: Outcome) -> dict[str, float]:
+    """Return what training kept beside the network, where a Keras model was trained."""
+    from precision.deploy.predictor import KerasPredictor
+
+    predictor = outcome.predictor
+    if outcome.trained is None or not isinstance(predictor, KerasPredictor):
+        return {}
+    from precision.measure.counted.training import states_of, training_memory
+    from precision.methods.training import optimizer_of
+
+    network = predictor.model if predictor.network is None else predictor.network
+    states = states_of(optimizer_of(trial.training, steps=1))
+    kept = training_memory(network, predictor.model, predictor.policy, states)
+    return {"gradient_bytes": kept.gradients, "optimizer_bytes": kept.optimizer}
 
 
 def _sizes(predictor: Predictor) -> dict[str, float]:

@@ -104,7 +104,7 @@ def prepare(
         return
     loss, score = task.compiled()
     model.compile(
-        optimizer=change(_optimizer(training, steps)),
+        optimizer=change(optimizer_of(training, steps)),
         loss=loss,
         metrics=[score],
         jit_compile=compiled,
@@ -186,7 +186,8 @@ def _make_variables(model: Any, targets: np.ndarray) -> None:
     model.reset_metrics()
 
 
-def _optimizer(training: Training, steps: int) -> Any:
+def optimizer_of(training: Training, steps: int) -> Any:
+    """Return the optimizer of Keras that a training asks for, for so many steps in all."""
     optimizer = type(keras.optimizers.get(training.optimizer))
     options: dict[str, Any] = {}
     if training.weight_decay or training.optimizer == "adamw":  # whose own default is not zero

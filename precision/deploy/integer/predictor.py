@@ -13,7 +13,9 @@ from precision.arithmetic.integer.linear import Linear
 from precision.arithmetic.integer.network import IntegerNetwork
 from precision.arithmetic.multipliers import errors_of, parse_multiplier
 from precision.data import as_float
+from precision.measure.counted.effective import spans
 from precision.measure.counted.packed import WeightMemory, activation_bits, weight_memory
+from precision.measure.counted.trial import Counts, counts
 from precision.quantization.policy.policy import Policy
 
 
@@ -49,6 +51,12 @@ class IntegerPredictor:
     def activation_bits(self) -> float:
         """Return the bits of an activation between layers; NaN where layers differ."""
         return activation_bits(self.network, self.policy)
+
+    def counts(self) -> Counts:
+        """Return what one inference computes and holds."""
+        return counts(
+            self.network, self.policy, {layer.name: spans(layer.w) for layer in self.integers.linear}
+        )
 
     def forget(self) -> None:
         """Begin anew: no image was seen."""
