@@ -12,13 +12,16 @@ from typing import Any
 import pandas as pd
 
 from precision.analysis.columns import CELL
+from precision.analysis.modelled import modelled
 from precision.analysis.results import Published, ReportSettings, Results
 from precision.grid.command import command_of
+from precision.grid.file.energy import energy_table
 from precision.grid.file.schema import Grid, ReportOptions
 from precision.grid.file.source import Source
 from precision.grid.plan.expand import Cell
 from precision.grid.plan.unrounded import epochs_before
 from precision.grid.store import Store
+from precision.measure.counted.energy_table import EnergyTable
 from precision.measure.machine.environment import together
 from precision.metrics import METRICS
 from precision.quantization import Policy
@@ -31,10 +34,11 @@ def collect(grid: Grid, source: Source, cells: list[Cell], store: Store) -> Resu
     everything = store.results({trial.id for cell in cells for trial in cell.trials()})
     found = {cell.trial.id: everything[cell.trial.id] for cell in cells if cell.trial.id in everything}
     uses = Counter(cell.trial.id for cell in cells)
-    rows = []
+    rows, table = [], energy_table(grid.report.energy_table)
     for cell in cells:
         again = [everything[trial.id] for trial in cell.repeats if trial.id in everything]
-        rows.append(_row(cell, found.get(cell.trial.id), again, uses[cell.trial.id] > 1))
+        shared = uses[cell.trial.id] > 1
+        rows.append(_row(cell, found.get(cell.trial.id), again, shared, table))
     results = list(found.values())
     return Results(
         name=grid.name,
@@ -69,7 +73,9 @@ def _history(result: TrialResult) -> list[dict[str, float]]:
     return [{**row, "epoch": row["epoch"] + before} for row in result.history]
 
 
-def _row(cell: Cell, result: TrialResult | None, repeats: list[TrialResult], shared: bool) -> dict[str, Any]:
+def _row(
+    cell: Cell, result: TrialResult | None, repeats: list[TrialResult], shared: bool, table: EnergyTable
+) -> dict[str, Any]:
     metrics, runs = _metrics(cell, result, repeats)
     shown = result or TrialResult(cell.trial, "pending")
     return {
@@ -80,7 +86,7 @@ def _row(cell: Cell, result: TrialResult | None, repeats: list[TrialResult], sha
         "task": shown.facts.get("task", CLASSIFICATION.name) if shown.facts else "",
         "status": shown.status,
         "reason": shown.reason,
-        **METRICS.numbers(metrics),
+        **METRICS.numbers({**metrics, **modelled(shown, table)}),
         "repeats": runs,
         "timing": shown.facts.get("timing", ""),
         "formats": str(Policy.from_json(cell.trial.policy)),
@@ -129,6 +135,7 @@ def _settings(options: ReportOptions) -> ReportSettings:
         tolerance=options.tolerance,
         published=Published(published.source, published.note, published.accuracy) if published else None,
         notes=options.notes,
+        energy_table=energy_table(options.energy_table).title,
     )
 
 

@@ -37,7 +37,8 @@ class Published:
 class ReportSettings:
     """What the grid file asks of the report.
 
-    ``tolerance`` is in percentage points of accuracy, and of a regression in per cent of the baseline's RMSE.
+    ``tolerance`` is in percentage points of accuracy, and of a regression in per cent of the baseline's RMSE;
+    ``energy_table`` is the title of the energies that the modelled energy is made of.
 
     >>> from precision.analysis import ReportSettings
     >>> ReportSettings(tolerance=0.5).baseline
@@ -48,6 +49,7 @@ class ReportSettings:
     tolerance: float = 1.0
     published: Published | None = None
     notes: str = ""
+    energy_table: str = "Horowitz 2014, 45 nm"
 
 
 @dataclass(frozen=True)

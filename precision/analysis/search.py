@@ -17,6 +17,10 @@ SEARCH_COLUMNS: dict[str, Column] = {
     "policy": Column("str", "label of the policy that every unit has; empty for a mixed assignment"),
     "assignment": Column("str", "the policy of every unit"),
     "weight_bytes": Column("Int64", "size of the stored variables in their own formats", "byte"),
+    "peak_activation_bytes": Column(
+        "Int64", "most that activations of one image take at once, in their own formats", "byte"
+    ),
+    "bops": Column("float64", "bit operations of one inference", "bit^2"),
     "energy_pj": Column(
         "float64", "modelled energy of one inference (a model, see precision.measure.counted.energy)", "pJ"
     ),
@@ -45,6 +49,22 @@ class Unit(NamedTuple):
     weights: int
     macs: int
     energy: float
+
+
+class Objective(NamedTuple):
+    """What a search may make least: its column, and in words what is least and what an amount is of."""
+
+    column: str
+    least: str
+    amount: str
+
+
+OBJECTIVES = {
+    "memory": Objective("weight_bytes", "weight memory", "of weights"),
+    "energy": Objective("energy_pj", "modelled energy", "of modelled energy"),
+    "activations": Objective("peak_activation_bytes", "activation memory at once", "of activations at once"),
+    "bops": Objective("bops", "bit operations", "bit operations"),
+}
 
 
 @dataclass(frozen=True)
@@ -84,7 +104,9 @@ class Searched:
     Attributes:
         name: of the grid.
         networks: what was found for each of its networks.
+        energy_table: title of the energies that the modelled energy is made of.
     """
 
     name: str
     networks: tuple[Found, ...]
+    energy_table: str

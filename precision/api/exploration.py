@@ -174,6 +174,7 @@ def search(
         name=found.name,
         command=command_of("search", source, select(expand(parsed, source), only), words, only),
         objective=options.objective,
+        energy_table=found.energy_table,
         method=options.method_in_words,
         tolerance=options.tolerance,
         output=folder,

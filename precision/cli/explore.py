@@ -99,7 +99,11 @@ def search(
     ] = 1.0,
     objective: Annotated[
         str,
-        typer.Option("--objective", help="What is to be least; energy is a model.", metavar="memory|energy"),
+        typer.Option(
+            "--objective",
+            help="What is to be least; energy is a model.",
+            metavar="memory|energy|activations|bops",
+        ),
     ] = "memory",
     method: Annotated[
         str, typer.Option("--method", help="nsga2 needs optuna.", metavar="greedy|nsga2")

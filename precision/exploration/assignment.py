@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import glob
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from precision.analysis.search import Unit
 from precision.errors import PrecisionError
 from precision.exploration.problem import Assignment
+from precision.measure.counted.activations import activations
 from precision.measure.counted.cost import LayerCost, layer_costs
 from precision.measure.counted.energy import layer_energy
+from precision.measure.counted.energy_table import EnergyTable
 from precision.measure.counted.packed import weight_memory
+from precision.measure.counted.products import Found, bit_operations, require_counted
 from precision.quantization import Policy
 from precision.quantization.layers.axes import UNSUMMED
 from precision.quantization.layers.flat import address, flat
@@ -78,17 +81,18 @@ class Assignments:
     Args:
         model: the unquantised network, folded if the policies fold.
         policies: the choices of every unit, by label.
+        table: energies of operations; None for Horowitz's.
 
     Raises:
         PrecisionError: when the policies differ in what is for the whole network, or one does not fit it.
     """
 
-    def __init__(self, model: Any, policies: Mapping[str, Policy]) -> None:
+    def __init__(self, model: Any, policies: Mapping[str, Policy], table: EnergyTable | None = None) -> None:
         self.model, self.labels = flat(model), list(policies)
         self._policies = list(policies.values())
         self._whole = alike(policies)
         self.units = units(model)
-        self._of = {layer: i for i, layers in enumerate(self.units.values()) for layer in layers}
+        self._of_unit = {layer: i for i, layers in enumerate(self.units.values()) for layer in layers}
         self._sites = [
             {
                 layer: {slot: s for slot, s in slots.items() if slot in SLOTS}
@@ -99,7 +103,10 @@ class Assignments:
         exempt = [word for word in self._policies[0].exempt if word == "additions"]
         self._costs = layer_costs(model, exempt)
         self._bytes: list[list[int]] = []
+        self._table = table
         self._energies: dict[Any, float] = {}
+        self._operations: dict[Any, float] = {}
+        self._peaks: dict[Assignment, int] = {}
 
     @property
     def uniform(self) -> tuple[Assignment, ...]:
@@ -116,8 +123,8 @@ class Assignments:
         layers = []
         for layer in self.model.layers:
             name = address(layer)
-            if name in self._of:
-                slots = self._sites[assignment[self._of[name]]].get(name, {})
+            if name in self._of_unit:
+                slots = self._sites[assignment[self._of_unit[name]]].get(name, {})
                 if slots:
                     layers.append((glob.escape(name), slots))
         return Policy(
@@ -160,27 +167,73 @@ class Assignments:
             )
         return found
 
+    def cost(self, objective: str) -> Callable[[Assignment], float]:
+        """Return the cost that an objective makes least."""
+        costs = {
+            "memory": self.bytes,
+            "energy": self.energy,
+            "activations": self.activations,
+            "bops": self.bops,
+        }
+        return costs[objective]
+
     @property
-    def has_energy(self) -> bool:
-        """Whether the modelled energy of every layer is known."""
+    def counted(self) -> bool:
+        """Whether the products of every layer are known, and so the bit operations and the energy."""
         return all(cost.counted for cost in self._costs)
 
+    def activations(self, assignment: Assignment) -> int:
+        """Return the most that activations of one image take at once, in bytes.
+
+        Raises:
+            PrecisionError: when a layer computes in a way that is not counted.
+        """
+        for cost in self._costs:
+            require_counted(cost, "activation memory")
+        if assignment not in self._peaks:
+            self._peaks[assignment] = activations(self.model, self.policy(assignment)).peak
+        return self._peaks[assignment]
+
+    def bops(self, assignment: Assignment) -> float:
+        """Return the bit operations of one inference.
+
+        Raises:
+            PrecisionError: when a layer multiplies in a way that is not counted.
+        """
+        return sum(self._of(cost, assignment, self._operations, bit_operations) for cost in self._costs)
+
     def energy(self, assignment: Assignment) -> float:
-        """Return the modelled picojoules of one inference, as ``measure.counted.energy`` sums them up."""
+        """Return the modelled picojoules of one inference, as ``measure.counted.energy`` sums them up.
+
+        Raises:
+            PrecisionError: when a layer multiplies in a way that is not counted.
+        """
         return sum(self._energy(cost, assignment) for cost in self._costs)
 
     def _energy(self, cost: LayerCost, assignment: Assignment) -> float:
-        """Return that of one layer; it depends on its own unit and on those that it reads from."""
+        def picojoules(cost: LayerCost, found: Found) -> float:
+            return layer_energy(cost, found, table=self._table).total
+
+        return self._of(cost, assignment, self._energies, picojoules)
+
+    def _of(
+        self,
+        cost: LayerCost,
+        assignment: Assignment,
+        known: dict[Any, float],
+        compute: Callable[[LayerCost, Found], float],
+    ) -> float:
+        """Return a number of one layer; it depends on its own unit and on those that it reads from."""
         layers = [cost.name, cost.images, *(name for name, _ in cost.reads if name)]
-        key = (cost.name, *(assignment[self._of[name]] for name in layers if name in self._of))
-        if key not in self._energies:
+        key = (cost.name, *(assignment[self._of_unit[name]] for name in layers if name in self._of_unit))
+        if key not in known:
             found: dict[str, Mapping[str, Any]] = {
-                name: self._sites[assignment[self._of[name]]].get(name, {})
+                name: self._sites[assignment[self._of_unit[name]]].get(name, {})
                 for name in layers
-                if name in self._of
+                if name in self._of_unit
             }
-            self._energies[key] = layer_energy(cost, found).total
-        return self._energies[key]
+            known[key] = compute(cost, found)
+        return known[key]
 
 
 def alike(policies: Mapping[str, Policy]) -> Policy:

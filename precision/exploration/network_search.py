@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -23,6 +24,7 @@ from precision.exploration.problem import Assignment, Point, Problem, Score, Tra
 from precision.grid import Store
 from precision.grid.execution.provenance import provenance
 from precision.grid.progress.steps import Steps
+from precision.measure.counted.energy_table import EnergyTable
 from precision.measure.machine.environment import together
 from precision.methods.workbench import Workbench
 from precision.quantization import Policy
@@ -38,10 +40,17 @@ class Search:
     Args:
         network: with the policies that are the choices of every unit.
         label: a name for the policy to be found.
+        table: energies of operations, from which the energy is modelled.
     """
 
     def __init__(
-        self, network: Network, label: str, settings: SearchOptions, bench: Workbench, store: Store
+        self,
+        network: Network,
+        label: str,
+        settings: SearchOptions,
+        bench: Workbench,
+        store: Store,
+        table: EnergyTable,
     ) -> None:
         self._network, self._label, self._settings, self._store = network, label, settings, store
         self._labels = (network.dataset, network.architecture, network.training)
@@ -57,7 +66,7 @@ class Search:
         }
         self._counts = {"deciding": len(deciding), "checking": len(checking)}
         source = self._evaluators["deciding"].source(first, alike(network.policies))
-        self._assignments = Assignments(source, network.policies)
+        self._assignments = Assignments(source, network.policies, table)
         self._task = dataset.asks
         self._rows: dict[str, Row] = {}
         self._journal: Journal | None = None
@@ -84,7 +93,7 @@ class Search:
     def _found(self, console: Console) -> Found:
         settings, assignments = self._settings, self._assignments
         float32 = self._score(None, "deciding")
-        cost = assignments.bytes if settings.objective == "memory" else assignments.energy
+        cost = assignments.cost(settings.objective)
         problem = Problem(
             choices=(len(assignments.labels),) * len(assignments.units),
             evaluate=lambda assignment: self._score(assignment, "deciding"),
@@ -183,9 +192,11 @@ class Search:
                     "policy": assignments.labels[point.assignment[0]] if same else "",
                     "assignment": assignments.text(point.assignment),
                     "weight_bytes": int(assignments.bytes(point.assignment)),
-                    "energy_pj": assignments.energy(point.assignment)
-                    if assignments.has_energy
-                    else float("nan"),
+                    "peak_activation_bytes": assignments.activations(point.assignment)
+                    if assignments.counted
+                    else None,
+                    "bops": assignments.bops(point.assignment) if assignments.counted else math.nan,
+                    "energy_pj": assignments.energy(point.assignment) if assignments.counted else math.nan,
                     "task": task.name,
                     task.score: self._value(point.assignment, "deciding"),
                     task.baseline: self._value(None, "deciding"),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from precision.analysis.search import OBJECTIVES
 from precision.errors import PrecisionError, unknown
 
-OBJECTIVES = ("memory", "energy")
 METHODS = ("greedy", "nsga2")
 IMAGES = 5000
 NSGA2_TRIALS = 200

@@ -1,4 +1,4 @@
-"""Find a policy per layer that keeps the accuracy at least weight memory, or at least modelled energy.
+"""Find a policy per layer that keeps the accuracy at least memory, bit operations or energy.
 
 Only training images decide. A network is more accurate on the images that it was trained on than on new ones,
 often nearly without error, and that accuracy falls later: the tolerance is a bound on what is lost on images
@@ -22,6 +22,7 @@ from precision.exploration.network_search import Search
 from precision.exploration.options import SearchOptions
 from precision.grid import Changes, Store, expand, load_grid, select
 from precision.grid.execution.preflight import place_in
+from precision.grid.file.energy import energy_table
 from precision.methods.workbench import Workbench
 
 
@@ -73,15 +74,15 @@ def search(
     bench = Workbench(data_dir, results.weights, digest=results.weights_digest)
     place = place_in(source, cells)
     found = trained(networks(cells, wanted), cells, results, data_dir, bench, console, place)
-    labels = _labels(found)
+    labels, table = _labels(found), energy_table(parsed.report.energy_table)
     searched = [
-        Search(network, labels[network.name], options or SearchOptions(), bench, results).run(console)
+        Search(network, labels[network.name], options or SearchOptions(), bench, results, table).run(console)
         for network in found
         if network.policies
     ]
     if not searched:
         raise PrecisionError("nothing to search: no cell of the grid has one of these policies")
-    return Searched(parsed.name, tuple(searched))
+    return Searched(parsed.name, tuple(searched), table.title)
 
 
 def _labels(found: Sequence[Network]) -> dict[str, str]:

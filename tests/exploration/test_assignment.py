@@ -6,10 +6,14 @@ import numpy as np
 import pytest
 
 import architectures
+from precision.analysis.search import OBJECTIVES
 from precision.errors import PrecisionError
 from precision.exploration.assignment import Assignments, units
+from precision.measure.counted.activations import activations
+from precision.measure.counted.cost import layer_costs
 from precision.measure.counted.energy import energy
 from precision.measure.counted.packed import weight_memory
+from precision.measure.counted.products import bit_operations
 from precision.quantization import apply, parse_policy
 from precision.quantization.sites import sites
 from precision.quantization.transforms.folding import fold
@@ -97,6 +101,10 @@ def test_a_mixed_policy_gives_each_unit_its_own(resnet, seed):
     assert sites(resnet, policy) == expected
     assert made.bytes(assignment) == weight_memory(resnet, policy).bytes
     assert made.energy(assignment) == pytest.approx(energy(resnet, policy).total_pj, rel=1e-12)
+    assert made.activations(assignment) == activations(resnet, policy).peak
+    own = sites(resnet, policy)
+    bops = sum(bit_operations(cost, own) for cost in layer_costs(resnet))
+    assert made.bops(assignment) == pytest.approx(bops, rel=1e-12)
     rows = made.rows(assignment)
     assert sum(row.energy for row in rows) == pytest.approx(made.energy(assignment), rel=1e-12)
     assert [row.policy for row in rows] == [list(POLICIES)[choice] for choice in assignment]
@@ -167,8 +175,10 @@ def test_images_of_calibration_matter_only_where_there_is_calibration(resnet):
 def test_the_energy_of_an_unknown_kind_is_not_known():
     model = keras.Sequential([keras.Input((5, 3)), keras.layers.LSTM(4, name="lstm")])
     made = Assignments(model, {"a": parse_policy("fixed(8,6)"), "b": parse_policy("fixed(4,3)")})
-    assert not made.has_energy
+    assert not made.counted
     assert np.isnan(made.rows((0,))[0].energy)
     assert made.bytes((1,)) < made.bytes((0,))
-    with pytest.raises(PrecisionError, match="lstm"):
-        made.energy((0,))
+    for objective in OBJECTIVES:
+        if objective != "memory":
+            with pytest.raises(PrecisionError, match="of layer 'lstm' is not known"):
+                made.cost(objective)((0,))

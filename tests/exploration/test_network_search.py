@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 import precision
+from precision.analysis.search import OBJECTIVES
 from precision.errors import PrecisionError
 from precision.exploration import network_search
 from precision.exploration.options import SearchOptions
@@ -45,9 +46,10 @@ def test_it_finds_what_enumeration_finds(folder):
         assert [unit.policy for unit in found.units] == [
             words.split(" ")[-1] for words in chosen["assignment"].split(", ")
         ]
-    by_energy = searched(folder, objective="energy").frame
-    chosen = by_energy[by_energy["chosen"]].iloc[0]
-    assert chosen["energy_pj"] == within["energy_pj"].min()
+    for objective in ("energy", "activations", "bops"):
+        found = searched(folder, objective=objective).frame
+        chosen, column = found[found["chosen"]].iloc[0], OBJECTIVES[objective].column
+        assert chosen[column] == within[column].min()
 
 
 def test_the_policy_runs_in_a_grid_as_it_is(folder):

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 
 from precision import plugins
-from precision.errors import LocatedError, Mistakes, MistakesError, PrecisionError, each, shown, suggest
+from precision.errors import Mistakes, PrecisionError, shown, suggest
 from precision.grid.file.changes import Changes
 from precision.grid.file.extends import KEY
+from precision.grid.file.refusals import refusals
 from precision.grid.file.schema import (
     Exclusion,
     Grid,
@@ -51,7 +50,7 @@ def load_grid(
     try:
         return Grid.model_validate(source.data), source
     except ValidationError as error:
-        raise _all(source, error) from None
+        raise refusals(source, error, _suggest_key) from None
 
 
 def _plugins(source: Source) -> list[plugins.Plugin]:
@@ -81,52 +80,6 @@ def _plugin(source: Source, location: Location, entry: Any) -> plugins.Plugin:
         return plugins.read(source.mark(location).folder / entry)
     except PrecisionError as error:
         raise source.error(location, f"plugins: {error}") from None
-
-
-def _all(source: Source, error: ValidationError) -> PrecisionError:
-    """Return the errors of a validation, one for each entry, in the order of the file."""
-    problems = error.errors()
-    misspelt = {problem["loc"][:-1] for problem in problems if problem["type"] == "extra_forbidden"}
-    found: dict[Any, tuple[Any, PrecisionError]] = {}
-    for problem in problems:
-        if problem["type"] == "missing" and problem["loc"][:-1] in misspelt:
-            continue  # a misspelt key explains the missing one beside it
-        cause = problem.get("ctx", {}).get("error")
-        for one in each(cause) if isinstance(cause, PrecisionError) else (None,):
-            location = (*problem["loc"], *(one.location if isinstance(one, LocatedError) else ()))
-            # The branches of a union are tried one after another, and each may have something to say.
-            entry = location if problem["type"] == "missing" else source.nearest(location)
-            mark = source.mark(location)
-            line = (str(mark.path or ""), mark.line)
-            found.setdefault(entry, (line, _located(source, problem, location, one)))
-    errors = [sentence for _, sentence in sorted(found.values(), key=lambda pair: pair[0])]
-    return errors[0] if len(errors) == 1 else MistakesError(errors)
-
-
-def _located(
-    source: Source, problem: ErrorDetails, location: tuple[Any, ...], cause: PrecisionError | None
-) -> PrecisionError:
-    """Return one error of a validation as a sentence with its file and line."""
-    # Where pydantic tried the branches of a union its location goes on past what the file has.
-    parts = [part for part in location if isinstance(part, str) and _in_file(source, location, part)]
-    words = ".".join(part if part.isprintable() else repr(part) for part in parts)
-    if problem["type"] == "extra_forbidden":
-        return source.error(location, f"unknown key {shown(location[-1])}; {_suggest_key(location)}")
-    if problem["type"] == "missing":
-        return source.error(location[:-1], f"the key {shown(location[-1])} is missing")
-    if isinstance(cause, PrecisionError):
-        return source.error(location, f"{words}: {cause}")
-    text = problem["msg"][0].lower() + problem["msg"][1:]
-    hint = ""
-    if problem["type"] == "literal_error":
-        known = [word.strip(" '") for word in problem["ctx"]["expected"].replace(" or ", ",").split(",")]
-        close = difflib.get_close_matches(str(problem["input"]), known, n=1)
-        hint = f"; did you mean {shown(close[0])}?" if close else ""
-    return source.error(location, f"{words}: {text}, but got {shown(problem['input'])}{hint}")
-
-
-def _in_file(source: Source, location: tuple[Any, ...], part: str) -> bool:
-    return any(location[: i + 1] in source.lines for i, p in enumerate(location) if p == part)
 
 
 _PARTS: dict[str, type[BaseModel]] = {

@@ -49,8 +49,14 @@ _Loader.add_implicit_resolver(
 _Loader.add_constructor("tag:yaml.org,2002:int", lambda loader, node: int(str(node.value)))
 
 
-def read_file(path: Path) -> Entry:
+GRID = ("a grid", "name, architectures and policies")
+
+
+def read_file(path: Path, what: tuple[str, str] = GRID) -> Entry:
     """Read a YAML file whose top level is a mapping.
+
+    Args:
+        what: it is, and the keys that it needs at least, in words.
 
     Raises:
         PrecisionError: when the file is missing, unreadable, not YAML, has a duplicate key, or holds anything
@@ -58,12 +64,11 @@ def read_file(path: Path) -> Entry:
     """
     node = _compose(_text(path), Mark(path))
     if node is None:
-        raise PrecisionError(
-            f"{path}: the file is empty; a grid needs at least name, architectures and policies"
-        )
+        raise PrecisionError(f"{path}: the file is empty; {what[0]} needs at least {what[1]}")
     if not isinstance(node, yaml.MappingNode):
         raise PrecisionError(
-            f"{path}:{node.start_mark.line + 1}: a grid is a mapping with keys such as 'name:', but this is "
+            f"{path}:{node.start_mark.line + 1}: {what[0]} is a mapping with keys such as "
+            f"'{what[1].split(',')[0]}:', but this is "
             f"{'a list' if isinstance(node, yaml.SequenceNode) else 'a single value'}"
         )
     return _built(_Builder(path), node)

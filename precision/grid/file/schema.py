@@ -25,6 +25,7 @@ from precision.grid.file.choices import (
     MethodChoice,
     check_label,
 )
+from precision.grid.file.energy import check_name
 from precision.options import Options
 from precision.quantization import Policy, parse_policy
 from precision.quantization.policy.options import Format, PolicyEntry
@@ -170,6 +171,16 @@ class ReportOptions(Options):
     tolerance: Annotated[float, Field(ge=0, le=100)] = 1.0
     published: PublishedFigures | None = None
     notes: str = ""
+    energy_table: str | None = Field(
+        default=None,
+        description="Energies of operations: a table that ships with the package, or the path of a YAML "
+        "file, seen from the folder of this file; horowitz2014 if absent.",
+    )
+
+    @field_validator("energy_table")
+    @classmethod
+    def _a_table(cls, name: str | None) -> str | None:
+        return None if name is None else check_name(name)
 
 
 class Grid(Options):

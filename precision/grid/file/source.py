@@ -82,7 +82,7 @@ def read(path: str | Path, changes: Changes | None = None) -> Source:
 
 
 def _located(tree: Entry) -> Entry:
-    """Return the content of a grid, paths of data sets and models seen from the working directory."""
+    """Return the content of a grid, paths of data sets, models and tables seen from the working directory."""
     found = dict(tree.value)
     for axis, paths in (("datasets", precision.data.path_options), ("architectures", file_options)):
         if axis not in found:
@@ -92,6 +92,11 @@ def _located(tree: Entry) -> Entry:
             found[axis] = entries.with_value([_choice(entry, paths) for entry in entries.value])
         else:
             found[axis] = _choice(entries, paths)
+    table = found["report"].entries.get("energy_table") if "report" in found else None
+    if table is not None and str(table.value).endswith((".yaml", ".yml")):
+        found["report"] = found["report"].with_value(
+            {**found["report"].value, "energy_table": _from_here(table)}
+        )
     return tree.with_value(found)
 
 

@@ -19,12 +19,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from precision.errors import PrecisionError
 from precision.formats import NumberFormat
 from precision.measure.counted.cost import LayerCost, layer_costs
 from precision.measure.counted.energy_table import EnergyTable, shipped_table
 from precision.measure.counted.operations import FLOAT32, Work, operand, running_sum
-from precision.measure.counted.products import Found, format_of, products, read_format
+from precision.measure.counted.products import Found, format_of, products, read_format, require_counted
 from precision.quantization.policy.policy import Policy
 from precision.quantization.sites import sites
 
@@ -117,11 +116,7 @@ def layer_work(cost: LayerCost, found: Found) -> tuple[Work, float]:
     Raises:
         PrecisionError: when the layer multiplies in a way that is not counted.
     """
-    if not cost.counted:
-        raise PrecisionError(
-            f"the modelled energy of layer {cost.name!r} is not known: its class {cost.kind} multiplies by "
-            "weights in a way that is not counted; compare by weight memory instead"
-        )
+    require_counted(cost, "modelled energy")
     own = found.get(cost.name, {})
     sums = format_of(own, "accumulators")
     work = Work()

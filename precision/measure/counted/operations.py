@@ -19,6 +19,7 @@ from precision.formats import Block, Codebook, Lattice, NumberFormat, parse
 
 FLOAT32 = parse("float32")
 FLOAT32_SIGNIFICAND = 24
+OPERATIONS = "operations"  # the fact of a result from which any table tells its energy
 WIDEST = 32  # bits of an adder whose energy is known
 INTEGER_SUM = 32  # bits, of the running sum of products of integers
 

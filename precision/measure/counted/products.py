@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from precision.arithmetic.accumulators.register import Register
+from precision.errors import PrecisionError
 from precision.formats import Block, NumberFormat, parse
 from precision.measure.counted.cost import IMAGES, LayerCost
 from precision.measure.counted.operations import FLOAT32, WIDEST
@@ -72,8 +73,26 @@ def format_of(slots: Mapping[str, Any], slot: str) -> NumberFormat | None:
 
 
 def bit_operations(cost: LayerCost, found: Found) -> float:
-    """Return the BOPs of one layer for one image."""
+    """Return the BOPs of one layer for one image.
+
+    Raises:
+        PrecisionError: when the layer multiplies in a way that is not counted.
+    """
+    require_counted(cost, "bit operations")
     return sum(p.number * factor_bits(p.a) * factor_bits(p.b) for p in products(cost, found))
+
+
+def require_counted(cost: LayerCost, what: str) -> None:
+    """Refuse a layer whose products are not known.
+
+    Raises:
+        PrecisionError: naming what is not known of it.
+    """
+    if not cost.counted:
+        raise PrecisionError(
+            f"the {what} of layer {cost.name!r} is not known: its class {cost.kind} multiplies by weights in "
+            "a way that is not counted; compare by weight memory instead"
+        )
 
 
 def factor_bits(number_format: NumberFormat | None) -> float:

@@ -15,11 +15,10 @@ from precision.measure.counted.cost import layer_costs
 from precision.measure.counted.effective import effective_bit_operations
 from precision.measure.counted.energy import joined, work
 from precision.measure.counted.energy_table import shipped_table
+from precision.measure.counted.operations import OPERATIONS
 from precision.measure.counted.products import bit_operations
 from precision.quantization.policy.policy import Policy
 from precision.quantization.sites import sites
-
-OPERATIONS = "operations"  # the fact that tells the energy under any table
 
 
 @dataclass(frozen=True)

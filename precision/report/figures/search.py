@@ -16,6 +16,8 @@ from precision.tasks import of_all
 COSTS = {
     "memory": ("weight_bytes", 1024.0, "weight memory (KiB)"),
     "energy": ("energy_pj", 1e6, "modelled energy of one inference (µJ; a model, not measured)"),
+    "activations": ("peak_activation_bytes", 1024.0, "activation memory at once (KiB)"),
+    "bops": ("bops", 1e6, "bit operations of one inference (millions)"),
 }
 LINEAR = 1.0  # percentage points below which the axis is linear, and beyond logarithmic
 _TICKS = (-1, 0, 0.5, 1, 2, 5, 10, 20, 50, 100)
@@ -26,7 +28,7 @@ def search_figure(rows: pd.DataFrame, objective: str, tolerance: float, title: s
 
     Args:
         rows: with ``SEARCH_COLUMNS``.
-        objective: ``memory`` or ``energy``, the horizontal axis.
+        objective: one of ``COSTS``, the horizontal axis.
         tolerance: percentage points that may be lost, drawn as a line; or per cent of the RMSE.
     """
     task = of_all(rows["task"])

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from precision.analysis.search import SEARCH_COLUMNS, Found
+from precision.analysis.search import OBJECTIVES, SEARCH_COLUMNS, Found
 from precision.report.document import (
     Code,
     Column,
@@ -42,11 +42,7 @@ from precision.report.titles import change_of, columns_of, score_column, scores_
 from precision.tasks import Task, of_all
 
 SEARCH = "search.md"
-COSTS = {"memory": "weight memory", "energy": "modelled energy"}
-_SPENT = {
-    "memory": ("weight_bytes", Unit.BYTES, "of weights"),
-    "energy": ("energy_pj", Unit.PICOJOULES, "of modelled energy"),
-}
+_UNITS = {"byte": Unit.BYTES, "pJ": Unit.PICOJOULES, "bit^2": Unit.NUMBER}
 _ABOUT = (
     """\
 For each layer with a kernel, and what follows it up to the next kernel, one of the policies was chosen such
@@ -57,7 +53,7 @@ was trained on it does better than on new ones, up to no error at all, and gets 
 bounds what is lost on known images. Test images were not looked at: run the policy in a grid to learn what it
 is worth on them.""",
     """\
-The energy is a model (45 nm, one memory of 1 MiB, each value fetched once), not a measurement: see
+The energy is a model ({table}; one memory, each value fetched once), not a measurement: see
 {model} for what is in it and what is not.""",
 )
 
@@ -68,6 +64,7 @@ def write_search(
     name: str,
     command: Sequence[str],
     objective: str,
+    energy_table: str,
     method: str,
     tolerance: float,
     output: Path,
@@ -80,7 +77,8 @@ def write_search(
     Args:
         name: of the grid.
         command: the words of the command that repeats it.
-        objective: ``memory`` or ``energy``.
+        objective: one of ``analysis.search.OBJECTIVES``.
+        energy_table: title of the energies that the modelled energy is made of.
         method: in words.
         tolerance: percentage points that may be lost, or per cent of the RMSE.
         output: an existing folder.
@@ -91,7 +89,8 @@ def write_search(
     seeds = [f"{n} seed{'s' if n > 1 else ''}" for n in frame["seeds"].unique()]
     told: dict[str, Inline] = {
         "tolerance": Words(" or ".join(_bounds(frame, tolerance))),
-        "cost": COSTS[objective],
+        "cost": OBJECTIVES[objective].least,
+        "table": energy_table,
         "method": method,
         "images": joined((Quantity(value, Unit.COUNT) for value in frame["images"].unique()), " or "),
         "seeds": " or ".join(seeds),
@@ -208,7 +207,7 @@ def _uniform(found: Found, chosen: pd.Series, objective: str) -> Inline:
     if not found.uniform:
         return Words("No single policy is within the tolerance.")
     same = found.frame[found.frame["policy"] == found.uniform].iloc[0]
-    column, _, _ = _SPENT[objective]
+    column = OBJECTIVES[objective].column
     saved = 100 * (1 - chosen[column] / same[column])
     return inline(
         "The cheapest single policy within the tolerance, {policy}, takes {cost}; "
@@ -236,8 +235,8 @@ def _check(found: Found, task: Task) -> Note:
 
 
 def _cost(row: pd.Series, objective: str) -> Inline:
-    column, unit, what = _SPENT[objective]
-    return (Quantity(row[column], unit), Words(f" {what}"))
+    column, _, amount = OBJECTIVES[objective]
+    return (Quantity(row[column], _UNITS[SEARCH_COLUMNS[column].unit]), Words(f" {amount}"))
 
 
 def _evaluated(frame: pd.DataFrame) -> tuple[Note, Table]:
@@ -251,7 +250,7 @@ def _evaluated(frame: pd.DataFrame) -> tuple[Note, Table]:
     )
     columns = {
         "name": Column("Policy"),
-        **columns_of("weight_bytes"),
+        **columns_of("weight_bytes", "peak_activation_bytes", "bops"),
         "energy_pj": Column("Modelled energy", Unit.PICOJOULES),
         task.score: Column(task.title, score_column(task).unit),
         "change": Column("Change %" if task.relative else "Change", Unit.DIFFERENCE),

@@ -32,6 +32,8 @@ def row(policy, assignment, size, lost, **more):
         "policy": policy,
         "assignment": assignment,
         "weight_bytes": size,
+        "peak_activation_bytes": 1024,
+        "bops": 2.0 * size,
         "energy_pj": 100.0 * size,
         "accuracy": 0.99 - lost / 100,
         "baseline_accuracy": 0.99,
@@ -77,6 +79,7 @@ def report(tmp_path, *every, objective="memory"):
         name="g",
         command=["precision", "search", "g.yaml"],
         objective=objective,
+        energy_table="a chip, 3 nm",
         method="greedy",
         tolerance=1.0,
         output=tmp_path,
@@ -93,11 +96,11 @@ def test_the_report(tmp_path):
     )
     assert "int4, takes 19.5 KiB of weights; 40 % is saved." in text
     assert "other training images, which had no say: the found policy -1.00 points, int4 -0.10 points" in text
-    assert "is a model (45 nm" in text
+    assert "is a model (a chip, 3 nm; one memory" in text
     lines = [" ".join(line.replace("|", " ").split()) for line in text.splitlines()]
     assert "a int2 100 2,000 5 µJ" in lines
     assert "b int4 50 50 —" in lines
-    assert "**mixed, found** 11.7 KiB 1.2 µJ 98.20 -0.80 0.0800 yes yes" in lines
+    assert "**mixed, found** 11.7 KiB 1.0 KiB 2.4e+04 1.2 µJ 98.20 -0.80 0.0800 yes yes" in lines
     assert not any(line.startswith("mixed 17") for line in lines)  # neither on the front nor a single policy
     assert "- commit: abc" in lines
     assert len(pd.read_csv(tmp_path / "search.csv")) == 5
@@ -111,6 +114,18 @@ def test_the_energy_is_called_modelled(tmp_path):
     assert "at least modelled energy" in text
     figure = search_figure(found().frame, "energy", 1.0, "t")
     assert "a model, not measured" in figure.axes[0].get_xlabel()
+
+
+@pytest.mark.parametrize(
+    ("objective", "cost", "label"),
+    [
+        ("activations", "1.0 KiB of activations at once", "activation memory at once (KiB)"),
+        ("bops", "2.4e+04 bit operations", "bit operations of one inference (millions)"),
+    ],
+)
+def test_other_objectives(tmp_path, objective, cost, label):
+    assert f"Found: {cost} at" in report(tmp_path, found(), objective=objective)
+    assert search_figure(found().frame, objective, 1.0, "t").axes[0].get_xlabel() == label
 
 
 def test_nothing_within_the_tolerance(tmp_path):
