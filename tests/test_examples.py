@@ -27,6 +27,7 @@ FURTHER = (
     "precision.exploration.sensitivity.sensitivity",
     "precision.exploration.options.SearchOptions",
     "precision.measure.counted.activations.activations",
+    "precision.measure.counted.by_layer.by_layer",
     "precision.measure.counted.cost.layer_costs",
     "precision.measure.counted.energy.energy",
     "precision.measure.counted.energy_table.shipped_table",

@@ -45,6 +45,9 @@ def show(
     everything: Annotated[
         bool, typer.Option("--all", help="List the layers that have nothing to round, too.")
     ] = False,
+    costs: Annotated[
+        bool, typer.Option("--costs", help="List what each layer computes, stores and holds for an image.")
+    ] = False,
     changes: SetOptions = None,
     plugin: PluginFiles = None,
 ) -> None:
@@ -69,7 +72,8 @@ def show(
         shape, outputs = loaded.input_shape, loaded.classes
         options = network.choice.options
         model = architectures.build(network.choice.name, shape, outputs, loaded.task, **options)
-        echo(_table(f"{policy} on {network.label}", model, parsed.policies[policy], everything))
+        title, chosen = f"{policy} on {network.label}", parsed.policies[policy]
+        echo(_costs(title, model, chosen) if costs else _table(title, model, chosen, everything))
 
 
 def _chosen(grid: Path, kind: str, entries: list[Any], label: str | None) -> list[Any]:
@@ -110,6 +114,33 @@ def _table(title: str, model: Any, policy: Policy, everything: bool) -> str:
     rest = [slot for slot in SLOTS if slot not in named]
     lines += ["", f"float32 in every layer: {', '.join(rest)}", ""] if rest else [""]
     return "\n".join(lines)
+
+
+def _costs(title: str, model: Any, policy: Policy) -> str:
+    """Return what each layer computes, stores and holds for one image, and the sums."""
+    from tabulate import tabulate
+
+    from precision.measure.counted.by_layer import by_layer
+    from precision.quantization.transforms.folding import fold
+
+    found = by_layer(fold(model).model if policy.fold_batch_norm else model, policy)
+    rows = [
+        (row.layer, row.kind, _number(row.macs), _number(row.bops), row.weights, row.activations)
+        for row in found.rows
+    ]
+    bits = None if any(row.bops is None for row in found.rows) else sum(row.bops or 0 for row in found.rows)
+    macs = None if bits is None else sum(row.macs or 0 for row in found.rows)
+    rows.append(("all", "", _number(macs), _number(bits), found.weights, found.peak))
+    header = ("layer", "class", "MACs", "BOPs", "weights, bytes", "activations, bytes")
+    about = (
+        "Activations are what a layer returns, 0 where it takes the place of what it reads; of all layers "
+        "together the most that is held at once, the image included."
+    )
+    return "\n".join([f"{title}: {policy}", "", tabulate(rows, headers=header), "", about, ""])
+
+
+def _number(value: float | None) -> str:
+    return "not known" if value is None else f"{value:.0f}"
 
 
 def _folded(sites: Sequence[Site]) -> list[str]:

@@ -19,6 +19,7 @@ _UNITS = {
     "ratio": Unit.RATIO,
     "bit": Unit.BITS,
     "nat": Unit.NATS,
+    "pJ": Unit.PICOJOULES,
 }
 
 

@@ -103,3 +103,16 @@ def test_one_sentence_for_what_is_wrong(show, options, message):
     assert code == 2
     assert message in error
     assert "Traceback" not in error
+
+
+def test_what_each_layer_costs(show):
+    code, out, _ = show("--policy", "int4", "--architecture", "lenet", "--costs")
+    assert code == 0
+    rows = {line.split()[0]: line.split()[1:] for line in out.splitlines() if line.strip()}
+    macs = 784 * 32 * 25  # the first layer is exempt: float32 weights, float32 images
+    assert rows["conv1"] == ["Conv2D", str(macs), str(macs * 1024), str(4 * 26 * 32), str(784 * 32 // 2)]
+    kernel, macs = 25 * 32 * 48, 100 * 48 * 25 * 32
+    stored = kernel // 2 + 4 * 48 + 4 * 48  # float32 biases, and a scale for each channel
+    assert rows["conv2"] == ["Conv2D", str(macs), str(macs * 16), str(stored), str(100 * 48 // 2)]
+    assert rows["flatten"] == ["Flatten", "0", "0", "0", "0"]
+    assert rows["all"][0] == "4796744" and rows["all"][3] == str(4 * 784 + (784 * 32 + 196 * 32) // 2)

@@ -1,4 +1,7 @@
-"""Memory and time. Times of an emulated format say nothing about hardware: they have tables of their own."""
+"""Memory and time, and a model of energy.
+
+Times of an emulated format say nothing about hardware: they have tables of their own.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from precision.metrics import METRICS, Metric
 from precision.registry import SECTIONS
 from precision.report.document import (
     Cell,
+    Code,
     Column,
     Note,
     Quantity,
@@ -23,6 +27,12 @@ from precision.report.document import (
 from precision.report.titles import columns_of, title_of
 
 _SIZES = "Packed in the bits of their own formats; in brackets, how many times smaller than in float32."
+_PEAK = """\
+The most that the activations of one image take at once, in the bits of their own formats, if layer after
+layer is computed and what no one reads any more is given up."""
+_MODELLED = """\
+A model, nothing is measured: the operations of one inference by published energies ({table}). It ranks
+formats by the arithmetic and the traffic that they save; see {model}."""
 _NATIVE = """\
 The network as the framework runs it, each trial in a process of its own. Peak memory is the resident memory
 of that process, the framework and the images included."""
@@ -40,7 +50,8 @@ def cost(results: Results) -> Section:
     of_native = note(_NATIVE if native else "No trial ran in a native number type.")
     of_emulated = note(_EMULATED if emulated else "No trial ran in an emulated format.")
     sections = (
-        Section("Size of the weights", (note(_SIZES), *_sizes(cells, baseline))),
+        Section("Size of the weights", (note(_SIZES), *_tables(cells, baseline, "weight_bytes"))),
+        *_more(results, cells, baseline),
         Section("Measured, native", (of_native, *native)),
         Section("Measured, emulated", (of_emulated, *emulated)),
     )
@@ -55,22 +66,40 @@ def _machines(cells: pd.DataFrame) -> list[Note]:
     return [note(f"The trials ran on {len(machines)} machines; times are comparable within one table only.")]
 
 
-def _sizes(cells: pd.DataFrame, baseline: str) -> list[Table]:
-    """Return the size of the weights and other counted costs, architecture by policy, one table per dataset.
+def _more(results: Results, cells: pd.DataFrame, baseline: str) -> list[Section]:
+    """Return the other costs that are counted or modelled, of which anything is known."""
+    peak, energy = "peak_activation_bytes", "energy_modelled_pj"
+    model = note(
+        _MODELLED, table=results.settings.energy_table, model=Code("precision.measure.counted.energy")
+    )
+    of_plugins = [metric.name for metric in METRICS.of("counted", "modelled") if metric.cost]
+    rest = [name for name in of_plugins if name not in ("weight_bytes", peak, energy)]
+    sections = [
+        (METRICS[peak].title, [note(_PEAK)], [peak]),
+        (METRICS[energy].title, [model], [energy]),
+        ("Other counts", [], rest),
+    ]
+    known = [(title, text, [n for n in names if cells[n].notna().any()]) for title, text, names in sections]
+    return [
+        Section(title, (*text, *(table for name in names for table in _tables(cells, baseline, name))))
+        for title, text, names in known
+        if names
+    ]
+
+
+def _tables(cells: pd.DataFrame, baseline: str, name: str) -> list[Table]:
+    """Return a counted or modelled cost, architecture by policy, one table per dataset.
 
     How a format enters does not change its size; should it do so, there is a table for each block.
     """
     return [
-        _counted_table(rows, metric, title)
-        for metric in METRICS.of("counted")
-        if metric.cost
-        for title, rows in _parts(cells, baseline, metric)
+        _counted_table(rows, METRICS[name], title) for title, rows in _parts(cells, baseline, METRICS[name])
     ]
 
 
 def _parts(cells: pd.DataFrame, baseline: str, metric: Metric) -> list[tuple[str, pd.DataFrame]]:
-    """Return title and rows of each table of a counted cost; bytes of weights need no name."""
-    more = [] if metric.name == "weight_bytes" else [metric.title]
+    """Return title and rows of each table of a cost; those of the framework have a section of their own."""
+    more = [metric.title] if not metric.lacking and metric.name != "weight_bytes" else []
     distinct = cells.groupby(["dataset", "architecture", "policy"])[metric.name].nunique()
     if (distinct > 1).any():
         found = blocks(cells, baseline)

@@ -44,6 +44,17 @@ def tables(text):
     return found
 
 
+def test_counted_and_modelled_costs_have_sections_of_their_own(grid, report):
+    frame = grid()
+    assert "Modelled energy" not in report(frame)  # of which nothing is known
+    frame["peak_activation_bytes"], frame["energy_modelled_pj"] = 2048, 3.5e6
+    text = section(report(frame, energy_table="a chip, 3 nm"), "Memory and time")
+    peak = text.split("### Peak activations")[1].split("###")[0]
+    energy = text.split("### Modelled energy")[1].split("###")[0]
+    assert "2.0 KiB" in peak and "3.5 µJ" in energy
+    assert "A model, nothing is measured" in energy and "(a chip, 3 nm)" in energy
+
+
 def test_the_sections_are_in_order(grid, report, published):
     text = report(grid(), published=published, notes="A note.")
     assert re.findall(r"^## (.*)$", text, flags=re.MULTILINE) == SECTIONS
