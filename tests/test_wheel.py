@@ -55,6 +55,8 @@ def test_it_has_what_is_needed_and_nothing_else(wheel):
     code = {path.relative_to(ROOT).as_posix() for top in PACKAGES for path in (ROOT / top).rglob("*.py")}
     data = {"precision/py.typed", "architectures/py.typed", "precision/cli/starter.yaml"}
     data |= {"architectures/released.json"}
+    tables = (ROOT / "precision" / "measure" / "counted" / "energy_tables").glob("*.yaml")
+    data |= {path.relative_to(ROOT).as_posix() for path in tables}
     assert files - described == code | data
     [points] = (name for name in described if name.endswith("entry_points.txt"))
     assert b"precision = precision.cli:main" in zipfile.ZipFile(wheel).read(points)

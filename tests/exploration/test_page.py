@@ -23,7 +23,7 @@ def test_every_option_is_described():
 
 def test_the_defaults():
     assert SearchOptions().tolerance == 1 and IMAGES == 5000 and NSGA2_TRIALS == 200
-    assert (OBJECTIVES[0], METHODS[0]) == ("memory", "greedy")
+    assert (next(iter(OBJECTIVES)), METHODS[0]) == ("memory", "greedy")
     assert f"| {IMAGES} |" in PAGE and f"`nsga2`: {NSGA2_TRIALS} |" in PAGE
 
 

@@ -111,7 +111,7 @@ MODELS = {
 @pytest.mark.parametrize("name", MODELS)
 def test_the_profiler_of_tensorflow_counts_the_same(name):
     model = MODELS[name]()
-    # The response normalisation is a product with a matrix of ones in TensorFlow, and no sum of products here.
+    # TensorFlow computes the response normalisation as a product with a matrix of ones, which is none here.
     normalised = [one.output.shape for one in model.layers if type(one).__name__.startswith("LocalResponse")]
     more = sum(math.prod(shape[1:]) * shape[-1] for shape in normalised)
     assert sum(cost.macs for cost in layer_costs(model)) + more == profiled_macs(model) > 0
