@@ -27,7 +27,7 @@ from precision.measure.counted.products import format_of
 from precision.quantization.layers import axes
 from precision.quantization.layers.channels import shape_along
 from precision.quantization.layers.flat import address, flat
-from precision.quantization.layers.graph import Graph, producer
+from precision.quantization.layers.graph import Graph, is_float, producer
 from precision.quantization.layers.operation import OperationLayer, kind
 from precision.quantization.layers.points import moves, rounds_output
 from precision.quantization.policy.policy import Policy
@@ -151,9 +151,15 @@ class _Effective:
             known = {_magnitude(slots, "inputs") for slots in readers}
             return np.full(shape, known.pop() if len(known) == 1 else math.nan, np.float32)
         if moves(layer) and call.inputs:  # it moves the bits as it moves the values
-            read = [keras.ops.convert_to_tensor(self._factors(one)) for one in call.inputs]
-            moved = layer(read if len(read) > 1 else read[0])
-            return np.asarray(keras.ops.convert_to_numpy(keras.tree.flatten(moved)[0]))
+            if not all(map(is_float, call.inputs)):  # by indices, which the images decide
+                return np.full(shape, math.nan, np.float32)
+            arguments, options = keras.tree.map_structure(
+                lambda t: self._factors(t) if keras.backend.is_keras_tensor(t) else t,
+                (call.arguments, call.options),
+            )
+            moved = keras.tree.flatten(layer(*arguments, **options))
+            place = next(i for i, one in enumerate(call.outputs) if one is tensor)
+            return np.asarray(keras.ops.convert_to_numpy(moved[place]))
         bits = _magnitude(self._slots(layer), "activations")
         rounded = rounds_output(self._graph, layer, self._exempt)
         return np.full(shape, bits if rounded else math.nan, np.float32)

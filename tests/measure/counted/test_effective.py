@@ -75,6 +75,30 @@ def test_what_is_read_in_several_widths():
     assert ebops(model, policy) == 16 * 2 * (8 + 3 * 8) + 16 * 2 * (1 * 8 + 3 * 4)
 
 
+def test_operations_that_move_values_move_their_bits():
+    images = keras.Input((4, 4, 2))
+    one, other = keras.ops.split(images, 2, axis=-1)
+    x = keras.ops.concatenate([layers.Conv2D(3, 1, name="conv")(one), other], axis=-1)
+    x = keras.ops.transpose(keras.ops.reshape(x, (-1, 16, 4)), (0, 2, 1))[:, 1:]
+    model = keras.Model(images, layers.Dense(1, name="last")(x))
+    for layer in model.layers:
+        if hasattr(layer, "kernel"):
+            layer.kernel.assign(np.full(layer.kernel.shape, 0.75))
+    policy = {"weights": "fixed(8,6)", "inputs": "ufixed(3,3)", "activations": "fixed(9,4)"}
+    assert ebops(model, policy) == 16 * 3 * 2 * 3 + 16 * 2 * (2 * 8 + 1 * 3)
+
+
+def test_products_of_two_activations():
+    images = keras.Input((4, 3))
+    one, other = (layers.Dense(5, name=name)(images) for name in ("one", "other"))
+    model = keras.Model(images, keras.ops.matmul(one, keras.ops.transpose(other, (0, 2, 1))))
+    for layer in model.layers:
+        if hasattr(layer, "kernel"):
+            layer.kernel.assign(np.ones(layer.kernel.shape))
+    policy = {"weights": "fixed(8,6)", "inputs": "ufixed(3,3)", "activations": "fixed(9,4)"}
+    assert ebops(model, policy) == 2 * 4 * 3 * 5 * 1 * 3 + 4 * 4 * 5 * 8 * 8
+
+
 @pytest.mark.parametrize(
     "policy", ["float16", {"weights": "fixed(8,6)", "activations": "fixed(8,4)"}, {"weights": "fixed(8,6)"}]
 )
