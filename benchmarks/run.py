@@ -20,6 +20,7 @@ from timing import HEADER
 
 BENCHMARKS = (
     "startup",
+    "sampler",
     "workers",
     "quantizer",
     "formats",

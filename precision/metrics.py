@@ -168,6 +168,12 @@ def _time(name: str, meaning: str, unit: str, title: str, mean: str, better: Bet
     return Metric(name, "timed", meaning, unit, title, better, summary=summary, cost=True, bounds=_POSITIVE)
 
 
+def _energy(name: str, meaning: str, unit: str, title: str) -> Metric:
+    """Return what an instrument says of energy."""
+    mean: Mapping[Statistic, str] = {"mean": "mean over seeds; empty when they ran on several machines"}
+    return Metric(name, "measured", meaning, unit, title, "lower", summary=mean, bounds=_POSITIVE)
+
+
 def _special(
     name: str,
     meaning: str,
@@ -364,6 +370,19 @@ METRICS = Metrics(
             summary={"largest": "largest peak_memory_bytes over seeds"},
             cost=True,
             bounds=_POSITIVE,
+        ),
+        _energy(
+            "measured_train_joules",
+            "energy that the machine's instruments counted while the trial trained, whoever used it; empty "
+            "where it trained nothing or the machine does not tell: energy_source says why",
+            "J",
+            "Training J",
+        ),
+        _energy(
+            "measured_image_joules",
+            "the same while the test images were evaluated, for each image",
+            "J/image",
+            "J per image",
         ),
         _time(
             "train_seconds",

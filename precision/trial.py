@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from precision.registry import MODEL_FILE
+from precision.samples import Samples
 
 # Raised by hand whenever a change of the code changes the numbers that a trial yields.
 NUMERICS_VERSION = 5
@@ -258,7 +259,7 @@ class TrialResult:
         metrics: numbers by name; ``precision.metrics`` says what each of them is.
         facts: texts by name: the dataset's title, the digest of its images, the timing mark.
         history: one mapping per epoch: epoch, loss, accuracy, val_loss, val_accuracy, seconds; rmse and
-            val_rmse of a regression instead.
+            val_rmse of a regression instead; joules where the machine counts energy.
         provenance: versions, machine, threads, commit, time.
         attempts: how often the trial was begun until this came of it.
         predictions: the predicted class of every test image, shape (test images,), uint8 (uint16 from 256
@@ -267,6 +268,8 @@ class TrialResult:
         seconds: that the last attempt took in all, loading and evaluation included; NaN when unknown.
         by_class: what is kept of each class, by name, see ``tasks.by_class``; empty of other tasks and of
             results that are older.
+        samples: what was sampled meanwhile, kept beside the result; None where there is nothing, and in what
+            a store gives back, which reads them when they are asked for.
     """
 
     trial: Trial
@@ -280,3 +283,4 @@ class TrialResult:
     predictions: np.ndarray | None = None
     seconds: float = math.nan
     by_class: Mapping[str, np.ndarray] = field(default_factory=dict)
+    samples: Samples | None = None

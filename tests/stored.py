@@ -6,6 +6,7 @@ import math
 import numpy as np
 
 from precision.grid.store import sums
+from precision.samples import Samples
 from precision.trial import Choice, Training, Trial, TrialResult
 
 
@@ -28,6 +29,13 @@ def make_result(trial=None, status="ok", **changes):
         "predictions": np.arange(5, dtype=np.uint8),
     }
     return TrialResult(trial or make_trial(), status, **{**fields, **changes})
+
+
+def make_samples(number=4, rise=0.0):
+    """Return samples of a process that uses 150 %, and whose memory grows by so many bytes each time."""
+    steps = np.arange(number)
+    series = {"cpu_percent": np.full(number, 150.0), "memory_bytes": 2.0**30 + rise * steps}
+    return Samples(steps / 4, series, {"temperature_celsius": "no sensor tells a temperature"})
 
 
 def rewrite(path, **changes):

@@ -14,6 +14,7 @@ from precision.quantization import parse_policy
 from precision.quantization.policy.presets import PRESETS
 from precision.registry import FORMATS
 from precision.report.pages.columns import columns_document
+from precision.samples import MOST, QUANTITIES
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -21,6 +22,14 @@ README = (ROOT / "README.md").read_text()
 
 def test_the_columns_of_the_result_files():
     assert (ROOT / "docs" / "results.md").read_text().endswith(columns_document())
+
+
+def test_every_series_is_described():
+    text = (ROOT / "docs" / "resources.md").read_text()
+    for name, quantity in QUANTITIES.items():
+        stands = "largest" if quantity.largest else "mean"
+        assert f"| `{name}` | {quantity.unit} | {stands} | {quantity.meaning} |\n" in text
+    assert f"At most {MOST:,}." in text
 
 
 def test_every_format_is_described():

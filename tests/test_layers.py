@@ -28,6 +28,7 @@ LAYERS = [
     ["precision.trial"],
     ["precision.texts"],
     ["precision.arguments"],
+    ["precision.samples"],
     ["precision.registry"],
     ["precision.options"],
     ["precision.metrics"],

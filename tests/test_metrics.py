@@ -130,7 +130,7 @@ def test_its_column_stands_with_those_of_its_kind(added):
     columns = list(COLUMNS)
     assert columns.index("top5") == columns.index("loss") + 1
     assert columns.index("adders") == columns.index("compression") + 1
-    assert columns.index("energy") == columns.index("peak_memory_bytes") + 1
+    assert columns.index("energy") == columns.index("measured_image_joules") + 1
     assert columns.index("latency") == columns.index("inference_images_per_second") + 1
     assert (COLUMNS["latency"].unit, SUMMARY_COLUMNS["latency"].meaning) == ("s", "mean over seeds")
 

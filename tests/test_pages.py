@@ -96,7 +96,7 @@ def test_the_examples_of_a_page(reader, store, page):
     for block in blocks(page):
         if (not block.what and block.language == "yaml") or not run_here(block):
             continue
-        if re.search("rerun|export", block.text):
+        if re.search("rerun|export|show", block.text):
             block = block._replace(text=_known(block.text, store))
         if block.language == "sh":
             block = block._replace(
@@ -108,7 +108,7 @@ def test_the_examples_of_a_page(reader, store, page):
 def _known(text, store):
     """Return a command with the id of a trial that the store has."""
     ids = sorted(path.parent.name for path in store.glob("trials/*/trained.weights.h5"))
-    return re.sub(r"(rerun|export) [0-9a-f]{12}", rf"\1 {ids[0]}", text)
+    return re.sub(r"(rerun|export|show) [0-9a-f]{12}", rf"\1 {ids[0]}", text)
 
 
 @pytest.mark.parametrize("page", PAGES)

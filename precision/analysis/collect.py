@@ -53,6 +53,7 @@ def collect(grid: Grid, source: Source, cells: list[Cell], store: Store) -> Resu
         environment=together(result.provenance for result in results),
         predictions=store.predictions,
         by_class=store.by_class,
+        samples=store.samples,
         targets=_targets(cells, found),
     )
 
@@ -91,6 +92,7 @@ def _row(
         "timing": shown.facts.get("timing", ""),
         "formats": str(Policy.from_json(cell.trial.policy)),
         "shared": shared,
+        "energy_source": shown.facts.get("energy_source", ""),
         "machine": shown.provenance.get("machine", ""),
     }
 

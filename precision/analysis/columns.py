@@ -98,6 +98,9 @@ _AFTER = {
     "timing": _TIMING,
     "formats": Column("str", "the format of each part of the network, as text"),
     "shared": Column("bool", "another cell of the grid has the same trial"),
+    "energy_source": Column(
+        "str", "what counted the energy and what is left out; or 'not measurable here' and why"
+    ),
     "machine": Column("str", "machine the trial ran on; times of different machines are not compared"),
 }
 

@@ -15,6 +15,7 @@ from precision.analysis.columns import checked
 from precision.analysis.differences import with_differences
 from precision.analysis.paired import Paired, between
 from precision.errors import PrecisionError
+from precision.samples import Samples
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ class Results:
         environment: where the trials ran, for example ``{"cpu": "...", "commit": "..."}``.
         predictions: trial to what was predicted of the test images, as ``TrialResult`` has it.
         by_class: trial to what is kept of each class, see ``tasks.by_class``.
+        samples: trial to what was sampled while it ran, see ``precision.samples``; None where nothing was.
         targets: by the label of a data set, what its training and its test images have for targets, in words:
             the classes or labels and how many images each has, or the range of what is to be predicted.
 
@@ -96,6 +98,7 @@ class Results:
     predictions: Callable[[str], np.ndarray] | None = None
     by_class: Callable[[str], Mapping[str, np.ndarray]] | None = None
     targets: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    samples: Callable[[str], Samples | None] | None = None
 
     def cells(self) -> pd.DataFrame:
         """Return the frame checked, in the documented order, with its differences to the baseline.

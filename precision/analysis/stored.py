@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -87,9 +87,13 @@ STORED_COLUMNS = Columns(
 """Of results without a grid, which alone knows labels, baselines and what is not run yet."""
 
 
-def stored(store: Store) -> pd.DataFrame:
-    """Return every result of a store, with ``STORED_COLUMNS``, ordered by what the trials are."""
-    rows = [_row(result) for result in store.results().values()]
+def stored(store: Store, ids: Collection[str] | None = None) -> pd.DataFrame:
+    """Return every result of a store, with ``STORED_COLUMNS``, ordered by what the trials are.
+
+    Args:
+        ids: of the trials that are wanted; None for all.
+    """
+    rows = [_row(result) for result in store.results(ids).values()]
     frame = typed(pd.DataFrame(rows, columns=list(rows[0]) if rows else None), STORED_COLUMNS)
     order = ["dataset", "architecture", "training", "method", "policy", "seed", "repeat", "trial"]
     return frame.sort_values(order, kind="stable", ignore_index=True)
@@ -120,6 +124,7 @@ def _row(result: TrialResult) -> dict[str, Any]:
         **METRICS.numbers(metrics),
         "timing": result.facts.get("timing", ""),
         "formats": policy,
+        "energy_source": result.facts.get("energy_source", ""),
         "machine": result.provenance.get("machine", ""),
         **_of_trial(trial),
         **_of_result(result),

@@ -26,6 +26,7 @@ from precision.cli import (
     rerun,
     results,
     run,
+    show,
 )
 from precision.cli.echo import echo
 from precision.cli.groups import Groups, example
@@ -84,6 +85,7 @@ _COMMANDS: dict[str, list[tuple[Callable[..., None] | typer.Typer, str, str]]] =
     ],
     "Look at what there is": [
         (results.results, "results", "results my-grid.yaml --sort -accuracy"),
+        (show.show, "show", "show 3e5228d43ca1"),
         (rerun.rerun, "rerun", "rerun 3e5228d43ca1"),
         (export.export, "export", "export 3e5228d43ca1 model.keras"),
         (datasets.datasets, "datasets", "datasets csv"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -21,10 +21,12 @@ class Evaluation(Judged):
 
     Attributes:
         images_per_second: of the whole pass, after a warm-up that builds and compiles.
+        joules: that the machine used for each image of that pass; NaN where it does not tell.
         by_class: what is kept of each class, see ``tasks.by_class``; empty of other tasks.
     """
 
     images_per_second: float = math.nan
+    joules: float = math.nan
     by_class: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
@@ -44,25 +46,29 @@ class Evaluation(Judged):
 
 
 def evaluate(
-    predictor: Predictor, images: np.ndarray, targets: np.ndarray, task: Task = CLASSIFICATION
+    predictor: Predictor,
+    images: np.ndarray,
+    targets: np.ndarray,
+    task: Task = CLASSIFICATION,
+    joules: Callable[[], float] = lambda: math.nan,
 ) -> Evaluation:
     """Return what a predictor says about images, uint8 or float32 (N, H, W, C), with these targets.
 
     Args:
         targets: labels (N,) of classes, or what another task wants.
+        joules: returns the energy that was used so far, NaN where it is not known.
     """
     starts = range(0, len(images), BATCH)
     for start in {starts[0], starts[-1]}:  # the last batch may have another size
         predictor.logits(images[start : start + BATCH])
     if isinstance(predictor, Watching):
         predictor.forget()  # the warm-up
-    began = time.perf_counter()
+    used, began = joules(), time.perf_counter()
     parts = [predictor.logits(images[start : start + BATCH]) for start in starts]
-    seconds = time.perf_counter() - began
+    seconds, used = time.perf_counter() - began, joules() - used
     logits = np.concatenate(parts)
-    return replace(
-        judge(logits, targets, len(images) / seconds, task), by_class=task.by_class(logits, targets)
-    )
+    found = judge(logits, targets, len(images) / seconds, task)
+    return replace(found, joules=used / len(images), by_class=task.by_class(logits, targets))
 
 
 def judge(

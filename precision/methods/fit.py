@@ -50,6 +50,7 @@ def fit(
         change,
         compiled,
         bench.checkpoint(trial),
+        bench.joules,
     )
     bench.save(trial, model)
     return trained

@@ -10,7 +10,7 @@ import numpy as np
 
 from precision.data import Dataset
 from precision.errors import short
-from precision.measure.machine.sampler import PeakMemory
+from precision.measure.machine.sampler import Sampler
 from precision.methods.outcome import TIMINGS, Outcome
 from precision.methods.workbench import Workbench
 from precision.registry import METHODS
@@ -31,16 +31,24 @@ def run_trial(trial: Trial, bench: Workbench) -> TrialResult:
     from precision.methods.evaluation import evaluate
 
     method = METHODS[trial.method.name]
-    with PeakMemory() as memory:
+    alone = bool(getattr(method, "alone", False))
+    with Sampler(tell=bench.sample, peaks=alone) as sampler:
+        bench.joules = sampler.meter.joules
         try:
             outcome = method(trial, bench, **trial.method.options)
         finally:
             whole = METHODS.owner(trial.method.name).builtin or bench.unchanged()
         _check(trial.method.name, outcome, whole)
         dataset = bench.dataset(trial.dataset)
-        tested = evaluate(outcome.predictor, dataset.x_test, dataset.y_test, dataset.asks)
+        tested = evaluate(outcome.predictor, dataset.x_test, dataset.y_test, dataset.asks, bench.joules)
     counts = _counts(outcome.predictor)
-    result = TrialResult(trial, "ok", predictions=tested.predictions, by_class=tested.by_class)
+    result = TrialResult(
+        trial,
+        "ok",
+        predictions=tested.predictions,
+        by_class=tested.by_class,
+        samples=sampler.samples(),
+    )
     if tested.reason:
         result.status, result.reason = "diverged", tested.reason
     if outcome.trained is not None:
@@ -52,7 +60,9 @@ def run_trial(trial: Trial, bench: Workbench) -> TrialResult:
         **tested.metrics,
         **({"macro_auc": _mean(tested.by_class["auc"])} if tested.by_class else {}),
         "inference_images_per_second": tested.images_per_second,
-        "peak_memory_bytes": memory.peak if getattr(method, "alone", False) else math.nan,
+        "peak_memory_bytes": (sampler.peak or math.nan) if alone else math.nan,
+        "measured_train_joules": math.nan if outcome.trained is None else outcome.trained.joules,
+        "measured_image_joules": tested.joules,
         **_training_times(outcome),
         **_sizes(outcome.predictor),
         **_training_memory(trial, outcome),
@@ -63,6 +73,7 @@ def run_trial(trial: Trial, bench: Workbench) -> TrialResult:
     result.facts = {
         "dataset_title": dataset.title,
         "timing": outcome.timing,
+        "energy_source": sampler.meter.source,
         "data_digest": dataset.digest(),
         "scale": dataset.reading,
         "train_classes": dataset.counts("train"),

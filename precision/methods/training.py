@@ -79,6 +79,11 @@ class Trained:
         """Wall seconds of all epochs, without the evaluations between them."""
         return sum(row["seconds"] for row in self.history)
 
+    @property
+    def joules(self) -> float:
+        """Energy of all epochs, without the evaluations between them; NaN when that of one is not known."""
+        return sum(row.get("joules", math.nan) for row in self.history) if self.history else math.nan
+
 
 def prepare(
     model: Any,
@@ -123,6 +128,7 @@ def train(
     change: Callable[[Any], Any] = lambda optimizer: optimizer,
     compiled: bool = False,
     checkpoint: Checkpoint | None = None,
+    joules: Callable[[], float] = lambda: math.nan,
 ) -> Trained:
     """Train a model in place and evaluate it on the test images after every epoch; stop if the loss diverges.
 
@@ -136,6 +142,8 @@ def train(
         change: maps the optimizer of Keras to the one that trains.
         compiled: let XLA compile the whole model.
         checkpoint: from which the training goes on, if one was written before it was cut off.
+        joules: returns the energy that was used so far, NaN where it is not known; see
+            ``measure.machine.energy``.
     """
     steps = math.ceil(len(dataset.x_train) / training.batch_size) * training.epochs
     task = dataset.asks
@@ -149,9 +157,9 @@ def train(
         if epoch == begin:
             _make_variables(model, np.zeros_like(dataset.y_train[:1]))
         batches = Batches(dataset.x_train, dataset.y_train, training.batch_size, seed, epoch, augmentation)
-        began = time.perf_counter()
+        used, began = joules(), time.perf_counter()
         logs = model.fit(batches, shuffle=False, verbose=0).history
-        seconds = time.perf_counter() - began
+        seconds, used = time.perf_counter() - began, joules() - used
         tested = evaluate(predictor, dataset.x_test, dataset.y_test, task)
         history.append(
             {
@@ -161,6 +169,7 @@ def train(
                 "val_loss": tested.loss,
                 f"val_{task.score}": tested.metrics[task.score],
                 "seconds": seconds,
+                **({} if math.isnan(used) else {"joules": used}),
             }
         )
         report(history[-1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -37,6 +38,11 @@ class Workbench:
             (see ``data.shared``); the others are loaded here.
         digest: maps a trial's id to the digest of the weights that it trained, which those that are loaded
             have to have; None where it is not known.
+        sample: called every second with what the machine does while a trial runs, see
+            ``measure.machine.sampler``; from a thread of its own.
+
+    Attributes:
+        joules: returns the energy that was used so far, NaN where no trial is measured.
     """
 
     restores = False  # whether trainings read the weights that they had ended with, see ``methods.restored``
@@ -50,12 +56,14 @@ class Workbench:
         every: float = 60.0,
         datasets: Mapping[str, Path] | None = None,
         digest: Callable[[str], str | None] = lambda trial_id: None,
+        sample: Callable[[dict[str, float]], None] = lambda row: None,
     ) -> None:
         from precision.methods.traced import Traced
 
         self.weights = weights
         self._digest = digest
-        self.report = report
+        self.report, self.sample = report, sample
+        self.joules: Callable[[], float] = lambda: math.nan
         self._data_dir, self._shared = data_dir, datasets or {}
         self._checkpoint, self._every = checkpoint, every
         self._datasets: dict[str, data.Dataset] = {}

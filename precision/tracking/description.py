@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from precision.grid import Cell, Store
+from precision.grid.store import sums
 from precision.printable import printable
 from precision.trial import Trial, TrialResult
 
@@ -81,7 +82,8 @@ class Describer:
     def end(self, result: TrialResult, retried: bool, time: float) -> End:
         """Describe what came of a trial."""
         folder = self._store.folder(result.trial.id)
-        files = [folder / "result.json", folder / "predictions.npy", folder / "by_class.npz"]
+        names = ("result.json", sums.PREDICTIONS, sums.BY_CLASS, sums.SAMPLES)
+        files = [folder / name for name in names]
         if self._weights:
             files.append(self._store.weights(result.trial.id))
         return End(

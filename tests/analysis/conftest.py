@@ -36,6 +36,8 @@ def run_of(policy: str, accuracy: float | None, **changes: Any) -> dict[str, Any
         "weight_bytes": int(1000 * bits / 8),
         "float32_weight_bytes": 4000,
         "compression": 32 / bits,
+        "measured_train_joules": None,
+        "measured_image_joules": None,
         "peak_memory_bytes": 500_000_000,
         "train_seconds": None,
         "seconds_per_epoch": None,
@@ -44,6 +46,7 @@ def run_of(policy: str, accuracy: float | None, **changes: Any) -> dict[str, Any
         "timing": "native" if policy == "float32" else "emulated",
         "formats": policy,
         "shared": False,
+        "energy_source": "",
         "machine": "bench",
     } | changes
     place = (row[name] for name in ("dataset", "architecture", "policy", "method", "training", "seed"))

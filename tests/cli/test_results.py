@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from stored import make_result, make_trial
+from stored import make_result, make_samples, make_trial
 from typer.testing import CliRunner
 
 from precision.analysis import COLUMNS
@@ -214,6 +214,45 @@ def test_status(grid, store):
     assert shown("status", grid, "--store", store.root, "--only", "architecture=thin").startswith(
         "6 ok of 6 trials"
     )
+
+
+def test_one_trial(store):
+    trial = make_trial(policy={"weights": "int(4)"})
+    energy = {"energy_source": "not measurable here: no powercap"}
+    store.save(make_result(trial, facts=energy, metrics={"accuracy": 0.75}, samples=make_samples(rise=1e8)))
+    text = shown("show", trial.id[:9], "--store", store.root)
+    words = [line.split() for line in text.splitlines()]
+    assert ["accuracy", "0.75", "fraction"] in words and ["trial", trial.id] in words
+    assert ["energy_source", *["not", "measurable", "here:", "no", "powercap"]] in words
+    assert ["cpu_percent", "150", "150", "%"] in words
+    assert ["memory_bytes", "1.224e+09", "1.374e+09", "byte"] in words
+    why = "not measurable here: no sensor tells a temperature"
+    assert ["temperature_celsius", "°C", *why.split()] in words
+    assert text.splitlines()[-1] == "4 samples of 0.8 s"
+
+
+def test_the_samples_of_one_trial_as_a_file(store, tmp_path):
+    trial = make_trial(policy={"weights": "int(4)"})
+    store.save(make_result(trial, samples=make_samples(rise=1e8)))
+    output = tmp_path / "samples.csv"
+    assert "4 samples" in shown("show", trial.id, "--store", store.root, "--output", output)
+    table = pd.read_csv(output)
+    assert list(table) == ["seconds", "cpu_percent", "memory_bytes"]
+    assert table["memory_bytes"].tolist() == pytest.approx([2**30 + n * 10**8 for n in range(4)], rel=5e-6)
+
+
+def test_a_trial_without_samples_or_result(store, tmp_path):
+    trial = make_trial(policy={"weights": "int(4)"})
+    store.save(make_result(trial))
+    assert "no samples are kept of this trial" in shown("show", trial.id, "--store", store.root)
+    with pytest.raises(PrecisionError, match="has no samples to write"):
+        call("show", trial.id, "--store", store.root, "--output", tmp_path / "s.csv")
+    with pytest.raises(PrecisionError, match=r"this would be a file of the store .*; give another --output"):
+        call("show", trial.id, "--store", store.root, "--output", store.root / "trials" / "s.csv")
+    (store.folder(trial.id) / "result.json").write_text("{")
+    told = pytest.warns(UserWarning, match="cannot be trusted")
+    with told, pytest.raises(PrecisionError, match="there is no result here that can be read"):
+        call("show", trial.id, "--store", store.root)
 
 
 def test_every_column_is_described():

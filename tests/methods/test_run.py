@@ -1,13 +1,19 @@
 """A trial whose method hands back a predictor that is no Keras model."""
 
 import hashlib
+import itertools
+import math
+from pathlib import Path
 
 import numpy as np
 import pytest
+from measured import powercap
 from sklearn.metrics import balanced_accuracy_score
 
 from precision.data import as_float
 from precision.measure.counted.packed import WeightMemory
+from precision.measure.machine import sampler
+from precision.measure.machine.sources.found import Found, find
 from precision.methods.evaluation import BATCH, evaluate, judge
 from precision.methods.outcome import Outcome
 from precision.methods.run import run_trial
@@ -138,6 +144,36 @@ def test_its_trial(bench, made):
     assert sum(int(one.split()[1]) for one in result.facts["train_classes"].split(", ")) == 200
     assert result.facts["timing"] == "native"
     assert "weights_digest" not in result.facts
+
+
+def test_what_its_machine_tells(bench, made, tmp_path, monkeypatch):
+    """A machine with a counter of energy, which each look finds a joule further."""
+    monkeypatch.setattr(METHODS["nearest"], "alone", True, raising=False)
+    root = powercap(tmp_path / "powercap", 0)
+    monkeypatch.setattr(sampler, "find", lambda: find(powercap=root))
+    read, count = Path.read_text, itertools.count()
+
+    def counted(path):
+        return str(10**6 * next(count)) if path.name == "energy_uj" else read(path)
+
+    (root / "intel-rapl:0" / "max_energy_range_uj").write_text(str(10**12))
+    monkeypatch.setattr(Path, "read_text", counted)
+    result = run_trial(TRIAL, bench)
+    assert result.facts["energy_source"].startswith("RAPL (package-0)")
+    assert result.metrics["measured_image_joules"] * result.metrics["test_images"] >= 1
+    assert math.isnan(result.metrics["measured_train_joules"])  # it trained nothing
+    assert (
+        len(result.samples) >= 2
+        and result.samples.peak("memory_bytes") == result.metrics["peak_memory_bytes"]
+    )
+
+
+def test_a_machine_that_tells_nothing_costs_no_trial(bench, made, monkeypatch):
+    monkeypatch.setattr(METHODS["nearest"], "alone", True, raising=False)
+    monkeypatch.setattr(sampler, "find", Found)
+    result = run_trial(TRIAL, bench)
+    assert result.status == "ok" and math.isnan(result.metrics["measured_image_joules"])
+    assert math.isnan(result.metrics["peak_memory_bytes"]) and result.samples.series == {}
 
 
 def test_its_trial_after_a_training(bench, made):

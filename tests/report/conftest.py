@@ -54,6 +54,8 @@ def row_of(
         "weight_bytes": int(parameters * bits / 8),
         "float32_weight_bytes": 4 * parameters,
         "compression": 32 / bits,
+        "measured_train_joules": None,
+        "measured_image_joules": None,
         "peak_memory_bytes": 900_000_000,
         "train_seconds": 61.25 if baseline or method == "qat" else None,
         "seconds_per_epoch": 12.25 if baseline or method == "qat" else None,
@@ -62,6 +64,7 @@ def row_of(
         "timing": "native" if baseline else "emulated",
         "formats": f"weights {policy}, activations {policy}",
         "shared": baseline,
+        "energy_source": "",
         "machine": "bench",
     }
 

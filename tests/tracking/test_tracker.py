@@ -7,6 +7,7 @@ import threading
 import warnings
 
 import pytest
+from stored import make_samples
 from tracked import cell, result, row, sample, trial
 
 from precision.errors import PrecisionError
@@ -111,10 +112,11 @@ def test_a_trial_is_told_from_its_parameters_to_its_result(store):
 
 def test_weights_are_kept_only_on_request(store):
     one = trial(method="float32", policy={})
-    store.save(result(one))
+    store.save(result(one, samples=make_samples()))
     store.weights(one.id).write_bytes(b"weights")
     end = Describer(store, (), True).end(result(one), False, 0.0)
-    assert [path.name for path in end.files] == ["result.json", "predictions.npy", "trained.weights.h5"]
+    names = ["result.json", "predictions.npy", "samples.json", "trained.weights.h5"]
+    assert [path.name for path in end.files] == names
     assert store.weights(one.id) not in Describer(store, (), False).end(result(one), False, 0.0).files
 
 

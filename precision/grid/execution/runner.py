@@ -62,6 +62,7 @@ def runner(setup: Setup, report: Report) -> Run:
         _check_plugins(trial)
         _check_device(trial)
         bench.report = lambda row: report("epoch", trial.id, row)
+        bench.sample = lambda row: report("sample", trial.id, row)
         return run_trial(trial, bench)
 
     return run

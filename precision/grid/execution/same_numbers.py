@@ -14,7 +14,9 @@ from precision.metrics import METRICS
 from precision.trial import TrialResult
 
 # Facts about how a run went, not about what came of it.
-EVENTS = ("resumed_after_epoch", "checkpoint")
+EVENTS = ("resumed_after_epoch", "checkpoint", "energy_source")
+# Of an epoch, what a clock or an instrument says.
+MEASURED = ("seconds", "joules")
 # Of the provenance, what says nothing about where and with what a trial ran.
 PASSING = ("finished", "rerun")
 MISSING = "not recorded"
@@ -40,7 +42,7 @@ class Comparison:
     """What two results of a trial have in common.
 
     Attributes:
-        numbers: all that a trial yields and that no clock has measured.
+        numbers: all that a trial yields and that no clock and no instrument has measured.
         surroundings: versions and machine, those alone that differ.
     """
 
@@ -99,7 +101,7 @@ def _history(before: list[dict[str, float]], again: list[dict[str, float]]) -> l
     if not before and not again:
         return []
     names = (
-        [name for name in {**before[0], **again[0]} if name not in ("epoch", "seconds")]
+        [name for name in {**before[0], **again[0]} if name not in ("epoch", *MEASURED)]
         if (before and again)
         else []
     )

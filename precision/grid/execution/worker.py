@@ -25,7 +25,6 @@ from precision.grid.execution.provenance import provenance
 from precision.grid.store import Store
 from precision.grid.store.locks import granted
 from precision.measure.machine.environment import commit
-from precision.measure.machine.sampler import ResourceSampler
 from precision.printable import printable
 from precision.trial import Runtime, Trial, TrialResult
 
@@ -157,9 +156,8 @@ def _fresh(trial: Trial, store: Store, attempt: int) -> str:
 
 
 def _attempt(trial: Trial) -> TrialResult:
-    report: Report = _state["report"]
     try:
-        with warnings.catch_warnings(), ResourceSampler(lambda row: report("sample", trial.id, row)):
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             result: TrialResult = _state["run"](trial)
             return result

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from precision import received
 from precision.grid.store import reading, record, sums
-from precision.grid.store.store import DONE, Store
+from precision.grid.store.store import Store
+from precision.grid.store.trusted import DONE
 from precision.trial import FLOAT32, Trial
 
 
@@ -60,5 +61,5 @@ def _others(folder: Path, found: record.Record) -> Iterator[tuple[Path, str]]:
         path = folder / name
         if path.exists():
             yield path, sums.difference(path, found["sums"])
-        elif found["status"] == "ok" and name in needed:
+        elif (found["status"] == "ok" and name in needed) or (name == sums.SAMPLES and name in found["sums"]):
             yield path, "this file of the trial is gone"

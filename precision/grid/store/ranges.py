@@ -7,12 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from precision.metrics import METRICS
 
-_TIME = (0.0, math.inf), False
+_AMOUNT = (0.0, math.inf), False
 _SHARE = METRICS["accuracy"].bounds, True
 _ERROR = METRICS["rmse"].bounds, False
 _OF_AN_EPOCH = {
     **{"accuracy": _SHARE, "val_accuracy": _SHARE, "rmse": _ERROR, "val_rmse": _ERROR},
-    "seconds": _TIME,
+    "seconds": _AMOUNT,
+    "joules": _AMOUNT,
 }
 
 
@@ -44,4 +45,4 @@ def _bounded(
         for name, limits in _OF_AN_EPOCH.items():
             if name in row:
                 yield f"{name} of epoch {number}", row[name], *limits
-    yield "seconds", seconds, *_TIME
+    yield "seconds", seconds, *_AMOUNT

@@ -4,6 +4,7 @@
     <root>/trials/<id>/predictions.npy  the predicted class of every test image
     <root>/trials/<id>/by_class.npz     confusion matrix and ROC, see ``tasks.by_class``
     <root>/trials/<id>/trained.weights.h5
+    <root>/trials/<id>/samples.json     what was sampled while it ran; the only one that may be missing
     <root>/store.json                   the version of the store, see ``version``
     <root>/locks/<id>.lock              held by the process that runs the trial
     <root>/grids/<hash>.json            the grids that were run, see ``registered``
@@ -17,19 +18,31 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
 from precision import files, received
-from precision.errors import PrecisionError
-from precision.grid.store import links, predictions, reading, record, registered, sums, version
+from precision.errors import PrecisionError, said
+from precision.grid.store import (
+    links,
+    predictions,
+    reading,
+    record,
+    registered,
+    samples,
+    sums,
+    trusted,
+    version,
+)
 from precision.grid.store.locks import Lock
-from precision.trial import FLOAT32, Trial, TrialResult
+from precision.grid.store.trusted import DONE
+from precision.samples import Samples
+from precision.trial import Trial, TrialResult
 
 Content = TypeVar("Content")
-DONE = ("ok", "diverged")  # statuses that another run would repeat
 PREDICTIONS = 2**32  # bytes of a file of predictions, at most
 
 
@@ -100,7 +113,8 @@ class Store:
         """Write a result with the sums of its files; it is there entirely or not at all.
 
         A file of a newer version of this project is kept beside a result of ours, and gives way to no
-        failure, which the newer version may not have had.
+        failure, which the newer version may not have had. A result is worth more than its samples, which are
+        left out where only they cannot be written.
 
         Raises:
             PrecisionError: for a number that cannot be, and where a link leads out of the store.
@@ -122,15 +136,29 @@ class Store:
             contents[sums.PREDICTIONS] = predictions.encode(result.predictions)
         if result.by_class:
             contents[sums.BY_CLASS] = predictions.encode_by_class(result.by_class)
+        if result.samples is not None and result.status in DONE:
+            contents[sums.SAMPLES] = samples.encode(result.samples)
+        try:
+            self._write(result, contents, newer)
+        except OSError:
+            if contents.pop(sums.SAMPLES, None) is None:
+                raise
+            self._write(result, contents, newer)
+        for name in {sums.SAMPLES, sums.BY_CLASS}.difference(contents):  # those of a former result
+            with suppress(OSError):
+                (folder / name).unlink(missing_ok=True)
+
+    def _write(self, result: TrialResult, contents: dict[str, bytes], newer: int | None) -> None:
+        """Write a result and the other files of its trial, all or none; weights lie there already."""
+        folder = self.folder(result.trial.id)
         found = {name: sums.of(content) for name, content in contents.items()}
         if result.status in DONE and (weights := self.weights(result.trial.id)).exists():
             found[sums.WEIGHTS] = sums.of_file(weights)
         text = record.encode(result, found)
-        for name, content in contents.items():
-            files.write(folder / name, content)
         if newer is not None:
-            path.rename(folder / f"result.schema{newer}.json")
-        files.write(path, text.encode())
+            with suppress(FileNotFoundError):  # it is there already
+                (folder / "result.json").rename(folder / f"result.schema{newer}.json")
+        files.write_all(folder, {**contents, "result.json": text.encode()})
 
     def load(self, trial_id: str) -> TrialResult | None:
         """Return the result of a trial without its predictions, or None when none can be trusted."""
@@ -163,7 +191,7 @@ class Store:
         Predictions, and the weights that other trials start from, are read and compared with their sums.
         """
         found = self._record(trial.id)
-        if found is None or not self._whole(trial, found):
+        if found is None or not trusted.whole(self.folder(trial.id), trial, found):
             return None
         return record.revive(found)
 
@@ -174,7 +202,9 @@ class Store:
         """
         asked = {trial.id: trial for trial in trials}
         found = self._records(asked.keys())
-        return {name for name, data in found if self._whole(asked[name], data, weights=False)}
+        return {
+            name for name, data in found if trusted.whole(self.folder(name), asked[name], data, weights=False)
+        }
 
     def predictions(self, trial_id: str) -> np.ndarray:
         """Return the predicted classes of a trial, shape (test images,).
@@ -183,7 +213,8 @@ class Store:
             FileNotFoundError: when there are none.
             PrecisionError: when the file is not the one that was stored with the result.
         """
-        return self._decoded(trial_id, sums.PREDICTIONS, predictions.decode, "these predictions", PREDICTIONS)
+        decode = predictions.decode
+        return self._decoded(trial_id, sums.PREDICTIONS, decode, "these predictions", PREDICTIONS)
 
     def by_class(self, trial_id: str) -> dict[str, np.ndarray]:
         """Return what is kept of each class for a trial, see ``tasks.by_class``.
@@ -195,19 +226,29 @@ class Store:
         decode, most = predictions.decode_by_class, predictions.BY_CLASS
         return self._decoded(trial_id, sums.BY_CLASS, decode, "these numbers of classes", most)
 
+    def samples(self, trial_id: str) -> Samples | None:
+        """Return what was sampled while a trial ran; None where nothing was kept of it.
+
+        Raises:
+            PrecisionError: when the file is not the one that was stored with the result.
+        """
+        try:
+            return samples.decode(self._content(trial_id, sums.SAMPLES, samples.LARGEST))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise PrecisionError(
+                f"{self.folder(trial_id) / sums.SAMPLES}: these samples cannot be trusted and are left out "
+                f"({said(error)})"
+            ) from None
+
     def _decoded(
         self, trial_id: str, name: str, decode: Callable[[bytes], Content], what: str, most: int
     ) -> Content:
-        path = self.folder(trial_id) / name
-        found = self._record(trial_id)
         try:
-            content = received.stored(path, most)[1]
-            if found is None:
-                raise ValueError("there is no result that it belongs to")
-            if found["sums"] is not None and found["sums"].get(path.name) != sums.of(content):
-                raise ValueError(sums.OTHER)
-            return decode(content)
+            return decode(self._content(trial_id, name, most))
         except ValueError as error:
+            path = self.folder(trial_id) / name
             raise PrecisionError(f"{path}: {what} cannot be trusted ({error}); run the grid again") from None
 
     @property
@@ -216,6 +257,9 @@ class Store:
         if self._summed is None:
             self._summed = version.summed(self.root)
         return not self._summed
+
+    def _content(self, trial_id: str, name: str, most: int) -> bytes:
+        return trusted.content(self.folder(trial_id) / name, self._record(trial_id), most)
 
     def _records(self, ids: Collection[str] | None = None) -> Iterator[tuple[str, record.Record]]:
         return reading.records(self.root, ids, self.unsummed)
@@ -229,27 +273,3 @@ class Store:
         except (OSError, ValueError) as error:
             reading.tell(reading.distrust(path, error))
             return None
-
-    def _whole(self, trial: Trial, found: record.Record, weights: bool = True) -> bool:
-        """Return whether a trial is finished, and what others need of it is there, as it was stored.
-
-        Args:
-            found: the record of the trial.
-            weights: read the weights that other trials start from, too.
-        """
-        if found["status"] not in DONE:
-            return False
-        needed = {sums.PREDICTIONS: True} | ({sums.WEIGHTS: weights} if trial.method == FLOAT32 else {})
-        needed |= {sums.BY_CLASS: True} if sums.BY_CLASS in (found["sums"] or {}) else {}
-        for name, read in needed.items():
-            path = self.folder(trial.id) / name
-            wrong = sums.difference(path, found["sums"], read)
-            if wrong:
-                reading.tell(
-                    f"{path}: this file cannot be trusted and is ignored ({wrong}); a run of its grid "
-                    "computes it again"
-                )
-                return False
-            if found["status"] == "ok" and not path.exists():
-                return False
-        return True

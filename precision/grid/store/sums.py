@@ -15,7 +15,9 @@ from typing import Any
 PREDICTIONS = "predictions.npy"
 WEIGHTS = "trained.weights.h5"
 BY_CLASS = "by_class.npz"
-FILES = (PREDICTIONS, BY_CLASS, WEIGHTS)  # of a trial, beside its record
+SAMPLES = "samples.json"
+NEEDED = (PREDICTIONS, BY_CLASS, WEIGHTS)  # which are held to their sums before a trial counts as done
+FILES = (*NEEDED, SAMPLES)  # of a trial, beside its record
 
 OTHER = "it is not the file that was stored with the result: its sha256 is another one"
 DIGITS = 64

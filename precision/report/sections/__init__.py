@@ -5,4 +5,6 @@ from precision.report.sections import comparison as comparison
 from precision.report.sections import convolutions as convolutions
 from precision.report.sections import cost as cost
 from precision.report.sections import experiment as experiment
+from precision.report.sections import measured_energy as measured_energy
 from precision.report.sections import multipliers as multipliers
+from precision.report.sections import resources as resources

@@ -107,6 +107,9 @@ def test_every_trial_has_its_whole_record(finished):
         assert 0 <= metrics["accuracy"] <= 1
         assert metrics["parameters"] == 784 * 32 + 32 + 32 * 10 + 10
         assert set(metrics) == {m.name for m in METRICS.values() if m.computed is None and not m.special}
+        kept = store.samples(trial_id)
+        assert len(kept) and (np.diff(kept.seconds) >= 0).all() and kept.peak("memory_bytes") > 50 * 2**20
+        assert result.facts["energy_source"]
         if result.trial.method.name == "float32":
             assert metrics["peak_memory_bytes"] > 50 * 2**20
         else:  # of an emulation it says nothing

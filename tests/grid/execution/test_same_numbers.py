@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import quick
+from stored import make_samples
 
 from precision.grid.execution.same_numbers import compare
 from precision.trial import TrialResult
@@ -45,9 +46,20 @@ def test_a_result_is_as_itself():
 
 def test_times_and_the_way_it_went_do_not_count():
     slow = result(
-        metrics={**result().metrics, "train_seconds": 9.0, "peak_memory_bytes": 1},
-        facts={**result().facts, "resumed_after_epoch": "1", "checkpoint": "ignored: torn"},
-        history=[{**row, "seconds": 0.0} for row in HISTORY],
+        metrics={
+            **result().metrics,
+            "train_seconds": 9.0,
+            "peak_memory_bytes": 1,
+            "measured_train_joules": 5.0,
+        },
+        facts={
+            **result().facts,
+            "energy_source": "RAPL (package-0)",
+            "resumed_after_epoch": "1",
+            "checkpoint": "ignored: torn",
+        },
+        history=[{**row, "seconds": 0.0, "joules": 2.5} for row in HISTORY],
+        samples=make_samples(),
         seconds=77.0,
         attempts=3,
     )

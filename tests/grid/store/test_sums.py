@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pytest
 from commands import here
-from stored import make_result, make_trial, rewrite
+from stored import make_result, make_samples, make_trial, rewrite
 
 from precision.errors import PrecisionError
 from precision.exploration.journal import Journal
@@ -42,7 +42,7 @@ def trained(store):
     """A store with a baseline and its weights."""
     store.folder(BASELINE.id).mkdir()
     store.weights(BASELINE.id).write_bytes(b"some weights")
-    store.save(make_result(BASELINE, by_class=BY_CLASS))
+    store.save(make_result(BASELINE, by_class=BY_CLASS, samples=make_samples()))
     return store
 
 
@@ -67,7 +67,7 @@ def test_no_changed_byte_of_predictions_passes(store, tally, name, what):
     assert len(read(TRIAL.id)) in (5, 3)  # images, arrays
 
 
-@pytest.mark.parametrize("name", ["result.json", *sums.FILES])
+@pytest.mark.parametrize("name", ["result.json", *sums.NEEDED])
 @pytest.mark.faults("a flipped bit in a file of a trial, at the start of a run")
 def test_a_trial_with_a_changed_file_is_run_again(trained, name):
     path = trained.folder(BASELINE.id) / name
@@ -193,7 +193,7 @@ def test_check_reads_everything(trained, tally):
     trained.save(make_result())
     store = trained.root
     done = here(store, "check", "--store", store)
-    assert (done.returncode, done.stdout) == (0, "all 6 files are as they were stored\n")
+    assert (done.returncode, done.stdout) == (0, "all 7 files are as they were stored\n")
     for trial, name in ((BASELINE, sums.WEIGHTS), (TRIAL, "result.json")):
         path = trained.folder(trial.id) / name
         path.write_bytes(flipped(path.read_bytes(), 50))
@@ -202,9 +202,9 @@ def test_check_reads_everything(trained, tally):
     done = here(store, "check", "--store", store)
     assert done.returncode == 1
     *problems, last = done.stdout.splitlines()
-    assert last.startswith("4 of 5 files are not as they were stored")
+    assert last.startswith("4 of 6 files are not as they were stored")
     told = {line.split(": ")[0] for line in problems}
-    changed = (*((BASELINE, name) for name in sums.FILES), (TRIAL, "result.json"))
+    changed = (*((BASELINE, name) for name in sums.NEEDED), (TRIAL, "result.json"))
     for trial, name in changed:
         with tally("a file that is changed or gone, told by `precision check`"):
             assert str(trained.folder(trial.id) / name) in told

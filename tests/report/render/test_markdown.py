@@ -16,6 +16,7 @@ SECTIONS = [
     "Accuracy against bits",
     "Loss curves",
     "Memory and time",
+    "Measured energy",
     "Notes",
     "Every trial",
     "How to reproduce",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections import OrderedDict
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from precision.errors import PrecisionError
 from precision.grid.execution.ray.remote import Files, packed
 from precision.grid.execution.worker import Setup
 from precision.grid.plan.unrounded import needs_baseline
-from precision.grid.store import Store, predictions, record, sums
+from precision.grid.store import Store, predictions, record, samples, sums
 from precision.trial import Choice, Trial
 
 KEPT = 4  # data sets and weights, each, that stay in the memory of the cluster
@@ -67,6 +68,9 @@ class Parcels:
             result.predictions = predictions.decode(parcel[sums.PREDICTIONS].tobytes())
         if sums.BY_CLASS in parcel:
             result.by_class = predictions.decode_by_class(parcel[sums.BY_CLASS].tobytes())
+        if sums.SAMPLES in parcel:
+            with suppress(ValueError):  # the result is worth more
+                result.samples = samples.decode(parcel[sums.SAMPLES].tobytes())
         weights = self._store.weights(trial.id)
         if weights.name in parcel:
             files.make_folder(weights.parent)
