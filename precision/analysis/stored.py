@@ -50,6 +50,9 @@ MORE: dict[str, Column] = {
     ),
     "test_classes": Column("str", "the same of the test images"),
     "unrounded_inside": Column("str", "what layers compute inside themselves without rounding"),
+    "unrounded_values": Column(
+        "str", "integers, constants and variables of rounded layers that stay as they are, by the layers"
+    ),
     "registers": Column(
         "str",
         "of a network of integers, by layer: the width that suffices for every image, what was seen of its "

@@ -89,7 +89,7 @@ def _table(title: str, model: Any, policy: Policy, everything: bool) -> str:
     from tabulate import tabulate
 
     from precision.quantization import SLOTS
-    from precision.quantization.sites import resolve, unreached
+    from precision.quantization.sites import resolve, unreached, untouched
     from precision.quantization.transforms.folding import fold
 
     lines = [f"{title}: {policy}"]
@@ -111,6 +111,9 @@ def _table(title: str, model: Any, policy: Policy, everything: bool) -> str:
     lines += [] if everything else _folded(sites)
     if hidden := unreached(model, policy):
         lines += ["", "not rounded inside layers:", *(f"  {name}: {what}" for name, what in hidden.items())]
+    if left := untouched(model, policy):
+        lines += ["", "stays as it is in layers that are rounded:"]
+        lines += [f"  {_who(names, everything)}: {what}" for what, names in left.items()]
     rest = [slot for slot in SLOTS if slot not in named]
     lines += ["", f"float32 in every layer: {', '.join(rest)}", ""] if rest else [""]
     return "\n".join(lines)
@@ -154,6 +157,9 @@ def _folded(sites: Sequence[Site]) -> list[str]:
         return []
     lines = ["", "nothing to round (--all lists each layer):"]
     for (slot, reason), names in layers.items():
-        who = names[0] if len(names) == 1 else f"{len(names)} layers"
-        lines.append(f"  {slot} of {who}: {reason}")
+        lines.append(f"  {slot} of {_who(names, False)}: {reason}")
     return lines
+
+
+def _who(names: Sequence[str], everything: bool) -> str:
+    return ", ".join(names) if everything or len(names) == 1 else f"{len(names)} layers"

@@ -130,13 +130,16 @@ def _check(name: str, outcome: object, whole: bool) -> None:
 def _unrounded(predictor: Predictor) -> dict[str, str]:
     """Return what the policy of a network does not reach, where there is any such thing."""
     from precision.deploy.predictor import KerasPredictor
-    from precision.quantization.sites import unreached
+    from precision.quantization.sites import unreached, untouched
 
     if not isinstance(predictor, KerasPredictor) or predictor.network is None:
         return {}
-    found = unreached(predictor.network, predictor.policy)
-    text = "; ".join(f"{name}: {what}" for name, what in found.items())
-    return {"unrounded_inside": short(text, 500)} if found else {}
+    network, policy = predictor.network, predictor.policy
+    texts = {
+        "unrounded_inside": [f"{name}: {what}" for name, what in unreached(network, policy).items()],
+        "unrounded_values": [f"{', '.join(n)}: {what}" for what, n in untouched(network, policy).items()],
+    }
+    return {fact: short("; ".join(parts), 500) for fact, parts in texts.items() if parts}
 
 
 def _training_times(outcome: Outcome) -> dict[str, float]:

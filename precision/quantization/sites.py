@@ -10,9 +10,10 @@ from precision.quantization.layers.axes import UNSUMMED
 from precision.quantization.layers.flat import address, flat
 from precision.quantization.layers.graph import Graph
 from precision.quantization.layers.inside import inside
+from precision.quantization.layers.kept import constants_of, untrained
 from precision.quantization.layers.operation import kind
-from precision.quantization.layers.points import POOLING_EXEMPT, unread, unrounded
-from precision.quantization.layers.variables import variables
+from precision.quantization.layers.points import INDICES, INTEGERS, POOLING_EXEMPT, moves, unread, unrounded
+from precision.quantization.layers.variables import VARIABLES, variables
 from precision.quantization.policy.policy import COMPUTED, SLOTS, LayerName, Policy
 from precision.quantization.policy.slots import INSIDE, Slotted
 from precision.quantization.sums import refusal
@@ -148,6 +149,36 @@ def unreached(model: Any, policy: Policy) -> dict[str, str]:
         for layer, name in zip(model.layers, layer_names(model), strict=True)
         if "activations" in policy.for_layer(name) and (found := inside(unwrapped(layer)))
     }
+
+
+def untouched(model: Any, policy: Policy) -> dict[str, list[str]]:
+    """Return what layers compute with that stays as it is where the policy rounds, each with their names.
+
+    These are inputs that are integers or indices, numbers and arrays in the code of a network, and variables
+    that are not trainable.
+
+    >>> import keras
+    >>> from precision.quantization import parse_policy
+    >>> from precision.quantization.sites import untouched
+    >>> model = keras.Sequential([keras.Input((5, 3)), keras.layers.BatchNormalization(name="norm")])
+    >>> untouched(model, parse_policy("fixed(8,4)"))
+    {'the variables moving_mean and moving_variance, not trainable': ['norm']}
+    """
+    model = flat(model)
+    graph, found = Graph(model), dict[str, list[str]]()
+    for layer, name in zip(model.layers, layer_names(model), strict=True):
+        slots, inner = policy.for_layer(name), unwrapped(layer)
+        texts = []
+        if "inputs" in slots and (reason := unread(graph, layer)) in (INTEGERS, INDICES):
+            texts.append(reason)
+        if slots.keys() & {*VARIABLES, "activations"}:
+            calls = graph.calls(layer)
+            texts.append(constants_of(inner, calls, moves=moves(inner, calls)))
+        if slots.keys() & set(VARIABLES):
+            texts += untrained(inner)
+        for text in filter(None, texts):
+            found.setdefault(text, []).append(name.name)
+    return found
 
 
 def sites(model: Any, policy: Policy) -> Sites:

@@ -89,6 +89,17 @@ def test_every_network_of_the_grid(show):
     assert "int4 on thin" in out
 
 
+def test_what_stays_as_it_is_is_said_by_layer(show):
+    left = "the variables moving_mean and moving_variance, not trainable"
+    unfolded = ("--set", "policies.int4.fold_batch_norm=false")
+    _, out, _ = show("--policy", "int4", "--architecture", "thin", *unfolded)
+    assert f"stays as it is in layers that are rounded:\n  7 layers: {left}\n" in out
+    _, out, _ = show("--policy", "int4", "--architecture", "thin", "--all", *unfolded)
+    assert "\n  norm1, stage1_block1_norm1, stage1_block1_norm2, stage2_block1_norm1, " in out
+    _, out, _ = show("--policy", "int4", "--architecture", "thin")
+    assert left not in out
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

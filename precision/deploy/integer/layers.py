@@ -63,7 +63,7 @@ def check_tensors(layer: Any, call: Any) -> None:
     if not operation and len({len(tensor.shape) for tensor in call.inputs}) > 1:
         raise unknown(layer, "it reads tensors of different ranks; reshape them before")
     beside = layer.arguments if operation else call.options.get("arguments")  # of a call as it was written
-    if constants(call.arguments) or (beside is not None and beside.numbers):
+    if constants(call.arguments) or (beside is not None and beside.constants):
         raise unknown(layer, "it reads a constant, which has no codes")
 
 

@@ -16,13 +16,19 @@ class _Place:
     index: int
 
 
-def constants(values: Any) -> int:
-    """Return how many numbers and arrays there are among values that are no tensors of a network."""
-    return sum(
-        hasattr(value, "shape") or (isinstance(value, int | float) and not isinstance(value, bool))
+def constants(values: Any) -> list[Any]:
+    """Return the numbers and arrays among values that are no tensors of a network."""
+    return [
+        value
         for value in keras.tree.flatten(values)
         if not keras.backend.is_keras_tensor(value)
-    )
+        and (hasattr(value, "shape") or (isinstance(value, int | float) and not isinstance(value, bool)))
+    ]
+
+
+def is_array(value: Any) -> bool:
+    """Return whether a constant is an array, a tensor or a variable, and no single number."""
+    return len(getattr(value, "shape", ())) > 0
 
 
 class Arguments:
@@ -45,11 +51,7 @@ class Arguments:
             return _Place(self.tensors - 1)
 
         flat = keras.tree.flatten((tuple(positional), dict(named)))
-        self.numbers = constants(flat)
-        # Arrays and variables among them, which an operation computes with.
-        self.constants = any(
-            not keras.backend.is_keras_tensor(value) and getattr(value, "ndim", 0) > 0 for value in flat
-        )
+        self.constants = constants(flat)  # numbers and arrays that the call computes with
         self._positional, self._named = keras.tree.map_structure(taken_out, (tuple(positional), dict(named)))
 
     def filled(self, tensors: Sequence[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -3,7 +3,8 @@
 Keras lets a model stand as a layer in another one, and lets operations (``x + y``, ``keras.ops.relu(x)``,
 ``x[:, 0]``) stand between layers. A policy rounds what layers hand on, and names them; so a network is first
 made flat. The layers of a nested model take their places in the graph around it and are called by their path,
-``backbone/conv1``; operations become layers too, called after what they compute, ``add``, ``add_1``.
+``backbone/conv1``; operations become layers too, called after what they compute, ``add``, ``add_1``. An input
+that the network returns as it is passes through a layer ``identity``, which reads it as any other layer does.
 
 What a layer computes in its own ``call``, of a class that Keras or a user wrote, stays inside it.
 """
@@ -25,6 +26,9 @@ from precision.quantization.layers.graph import (
     all_calls,
     ends,
     is_functional,
+    own_variables,
+    parts,
+    returned_inputs,
     take,
     takes_training,
 )
@@ -85,9 +89,25 @@ def flattened(model: Any) -> Flat:
             f"the sequential model {model.name!r} has no input shape; begin it with keras.Input(shape) or "
             "call build(shape)"
         )
-    if all(_is_layer(call.layer) for call in calls):
+    _check_constants(model, {id(v): part for part in parts(model) for v in own_variables(part)})
+    if all(_is_layer(call.layer) for call in calls) and not returned_inputs(model):
         return Flat(model)
     return _Flattening(model).result()
+
+
+def _check_constants(model: Any, owners: dict[int, Any]) -> None:
+    """Refuse a call with a variable of another layer: a copy of the network would not share it."""
+    for call in all_calls(model):
+        if is_functional(call.layer):
+            _check_constants(call.layer, owners)
+        for value in keras.tree.flatten((call.arguments, call.options)):
+            if id(value) in owners and isinstance(value, keras.Variable):
+                raise PrecisionError(
+                    f"{call.layer.name!r} ({type(call.layer).__name__}) is called with the variable "
+                    f"{value.name!r} of layer {owners[id(value)].name!r}, where no policy can round it; call "
+                    "that layer itself a second time, as keras.layers.ReversibleEmbedding is with "
+                    "reverse=True"
+                )
 
 
 def plain(model: Any) -> Any:
@@ -128,7 +148,10 @@ class _Flattening:
 
         begin, end = ends(model)
         inputs = keras.tree.map_structure(fresh, begin)
-        outputs = self._run(model, keras.tree.flatten(inputs), "", None)
+        begun = keras.tree.flatten(inputs)
+        outputs = self._run(model, begun, "", None)
+        through = {id(tensor): self._identity(tensor) for tensor in begun if _is_in(tensor, outputs)}
+        outputs = [through.get(id(tensor), tensor) for tensor in outputs]
         packed = keras.tree.pack_sequence_as(end, outputs)
         made = keras.Model(inputs, packed, name=model.name)
         for name, original in self._originals.items():
@@ -173,6 +196,10 @@ class _Flattening:
             named = {**named, "training": training}
         return keras.tree.flatten(self._copy(graph, layer, path)(*positional, **named))
 
+    def _identity(self, tensor: Any) -> Any:
+        """Return an input of the network behind a layer that hands it on as it is, whatever its type."""
+        return keras.layers.Identity(name=self._free("identity"), autocast=False)(tensor)
+
     def _copy(self, graph: Graph, layer: Any, path: str) -> Any:
         if id(layer) not in self._copies:
             name = path + layer.name
@@ -188,6 +215,10 @@ class _Flattening:
             found = f"{name}_{number}"
         self._taken.add(found)
         return found
+
+
+def _is_in(tensor: Any, tensors: list[Any]) -> bool:
+    return any(tensor is each for each in tensors)
 
 
 def _names(model: Any, path: str) -> list[str]:

@@ -29,6 +29,12 @@ def ends(model: Any) -> tuple[Any, Any]:
     return function._inputs_struct, function._outputs_struct
 
 
+def returned_inputs(model: Any) -> list[keras.KerasTensor]:
+    """Return the symbolic inputs of a model that are outputs of it as well, with no layer between."""
+    outputs = {id(tensor) for tensor in model.outputs}
+    return [tensor for tensor in model.inputs if id(tensor) in outputs]
+
+
 def take(layer: Any, weights: list[Any]) -> None:
     """Set the weights of a layer or model; what it derives from them when they are learned follows."""
     layer.set_weights(weights)

@@ -11,6 +11,13 @@ from precision.quantization.layers.graph import is_functional, parts
 from precision.quantization.layers.operation import OperationLayer, kind
 
 _PARTS_OF_ONE = (layers.TimeDistributed,)  # which hands what it reads to one layer, and on what that returns
+_FUNCTION = "what its function computes on the way"
+_OPERATIONS = {
+    "DotProductAttention": "its scores and their softmax",
+    "SeparableConv": "what its depthwise convolution hands to the pointwise one",
+    **dict.fromkeys(("Map", "VectorizedMap", "Scan", "AssociativeScan", "Switch", "Cond"), _FUNCTION),
+    **dict.fromkeys(("WhileLoop", "ForiLoop"), _FUNCTION),
+}
 _ATTENTION = (
     layers.MultiHeadAttention,
     layers.GroupQueryAttention,
@@ -21,10 +28,8 @@ _ATTENTION = (
 
 def inside(layer: Any) -> str:
     """Return what is not rounded inside a layer; empty where a layer is one step, or built of such alone."""
-    if isinstance(layer, OperationLayer) and layer.arguments.constants:
-        return "the array or variable that it computes with"
     if isinstance(layer, OperationLayer):
-        return "its scores and their softmax" if kind(layer) == "DotProductAttention" else ""
+        return _OPERATIONS.get(kind(layer), "")
     if isinstance(layer, layers.RNN | layers.Bidirectional | layers.ConvLSTM2D):
         return "the sums, gates and states of its steps"
     if isinstance(layer, _ATTENTION):
@@ -32,7 +37,7 @@ def inside(layer: Any) -> str:
     if isinstance(layer, SEPARABLE):
         return "what its depthwise convolution hands to the pointwise one"
     if isinstance(layer, layers.Lambda):
-        return "what its function computes on the way"
+        return _FUNCTION
     if isinstance(layer, layers.TimeDistributed):
         return inside(layer.layer)
     within = [part for part in parts(layer)[1:] if not (is_functional(part) or kind(part) == "InputLayer")]

@@ -14,13 +14,14 @@ masks are no numbers.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import keras
 
 from precision.quantization.layers.flat import address
-from precision.quantization.layers.graph import Graph, is_float
+from precision.quantization.layers.graph import Call, Graph, is_float, parts
+from precision.quantization.layers.kept import values_beside
 from precision.quantization.layers.operation import OperationLayer, kind
 
 
@@ -55,6 +56,7 @@ FOLLOWING = frozenset(
         "Threshold",
     }
 )
+_INDEXING = frozenset(["CategoryEncoding", "IntegerLookup", "Hashing", "OneHot", "MultiHot"])
 POOLING_EXEMPT = "pooling is exempt"
 ADDITIONS = frozenset(["Add", "Subtract", "Average", "Maximum", "Minimum", "Multiply", "Dot"])
 
@@ -65,9 +67,13 @@ def role(layer: Any) -> str:
     return kind(layer) if keras_own else ""
 
 
-def moves(layer: Any) -> bool:
-    """Return whether a layer merely moves or selects values that it reads."""
-    if isinstance(layer, OperationLayer) and layer.arguments.constants:  # which no one has rounded
+def moves(layer: Any, calls: Sequence[Call] = ()) -> bool:
+    """Return whether a layer merely moves or selects values that it reads.
+
+    Args:
+        calls: of the layer; an array that stands in one beside the tensors no one has rounded.
+    """
+    if values_beside(layer, calls):
         return False
     name = role(layer)
     return name in _MOVING or (name == "UpSampling2D" and layer.interpolation == "nearest")
@@ -86,7 +92,7 @@ def rounds_output(graph: Graph, layer: Any, exempt: Collection[str] = ()) -> boo
 
 def unrounded(graph: Graph, layer: Any, exempt: Collection[str] = ()) -> str:
     """Return why the output of a layer is not rounded; empty when it is."""
-    if moves(layer):
+    if moves(layer, graph.calls(layer)):
         return "computes nothing; its values are rounded elsewhere"
     outputs = graph.outputs(layer)
     if outputs and not any(is_float(tensor) for tensor in outputs):
@@ -100,18 +106,29 @@ def unrounded(graph: Graph, layer: Any, exempt: Collection[str] = ()) -> str:
     return ""
 
 
+INTEGERS = "reads integers, which stay as they are"
+INDICES = "reads indices, which are no numbers"
+
+
 def unread(graph: Graph, layer: Any) -> str:
     """Return why what a layer reads is not rounded as images; empty when it is."""
     if not graph.reads_images(layer):
         if any(isinstance(source, keras.layers.InputLayer) for source in graph.producers(layer)):
-            return "reads integers, which stay as they are"
+            return INTEGERS
         return "does not read the images"
-    return "reads indices, which are no numbers" if _looks_up(graph, layer) else ""
+    return INDICES if _looks_up(graph, layer) else ""
 
 
 def _looks_up(graph: Graph, layer: Any) -> bool:
-    """Return whether a layer takes what it reads for indices, or hands it only to layers that do."""
-    if role(layer) == "Embedding":
+    """Return whether a layer takes what it reads for indices, or hands it only to layers that do.
+
+    A layer with a table inside it, such as one that adds embeddings of tokens and of places, is one of them,
+    and so is a step that makes integers of floating-point numbers.
+    """
+    if role(layer) in _INDEXING or any(isinstance(part, keras.layers.Embedding) for part in parts(layer)):
         return True
+    if role(layer) == "Cast":
+        return all("int" in tensor.dtype for tensor in graph.outputs(layer))
     consumers = graph.consumers(layer)
-    return moves(layer) and bool(consumers) and all(_looks_up(graph, consumer) for consumer in consumers)
+    moving = moves(layer, graph.calls(layer)) and not graph.returns(layer)
+    return moving and bool(consumers) and all(_looks_up(graph, consumer) for consumer in consumers)

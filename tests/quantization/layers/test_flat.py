@@ -14,7 +14,8 @@ from precision.quantization import apply, parse_policy
 from precision.quantization.claims import check, check_same
 from precision.quantization.layers.flat import address, flat, flattened, named
 from precision.quantization.layers.graph import is_functional
-from precision.quantization.sites import resolve, unreached
+from precision.quantization.quantizer import Quantizer
+from precision.quantization.sites import resolve, unreached, untouched
 
 RNG = np.random.default_rng(15)
 
@@ -173,6 +174,52 @@ def test_an_output_that_is_read_inside_too_is_rounded():
     model = keras.Model(x, [hidden, layers.Dense(2, name="out")(layers.ReLU(name="relu")(hidden))])
     first, _ = apply(model, parse_policy({"activations": "fixed(8,4)"})).predict_on_batch(images(6))
     assert same_bits(first * 16, np.round(first * 16))
+
+
+def returned(way: str):
+    """Return a network that returns what it reads, and what its outputs are beside it."""
+    x = keras.Input((6,), name="image")
+    if way == "alone":
+        return keras.Model(x, x)
+    if way == "beside a layer":
+        return keras.Model(x, {"image": x, "sum": layers.Dense(2, name="identity")(x)})
+    if way == "twice":
+        return keras.Model(x, [x, x + x, x])
+    inner = keras.Input((6,))
+    through = keras.Model(inner, [inner, layers.Dense(6)(inner)], name="inner")(x)
+    return keras.Model(x, [through[0], layers.Add(name="add")(through)])
+
+
+@pytest.mark.parametrize("way", ["alone", "beside a layer", "twice", "through a model"])
+def test_an_input_that_is_returned_is_rounded_as_an_input(way):
+    model, batch = returned(way), images(6, deviation=3)
+    policy = parse_policy({"inputs": "fixed(8,4)"})
+    found, wanted = (keras.tree.flatten(each(batch)) for each in (apply(model, policy), model))
+    image = np.clip(np.round(batch * 16), -128, 127) / 16
+    places = [place for place, value in enumerate(wanted) if same_bits(value, batch)]
+    assert places
+    assert all(same_bits(found[place], image.astype(np.float32)) for place in places)
+    again = keras.tree.flatten(model(image.astype(np.float32)))
+    assert all(map(same_bits, found, again))
+    rounding = {site.layer for site in resolve(model, policy) if site.setting and site.slot == "inputs"}
+    assert any(name.startswith("identity") for name in rounding)
+    check(apply(model, policy), batch)
+
+
+def test_the_check_sees_an_input_that_is_returned(monkeypatch):
+    quantised = apply(returned("alone"), parse_policy({"inputs": "fixed(8,4)"}))
+    monkeypatch.setattr(Quantizer, "__call__", lambda self, x, *arguments, **options: x)
+    with pytest.raises(PrecisionError, match=r"layer 'identity' .Identity. does not compute what the policy"):
+        check(quantised, images(6))
+
+
+def test_integers_that_are_returned_stay_as_they_are():
+    x = keras.Input((6,), dtype="uint8")
+    model, batch = keras.Model(x, x), np.arange(12, dtype=np.uint8).reshape(2, 6)
+    policy = parse_policy({"inputs": "fixed(4,1)", "activations": "fixed(4,1)"})
+    found = np.asarray(apply(model, policy)(batch))
+    assert found.dtype == np.uint8 and np.array_equal(found, batch)
+    assert untouched(model, policy) == {"reads integers, which stay as they are": ["identity"]}
 
 
 class Late(layers.Layer):
@@ -422,7 +469,8 @@ def test_what_operations_compute_with_is_listed_and_what_they_look_up_is_rounded
     policy = parse_policy({"activations": "fixed(8,4)"})
     found = apply(model, policy).predict_on_batch(np.array([[1, 7, 49]], np.int32))
     assert same_bits(found * 16, np.round(found * 16))
-    assert unreached(model, policy) == {"take": "the array or variable that it computes with"}
+    left = "an array or variable of shape (50, 4) that it computes with"
+    assert untouched(model, policy) == {left: ["take"]}
 
 
 def test_averages_by_an_operation_are_exempt_like_those_of_a_layer():
