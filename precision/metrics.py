@@ -141,9 +141,12 @@ def _compression(found: Mapping[str, float]) -> float:
 _POSITIVE = (0.0, math.inf)
 
 
-def _fact(name: str, meaning: str, unit: str, title: str, **more: Any) -> Metric:
-    """Return a whole number that describes a trial, and that no summary has."""
-    return Metric(name, "counted", meaning, unit, title, dtype="Int64", summary={}, bounds=_POSITIVE, **more)
+def _fact(name: str, meaning: str, unit: str, title: str, *, alike: bool = False, **more: Any) -> Metric:
+    """Return a whole number that describes a trial; no summary has it if seeds are not ``alike`` in it."""
+    summary: Mapping[Statistic, str] = {"first": ""} if alike else {}
+    return Metric(
+        name, "counted", meaning, unit, title, dtype="Int64", summary=summary, bounds=_POSITIVE, **more
+    )
 
 
 def _size(name: str, meaning: str, unit: str, title: str, better: Better = "lower", **more: Any) -> Metric:
@@ -303,7 +306,7 @@ METRICS = Metrics(
         ),
         _fact("train_images", "images trained on", "images", "Training images"),
         _fact("test_images", "images tested on", "images", "Test images"),
-        _fact("epochs", "passes over the training images", "epochs", "Epochs"),
+        _fact("epochs", "passes over the training images", "epochs", "Epochs", alike=True),
         _fact("parameters", "parameters of the network", "values", "Parameters"),
         _size("weight_bits", "mean stored bits per parameter, shared scales included", "bit", "Weight bits"),
         _size(

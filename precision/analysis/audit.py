@@ -113,6 +113,7 @@ def answers(frame: pd.DataFrame, baseline: Mapping[str, float], tolerance: float
         "n": 1,
         "failed": 0,
         "pairs": 1,
+        "epochs": 0,  # the model came with its weights
     }
     missing = {"accuracy_difference_ci95": math.nan, "untouched_accuracy_mean": math.nan}
     summary = pd.DataFrame([{**alike, **missing, **cell} for cell in cells])

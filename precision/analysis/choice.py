@@ -76,6 +76,10 @@ def _chosen(cells: pd.DataFrame, baseline: str, tolerance: float) -> dict[Hashab
         sentence = f"{name}: no format but {baseline} has a result."
         return {**found, "verdict": "no result", "sentence": sentence}
 
+    def more(row: pd.Series) -> str:
+        untrained = (reference["epochs"] == 0) & (row["epochs"] == 0)
+        return wanted(row, tolerance, trained=not (pd.notna(untrained) and untrained))
+
     smaller, near_enough = _smaller(compared, reference, task), task.tolerated(tolerance)
     within = smaller[smaller["loss"] <= tolerance]
     if within.empty:
@@ -91,7 +95,7 @@ def _chosen(cells: pd.DataFrame, baseline: str, tolerance: float) -> dict[Hashab
         best = near[0]
         sentence = (
             f"{name}: no smaller format is shown to stay within {near_enough} of {baseline}; the best "
-            f"candidate is {best['policy']} with {_described(best, task)}: {wanted(best, tolerance)}."
+            f"candidate is {best['policy']} with {_described(best, task)}: {more(best)}."
         )
         return {**best.to_dict(), **found, "verdict": "not shown", "sentence": sentence}
     sentence = (
@@ -102,7 +106,7 @@ def _chosen(cells: pd.DataFrame, baseline: str, tolerance: float) -> dict[Hashab
         smallest = near[0]
         sentence += (
             f" The smaller {smallest['policy']} is not shown to, with {_described(smallest, task)}: "
-            f"{wanted(smallest, tolerance)}."
+            f"{more(smallest)}."
         )
     return {**best.to_dict(), **found, "verdict": "found", "sentence": sentence}
 

@@ -40,27 +40,37 @@ def evidence(row: pd.Series) -> str:
     return f"{100 * low:+.2f} to {100 * high:+.2f} over the test images, n = 1"
 
 
-def wanted(row: pd.Series, tolerance: float) -> str:
+def wanted(row: pd.Series, tolerance: float, *, trained: bool = True) -> str:
     """Return what would show that a difference is within a tolerance, if its mean stays as it is.
 
     Args:
         row: of the summary, with a mean within the tolerance.
         tolerance: in percentage points, or in per cent of the baseline's score.
+        trained: whether a seed makes another network; one that came with its weights is the same in all.
     """
     task, pairs = named(row["task"]), int(row["pairs"])
     lost = task.loss_of(row[f"{task.difference}_mean"]) / 100
     margin = tolerance / 100 - lost
     if margin <= 1e-9:
         return "its loss is the tolerance itself, which no number of runs can show"
+    if not trained:
+        return _more_images(row, lost, margin, task)
     if pairs >= 2:
         deviation = row[f"{task.difference}_ci95"] * math.sqrt(pairs) / special.stdtrit(pairs - 1, _LIKELY)
         seeds = _seeds(deviation, margin, pairs)
         return f"about {seeds:,} seeds would show it" if seeds else f"not even {_MOST:,} seeds would show it"
     if pd.isna(row[task.worst]):
         return "several seeds could show it"
+    return f"{_more_images(row, lost, margin, task)}, or several seeds could"
+
+
+def _more_images(row: pd.Series, lost: float, margin: float, task: Task) -> str:
+    """Return how many test images would show a difference, from its interval over those that there are."""
+    if row["pairs"] >= 2 or pd.isna(row[task.worst]):
+        return "more test images could show it; other seeds round the same weights"
     width, images = task.loss_of(row[task.worst]) / 100 - lost, int(row["test_images"])
     needed = _rounded(images * (width / margin) ** 2)
-    return f"about {needed:,} test images in place of {images:,} would show it, or several seeds could"
+    return f"about {needed:,} test images in place of {images:,} would show it"
 
 
 def images_wanted(mean: float, low: float, images: int, tolerance: float) -> int:

@@ -31,6 +31,7 @@ class Dataset:
         scaling: what has been done to the numbers of the files, in words; empty for nothing.
         task: what a network is asked, one of ``precision.tasks``.
         target_scaling: what has been done to the targets of a regression, in words; empty for nothing.
+        split: whether the data came in one part, of which the test part was taken at random.
 
     Raises:
         PrecisionError: if the arrays break one of these rules.
@@ -51,6 +52,7 @@ class Dataset:
     scaling: str = field(default="", repr=False)
     task: str = field(default=tasks.CLASSIFICATION.name, repr=False)
     target_scaling: str = field(default="", repr=False)
+    split: bool = field(default=False, repr=False)
 
     def __post_init__(self) -> None:
         least, what = self.asks.least, self.asks.outputs

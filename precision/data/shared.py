@@ -19,7 +19,7 @@ from precision.data.dataset import Dataset
 from precision.errors import PrecisionError
 
 _ARRAYS = ("x_train", "y_train", "x_test", "y_test")
-_TEXTS = ("name", "title", "class_names", "scaling", "task", "target_scaling")
+_TEXTS = ("name", "title", "class_names", "scaling", "task", "target_scaling", "split")
 _ABOUT = "dataset.json"
 
 

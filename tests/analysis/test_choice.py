@@ -21,13 +21,14 @@ def choose(run, frame):
 def measured(run, frame):
     """Two formats that agree with float32 on all but some of the test images, and the answer."""
 
-    def of(images, accuracies, tolerance=1.0):
+    def of(images, accuracies, tolerance=1.0, **changes):
         labels = np.arange(images) % 10
         predicted = {}
         for policy, accuracy in accuracies.items():
             wrong = images - round(accuracy * images)
             predicted[policy] = np.where(np.arange(images) < wrong, labels + 1, labels)
-        rows = [run(policy, (p == labels).mean(), test_images=images) for policy, p in predicted.items()]
+        changes["test_images"] = images
+        rows = [run(policy, (p == labels).mean(), **changes) for policy, p in predicted.items()]
 
         def interval(trial, other, difference):
             one, two = (predicted[name.split("-")[2]] for name in (trial, other))
@@ -87,6 +88,20 @@ def test_with_one_seed_the_interval_is_over_the_test_images(measured):
     assert (row["verdict"], row["policy"]) == ("found", "fixed8")
     assert "The smaller fixed4 is not shown to, with 97.30 % (-0.70 points; -1.44 to " in row["sentence"]
     assert "test images in place of 1,000 would show it, or several seeds could" in row["sentence"]
+
+
+def test_seeds_are_not_asked_for_where_the_network_came_with_its_weights(measured, run, choose):
+    accuracies = {"float32": 0.98, "fixed4": 0.973}
+    sentence = measured(1000, accuracies, epochs=0)["sentence"]
+    assert sentence.endswith("test images in place of 1,000 would show it.") and "seeds" not in sentence
+    row = choose(run("float32", 0.99, epochs=0), run("fixed8", 0.99, epochs=0)).iloc[0]
+    assert row["sentence"].endswith("more test images could show it; other seeds round the same weights.")
+    apart = [0.97, 0.98, 0.99]
+    base = seeds(run, "float32", [0.98] * 3, epochs=0)
+    row = choose(*base, *seeds(run, "fixed4", apart, epochs=0)).iloc[0]
+    assert row["sentence"].endswith("more test images could show it; other seeds round the same weights.")
+    row = choose(*base, *seeds(run, "fixed4", apart, epochs=2)).iloc[0]  # trained on, each in its own way
+    assert "seeds would show it" in row["sentence"]
 
 
 def test_the_number_of_test_images_that_is_asked_for_does_show_it(measured):

@@ -70,13 +70,15 @@ def test_no_option_has_the_name_of_a_key_that_every_entry_has(registry, option: 
     assert "own" not in registry
 
 
-def test_a_single_file_that_is_split_says_so_in_its_title(tmp_path: Path) -> None:
+def test_a_single_file_that_is_split_says_so(tmp_path: Path) -> None:
     path = table(tmp_path)
     options = {"path": path, "label_column": "kind", "shape": [1, 5]}
     assert load("csv", **options).title == "table, 20 % of each class split off for testing"
     assert load("csv", **options, test_fraction=0.125).title.endswith(
         ", 12.5 % of each class split off for testing"
     )
+    assert load("csv", **options).split
+    assert not load("csv", **options, test_path=path).split
     assert load("csv", **options, test_path=path).title == "table"
     x, y = np.zeros((8, 4, 4)), np.arange(8) % 2
     np.savez(tmp_path / "whole.npz", x=x, y=y)
@@ -85,3 +87,7 @@ def test_a_single_file_that_is_split_says_so_in_its_title(tmp_path: Path) -> Non
     assert load("npz", path=tmp_path / "parts.npz").title == "parts"
     reduced = load("npz", path=tmp_path / "whole.npz", train_size=4)
     assert reduced.title == "whole, 20 % of each class split off for testing (4/2)"
+    assert reduced.split
+    named = tmp_path / "split off for testing.npz"  # a title says nothing of its data
+    (tmp_path / "parts.npz").rename(named)
+    assert not load("npz", path=named).split

@@ -20,7 +20,7 @@ def digits():
 
 def same(one, other):
     assert (one.name, one.title, one.class_names) == (other.name, other.title, other.class_names)
-    assert one.scaling == other.scaling
+    assert (one.scaling, one.split) == (other.scaling, other.split)
     for name in ("x_train", "y_train", "x_test", "y_test"):
         a, b = getattr(one, name), getattr(other, name)
         assert type(a) is type(b) is np.ndarray and a.dtype == b.dtype

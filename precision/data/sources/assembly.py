@@ -55,7 +55,7 @@ def assemble(
     title += (
         f", {100 * fraction:g} % {'of each class ' if task is CLASSIFICATION else ''}split off for testing"
     )
-    return Dataset(name, title, x[kept], y[kept], x[taken], y[taken], names, task=task.name)
+    return Dataset(name, title, x[kept], y[kept], x[taken], y[taken], names, task=task.name, split=True)
 
 
 def check_finite(images: np.ndarray, location: str) -> None:

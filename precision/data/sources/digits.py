@@ -28,6 +28,5 @@ def digits(data_dir: Path | None) -> Dataset:
     images = np.rint(resize_images(small, entry.size)).astype(np.uint8)
     labels = labels.astype(np.int64)
     train, test = split(labels, 0.2, "digits", entry.class_names)
-    return Dataset(
-        "digits", entry.title, images[train], labels[train], images[test], labels[test], entry.class_names
-    )
+    parts = images[train], labels[train], images[test], labels[test]
+    return Dataset("digits", entry.title, *parts, entry.class_names, split=True)

@@ -48,6 +48,5 @@ def _load(name: str) -> Dataset:
     x = values.astype(np.float32)
     y = targets.astype(np.int64) if task is CLASSIFICATION else targets.astype(np.float32).reshape(-1, 1)
     train, test = split(task.strata(y), 0.2, name, entry.class_names)
-    return Dataset(
-        name, entry.title, x[train], y[train], x[test], y[test], entry.class_names, task=entry.task
-    )
+    parts = x[train], y[train], x[test], y[test]
+    return Dataset(name, entry.title, *parts, entry.class_names, task=entry.task, split=True)

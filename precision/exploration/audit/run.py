@@ -17,7 +17,6 @@ from rich.console import Console
 
 from precision import data
 from precision.analysis.audit import AUDIT_COLUMNS, LAYER_COLUMNS, Audited, answers
-from precision.data import Dataset
 from precision.errors import PrecisionError
 from precision.exploration.audit import readings
 from precision.exploration.audit.compared import Compared
@@ -133,7 +132,7 @@ class _Audit:
             model={**facts, **self._model(), "in float32": words(exact)},
             data=used(self._data, self._images(), assumed),
             notes=(
-                *(text for text in (doubt, _SPLIT if _is_split(self._data) else "") if text),
+                *(text for text in (doubt, _SPLIT if self._data.split else "") if text),
                 *self._left_out,
             ),
             layers=layers,
@@ -213,11 +212,6 @@ class _Audit:
             yield from compared.looks(self._cells[rung.label].trial, until, journal)
         except PrecisionError as error:
             self._left_out.append(f"{rung.label} is left out: {error}")
-
-
-def _is_split(dataset: Dataset) -> bool:
-    """Return whether the source of a data set made its test part itself, which its title says."""
-    return "split off for testing" in dataset.title
 
 
 def _telling(frame: pd.DataFrame) -> str:
