@@ -29,7 +29,8 @@ def export(
 
     The model is plain Keras, without rounding in its graph, and returns logits. With --rounded its weights
     lie on the values of the policy's formats, with the scales that training chose. A .safetensors file holds
-    these as packed codes, as precision pack writes them.
+    these as packed codes, as precision pack writes them; of a trial of method integer it holds the integers
+    of weights and biases, with all scales and steps of the network.
     """
     from precision import plugins
     from precision.data.files.locate import data_directory
@@ -39,24 +40,21 @@ def export(
     from precision.startup import start_backend
 
     plugins.load(plugin or ())
-    coded = output.suffix == ".safetensors"
-    if coded and rounded:
+    packs = output.suffix == ".safetensors"
+    if packs and rounded:
         raise PrecisionError(f"{output}: packed codes are rounded already; leave --rounded out")
     model_file.check_free(output, force=force)
     found = Store(store)
     result = stored(found, find(found, trial))
     start_backend()
-    from precision.methods.restored import Restoring, exported, packed
+    from precision.methods.restored import Restoring, coded, exported
 
     bench = Restoring(data_directory(data_dir), found.weights)
-    if coded:
-        from precision.deploy.packed.file import to_bytes
-        from precision.quantization import Policy
-
-        codes = packed(result, bench)
-        model_file.write(output, to_bytes(codes, Policy.from_json(result.trial.policy)), force=force)
-        count, size = len(codes.entries), codes.payload_bytes
-        echo(f"{output}: {count} variables of trial {result.trial.id} in {size:,} bytes")
+    if packs:
+        content, count, size = coded(result, bench)
+        model_file.write(output, content, force=force)
+        what = "tensors of integers" if result.trial.method.name == "integer" else "variables"
+        echo(f"{output}: {count} {what} of trial {result.trial.id} in {size:,} bytes")
         return
     model = exported(result, bench, rounded=rounded)
     model_file.save_model(model, output, force=force)

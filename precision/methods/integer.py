@@ -78,7 +78,7 @@ def integer(
     else:
         model = bench.quantised(trial, policy.emulated(), source)
     network = integer_network(model, arithmetic, rule=requantisation, engine=engine, watch=watch)
-    return Outcome(IntegerPredictor(network, policy, source), trained, timing="emulated")
+    return Outcome(IntegerPredictor(network, policy, source, model), trained, timing="emulated")
 
 
 def _retrained(

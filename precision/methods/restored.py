@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,7 +48,7 @@ def exported(result: TrialResult, bench: Restoring, *, rounded: bool = False) ->
             f"trial {trial.id} rounds its weights stochastically, anew in every batch, so there are no "
             "rounded weights to export; export it without --rounded"
         )
-    return _restored(result, bench, rounded)[0]
+    return _restored(result, bench, _evaluated(result, bench), rounded=rounded)[0]
 
 
 def packed(result: TrialResult, bench: Restoring) -> Packed:
@@ -56,37 +57,79 @@ def packed(result: TrialResult, bench: Restoring) -> Packed:
     Raises:
         PrecisionError: as :func:`exported`, and for weights that are not rounded to nearest.
     """
+    return _packed(result, bench, _evaluated(result, bench))
+
+
+def _packed(result: TrialResult, bench: Restoring, predictor: Any) -> Packed:
     from precision.deploy.packed.file import pack_model
 
-    network, numbers = _restored(result, bench, rounded=False)
-    policy = Policy.from_json(result.trial.policy)
+    network, numbers = _restored(result, bench, predictor, rounded=False)
+    policy = replace(Policy.from_json(result.trial.policy), transforms=())  # which the network has seen
     return pack_model(network, policy, numbers=numbers, folded=True)
 
 
-def _restored(result: TrialResult, bench: Restoring, rounded: bool) -> tuple[Any, dict[int, np.ndarray]]:
-    """Return the network of a trial, and by the ids of its variables the numbers of their scales."""
-    import architectures
+def coded(result: TrialResult, bench: Restoring) -> tuple[bytes, int, int]:
+    """Return the file of the codes of a trial: of a network of integers, all integers that it computes with.
+
+    Returns:
+        its content, how many tensors or variables there are, and their bytes.
+
+    Raises:
+        PrecisionError: as :func:`packed`.
+    """
+    from precision.deploy.integer import IntegerPredictor
+    from precision.deploy.integer.file import written
+    from precision.deploy.packed.file import to_bytes
+
+    policy = Policy.from_json(result.trial.policy)
+    predictor = _evaluated(result, bench)
+    if isinstance(predictor, IntegerPredictor):
+        shape = tuple(bench.dataset(result.trial.dataset).input_shape)
+        file = written(predictor.integers, shape)
+        return file.to_bytes(policy), len(file.tensors), file.payload_bytes
+    codes = _packed(result, bench, predictor)
+    return to_bytes(codes, policy), len(codes.entries), codes.payload_bytes
+
+
+def _evaluated(result: TrialResult, bench: Restoring) -> Any:
+    """Return what a trial evaluated: a Keras model or a network of integers, with the weights of its result.
+
+    Raises:
+        PrecisionError: for another kind of network, or other weights.
+    """
+    from precision.deploy.integer import IntegerPredictor
     from precision.deploy.predictor import KerasPredictor
-    from precision.quantization.layers.flat import flattened, plain
-    from precision.quantization.layers.graph import take
-    from precision.quantization.transforms.folding import fold
-    from precision.quantization.wrapper import unwrapped
 
     trial = result.trial
     predictor = METHODS[trial.method.name](trial, bench, **trial.method.options).predictor
-    if not isinstance(predictor, KerasPredictor):
+    if not isinstance(predictor, KerasPredictor | IntegerPredictor):
         raise PrecisionError(f"the network of method {trial.method.name} is no Keras model to be exported")
     digest = result.facts.get("weights_digest")
     if digest is not None and predictor.digest() != digest:
         raise PrecisionError(
             f"{bench.weights(trial.id)}: these are not the weights that the result is of; run the grid again"
         )
+    return predictor
+
+
+def _restored(
+    result: TrialResult, bench: Restoring, predictor: Any, *, rounded: bool
+) -> tuple[Any, dict[int, np.ndarray]]:
+    """Return the network of a trial, and by the ids of its variables the numbers of their scales."""
+    import architectures
+    from precision.quantization.layers.flat import flattened, plain
+    from precision.quantization.layers.graph import take
+    from precision.quantization.transforms.folding import fold
+    from precision.quantization.wrapper import unwrapped
+
+    trial = result.trial
     dataset, choice = bench.dataset(trial.dataset), trial.architecture
     network = architectures.build(
         choice.name, dataset.input_shape, dataset.classes, dataset.task, **choice.options
     )
     layers = [unwrapped(layer) for layer in predictor.model.layers]
-    if Policy.from_json(trial.policy).fold_batch_norm and not _fits(flattened(network).model, layers):
+    folds = Policy.from_json(trial.policy).fold_batch_norm or trial.method.name == "integer"
+    if folds and not _fits(flattened(network).model, layers):
         network = fold(network).model
     values = _rounded(predictor.model) if rounded else {}
     scales = _scales(predictor.model)

@@ -5,9 +5,11 @@ import pytest
 from tiny import registered
 
 from precision import plugins
+from precision.deploy.packed.file import unpack_model
 from precision.errors import PrecisionError
+from precision.formats import parse
 from precision.methods import low_precision, qat
-from precision.methods.restored import Restoring, exported
+from precision.methods.restored import Restoring, exported, packed
 from precision.methods.run import run_trial
 from precision.methods.workbench import Workbench
 from precision.quantization import apply, parse_policy
@@ -124,10 +126,14 @@ def test_a_start_from_scratch_is_refused(method, seen):
 
 def test_the_exported_network_is_the_transformed_one(folder, seen):
     one = trial(CHANGED)
-    network = exported(run_trial(one, bench(folder)), bench(folder, Restoring))
+    result, restoring = run_trial(one, bench(folder)), bench(folder, Restoring)
+    network, codes = exported(result, restoring), packed(result, restoring)
     source = bench(folder).source(one, parse_policy(CHANGED))
     for a, b in zip(network.get_weights(), source.get_weights(), strict=True):
         assert np.array_equal(a, b)
+    f, kernel = parse("fixed(8,4)"), network.get_layer("logits").kernel.numpy()
+    unpacked = unpack_model(network, codes, "codes")
+    assert np.array_equal(unpacked.get_layer("logits").kernel, f.quantize(kernel))
 
 
 PLUGIN = """\

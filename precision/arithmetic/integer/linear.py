@@ -120,11 +120,18 @@ class Linear:
             self.record.proven_bits = layer.bound.bits
         return self._prepared[key]
 
-    def _bias(self, grid: Grid, scale: float) -> np.ndarray:
-        """Return the bias in units of the sums, less what the zero of the activations adds to them."""
+    def bias_codes(self, scale: float) -> np.ndarray:
+        """Return the bias in units of the sums, int64 (filters,), for inputs of a scale; 0 without a bias."""
+        return self._bias_steps(scale).astype(np.int64)
+
+    def _bias_steps(self, scale: float) -> np.ndarray:
         real = np.zeros(len(self.scales)) if self.bias is None else self.bias
         with np.errstate(over="ignore"):
-            codes = np.rint(real / (scale * self.scales))
+            return np.asarray(np.rint(real / (scale * self.scales)))
+
+    def _bias(self, grid: Grid, scale: float) -> np.ndarray:
+        """Return the bias in units of the sums, less what the zero of the activations adds to them."""
+        codes = self._bias_steps(scale)
         widest = float(self.register.highest)
         correction = grid.zero * self.w.reshape(-1, len(self.scales)).sum(axis=0, dtype=np.int64)
         worst = int(np.argmax(np.abs(codes - correction)))

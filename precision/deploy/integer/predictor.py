@@ -27,6 +27,7 @@ class IntegerPredictor:
         policy: that it was made under.
         source: the float32 network before any rounding, whose variables are counted in the formats of the
             policy.
+        model: the quantised Keras network that it was converted from.
 
     >>> import architectures, numpy as np
     >>> from precision.deploy.integer import IntegerPredictor, integer_network
@@ -37,8 +38,8 @@ class IntegerPredictor:
     ((2, 10), 8.0)
     """
 
-    def __init__(self, integers: IntegerNetwork, policy: Policy, source: Any) -> None:
-        self.integers, self.policy, self.network = integers, policy, source
+    def __init__(self, integers: IntegerNetwork, policy: Policy, source: Any, model: Any = None) -> None:
+        self.integers, self.policy, self.network, self.model = integers, policy, source, model
 
     def logits(self, images: np.ndarray) -> np.ndarray:
         """Return the logits, float32 (N, classes), of a batch of images."""

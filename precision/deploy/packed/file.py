@@ -159,6 +159,11 @@ def read(path: str | Path) -> Packed:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
     except (SafetensorError, OSError, KeyError, TypeError) as error:
         raise PrecisionError(f"{path}: this is no safetensors file, or a damaged one ({error})") from None
+    if "integers" in metadata:
+        raise PrecisionError(
+            f"{path}: this file holds a network of integers, scales and all, and no packed codes; 'precision "
+            "export TRIAL model.keras --rounded' writes its weights as a model"
+        )
     if "tensors" not in metadata:
         raise PrecisionError(
             f"{path}: the metadata have no 'tensors'; only files written by precision pack can be read"
