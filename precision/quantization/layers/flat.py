@@ -6,12 +6,14 @@ made flat. The layers of a nested model take their places in the graph around it
 ``backbone/conv1``; operations become layers too, called after what they compute, ``add``, ``add_1``. An input
 that the network returns as it is passes through a layer ``identity``, which reads it as any other layer does.
 
-What a layer computes in its own ``call``, of a class that Keras or a user wrote, stays inside it.
+A composite layer of a user's class is taken apart likewise where that can be done, see ``layers.entered``.
+What any other layer computes in its own ``call`` stays inside it.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +22,7 @@ import keras
 from precision.errors import PrecisionError
 from precision.quantization.layers.arguments import Arguments
 from precision.quantization.layers.copying import cloned, copied
+from precision.quantization.layers.entered import Entered, entered
 from precision.quantization.layers.graph import (
     Call,
     Graph,
@@ -90,7 +93,7 @@ def flattened(model: Any) -> Flat:
             "call build(shape)"
         )
     _check_constants(model, {id(v): part for part in parts(model) for v in own_variables(part)})
-    if all(_is_layer(call.layer) for call in calls) and not returned_inputs(model):
+    if all(_is_layer(call.layer) and entered(call) is None for call in calls) and not returned_inputs(model):
         return Flat(model)
     return _Flattening(model).result()
 
@@ -102,8 +105,9 @@ def _check_constants(model: Any, owners: dict[int, Any]) -> None:
             _check_constants(call.layer, owners)
         for value in keras.tree.flatten((call.arguments, call.options)):
             if id(value) in owners and isinstance(value, keras.Variable):
+                name = call.layer.name if _is_layer(call.layer) else _snake(call.layer)
                 raise PrecisionError(
-                    f"{call.layer.name!r} ({type(call.layer).__name__}) is called with the variable "
+                    f"{name!r} ({type(call.layer).__name__}) is called with the variable "
                     f"{value.name!r} of layer {owners[id(value)].name!r}, where no policy can round it; call "
                     "that layer itself a second time, as keras.layers.ReversibleEmbedding is with "
                     "reverse=True"
@@ -136,7 +140,8 @@ class _Flattening:
 
     def __init__(self, model: Any) -> None:
         self._model = model
-        self._taken = set(_names(model, ""))  # of layers: operations give way to them
+        self._entered: dict[int, Entered | None] = {}  # by the id of the first output of a call
+        self._taken = set(self._names(model, "", {}))  # of layers: operations give way to them
         self._copies: dict[int, Any] = {}  # by the id of the layer of the network
         self._originals: dict[str, Any] = {}
 
@@ -149,8 +154,9 @@ class _Flattening:
         begin, end = ends(model)
         inputs = keras.tree.map_structure(fresh, begin)
         begun = keras.tree.flatten(inputs)
-        outputs = self._run(model, begun, "", None)
-        through = {id(tensor): self._identity(tensor) for tensor in begun if _is_in(tensor, outputs)}
+        outputs = self._run(model, begun, "", None, {})
+        returned = {id(tensor) for tensor in outputs}
+        through = {id(tensor): self._identity(tensor) for tensor in begun if id(tensor) in returned}
         outputs = [through.get(id(tensor), tensor) for tensor in outputs]
         packed = keras.tree.pack_sequence_as(end, outputs)
         made = keras.Model(inputs, packed, name=model.name)
@@ -158,8 +164,14 @@ class _Flattening:
             take(made.get_layer(name), original.get_weights())
         return Flat(made, self._originals)
 
-    def _run(self, model: Any, values: list[Any], path: str, training: bool | None) -> list[Any]:
-        """Call the layers of a model on tensors; return its outputs."""
+    def _run(
+        self, model: Any, values: list[Any], path: str, training: bool | None, names: dict[int, str]
+    ) -> list[Any]:
+        """Call the layers of a model on tensors; return its outputs.
+
+        Args:
+            names: of layers that are to be called otherwise than by their own, by their ids.
+        """
         known = {id(tensor): value for tensor, value in zip(model.inputs, values, strict=True)}
         graph = Graph(model)
         for call in all_calls(model):
@@ -167,7 +179,8 @@ class _Flattening:
                 lambda value: known[id(value)] if keras.backend.is_keras_tensor(value) else value,
                 (call.arguments, call.options),
             )
-            outputs = self._call(graph, call, positional, named, path, training)
+            name = path + names.get(id(call.layer), call.layer.name)
+            outputs = self._call(graph, call, positional, named, name, path, training)
             known.update((id(tensor), value) for tensor, value in zip(call.outputs, outputs, strict=True))
         return [known[id(tensor)] for tensor in model.outputs]
 
@@ -177,32 +190,48 @@ class _Flattening:
         call: Call,
         positional: tuple[Any, ...],
         named: dict[str, Any],
+        name: str,
         path: str,
         training: bool | None,
     ) -> list[Any]:
-        layer = call.layer
+        layer, mode = call.layer, named.get("training", training)
+        mode = training if mode is None else mode
+        tensors = [t for t in keras.tree.flatten((positional, named)) if keras.backend.is_keras_tensor(t)]
         if is_functional(layer):  # a model that was called with training=False holds all its layers to it
-            mode = named.get("training", training)
             tensors = keras.tree.flatten(positional) or keras.tree.flatten(named.get("inputs"))
-            return self._run(
-                layer, tensors, f"{path}{layer.name}{_INSIDE}", training if mode is None else mode
-            )
+            return self._run(layer, tensors, name + _INSIDE, mode, {})
+        if (inside := self._inside(call)) is not None:
+            return self._run(inside.model, tensors, name + _INSIDE, mode, inside.names)
         if not isinstance(layer, keras.layers.Layer):
             arguments = Arguments(call.arguments, call.options)
             step = OperationLayer(layer, arguments, self._free(path + _snake(layer)))
-            tensors = [t for t in keras.tree.flatten((positional, named)) if keras.backend.is_keras_tensor(t)]
             return keras.tree.flatten(step(*tensors))
         if training is not None and named.get("training") is None and takes_training(layer):
             named = {**named, "training": training}
-        return keras.tree.flatten(self._copy(graph, layer, path)(*positional, **named))
+        return keras.tree.flatten(self._copy(graph, layer, name)(*positional, **named))
+
+    def _inside(self, call: Call) -> Entered | None:
+        key = id(call.outputs[0])
+        if key not in self._entered:
+            self._entered[key] = entered(call)
+        return self._entered[key]
+
+    def _names(self, model: Any, path: str, names: dict[int, str]) -> Iterator[str]:
+        for call in all_calls(model):
+            name = path + names.get(id(call.layer), call.layer.name)
+            if is_functional(call.layer):
+                yield from self._names(call.layer, name + _INSIDE, {})
+            elif (inside := self._inside(call)) is not None:
+                yield from self._names(inside.model, name + _INSIDE, inside.names)
+            elif isinstance(call.layer, keras.layers.Layer):
+                yield name
 
     def _identity(self, tensor: Any) -> Any:
         """Return an input of the network behind a layer that hands it on as it is, whatever its type."""
         return keras.layers.Identity(name=self._free("identity"), autocast=False)(tensor)
 
-    def _copy(self, graph: Graph, layer: Any, path: str) -> Any:
+    def _copy(self, graph: Graph, layer: Any, name: str) -> Any:
         if id(layer) not in self._copies:
-            name = path + layer.name
             copy = self._copies[id(layer)] = copied(layer, graph.calls(layer), name=name)
             self._originals[copy.name] = layer
         return self._copies[id(layer)]
@@ -215,20 +244,6 @@ class _Flattening:
             found = f"{name}_{number}"
         self._taken.add(found)
         return found
-
-
-def _is_in(tensor: Any, tensors: list[Any]) -> bool:
-    return any(tensor is each for each in tensors)
-
-
-def _names(model: Any, path: str) -> list[str]:
-    found = []
-    for call in all_calls(model):
-        if is_functional(call.layer):
-            found += _names(call.layer, f"{path}{call.layer.name}{_INSIDE}")
-        elif isinstance(call.layer, keras.layers.Layer):
-            found.append(path + call.layer.name)
-    return found
 
 
 def _snake(operation: Any) -> str:

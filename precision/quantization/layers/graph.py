@@ -179,6 +179,11 @@ def own_variables(layer: Any) -> list[keras.Variable]:
     return [*layer._trainable_variables, *layer._non_trainable_variables]
 
 
+def adds_losses(layer: Any) -> bool:
+    """Return whether a layer has added a loss of its own in a call."""
+    return bool(layer._losses)
+
+
 def takes_training(layer: Any) -> bool:
     """Return whether a layer is to be told if it is called in training."""
     return bool(layer._call_has_training_arg)

@@ -19,8 +19,9 @@ from typing import Any
 
 import keras
 
+from precision.quantization.layers.entered import symbolic
 from precision.quantization.layers.flat import address
-from precision.quantization.layers.graph import Call, Graph, is_float, parts
+from precision.quantization.layers.graph import Call, Graph, is_float, parts, producer
 from precision.quantization.layers.kept import values_beside
 from precision.quantization.layers.operation import OperationLayer, kind
 
@@ -122,13 +123,25 @@ def unread(graph: Graph, layer: Any) -> str:
 def _looks_up(graph: Graph, layer: Any) -> bool:
     """Return whether a layer takes what it reads for indices, or hands it only to layers that do.
 
-    A layer with a table inside it, such as one that adds embeddings of tokens and of places, is one of them,
-    and so is a step that makes integers of floating-point numbers.
+    A layer that hands it to a table inside is one of them, such as one that adds embeddings of tokens and of
+    places, and so is a step that makes integers of floating-point numbers.
     """
-    if role(layer) in _INDEXING or any(isinstance(part, keras.layers.Embedding) for part in parts(layer)):
+    if role(layer) in _INDEXING or isinstance(layer, keras.layers.Embedding):
         return True
+    if any(isinstance(part, keras.layers.Embedding) for part in parts(layer)):
+        return any(_looks_up_inside(call) for call in graph.calls(layer))
     if role(layer) == "Cast":
         return all("int" in tensor.dtype for tensor in graph.outputs(layer))
     consumers = graph.consumers(layer)
     moving = moves(layer, graph.calls(layer)) and not graph.returns(layer)
     return moving and bool(consumers) and all(_looks_up(graph, consumer) for consumer in consumers)
+
+
+def _looks_up_inside(call: Call) -> bool:
+    """Return whether a layer hands what it reads to a table inside; so too where that cannot be told."""
+    inside = symbolic(call)
+    if inside is None:
+        return True
+    graph = Graph(inside)
+    begin = [producer(tensor).layer for tensor in inside.inputs]
+    return any(_looks_up(graph, consumer) for layer in begin for consumer in graph.consumers(layer))

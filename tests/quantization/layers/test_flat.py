@@ -236,6 +236,13 @@ class Late(layers.Layer):
         return {**super().get_config(), "units": self.units}
 
 
+class Heeding(Late):
+    """Is told of masks, and so not taken apart."""
+
+    def call(self, x, mask=None):
+        return self.dense(x)
+
+
 def test_variables_that_a_first_call_makes_are_rounded():
     x = keras.Input((6,))
     model = keras.Model(x, Late(name="late")(x))
@@ -324,7 +331,8 @@ INSIDE = {
         r"what passes between its layers \(a, b\)",
     ),
     "attention": (lambda x: layers.Attention(name="own")([x, x]), "its projections, scores and their sums"),
-    "composite": (lambda x: Late(name="own")(x), r"what passes between its layers \(dense"),
+    "composite": (lambda x: Late(name="own")(x), None),
+    "masked composite": (lambda x: Heeding(name="own")(x), r"what passes between its layers \(dense"),
     "lambda": (lambda x: layers.Lambda(lambda t: t + 1, name="own")(x), "what its function computes"),
     "dense": (lambda x: layers.Dense(3, name="own")(x), None),
 }
