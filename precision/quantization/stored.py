@@ -105,9 +105,22 @@ def stored_variables(model: Any, policy: Policy) -> list[Stored]:
         inner = unwrapped(network.original(layer))  # whose variables are the model's own
         slots = {id(variable): slot for variable, slot in variables(inner)}
         for variable in inner.weights:
-            count = names[variable.path] = names.get(variable.path, 0) + 1
-            name = variable.path if count == 1 else f"{variable.path}#{count}"
+            path = _path(layer, inner, variable)
+            count = names[path] = names.get(path, 0) + 1
+            name = path if count == 1 else f"{path}#{count}"
             setting = settings.get(slots.get(id(variable), ""))
             axis = scale_axis(inner, variable, setting is not None and setting.per_channel)
             stored.append(Stored(name, variable, setting, axis))
     return stored
+
+
+def _path(layer: Any, inner: Any, variable: Any) -> str:
+    """Return the path of a variable of a layer of a flat network.
+
+    A layer in a composite one is called after its attribute there, as its own name may be one that Keras
+    counts up from model to model.
+    """
+    own, path = address(layer), str(variable.path)
+    if own.rpartition("/")[2] == inner.name:
+        return path
+    return f"{own}/{path.rpartition(inner.name + '/')[2]}"

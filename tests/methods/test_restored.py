@@ -18,9 +18,24 @@ from precision.registry import ARCHITECTURES
 from precision.trial import Choice, Training, Trial
 
 
+@keras.saving.register_keras_serializable("tests of restored")
+class Beside(layers.Layer):
+    """A composite layer: a convolution beside what it reads."""
+
+    def __init__(self, **options) -> None:
+        super().__init__(**options)
+        self.conv = layers.Conv2D(4, 1)
+
+    def build(self, shape):  # for a file, from which it is built without a call
+        self.conv.build(shape)
+
+    def call(self, x):
+        return self.conv(x) + x
+
+
 @pytest.fixture(scope="module", autouse=True)
 def nested():
-    """A network with a model inside and operations between its layers."""
+    """A network with a model and a composite layer inside and operations between its layers."""
 
     @ARCHITECTURES.register("nested")
     def network(input_shape, classes):
@@ -35,7 +50,7 @@ def nested():
             name="backbone",
         )
         y = inner(x)
-        y = layers.Conv2D(4, 3, padding="same", name="conv")(y) + y
+        y = Beside(name="beside")(layers.Conv2D(4, 3, padding="same", name="conv")(y) + y)
         return keras.Model(x, layers.Dense(classes, name="logits")(layers.Flatten(name="flatten")(y)))
 
     yield

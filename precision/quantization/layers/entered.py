@@ -5,8 +5,8 @@ if it says all that the layer computes:
 
 - every variable belongs to a layer inside that was called, none to the class itself;
 - in training and in inference the same layers are called in the same way;
-- nothing in it is drawn anew at each call, is computed from a weight outside of its layer, heeds a mask, or
-  adds a loss.
+- nothing in it is drawn anew at each call, is computed from a weight outside of its layer or from a size
+  that differs from batch to batch, heeds a mask, or adds a loss.
 
 Any other composite stays one layer, in which nothing but its variables is rounded.
 """
@@ -36,6 +36,9 @@ from precision.quantization.layers.graph import (
 _WHOLE: weakref.WeakSet[Any] = weakref.WeakSet()  # layers that were found not to be entered
 
 
+_SIZE = 3  # of a batch that a graph is drawn for once more
+
+
 @dataclass(frozen=True)
 class Entered:
     """What a composite layer computes.
@@ -63,12 +66,18 @@ def entered(call: Call) -> Entered | None:
     return Entered(model, dict(_names(layer)))
 
 
-def symbolic(call: Call, training: bool | None = None) -> Any:
-    """Return the graph of what a layer itself calls; None where its call() does more than that."""
+def symbolic(call: Call, training: bool | None = None, size: int | None = None) -> Any:
+    """Return the graph of what a layer itself calls; None where its call() does more than that.
+
+    Args:
+        size: in the place of those that the call does not know, as that of a batch.
+    """
 
     def fresh(value: Any) -> Any:
-        is_tensor = keras.backend.is_keras_tensor(value)
-        return keras.Input(batch_shape=value.shape, dtype=value.dtype) if is_tensor else value
+        if not keras.backend.is_keras_tensor(value):
+            return value
+        shape = tuple(size if each is None else each for each in value.shape)
+        return keras.Input(batch_shape=shape, dtype=value.dtype)
 
     positional, named = keras.tree.map_structure(fresh, (call.arguments, call.options))
     inputs = [t for t in keras.tree.flatten((positional, named)) if keras.backend.is_keras_tensor(t)]
@@ -95,7 +104,7 @@ def _says_all(call: Call, model: Any) -> bool:
     others = [(v, keras.ops.add(v.value, 1)) for v in layer.variables if is_float(v)]
     for mode in (True, False) if takes_training(layer) else (None,):
         with keras.StatelessScope(state_mapping=others):  # what it computed from weights would differ
-            again = symbolic(call, mode)
+            again = symbolic(call, mode, _SIZE)  # and so would what it computed from a size
         if again is None or list(_told(again)) != list(_told(model)):
             return False
     return True

@@ -36,7 +36,19 @@ _MOVING = (
     | _in_every_dimension("ZeroPadding", "Cropping", "SpatialDropout")
     | {"UpSampling1D", "UpSampling3D"}
     # operations
-    | {"BroadcastTo", "Copy", "ExpandDims", "Flip", "GetItem", "Moveaxis", "Ravel", "Repeat", "Roll", "Rot90"}
+    | {
+        "BroadcastTo",
+        "ConvertToTensor",
+        "Copy",
+        "ExpandDims",
+        "Flip",
+        "GetItem",
+        "Moveaxis",
+        "Ravel",
+        "Repeat",
+        "Roll",
+        "Rot90",
+    }
     | {"Slice", "Split", "Squeeze", "Stack", "StopGradient", "Swapaxes", "Take", "TakeAlongAxis", "Tile"}
     | {"Transpose", "Unstack"}
 )

@@ -85,7 +85,10 @@ def test_layers_inside_are_named_in_a_policy_and_stored_as_their_own():
     stored = {id(item.variable): str(item.number_format) for item in stored_variables(model, policy)}
     block = model.get_layer("block")
     assert stored[id(block.up.kernel)] == "fixed(3,1)" and stored[id(block.down.kernel)] == "fixed(8,4)"
-    assert len(stored) == 4
+    names = ["block/up/kernel", "block/up/bias", "block/down/kernel", "block/down/bias"]
+    assert [item.name for item in stored_variables(model, policy)] == names
+    again = keras.Model(x, Block(4, name="block")(x))  # whose layers Keras calls otherwise
+    assert [item.name for item in stored_variables(again, policy)] == names
     found = flattened(model)
     assert found.original(found.model.layers[1]) is block.up
 
@@ -158,7 +161,17 @@ def attention(x):
     return layers.Flatten()(Encoder(name="own")(layers.Reshape((2, 2))(x) @ np.ones((2, 4), np.float32)))
 
 
+def a_model_with_a_call(x):
+    class Doubling(keras.Model):
+        def call(self, x, training=None):
+            return 2 * super().call(x)
+
+    begin = keras.Input((4,))
+    return Doubling(begin, layers.Dense(4, name="dense")(begin), name="own")(x)
+
+
 WAYS = {
+    "a model with a call": (a_model_with_a_call, ["own/dense", "own/multiply"]),
     "two inputs": (two_inputs, ["own/gate/to", "own/multiply", "own/multiply_1"]),
     "in each other": (in_each_other, ["own/first/up", "own/blocks_0/up", "own/blocks_1/relu_1"]),
     "attention": (attention, ["own/attention", "own/drop", "own/add", "own/norm", "own/feed"]),
@@ -210,6 +223,11 @@ class Drawing(Composite):
         return self.dense(x) + keras.random.normal((4,))
 
 
+class Sized(Composite):
+    def call(self, x):
+        return ops.reshape(self.dense(x), (ops.shape(x)[0], 4))
+
+
 class OfTheBackend(Composite):
     def call(self, x):
         return tf.abs(self.dense(x))
@@ -251,6 +269,7 @@ KEPT = [
     OtherWhenTrained,
     Drawing,
     AlwaysDropping,
+    Sized,
     OfTheBackend,
     Places,
     Losing,
