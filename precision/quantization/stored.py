@@ -91,7 +91,8 @@ class Stored:
 def stored_variables(model: Any, policy: Policy) -> list[Stored]:
     """Return the variables of a model under a policy; statistics of a normalisation have no format.
 
-    Not among them are the seeds of dropout and the numbers of quantizers, which no deployed network stores.
+    A variable that several layers hold is stored once, or once for each way in which they round it. Not among
+    them are the seeds of dropout and the numbers of quantizers, which no deployed network stores.
 
     Raises:
         PrecisionError: when the policy names a layer that the model lacks, or the model is not functional.
@@ -99,17 +100,22 @@ def stored_variables(model: Any, policy: Policy) -> list[Stored]:
     network = flattened(model)
     found = sites(network.model, policy)
     names: dict[str, int] = {}
+    known: set[tuple[Any, ...]] = set()
     stored = []
     for layer in network.model.layers:
         settings = found.get(address(layer), {})
         inner = unwrapped(network.original(layer))  # whose variables are the model's own
         slots = {id(variable): slot for variable, slot in variables(inner)}
         for variable in inner.weights:
+            setting = settings.get(slots.get(id(variable), ""))
+            axis = scale_axis(inner, variable, setting is not None and setting.per_channel)
+            way = (id(variable), setting, axis if setting else None)
+            if way in known:
+                continue
+            known.add(way)
             path = _path(layer, inner, variable)
             count = names[path] = names.get(path, 0) + 1
             name = path if count == 1 else f"{path}#{count}"
-            setting = settings.get(slots.get(id(variable), ""))
-            axis = scale_axis(inner, variable, setting is not None and setting.per_channel)
             stored.append(Stored(name, variable, setting, axis))
     return stored
 

@@ -70,9 +70,9 @@ def pack_model(
         folded: whether the model is folded already, as the policy asks.
 
     Raises:
-        PrecisionError: for a policy that does not round to nearest or does not fit the model, scaled values
-            that are not finite, or a format whose codes do not give its values back; and for a policy with
-            transforms, which need images.
+        PrecisionError: for a policy that does not round to nearest or does not fit the model, or rounds a
+            shared variable in two ways; scaled values that are not finite, or a format whose codes do not
+            give its values back; and for a policy with transforms, which need images.
 
     >>> import architectures
     >>> from precision.deploy.packed.file import pack_model
@@ -90,8 +90,13 @@ def pack_model(
     if policy.fold_batch_norm and not folded:
         model = _folded(model)
     tensors: dict[str, np.ndarray] = {}
-    entries, losses = {}, {}
+    entries, losses, names = {}, {}, dict[int, str]()
     for item in stored_variables(model, policy):
+        if (other := names.setdefault(id(item.variable), item.name)) != item.name:
+            raise PrecisionError(
+                f"{other}: layers that share this variable round it in different ways, and a file has it "
+                "once; give them the same format for it"
+            )
         entries[item.name], found, loss = encode(item, (numbers or {}).get(id(item.variable)))
         if taken := tensors.keys() & found.keys():
             raise PrecisionError(f"two tensors of the file have the name {min(taken)!r}; rename the variable")

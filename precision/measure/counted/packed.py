@@ -64,7 +64,8 @@ def variable_memory(model: Any) -> WeightMemory:
     Of a network whose variables are float16 the statistics of a normalisation are float16 too; of one that
     only computes in 16 bits every variable is float32. Seeds of dropout do not count.
     """
-    sizes = [(math.prod(v.shape), dtype_bits(v.dtype)) for layer in model.layers for v in layer.weights]
+    variables = {id(v): v for layer in model.layers for v in layer.weights}.values()
+    sizes = [(math.prod(variable.shape), dtype_bits(variable.dtype)) for variable in variables]
     parameters = sum(count for count, _ in sizes)
     total = sum(count * bits for count, bits in sizes)
     return WeightMemory(
