@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from architectures.given import is_given
+from architectures.given import is_given, is_pretrained
 from precision.data import Dataset, as_float
+from precision.errors import PrecisionError
 from precision.registry import ARCHITECTURES
 from precision.trial import Trial
 
@@ -40,9 +41,39 @@ def laid_flat(trial: Trial, model: Any, dataset: Dataset) -> Any:
     from precision.quantization.layers.flat import flat
 
     found = flat(model)
+    if not is_pretrained(trial.architecture.name, trial.architecture.options):
+        check_trainable(model, found)
     if found is not model and is_foreign(trial):
         claims.check_same(model, found, as_float(dataset.x_train[: claims.IMAGES]), "it is laid flat")
     return found
+
+
+def check_trainable(source: Any, copy: Any = None) -> None:
+    """Refuse to train a copy of a network in which layers share a variable: those of the copy would not.
+
+    Args:
+        copy: that was made; None for one that is to be made of every layer.
+
+    Raises:
+        PrecisionError: naming two such layers.
+    """
+    if copy is source or (copy is not None and len(copy.weights) == len(source.weights)):
+        return
+    holders: dict[int, Any] = {}
+    for layer in source.layers:
+        for variable in layer.weights:
+            if (other := holders.setdefault(id(variable), layer)) is not layer:
+                raise _parted(f"{other.name!r} and {layer.name!r} share the variable {variable.path!r}")
+    if copy is not None:
+        raise _parted("in it share a variable")
+
+
+def _parted(layers: str) -> PrecisionError:
+    return PrecisionError(
+        f"layers {layers}, which training a copy of the network would part; call one layer twice, as "
+        "keras.layers.ReversibleEmbedding with reverse=True, or round a trained network without training "
+        "it (ptq)"
+    )
 
 
 def is_foreign(trial: Trial) -> bool:

@@ -205,6 +205,8 @@ class Workbench:
         Args:
             start: ``baseline`` or ``scratch``.
         """
+        from precision.methods.verified import check_trainable
+
         observed: dict[Any, Any] = {}
         if start == "scratch" and self.is_pretrained(trial):
             raise PrecisionError(
@@ -217,6 +219,7 @@ class Workbench:
         else:
             source = self.source(trial, policy)
             observed = self._traced.observed(trial, policy, source)
+        check_trainable(source)
         self.restart(trial)
         return source, observed
 

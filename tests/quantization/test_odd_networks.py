@@ -15,8 +15,10 @@ from keras import layers, ops
 from precision.deploy.packed.file import pack_model
 from precision.errors import PrecisionError
 from precision.measure.counted.packed import weight_memory
+from precision.methods.verified import check_trainable
 from precision.quantization import apply, parse_policy
 from precision.quantization.claims import check
+from precision.quantization.layers.flat import flat
 from precision.quantization.stored import stored_variables
 
 RNG = np.random.default_rng(7)
@@ -340,3 +342,17 @@ def test_a_shared_weight_is_stored_once_and_in_one_way():
     assert weight_memory(model, two).parameters == 90  # the network computes with both
     with pytest.raises(PrecisionError, match="table/embeddings: layers that share this variable round it in"):
         pack_model(model, two)
+
+
+def test_a_copy_whose_layers_would_no_longer_share_a_weight_is_not_trained():
+    model, _ = tied()
+    with pytest.raises(PrecisionError, match="'table' and 'reversed' share the variable 'table/embeddings'"):
+        check_trainable(model)
+    check_trainable(model, flat(model))  # no copy
+    x = keras.Input((4,), dtype="int32")
+    nested = keras.Model(x, model(x))
+    with pytest.raises(PrecisionError, match="layers in it share a variable, which training a copy"):
+        check_trainable(nested, flat(nested))
+    twice, _, _ = a_layer_called_thrice()
+    check_trainable(twice)
+    check_trainable(keras.Model(x, twice(ops.cast(x, "float32"))), None)
