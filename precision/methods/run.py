@@ -156,9 +156,9 @@ def _training_times(outcome: Outcome) -> dict[str, float]:
 def _counts(predictor: Predictor) -> Counts:
     """Return what one inference computes and holds; nothing where a predictor does not say."""
     from precision.deploy.predictor import Counting
-    from precision.measure.counted.trial import Counts
+    from precision.measure.counted.trial import UNKNOWN
 
-    return predictor.counts() if isinstance(predictor, Counting) else Counts({}, {})
+    return predictor.counts() if isinstance(predictor, Counting) else UNKNOWN
 
 
 def _training_memory(trial: Trial, outcome: Outcome) -> dict[str, float]:
@@ -167,7 +167,7 @@ def _training_memory(trial: Trial, outcome: Outcome) -> dict[str, float]:
 
     predictor = outcome.predictor
     if outcome.trained is None or not isinstance(predictor, KerasPredictor):
-        return {}
+        return {"gradient_bytes": math.nan, "optimizer_bytes": math.nan}
     from precision.measure.counted.training import states_of, training_memory
     from precision.methods.training import optimizer_of
 

@@ -29,6 +29,11 @@ class Counts:
     facts: Mapping[str, str]
 
 
+UNKNOWN = Counts(
+    dict.fromkeys(("macs", "peak_activation_bytes", "bops", "ebops", "energy_modelled_pj"), math.nan), {}
+)
+
+
 def counts(model: Any, policy: Policy, kernels: Mapping[str, np.ndarray]) -> Counts:
     """Return what one inference of an unquantised model under a policy computes, moves and holds.
 
@@ -38,21 +43,17 @@ def counts(model: Any, policy: Policy, kernels: Mapping[str, np.ndarray]) -> Cou
     Args:
         kernels: the spans of its weights by layer, see ``counted.effective``.
     """
-    numbers = dict.fromkeys(
-        ("macs", "peak_activation_bytes", "bops", "ebops", "energy_modelled_pj"), math.nan
-    )
-    facts: dict[str, str] = {}
+    numbers = dict(UNKNOWN.numbers)
     try:
         costs = layer_costs(model, joined(policy))
         if not all(cost.counted for cost in costs):
-            return Counts(numbers, facts)
+            return UNKNOWN
         numbers["macs"] = sum(cost.macs for cost in costs)
         numbers["peak_activation_bytes"] = activations(model, policy).peak
     except PrecisionError:  # the images have no fixed size
-        return Counts(numbers, facts)
+        return UNKNOWN
     found, done = sites(model, policy), work(model, policy)
     numbers["bops"] = sum(bit_operations(cost, found) for cost in costs)
     numbers["ebops"] = effective_bit_operations(model, policy, kernels)
     numbers["energy_modelled_pj"] = shipped_table().work_pj(done)
-    facts[OPERATIONS] = done.text
-    return Counts(numbers, facts)
+    return Counts(numbers, {OPERATIONS: done.text})
