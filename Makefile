@@ -6,10 +6,11 @@
 # make verify     every float32 bit pattern, rounded to every small format (run again to resume)
 # make check      ruff and mypy
 # make bench      the benchmarks, each a ratio against a named peer
+# make gpu-wheels what a machine with a GPU and no network lacks for benchmarks/gpu.py, in build/gpu
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install quickstart test faults wheel verify check bench clean
+.PHONY: install quickstart test faults wheel verify check bench gpu-wheels clean
 
 install: .venv/.installed
 
@@ -55,6 +56,20 @@ check: .venv/.check
 
 bench: .venv/.bench
 	$(BIN)/python benchmarks/run.py
+
+GPU_WHEELS := keras typer pydantic rich tabulate psutil threadpoolctl filelock platformdirs safetensors nvidia-ml-py \
+	absl-py annotated-types annotated-doc click h5py markdown-it-py mdurl ml_dtypes namex optree pydantic-core pygments \
+	shellingham typing-extensions typing-inspection
+
+# For Python 3.12 on Linux, in the versions of the environment here; the data lie in the folder PRECISION_DATA.
+gpu-wheels: .venv/.installed
+	mkdir -p build/gpu/wheels
+	$(BIN)/pip list --disable-pip-version-check --format freeze > build/gpu/versions.txt
+	$(BIN)/pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: --python-version 3.12 \
+		--platform manylinux_2_28_x86_64 --platform manylinux2014_x86_64 --constraint build/gpu/versions.txt \
+		--dest build/gpu/wheels $(GPU_WHEELS)
+	$(BIN)/python benchmarks/gpu.py --gather build/gpu --data-dir "$(PRECISION_DATA)"
+	du -sh build/gpu
 
 clean:
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -60,18 +60,24 @@ def main() -> int:
 
 
 def record(name: str, table: str) -> None:
-    """Write the table of one benchmark in the place of its former one; the others stay as they are."""
+    """Write the table of one benchmark that ran here."""
     from precision.measure.machine.environment import environment
 
     where = environment()
     facts = ", ".join(f"{key} {where[key]}" for key in ("python", "tensorflow", "keras", "numpy"))
-    readme = Path(__file__).parent / "README.md"
+    write(name, f"{where['machine']}, {where['memory']}, {facts}; commit {where['commit']}", table)
+
+
+def write(name: str, place: str, table: str, readme: Path = Path(__file__).parent / "README.md") -> None:
+    """Write the table of one benchmark in the place of its former one; the others stay as they are.
+
+    Args:
+        place: where it ran, in words.
+    """
     text, _, recorded = readme.read_text().partition(MARK)
     sections = dict(part.split("\n", 1) for part in recorded.split("\n### ")[1:])
-    sections[name] = (
-        f"\n{where['machine']}, {where['memory']}, {facts}; commit {where['commit']}.\n\n{table}\n"
-    )
-    known = "".join(f"\n### {key}\n{sections[key]}" for key in BENCHMARKS if key in sections)
+    sections[name] = f"\n{place}.\n\n{table}\n"
+    known = "".join(f"\n### {key}\n{sections[key]}" for key in (*BENCHMARKS, "gpu") if key in sections)
     readme.write_text(f"{text}{MARK}\n{known}")
 
 

@@ -38,6 +38,10 @@ class PrecisionError(ValueError):
         super().__init__(_one_line(text))
 
 
+class AbsentError(PrecisionError):
+    """This machine lacks what a trial asks for, such as a GPU: it is skipped, and no fault of it."""
+
+
 class LocatedError(PrecisionError):
     """A mistake inside a nested value; ``location`` is the way to it: keys and indices, outermost first."""
 

@@ -72,7 +72,8 @@ def start_backend(threads: int | None = None, lean: bool = False) -> None:
     """Import Keras with its backend, and have TensorFlow look for devices; a failure to import raises.
 
     Args:
-        threads: of one operation, to be given before anything ran; None for one per core.
+        threads: of one operation, and operations beside each other, to be given before anything ran; None for
+            one per core.
         lean: see :func:`import_backend`.
     """
     import_backend(lean)
@@ -84,6 +85,7 @@ def start_backend(threads: int | None = None, lean: bool = False) -> None:
 
             if threads is not None:
                 tf.config.threading.set_intra_op_parallelism_threads(threads)
+                tf.config.threading.set_inter_op_parallelism_threads(threads)
             tf.config.list_physical_devices()
             tf.function(lambda x: x + 1, jit_compile=True)(tf.constant(0.0))
         elif threads is not None:

@@ -20,11 +20,11 @@ from precision.registry import MODEL_FILE
 from precision.samples import Samples
 
 # Raised by hand whenever a change of the code changes the numbers that a trial yields.
-NUMERICS_VERSION = 5
+NUMERICS_VERSION = 6
 
 _json = json.JSONEncoder(sort_keys=True).encode
 
-STATUSES = ("ok", "failed", "diverged", "timeout", "out_of_memory", "killed")
+STATUSES = ("ok", "failed", "diverged", "timeout", "out_of_memory", "killed", "skipped")
 
 
 @dataclass(frozen=True)
@@ -123,6 +123,7 @@ class Trial:
             anything else: the sha256 of a plugin file, or name and version of a package (see
             ``precision.plugins``).
         repeat: counts runs of the same experiment, which differ in nothing but their times, from 0.
+        latency: sizes of batches for which the trained network is timed; empty for none.
     """
 
     dataset: Choice
@@ -135,6 +136,7 @@ class Trial:
     plugins: dict[str, str] = field(default_factory=dict)
     runtime: Runtime = field(default_factory=Runtime)
     repeat: int = 0
+    latency: tuple[int, ...] = ()
 
     @cached_property
     def id(self) -> str:
@@ -149,6 +151,7 @@ class Trial:
             ("architecture", self._architecture_text()),
             ("dataset", self._dataset_text()),
             ("fingerprint", "null" if self.fingerprint is None else _json(self.fingerprint)),
+            ("latency", _json(self.latency) if self.latency else ""),
             ("method", self.method.text),
             ("numerics", str(numerics)),
             ("plugins", _json(self.plugins) if self.plugins else ""),
@@ -203,6 +206,7 @@ class Trial:
             self.fingerprint,
             {**self.plugins, **plugins, **resolved.plugins},
             self.runtime,
+            latency=self.latency,
         )
         # As the properties have them, and made only once.
         vars(trial).update(baseline=self, policy_text=resolved.text)
@@ -231,6 +235,8 @@ class Trial:
             del data["runtime"]
         if not self.repeat:
             del data["repeat"]
+        if not self.latency:
+            del data["latency"]
         return data
 
     @classmethod
@@ -247,6 +253,7 @@ class Trial:
             plugins=data.get("plugins", {}),
             runtime=Runtime(**data.get("runtime", {})),
             repeat=data.get("repeat", 0),
+            latency=tuple(data.get("latency", ())),
         )
 
 
@@ -270,6 +277,7 @@ class TrialResult:
             results that are older.
         samples: what was sampled meanwhile, kept beside the result; None where there is nothing, and in what
             a store gives back, which reads them when they are asked for.
+        batches: a row for each size of a batch for which the network was timed, see ``methods.latency``.
     """
 
     trial: Trial
@@ -284,3 +292,4 @@ class TrialResult:
     seconds: float = math.nan
     by_class: Mapping[str, np.ndarray] = field(default_factory=dict)
     samples: Samples | None = None
+    batches: list[dict[str, float]] = field(default_factory=list)

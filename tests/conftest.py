@@ -9,6 +9,8 @@ import attacks
 import pytest
 from hypothesis import settings
 
+from precision.measure.machine import calibration
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 if "PRECISION_CACHE" not in os.environ:  # else a worker of these tests, which shares that of all
     _cache = tempfile.TemporaryDirectory(prefix="precision-tests-")
@@ -17,6 +19,10 @@ if "PRECISION_CACHE" not in os.environ:  # else a worker of these tests, which s
 # No test waits for a clock: on a busy machine an example may take long.
 settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
+
+
+# No test asks how disturbed the machine is, but for those of the loop itself.
+calibration.PRODUCTS, calibration.COPIES = 1, 1
 
 
 # The files that take longest, which begin first: what is left at the end is then in small pieces.

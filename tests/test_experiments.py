@@ -40,12 +40,18 @@ def reduced(grid):
 
     Much of the time of such trials goes into the graph of each training. So networks that no inclusion or
     exclusion names are left to the quickstart, which has them all, and of the policies that an inclusion
-    trains with only the first is.
+    trains with only the first is. Where optimizers are compared, one network does. No time is taken twice,
+    and no device is asked for: one that is absent is tried again by each run, in a process of its own.
     """
     chosen = [*grid.get("include", []), *grid.get("exclude", [])]
     named = [name for one in chosen for name in listed(one.get("architecture", []))]
     if named and grid["name"] != "quickstart":
         grid["architectures"] = [a for a in grid["architectures"] if label(a) in named]
+    if isinstance(grid["training"].get("optimizer"), list):
+        grid["architectures"] = grid["architectures"][:1]
+    for times in ("repeats", "latency"):
+        grid.pop(times, None)
+    grid.get("runtime", {}).pop("device", None)
     for inclusion in grid.get("include", []):
         if "policy" in inclusion:
             inclusion["policy"] = listed(inclusion["policy"])[:1]

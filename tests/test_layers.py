@@ -32,6 +32,7 @@ LAYERS = [
     ["precision.registry"],
     ["precision.options"],
     ["precision.metrics"],
+    ["precision.metric"],
     ["precision.tasks"],
     ["precision.origin"],
     ["precision.kept"],

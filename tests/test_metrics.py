@@ -109,7 +109,7 @@ def test_a_new_entry_is_all_that_a_new_metric_needs(added, run, tmp_path):
     ]
     header = next(line for line in lines if line[:2] == ["Architecture", "Format"] and "Energy J" in line)
     row = dict(zip(header, lines[lines.index(header) + 2], strict=True))
-    assert (row["Energy J"], row["s per image"]) == ("0.01235", "3.00")
+    assert (row["Energy J"], row["s per image"]) == ("0.01235", "3.00 ± 108 %")
     assert "Top 5" not in text and "Adders per parameter" not in text  # no costs
 
     shown = ["results", str(path), "--store", str(store.root), "--columns", "policy,seed,adders,latency"]
@@ -131,7 +131,7 @@ def test_its_column_stands_with_those_of_its_kind(added):
     assert columns.index("top5") == columns.index("loss") + 1
     assert columns.index("adders") == columns.index("compression") + 1
     assert columns.index("energy") == columns.index("measured_image_joules") + 1
-    assert columns.index("latency") == columns.index("inference_images_per_second") + 1
+    assert columns.index("latency") == columns.index("inference_disturbance") + 1
     assert (COLUMNS["latency"].unit, SUMMARY_COLUMNS["latency"].meaning) == ("s", "mean over seeds")
 
 

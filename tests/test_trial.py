@@ -60,7 +60,8 @@ def plainly(trial, numerics):
     data = asdict(trial)
     if data["runtime"]["backend"] is None:
         del data["runtime"]["backend"]
-    for name, default in (("plugins", {}), ("runtime", {"device": None, "threads": None}), ("repeat", 0)):
+    runtime = {"device": None, "threads": None}
+    for name, default in (("plugins", {}), ("runtime", runtime), ("repeat", 0), ("latency", ())):
         if data[name] == default:
             del data[name]
     if trial.fingerprint is not None:
@@ -90,3 +91,16 @@ def test_a_shared_baseline_is_the_one_that_the_property_makes():
     assert again.baseline == replace(again).baseline == baseline
     assert baseline.baseline == baseline
     assert baseline.repeated(1).baseline == baseline
+
+
+def test_what_is_timed_is_part_of_the_identity_where_it_is_asked_for():
+    plain = Trial(Choice("mnist"), Choice("lenet"), Choice("ptq"), {"weights": "float16"}, Training(), 0)
+    timed = replace(plain, latency=(1, 8))
+    assert len({plain.id, timed.id, replace(plain, latency=(1,)).id}) == 3
+    assert timed.baseline.latency == (1, 8) and timed.repeated(1).latency == (1, 8)
+    resolved = ResolvedPolicy({"weights": "float16"})
+    assert timed.baseline.rounded(Choice("ptq"), resolved, {}).id == timed.id
+    for trial in (plain, timed):
+        read = Trial.from_json(json.loads(json.dumps(trial.to_json())))
+        assert read == trial and read.id == trial.id
+    assert "latency" not in plain.to_json()

@@ -6,12 +6,12 @@ import math
 import statistics
 import warnings
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
 
-from precision.analysis.columns import CELL
+from precision.analysis.columns import CELL, spread_of, spreads
 from precision.analysis.modelled import modelled
 from precision.analysis.results import Published, ReportSettings, Results
 from precision.grid.command import command_of
@@ -34,11 +34,11 @@ def collect(grid: Grid, source: Source, cells: list[Cell], store: Store) -> Resu
     everything = store.results({trial.id for cell in cells for trial in cell.trials()})
     found = {cell.trial.id: everything[cell.trial.id] for cell in cells if cell.trial.id in everything}
     uses = Counter(cell.trial.id for cell in cells)
-    rows, table = [], energy_table(grid.report.energy_table)
+    rows, table, best = [], energy_table(grid.report.energy_table), _best_loops(everything.values())
     for cell in cells:
         again = [everything[trial.id] for trial in cell.repeats if trial.id in everything]
         shared = uses[cell.trial.id] > 1
-        rows.append(_row(cell, found.get(cell.trial.id), again, shared, table))
+        rows.append(_row(cell, found.get(cell.trial.id), again, shared, table, best))
     results = list(found.values())
     return Results(
         name=grid.name,
@@ -54,6 +54,7 @@ def collect(grid: Grid, source: Source, cells: list[Cell], store: Store) -> Resu
         predictions=store.predictions,
         by_class=store.by_class,
         samples=store.samples,
+        batches={result.trial.id: result.batches for result in results if result.batches},
         targets=_targets(cells, found),
     )
 
@@ -74,10 +75,25 @@ def _history(result: TrialResult) -> list[dict[str, float]]:
     return [{**row, "epoch": row["epoch"] + before} for row in result.history]
 
 
+def _best_loops(results: Iterable[TrialResult]) -> dict[str, float]:
+    """Return by machine the shortest calibration loop, in ms, that any of its trials has seen."""
+    best: dict[str, float] = {}
+    for result in results:
+        machine, seen = result.provenance.get("machine", ""), result.metrics.get("best_loop_ms", math.nan)
+        if not math.isnan(seen):
+            best[machine] = min(seen, best.get(machine, math.inf))
+    return best
+
+
 def _row(
-    cell: Cell, result: TrialResult | None, repeats: list[TrialResult], shared: bool, table: EnergyTable
+    cell: Cell,
+    result: TrialResult | None,
+    repeats: list[TrialResult],
+    shared: bool,
+    table: EnergyTable,
+    best: Mapping[str, float],
 ) -> dict[str, Any]:
-    metrics, runs = _metrics(cell, result, repeats)
+    metrics, runs, apart = _metrics(cell, result, repeats)
     shown = result or TrialResult(cell.trial, "pending")
     return {
         "trial": cell.trial.id,
@@ -87,8 +103,12 @@ def _row(
         "task": shown.facts.get("task", CLASSIFICATION.name) if shown.facts else "",
         "status": shown.status,
         "reason": shown.reason,
-        **METRICS.numbers({**metrics, **modelled(shown, table)}),
+        **METRICS.numbers({**metrics, **modelled(shown, table), **_best_loop(shown, best)}),
+        **apart,
         "repeats": runs,
+        "device": _device(shown),
+        "threads": _count(shown, "threads"),
+        "cores": _count(shown, "cores"),
         "timing": shown.facts.get("timing", ""),
         "formats": str(Policy.from_json(cell.trial.policy)),
         "shared": shared,
@@ -97,23 +117,46 @@ def _row(
     }
 
 
+def _best_loop(result: TrialResult, best: Mapping[str, float]) -> dict[str, float]:
+    machine = result.provenance.get("machine", "")
+    return {"best_loop_ms": best[machine]} if result.status == "ok" and machine in best else {}
+
+
+def _device(result: TrialResult) -> str:
+    """Return what a trial ran on, or where it did not run what it asks for."""
+    if result.trial.runtime.device or result.status != "ok":
+        return result.trial.runtime.device or ""
+    return "gpu" if result.provenance.get("gpus") else "cpu"
+
+
+def _count(result: TrialResult, name: str) -> int | None:
+    """Return how many threads, or cores, the process of a trial had; None where it did not run."""
+    text = result.provenance.get(name, "") if result.status == "ok" else ""
+    return int(text) if text.isdecimal() else None
+
+
 def _metrics(
     cell: Cell, result: TrialResult | None, repeats: list[TrialResult]
-) -> tuple[dict[str, float], int]:
-    """Return the numbers of a cell and the count of its runs; times are the medians over these."""
+) -> tuple[dict[str, float], int, dict[str, float]]:
+    """Return the numbers of a cell, the count of its runs, and how far their times lie apart.
+
+    Times are the medians over the runs.
+    """
     if result is None or result.status != "ok":
-        return {}, 0
+        return {}, 0, {}
     repeats = [run for run in repeats if run.status == "ok"]
     _check_same(cell, [result, *repeats])
     machine = result.provenance.get("machine")  # times of different machines are never compared
     runs = [result, *(run for run in repeats if run.provenance.get("machine") == machine)]
-    times = {}
+    times, apart = {}, dict.fromkeys(spreads(), math.nan)
     for metric in METRICS.of("timed"):
         values = [run.metrics.get(metric.name, math.nan) for run in runs]
         known = [value for value in values if not math.isnan(value)]
         if known:
-            times[metric.name] = statistics.median(known)
-    return {**result.metrics, **times}, len(runs)
+            times[metric.name] = median = statistics.median(known)
+            if len(known) > 1 and median and metric.cost:
+                apart[spread_of(metric)] = (max(known) - min(known)) / median
+    return {**result.metrics, **times}, len(runs), apart
 
 
 def _check_same(cell: Cell, runs: list[TrialResult]) -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from precision import trial
 from precision.errors import PrecisionError, suggest
-from precision.metrics import METRICS, Kind
+from precision.metrics import METRICS, Kind, Metric
 from precision.tasks import TASKS, Task
 
 Dtype = Literal["str", "Int64", "float64", "bool"]
@@ -31,6 +31,7 @@ class Column:
 
 
 STATUSES = (*trial.STATUSES, "pending")
+UNRUN = ("skipped", "pending")  # of trials that did not fail, because they did not run
 TIMINGS = ("native", "emulated", "")
 CELL = ["dataset", "architecture", "policy", "method", "training", "seed"]
 
@@ -78,7 +79,34 @@ _CONTROL = Column(
     "method that goes on training goes on in float32 too",
 )
 _TASK = Column("str", f"what the network is asked: {', '.join(TASKS)}; empty where it is not known yet")
-OPTIONAL = (*_OF_BASELINE, "control", "task", *(m.name for m in METRICS.values() if m.special or m.lacking))
+_RAN_ON = {
+    "device": Column("str", "cpu or gpu: what the trial ran on, or asks for and did not find"),
+    "threads": Column("Int64", "threads of one operation that the trial had", "threads"),
+    "cores": Column("Int64", "processors that its process could use", "cores"),
+}
+
+
+def spread_of(metric: Metric) -> str:
+    """Return the column of results.csv that says how far the times of repeats lie apart."""
+    return f"{metric.name}_spread"
+
+
+def spreads() -> dict[str, Column]:
+    """Return the columns of :func:`spread_of`, one for each time that is a cost."""
+    return {
+        spread_of(m): Column(
+            "float64", f"largest less smallest {m.name} over the repeats, over the median", "fraction"
+        )
+        for m in METRICS.of("timed")
+        if m.cost
+    }
+
+
+OPTIONAL = (
+    *_OF_BASELINE,
+    *("control", "task", *_RAN_ON, *spreads()),
+    *(m.name for m in METRICS.values() if m.special or m.lacking),
+)
 """Columns that a frame may lack: the analysis computes them, or they are empty."""
 
 _TIMING = Column("str", "native, or emulated: then the times say nothing about hardware")
@@ -110,8 +138,12 @@ _COUNTS = {
     "control": _CONTROL,
     "n": Column("Int64", "seeds with a result", "runs"),
     "failed": Column("Int64", "seeds that ended without a result", "runs"),
+    "skipped": Column("Int64", "seeds left out, because the machine lacked the device", "runs"),
     "pending": Column("Int64", "seeds not run yet", "runs"),
-    "status": Column("str", "ok when a seed has a result, otherwise the most frequent way to fail"),
+    "status": Column(
+        "str",
+        "ok when a seed has a result, otherwise the most frequent way to fail, or skipped, or pending",
+    ),
 }
 
 
@@ -208,7 +240,9 @@ COLUMNS = Columns(
         _of_metrics("quality"),
         _OF_BASELINE,
         _of_metrics("counted", "modelled", "measured", "timed"),
+        spreads(),
         _AFTER,
+        _RAN_ON,
     )
 )
 SUMMARY_COLUMNS = Columns(

@@ -66,6 +66,8 @@ class Results:
             ``val_accuracy``, ``seconds``, and ``rmse`` of a regression; ``val_`` is measured on the test
             images). The epochs of a training that goes on from a baseline of n epochs begin at n + 1. A trial
             that trained nothing is absent.
+        batches: trial to a row for each size of a batch for which its network was timed: ``batch``,
+            ``calls``, ``median_ms``, ``p95_ms``, ``images_per_second``. What was not timed is absent.
         settings: what the grid file asks of the report.
         grid: what tells the grid file from others; empty for results that come from none.
         changes: options of the command line that ask for other trials than the file does.
@@ -99,6 +101,7 @@ class Results:
     by_class: Callable[[str], Mapping[str, np.ndarray]] | None = None
     targets: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     samples: Callable[[str], Samples | None] | None = None
+    batches: Mapping[str, Sequence[Mapping[str, float]]] = field(default_factory=dict)
 
     def cells(self) -> pd.DataFrame:
         """Return the frame checked, in the documented order, with its differences to the baseline.

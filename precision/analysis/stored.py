@@ -31,6 +31,7 @@ MORE: dict[str, Column] = {
     "runtime.device": Column("str", "device that the grid asks for; empty when it does not"),
     "runtime.threads": Column("Int64", "threads of one operation that the grid asks for, likewise"),
     "runtime.backend": Column("str", "backend of Keras; empty for TensorFlow"),
+    "timed_batches": Column("str", "sizes of batches for which the network was timed; empty for none"),
     "depends_on": Column(
         "str", "plugins and own data that the trial depends on, with the first digits of their sha256"
     ),
@@ -63,7 +64,7 @@ MORE: dict[str, Column] = {
 """What ``precision results`` shows beyond ``COLUMNS``: of the trial, and of how its result came about."""
 
 _SHA256 = re.compile(r"(?:sha256 )?\b([0-9a-f]{64})\b")
-_OF_TRIAL = [name for name in MORE if name == "repeat" or "." in name]
+_OF_TRIAL = [name for name in MORE if name in ("repeat", "timed_batches") or "." in name]
 _DEPENDS = "depends_on"
 _TEXTS = [
     name for name, column in MORE.items() if column.dtype == "str" and name not in (*_OF_TRIAL, _DEPENDS)
@@ -136,9 +137,12 @@ def _row(result: TrialResult) -> dict[str, Any]:
 
 def _of_trial(trial: Trial) -> dict[str, Any]:
     parts: dict[str, Any] = {"training": trial.training, "runtime": trial.runtime}
-    values = {"repeat": trial.repeat, _DEPENDS: _depends_on(trial)}
-    for name in _OF_TRIAL[1:]:
-        part, _, option = name.partition(".")
+    latency = ", ".join(map(str, trial.latency))
+    values = {"repeat": trial.repeat, "timed_batches": latency, _DEPENDS: _depends_on(trial)}
+    for name in _OF_TRIAL:
+        part, dot, option = name.partition(".")
+        if not dot:
+            continue
         values[name] = getattr(parts[part], option)
     return values
 

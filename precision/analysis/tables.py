@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from precision.analysis.columns import COLUMNS, OPTIONAL, SUMMARY_COLUMNS
+from precision.analysis.columns import COLUMNS, OPTIONAL, SUMMARY_COLUMNS, UNRUN
 from precision.analysis.differences import Block, rows_of
 from precision.analysis.statistics import Estimate, estimate
 from precision.metrics import METRICS, Statistic
@@ -17,12 +17,12 @@ GROUP = ["dataset", "architecture", "policy", "method", "training"]
 
 
 def outcome(statuses: pd.Series) -> str:
-    """Return ``ok`` if any run is, otherwise the most frequent status, ``pending`` only if all are."""
+    """Return ``ok`` if any run is, otherwise the most frequent way to fail, or else skipped or pending."""
     if (statuses == "ok").any():
         return "ok"
-    ended = statuses[statuses != "pending"]
+    ended = statuses[~statuses.isin(UNRUN)]
     if ended.empty:
-        return "pending" if len(statuses) else ""
+        return next((status for status in UNRUN if (statuses == status).any()), "")
     counts = ended.value_counts(sort=False)
     return str(counts.idxmax())
 
@@ -40,7 +40,8 @@ def _summarised(cell: pd.DataFrame) -> dict[str, Any]:
     row = {
         "task": _first(cell["task"]),
         "n": estimate(ok[task.score]).n,
-        "failed": int((~cell["status"].isin(["ok", "pending"])).sum()),
+        "failed": int((~cell["status"].isin(["ok", *UNRUN])).sum()),
+        "skipped": int((cell["status"] == "skipped").sum()),
         "pending": int((cell["status"] == "pending").sum()),
         "status": outcome(cell["status"]),
         "test_images": _first(cell["test_images"]),
@@ -170,7 +171,7 @@ def pivot(
         estimates = [estimate(cell.loc[cell["status"] == "ok", value]) for cell in cells]
         for statistic in ("mean", "n", "std", "ci95"):
             columns[policy, statistic] = [getattr(item, statistic) for item in estimates]
-        columns[policy, "failed"] = [int((~cell["status"].isin(["ok", "pending"])).sum()) for cell in cells]
+        columns[policy, "failed"] = [int((~cell["status"].isin(["ok", *UNRUN])).sum()) for cell in cells]
         columns[policy, "status"] = [outcome(cell["status"]) for cell in cells]
     table = pd.DataFrame(columns, index=pd.Index(architectures, name="architecture"))
     table.columns = pd.MultiIndex.from_tuples(columns, names=["policy", "statistic"])

@@ -10,9 +10,19 @@ import functools
 import os
 from collections.abc import Callable
 
+_limit: int | None = None
+
+
+def limit(threads: int | None) -> None:
+    """Let the loops of this process have so many threads; None for one per processor."""
+    global _limit
+    _limit = threads
+
 
 def processors() -> int:
-    """Return how many processors this process may use."""
+    """Return how many threads a loop may have: those asked for, or one per processor of this process."""
+    if _limit is not None:
+        return _limit
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

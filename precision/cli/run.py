@@ -146,10 +146,16 @@ def _check(options: RunOptions) -> None:
 
 
 def _conclude(results: Results, selected: bool) -> None:
-    """Say which trials gave no result, and end with exit code 1 when there are any."""
+    """Say which trials gave no result, and end with exit code 1 when there are any; skipped ones are none."""
+    from precision.analysis.columns import UNRUN
+
     cells = results.cells()
     pending = [row for row in cells.itertuples() if row.status == "pending"]
-    bad = [row for row in cells.itertuples() if row.status not in ("ok", "pending")]
+    skipped = [row for row in cells.itertuples() if row.status == "skipped"]
+    bad = [row for row in cells.itertuples() if row.status not in ("ok", *UNRUN)]
+    if skipped:
+        reasons = "; ".join(dict.fromkeys(str(row.reason) for row in skipped))
+        echo(f"{len(skipped)} of {len(cells)} trials were skipped: {reasons}", err=True)
     if pending and selected:
         echo(f"{len(pending)} of {len(cells)} trials were not run (--only)", err=True)
     elif pending:

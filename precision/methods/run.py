@@ -10,6 +10,8 @@ import numpy as np
 
 from precision.data import Dataset
 from precision.errors import short
+from precision.measure.machine import calibration
+from precision.measure.machine.calibration import milliseconds
 from precision.measure.machine.sampler import Sampler
 from precision.methods.outcome import TIMINGS, Outcome
 from precision.methods.workbench import Workbench
@@ -29,7 +31,9 @@ def run_trial(trial: Trial, bench: Workbench) -> TrialResult:
     """
     from precision.deploy.predictor import Watching
     from precision.methods.evaluation import evaluate
+    from precision.methods.latency import latencies
 
+    machine = calibration.of_process()
     method = METHODS[trial.method.name]
     alone = bool(getattr(method, "alone", False))
     with Sampler(tell=bench.sample, peaks=alone) as sampler:
@@ -40,7 +44,9 @@ def run_trial(trial: Trial, bench: Workbench) -> TrialResult:
             whole = METHODS.owner(trial.method.name).builtin or bench.unchanged()
         _check(trial.method.name, outcome, whole)
         dataset = bench.dataset(trial.dataset)
+        looks = [machine.look()]
         tested = evaluate(outcome.predictor, dataset.x_test, dataset.y_test, dataset.asks, bench.joules)
+        looks.append(machine.look())
     counts = _counts(outcome.predictor)
     result = TrialResult(
         trial,
@@ -89,6 +95,14 @@ def run_trial(trial: Trial, bench: Workbench) -> TrialResult:
         result.facts |= {name: short(text, 2000) for name, text in facts.items()}
     if outcome.trained is not None:
         result.facts |= {"weights_digest": outcome.predictor.digest(), **outcome.trained.facts}
+    if trial.latency:  # last, so that whatever it draws and notes changes no number
+        result.batches = latencies(outcome.predictor, dataset.x_test, trial.latency)
+        looks.append(machine.look())
+    result.metrics |= _latency(result.batches) | {
+        "train_loop_ms": milliseconds(outcome.trained.looks if outcome.trained else ()),
+        "inference_loop_ms": milliseconds(looks),
+        "best_loop_ms": milliseconds([machine.best]),
+    }
     return result
 
 
@@ -96,6 +110,12 @@ def _mean(areas: np.ndarray) -> float:
     """Return the mean over the classes that have images, NaN without any."""
     known = areas[~np.isnan(areas)]
     return float(known.mean()) if len(known) else math.nan
+
+
+def _latency(rows: list[dict[str, float]]) -> dict[str, float]:
+    """Return what the calls with one image say."""
+    one = [row for row in rows if row["batch"] == 1]
+    return {"latency_ms": one[0]["median_ms"], "latency_p95_ms": one[0]["p95_ms"]} if one else {}
 
 
 def _asked(dataset: Dataset) -> dict[str, str]:

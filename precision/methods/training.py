@@ -14,6 +14,7 @@ import numpy as np
 from precision import points
 from precision.data import Augmentation, as_float
 from precision.deploy.predictor import KerasPredictor
+from precision.measure.machine import calibration
 from precision.methods.checkpoint import Checkpoint
 from precision.methods.evaluation import evaluate
 from precision.tasks import CLASSIFICATION, Task
@@ -68,11 +69,13 @@ class Trained:
         history: a row per epoch.
         diverged_in: the epoch in which the loss was no longer finite.
         facts: whether it went on from a checkpoint.
+        looks: seconds of the calibration loop before and after it, and in between.
     """
 
     history: list[dict[str, float]]
     diverged_in: int | None
     facts: dict[str, str] = field(default_factory=dict)
+    looks: tuple[float, ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -151,6 +154,8 @@ def train(
     history = checkpoint.resume(model, before_epoch) if checkpoint else []
     facts = checkpoint.facts if checkpoint else {}
     predictor = KerasPredictor(model)
+    machine = calibration.of_process()
+    looks = [machine.look()]
     begin = len(history) + 1
     for epoch in range(begin, training.epochs + 1):
         before_epoch(epoch)
@@ -174,11 +179,13 @@ def train(
         )
         report(history[-1])
         points.reached("epoch over")
+        if epoch == training.epochs or machine.due():
+            looks.append(machine.look())
         if not math.isfinite(history[-1]["loss"]):
-            return Trained(history, epoch, facts)
+            return Trained(history, epoch, facts, (*looks, machine.look()))
         if checkpoint and epoch < training.epochs:
             checkpoint.offer(model, history)
-    return Trained(history, None, facts)
+    return Trained(history, None, facts, tuple(looks))
 
 
 def _make_variables(model: Any, targets: np.ndarray) -> None:

@@ -112,6 +112,7 @@ def _train(
     import numpy as np
 
     from precision.arithmetic.convolutions.step import Adam
+    from precision.measure.machine import calibration
     from precision.methods.evaluation import evaluate
     from precision.methods.training import Batches, Trained
 
@@ -120,7 +121,8 @@ def _train(
     rate = 1e-3 if training.learning_rate is None else training.learning_rate
     steps = math.ceil(len(dataset.x_train) / training.batch_size) * training.epochs
     history: list[dict[str, float]] = []
-    done = 0
+    done, machine = 0, calibration.of_process()
+    looks = [machine.look()]
     for epoch in range(1, training.epochs + 1):
         batches = Batches(
             dataset.x_train,
@@ -131,7 +133,7 @@ def _train(
             bench.augmentation(trial.dataset),
         )
         loss = right = 0.0
-        began = time.perf_counter()
+        used, began = bench.joules(), time.perf_counter()
         for number in range(len(batches)):
             x, y = batches[number]
             adam.rate = rate
@@ -142,7 +144,7 @@ def _train(
             )
             adam.step(gradients)
             loss, right, done = loss + mean * len(y), right + float((logits.argmax(1) == y).sum()), done + 1
-        seconds = time.perf_counter() - began
+        seconds, used = time.perf_counter() - began, bench.joules() - used
         tested = evaluate(predictor, dataset.x_test, dataset.y_test)
         images = len(dataset.x_train)
         history.append(
@@ -153,9 +155,11 @@ def _train(
                 "val_loss": tested.loss,
                 "val_accuracy": tested.accuracy,
                 "seconds": seconds,
+                **({} if math.isnan(used) else {"joules": used}),
             }
         )
         bench.report(history[-1])
+        looks.append(machine.look())
         if not math.isfinite(loss):
-            return Trained(history, epoch)
-    return Trained(history, None)
+            return Trained(history, epoch, looks=tuple(looks))
+    return Trained(history, None, looks=tuple(looks))

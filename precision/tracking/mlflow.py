@@ -16,6 +16,7 @@ from precision.tracking.description import Described, End, Scalar
 
 LONGEST_VALUE = 6000  # characters that MLflow takes of a parameter or tag
 AT_ONCE = 100  # parameters in one request
+_STATUSES = {"ok": "FINISHED", "diverged": "FINISHED", "killed": "KILLED", "skipped": "KILLED"}
 
 
 class MLflow:
@@ -96,7 +97,7 @@ class _Run:
         self._client.log_batch(self._id, tags=tags)
         for path in end.files:
             self._client.log_artifact(self._id, str(path))
-        status = {"ok": "FINISHED", "diverged": "FINISHED", "killed": "KILLED"}.get(end.status, "FAILED")
+        status = _STATUSES.get(end.status, "FAILED")
         self._client.set_terminated(self._id, status, _milliseconds(end.time))
 
     def _add(self, metrics: dict[str, float], step: int, when: float, at_once: bool = False) -> None:

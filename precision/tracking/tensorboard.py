@@ -70,9 +70,13 @@ class _Events:
         texts: dict[str, Scalar] = {"status": end.status, "reason": end.reason, **end.texts}
         if end.retried:
             texts["retried"] = "yes"
-        ok = end.status in ("ok", "diverged")
+        known = {
+            "ok": api_pb2.STATUS_SUCCESS,
+            "diverged": api_pb2.STATUS_SUCCESS,
+            "skipped": api_pb2.STATUS_UNKNOWN,
+        }
         session = plugin_data_pb2.SessionEndInfo(
-            status=api_pb2.STATUS_SUCCESS if ok else api_pb2.STATUS_FAILURE, end_time_secs=end.time
+            status=known.get(end.status, api_pb2.STATUS_FAILURE), end_time_secs=end.time
         )
         ended = summary_pb2.Summary.Value(
             tag=hparams_metadata.SESSION_END_INFO_TAG,

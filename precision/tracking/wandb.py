@@ -80,7 +80,7 @@ class _Run:
                 # Results are not changed once they are stored: no copy is needed until they are uploaded.
                 artifact.add_file(str(path), name=path.name, policy="immutable", skip_cache=True)
             self._run.log_artifact(artifact)
-        self._run.finish(exit_code=0 if end.status in ("ok", "diverged") else 1)
+        self._run.finish(exit_code=0 if end.status in ("ok", "diverged", "skipped") else 1)
 
 
 def _settings(wandb: Any) -> Any:

@@ -25,14 +25,15 @@ def stored(tmp_path):
     cells = expand(grid, source)
     store = Store(tmp_path / "runs")
 
-    def save(trial, seconds, status="ok", accuracy=0.5, machine="this one"):
+    def save(trial, seconds, status="ok", accuracy=0.5, machine="this one", **more):
+        metrics = {"accuracy": accuracy, "loss": 1.0, "train_seconds": seconds, **more}
         store.save(
             TrialResult(
                 trial,
                 status,
                 "" if status == "ok" else "why",
-                {"accuracy": accuracy, "loss": 1.0, "train_seconds": seconds} if status == "ok" else {},
-                provenance={"machine": machine},
+                metrics if status == "ok" else {},
+                provenance={"machine": machine, "threads": "2", "cores": "8"},
             )
         )
 
@@ -101,3 +102,33 @@ def test_what_was_chosen_is_told(stored):
     options = collected().options
     assert options["runtime"] == "threads 1 or 2"
     assert options["repeats"] == "3 runs of each trial, for its times"
+
+
+def test_how_far_the_times_of_repeats_lie_apart(stored):
+    cells, save, collected = stored
+    for trial, seconds in zip(cells[0].trials(), (4.0, 5.0, 4.5), strict=True):
+        save(trial, seconds)
+    save(cells[1].trial, 5.0)
+    frame = collected().cells()
+    assert frame["train_seconds_spread"][0] == pytest.approx(1 / 4.5)
+    assert frame["train_seconds_spread"][1:].isna().all() and frame["latency_ms_spread"].isna().all()
+
+
+def test_a_loop_is_compared_with_the_best_of_its_machine(stored):
+    """Each trial has a process of its own, which may have been disturbed throughout."""
+    cells, save, collected = stored
+    loops = [("a", 30.0, 30.0), ("a", 21.0, 20.0), ("b", 99.0, 90.0)]
+    for cell, (machine, loop, best) in zip(cells, loops, strict=False):
+        save(cell.trial, 1.0, machine=machine, train_loop_ms=loop, best_loop_ms=best)
+    frame = collected().cells()
+    assert frame["best_loop_ms"].tolist()[:3] == [20.0, 20.0, 90.0]
+    assert frame["train_disturbance"].tolist()[:3] == pytest.approx([1.5, 1.05, 1.1])
+    assert frame[["train_disturbance", "best_loop_ms"]][3:].isna().to_numpy().all()
+
+
+def test_on_what_a_trial_ran(stored):
+    cells, save, collected = stored
+    save(cells[0].trial, 1.0)
+    frame = collected().cells()
+    assert frame[["device", "threads", "cores"]].iloc[0].tolist() == ["cpu", 2, 8]
+    assert frame["device"][1] == "" and frame[["threads", "cores"]].iloc[1].isna().all()

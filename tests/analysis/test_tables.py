@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from precision.analysis import SUMMARY_COLUMNS, pivot, summary
+from precision.analysis.tables import outcome
 
 
 @pytest.fixture
@@ -48,6 +49,26 @@ def test_summary_counts_failed_and_pending_seeds(two_seeds):
     assert (gone["n"], gone["failed"], gone["pending"], gone["status"]) == (0, 1, 1, "timeout")
     assert math.isnan(gone["accuracy_mean"])
     assert gone["weight_bytes"] == 1000
+
+
+def test_skipped_seeds_are_neither_failed_nor_pending(run, frame):
+    cells = [run("fixed8", None, seed=seed, status="skipped", reason="no gpu") for seed in (0, 1)]
+    row = summary(frame(run("float32", 0.9), *cells)).set_index("policy").loc["fixed8"]
+    assert (row["n"], row["failed"], row["skipped"], row["pending"], row["status"]) == (0, 0, 2, 0, "skipped")
+
+
+@pytest.mark.parametrize(
+    ("statuses", "found"),
+    [
+        (["skipped", "pending", "ok"], "ok"),
+        (["skipped", "skipped", "killed"], "killed"),
+        (["pending", "skipped"], "skipped"),
+        (["pending"], "pending"),
+        ([], ""),
+    ],
+)
+def test_what_stands_for_several_runs(statuses, found):
+    assert outcome(pd.Series(statuses, dtype="str")) == found
 
 
 def test_times_of_several_machines_are_not_averaged(run, frame):

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from precision import files
+from precision.errors import AbsentError
 from precision.grid.store import Store
 from precision.trial import Choice, Training, Trial, TrialResult
 
@@ -60,8 +61,11 @@ def runner(setup, report):
             assert store.weights(wanted.baseline.id).read_text() == wanted.baseline.id
         for epoch in range(1, 4):
             report("epoch", wanted.id, {"epoch": epoch, "val_accuracy": epoch / 4, "seconds": 0.0})
-        if (wanted.method.name, wanted.architecture.name) == ("float32", "broken"):
-            raise ValueError("no network today")
+        match wanted.method.name, wanted.architecture.name:
+            case "float32", "broken":
+                raise ValueError("no network today")
+            case "float32", "absent":
+                raise AbsentError("there is no gpu today")
         match options.get("do"):
             case "sleep":
                 time.sleep(options["seconds"])
@@ -71,6 +75,9 @@ def runner(setup, report):
                     time.sleep(0.01)
             case "raise":
                 raise ValueError("as it was told")
+            case "absent":  # until the test brings it
+                if not (Path(setup.store) / "device").exists():
+                    raise AbsentError("there is no gpu today")
             case "abort":
                 os.abort()
             case "segfault":

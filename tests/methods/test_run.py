@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,13 @@ from sklearn.metrics import balanced_accuracy_score
 
 from precision.data import as_float
 from precision.measure.counted.packed import WeightMemory
-from precision.measure.machine import sampler
+from precision.measure.machine import calibration, sampler
 from precision.measure.machine.sources.found import Found, find
 from precision.methods.evaluation import BATCH, evaluate, judge
 from precision.methods.outcome import Outcome
 from precision.methods.run import run_trial
 from precision.methods.workbench import Workbench
+from precision.metrics import METRICS
 from precision.registry import METHODS
 from precision.trial import Choice, Training, Trial
 
@@ -182,3 +184,30 @@ def test_its_trial_after_a_training(bench, made):
     assert result.facts["weights_digest"] == made[0].digest()
     assert result.metrics["train_seconds"] == result.metrics["seconds_per_epoch"] == 2
     assert [row["epoch"] for row in result.history] == [1]
+
+
+def test_a_trial_that_asks_for_its_latency_has_the_same_numbers(made, bench):
+    """It is timed last, with batches of its own."""
+    usual, timed = (run_trial(replace(TRIAL, latency=sizes), bench) for sizes in ((), (1, 8)))
+    for name, metric in METRICS.items():
+        if not metric.of_machine:
+            assert repr(usual.metrics.get(name)) == repr(timed.metrics.get(name)), name
+    assert usual.facts == timed.facts and usual.batches == []
+    assert "latency_ms" not in usual.metrics
+    assert [row["batch"] for row in timed.batches] == [1, 8]
+    assert timed.metrics["latency_ms"] == timed.batches[0]["median_ms"] > 0
+    assert timed.metrics["latency_p95_ms"] >= timed.metrics["latency_ms"]
+    assert {size for size, _ in made[1].batches} == {60, 1, 8}
+
+
+def test_the_machine_is_looked_at_beside_the_times(made, bench, monkeypatch):
+    looks = iter([0.04, 0.02, 0.06])
+    machine = calibration.Calibration()
+    monkeypatch.setattr(calibration, "of_process", lambda: machine)
+    monkeypatch.setattr(machine, "look", lambda: next(looks))
+    machine.best = 0.02
+    metrics = run_trial(replace(TRIAL, latency=(1,)), bench).metrics
+    assert metrics["inference_loop_ms"] == pytest.approx(40.0)
+    assert metrics["best_loop_ms"] == pytest.approx(20.0)
+    assert math.isnan(metrics["train_loop_ms"])
+    assert METRICS.numbers(metrics)["inference_disturbance"] == pytest.approx(2.0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -134,7 +134,9 @@ def predictions_of(frame: pd.DataFrame) -> Callable[[str], np.ndarray]:
     return predictions
 
 
-def results_of(frame: pd.DataFrame, epochs: int = 5, **settings: Any) -> Results:
+def results_of(
+    frame: pd.DataFrame, epochs: int = 5, batches: Mapping[str, Any] | None = None, **settings: Any
+) -> Results:
     """Return results around a frame."""
     return Results(
         name="mnist-formats",
@@ -144,6 +146,7 @@ def results_of(frame: pd.DataFrame, epochs: int = 5, **settings: Any) -> Results
         settings=ReportSettings(**settings),
         predictions=predictions_of(frame),
         environment={"cpu": "Example CPU, 2 cores", "threads": "2", "commit": "abc1234"},
+        batches=batches or {},
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -85,6 +85,19 @@ def share_of_cores(worker: int, jobs: int) -> tuple[int, ...]:
     if jobs >= len(mine):
         return (mine[worker % len(mine)],)
     return mine[worker * len(mine) // jobs : (worker + 1) * len(mine) // jobs]
+
+
+def crowding(asked: Iterable[int | None], jobs: int) -> str:
+    """Return a sentence where trials ask for more threads than they have cores here; otherwise nothing.
+
+    Args:
+        asked: the threads that trials ask for; None is as many as there are.
+    """
+    most, mine = max((threads or 0 for threads in asked), default=0), len(share_of_cores(0, jobs))
+    if most <= mine:
+        return ""
+    here = f"{mine} core{'s' * (mine > 1)}" + (f" with --jobs {jobs}" if jobs > 1 else "")
+    return f"runtime.threads asks for up to {most}, but a trial has {here} here: its threads take turns"
 
 
 _TIME = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m(?:in)?)?(?:(\d+(?:\.\d+)?)s?)?")

@@ -7,7 +7,9 @@ from datetime import UTC, datetime
 
 from architectures.given import identity
 from precision import plugins
+from precision.arithmetic.threads import processors
 from precision.measure.machine.environment import environment
+from precision.measure.machine.threads import pools
 from precision.quantization import Policy
 from precision.registry import ARCHITECTURES, DATASETS, METHODS
 from precision.startup import started
@@ -35,12 +37,14 @@ def provenance(trial: Trial, threads: int | None = None, ran_here: bool = False)
 
     Args:
         threads: of one operation; None for those of this process.
-        ran_here: whether this process ran it, so that the GPUs that it could use are known.
+        ran_here: whether this process ran it, so that its GPUs and the threads of its libraries are known.
     """
-    gpus = started()["GPUs"] if ran_here and "keras" in sys.modules else ""
+    here = started() if ran_here and "keras" in sys.modules else {}
+    gpus = here.get("GPUs", "")
     return {
         **environment(threads, trial.runtime.backend),
         **({"gpus": gpus} if gpus else {}),
+        **({"pools": pools(here, processors())} if here else {}),
         "rerun": f"precision rerun {trial.id}",
         **({"plugins": plugins.sources(trial.plugins)} if trial.plugins else {}),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),

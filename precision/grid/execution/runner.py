@@ -8,11 +8,13 @@ import os
 from typing import Any
 
 from precision import plugins
-from precision.errors import PrecisionError
+from precision.arithmetic import threads
+from precision.errors import AbsentError, PrecisionError
 from precision.grid.execution.provenance import plugins_of
 from precision.grid.execution.worker import Report, Run, Setup
 from precision.grid.store import Store
 from precision.measure.machine.environment import commit
+from precision.measure.machine.threads import limit_blas
 from precision.startup import import_backend, start_backend, started
 from precision.trial import Trial, TrialResult
 
@@ -61,6 +63,9 @@ def runner(setup: Setup, report: Report) -> Run:
             raise broken
         _check_plugins(trial)
         _check_device(trial)
+        threads.limit(trial.runtime.threads)
+        if trial.runtime.threads is not None:
+            limit_blas(trial.runtime.threads)
         bench.report = lambda row: report("epoch", trial.id, row)
         bench.sample = lambda row: report("sample", trial.id, row)
         return run_trial(trial, bench)
@@ -81,11 +86,12 @@ def _check_plugins(trial: Trial) -> None:
 
 
 def _check_device(trial: Trial) -> None:
+    """Refuse a trial whose device is not here."""
     if trial.runtime.device != "gpu":
         return
     if not started()["GPUs"]:
         backend = trial.runtime.backend or "tensorflow"
-        raise PrecisionError(
-            f"the trial is to run on device gpu, but {backend} finds none here; install {_WITH_GPU[backend]} "
-            "with a driver, or take gpu out of runtime.device"
+        raise AbsentError(
+            f"{backend} finds no gpu here; with a driver and {_WITH_GPU[backend]} installed, the same "
+            "command runs it"
         )

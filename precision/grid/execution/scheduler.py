@@ -12,7 +12,7 @@ from precision.grid.execution import lost_trials
 from precision.grid.execution.agenda import Agenda
 from precision.grid.execution.executor import BUSY, LOST, Ended, Executor, group
 from precision.grid.execution.interrupt import Interrupts
-from precision.grid.execution.options import RunOptions
+from precision.grid.execution.options import RunOptions, crowding
 from precision.grid.execution.watcher import Watcher
 from precision.grid.execution.worker import Setup
 from precision.grid.plan.unrounded import needs_baseline
@@ -74,6 +74,9 @@ def run_trials(
     if not left:
         return
     links.check(store.root, [trial.id for trial in left])
+    crowded = crowding([trial.runtime.threads for trial in left], options.jobs)
+    if crowded and options.executor == "local":
+        watcher.note(crowded)
     with (
         Interrupts() as interrupts,
         _executor(setup, options, store) as executor,
@@ -184,7 +187,8 @@ class _Run:
             self._watcher.retried(trial, result)
             self._agenda.renew(trial)
             return
-        if result.status not in ("ok", "diverged") and self._attempts[trial.id] <= self._options.retries:
+        wrong = result.status not in ("ok", "diverged", "skipped")
+        if wrong and self._attempts[trial.id] <= self._options.retries:
             self._watcher.retried(trial, result)
             self._agenda.again(trial)
             return
@@ -200,7 +204,7 @@ class _Run:
 
     def _over(self, trial: Trial, result: TrialResult, seconds: float) -> None:
         self._watcher.finished(trial, result, seconds)
-        if result.status != "ok" and self._options.fail_fast:
+        if result.status not in ("ok", "skipped") and self._options.fail_fast:
             self._stop = True
             return
         for waiting in self._agenda.over(trial):
@@ -208,10 +212,13 @@ class _Run:
 
     def _without_baseline(self, trial: Trial) -> None:
         baseline = self._store.load(trial.baseline.id)
-        why = f"{baseline.status}: {baseline.reason}" if baseline else "left no result"
-        reason = f"its float32 baseline {why}"
-        lost_trials.record(self._store, trial, "failed", reason)
-        result = self._store.load(trial.id) or TrialResult(trial, "failed", reason=reason)
+        if baseline is not None and baseline.status == "skipped":
+            status, reason = "skipped", baseline.reason
+        else:
+            why = f"{baseline.status}: {baseline.reason}" if baseline else "left no result"
+            status, reason = "failed", f"its float32 baseline {why}"
+        lost_trials.record(self._store, trial, status, reason)
+        result = self._store.load(trial.id) or TrialResult(trial, status, reason=reason)
         self._watcher.finished(trial, result, 0.0)
 
     def _usable(self, baseline: Trial) -> bool:

@@ -18,6 +18,7 @@ from typing import Any
 import psutil
 
 from precision import plugins, points, room
+from precision.errors import AbsentError
 from precision.grid.execution.executor import BUSY
 from precision.grid.execution.lost_trials import sentence, unstored
 from precision.grid.execution.orphans import living_children
@@ -161,6 +162,8 @@ def _attempt(trial: Trial) -> TrialResult:
             warnings.simplefilter("ignore")
             result: TrialResult = _state["run"](trial)
             return result
+    except AbsentError as error:
+        return TrialResult(trial, "skipped", reason=sentence(error))
     except MemoryError as error:
         return TrialResult(trial, "out_of_memory", reason=sentence(error))
     except Exception as error:

@@ -7,6 +7,7 @@ from collections import Counter
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
+    BeforeValidator,
     Field,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
@@ -123,6 +124,25 @@ class RuntimeAxes(Axes):
 Words = Annotated[Listed[str], Field(description="Labels or wildcards; all if absent.")]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 MAX_REPEATS = 1000
+BATCHES = (1, 8, 64, 256)
+MAX_BATCH = 65536
+
+
+def _batches(value: Any) -> Any:
+    if isinstance(value, bool) or value is None:
+        return BATCHES if value else ()
+    if isinstance(value, list) and value and all(type(size) is int for size in value):
+        return tuple(sorted({1, *value}))
+    if type(value) is int:
+        return tuple(sorted({1, value}))
+    return value
+
+
+BatchSize = Annotated[int, Field(ge=1, le=MAX_BATCH)]
+Latency = Annotated[
+    tuple[BatchSize, ...],
+    BeforeValidator(_batches, json_schema_input_type=bool | BatchSize | list[BatchSize]),
+]
 NAME = "[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 Axis = TypeAliasType("Axis", str)
 Group = Annotated[list[Axis], Field(min_length=2)]
@@ -216,6 +236,11 @@ class Grid(Options):
     )
     seeds: Listed[Seed] = Field(default=[0], description="Of initialisation and data order; 0 if absent.")
     repeats: int = Field(default=1, ge=1, le=MAX_REPEATS, description="Runs of each trial, for its times.")
+    latency: Latency = Field(
+        default=(),
+        description="Sizes of batches for which each trained network is timed, one image always among them; "
+        f"true for {', '.join(map(str, BATCHES))}.",
+    )
     zip: list[list[str]] = Field(
         default=[],
         description="Groups of axes that are walked together, such as [[architectures, training.epochs]].",

@@ -110,7 +110,7 @@ class _Maker:
 
     def __init__(self, grid: Grid, source: Source) -> None:
         self._source = source
-        self._repeats = grid.repeats
+        self._repeats, self._latency = grid.repeats, grid.latency
         self._count = 0
         # What a trial's identity takes from files that the user gave.
         self._fingerprints = {
@@ -162,6 +162,7 @@ class _Maker:
                         **self._plugins(ARCHITECTURES, architecture, "architectures"),
                     },
                     runtime=runtime,
+                    latency=self._latency,
                 )
             trial = self._baselines[place_of_baseline]
             resolved, control = self._policies[policy], unrounded(method.choice)

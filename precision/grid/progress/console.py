@@ -88,7 +88,8 @@ class ConsoleWatcher(Watcher):
         view.running.pop(trial.id, None)
         view.done += 1
         view.total = max(view.total, view.done)  # a baseline that went wrong was not among the trials
-        view.failed += result.status != "ok"
+        view.failed += result.status not in ("ok", "skipped")
+        view.skipped += result.status == "skipped"
         self._estimator.add(result, seconds)
         view.left = self._seconds_left()
         rest = f", about {duration(view.left)} left" if view.left else ""

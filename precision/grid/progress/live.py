@@ -32,6 +32,7 @@ class View:
     total: int
     done: int = 0
     failed: int = 0
+    skipped: int = 0
     left: float | None = None
     running: dict[str, Running] = field(default_factory=dict)
 
@@ -52,6 +53,7 @@ class View:
             yield table
         words = [f"{self.done}/{self.total} done"]
         words += [f"{self.failed} failed"] if self.failed else []
+        words += [f"{self.skipped} skipped"] if self.skipped else []
         words += [f"about {duration(self.left)} left"] if self.left else []
         grid = Table.grid(padding=(0, 1, 0, 0))
         grid.add_row(ProgressBar(self.total, self.done, width=24), Text(", ".join(words)))

@@ -71,8 +71,9 @@ def encode(result: TrialResult, sums: Mapping[str, str]) -> str:
         "seconds": _plain(result.seconds),
         "metrics": {key: _plain(value) for key, value in result.metrics.items()},
         "facts": result.facts,
-        "history": [{key: _plain(value) for key, value in row.items()} for row in result.history],
+        "history": [_plain_row(row) for row in result.history],
         "provenance": result.provenance,
+        **({"batches": [_plain_row(row) for row in result.batches]} if result.batches else {}),
         "sums": dict(sums),
     }
     return sealed(record)
@@ -172,6 +173,7 @@ def _checked(record: Record) -> Record:
         "metrics": _numbers(record["metrics"]),
         "facts": _texts(record["facts"]),
         "history": [_numbers(row) for row in record["history"]],
+        "batches": [_numbers(row) for row in record.get("batches", [])],  # absent where nothing was timed
         "provenance": _texts(record["provenance"]),
         "attempts": _count(record["attempts"]),
         "seconds": _number(record["seconds"]),
@@ -195,6 +197,10 @@ def _migrated(record: Record) -> Record:
     for step in range(version, SCHEMA_VERSION):
         record = MIGRATIONS[step](record)
     return {**record, "schema": SCHEMA_VERSION}
+
+
+def _plain_row(row: Mapping[str, float]) -> dict[str, float | str]:
+    return {key: _plain(value) for key, value in row.items()}
 
 
 def _plain(value: float) -> float | str:

@@ -7,3 +7,4 @@ from precision.report.figures import accuracy as accuracy
 from precision.report.figures import classes as classes
 from precision.report.figures import loss as loss
 from precision.report.figures import multipliers as multipliers
+from precision.report.figures import speedup as speedup

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 
 from precision.analysis import Block, Results, blocks, rows_of
+from precision.analysis.columns import UNRUN
 from precision.registry import FIGURES
 from precision.report.document import Figure, Words, note, order
 from precision.report.figures.page import HEIGHT, WIDTH, left_out, room, say, short
@@ -263,7 +264,7 @@ def _draw(axes: Axes, rows: pd.DataFrame, where: Slots, look: _Look, *, hollow: 
         xs.append(x)
         # A format without a result interrupts the line.
         means.append(float(errors.mean()) if len(errors) else math.nan)
-        if errors.empty and not cell["status"].isin(["pending", "ok"]).all():
+        if errors.empty and not cell["status"].isin(["ok", *UNRUN]).all():
             failures.append(x)
         if len(errors) > 1:
             ends = [errors.min(), errors.max()]

@@ -8,3 +8,5 @@ from precision.report.sections import experiment as experiment
 from precision.report.sections import measured_energy as measured_energy
 from precision.report.sections import multipliers as multipliers
 from precision.report.sections import resources as resources
+from precision.report.sections import speedup as speedup
+from precision.report.sections import throughput as throughput

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from precision.analysis import Results, blocks, rows_of, summary
+from precision.analysis import Results, blocks, rows_of
 from precision.metrics import METRICS, Metric
 from precision.registry import SECTIONS
 from precision.report.document import (
@@ -22,8 +22,8 @@ from precision.report.document import (
     Words,
     note,
     order,
-    table_of,
 )
+from precision.report.sections.times import measured_table
 from precision.report.titles import columns_of, title_of
 
 _SIZES = "Packed in the bits of their own formats; in brackets, how many times smaller than in float32."
@@ -149,19 +149,6 @@ def _measured(cells: pd.DataFrame, baseline: str, timing: str) -> list[Table]:
             # under several methods become one.
             title = title_of(block._replace(method="") if alone else block, f"machine {machine}" * several)
             if len(own):
-                table = _measured_table(own, title)
+                table = measured_table(own, title)
                 tables[repr(table)] = table
     return list(tables.values())
-
-
-def _measured_table(cells: pd.DataFrame, title: str) -> Table:
-    """Return one row per architecture and format, means over seeds."""
-    table = summary(cells)
-    costs = [metric for metric in METRICS.of("measured", "timed") if metric.cost]
-    shown = [metric for metric in costs if table[metric.name].notna().any()]
-    columns = {"architecture": Column("Architecture"), "policy": Column("Format")}
-    columns |= columns_of(*(metric.name for metric in shown))
-    usual = int(table["n"].mode().max())
-    largest = [f"{metric.title.lower()} is the largest" for metric in shown if "largest" in metric.summary]
-    said = "; ".join([f"Means over n = {usual} seeds", *largest])
-    return table_of(table, columns, title, (note(f"{said}."),) if usual > 1 else ())

@@ -174,7 +174,9 @@ def _quality(rows: pd.DataFrame) -> dict[str, Column]:
     """Return the columns that say how well the networks of a table do."""
     task = of_all(rows["task"])
     special = [
-        m.name for m in METRICS.values() if m.special and m.name != task.score and rows[m.name].notna().any()
+        m.name
+        for m in METRICS.of("quality", "counted")
+        if m.special and m.name != task.score and rows[m.name].notna().any()
     ]
     return {
         task.score: score_column(task),

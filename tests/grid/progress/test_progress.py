@@ -110,6 +110,8 @@ def test_the_view_of_a_terminal(cells):
         watcher.finished(trials[3], TrialResult(trials[3], "failed", reason="no"), 10)
         last = shown(watcher)
         assert "2/6 done, 1 failed, about 4 s left" in last and "running" not in last
+        watcher.finished(trials[1], TrialResult(trials[1], "skipped", reason="no gpu"), 1)
+        assert "3/6 done, 1 failed, 1 skipped" in shown(watcher)
     assert "killed: [b]gone[/b]; it is tried again" in out.getvalue()
 
 

@@ -260,3 +260,13 @@ def test_a_result_of_newer_numerics_is_told():
     content = {**json.loads(TEXT), "id": later, "numerics": NUMERICS_VERSION + 1}
     with pytest.raises(NewerRecordError, match="newer precision"):
         decode(as_stored(content), later)
+
+
+@given(st.lists(rows.filter(bool), max_size=3))
+def test_the_times_of_batches_are_kept_and_may_be_absent(batches):
+    result = make_result(batches=batches)
+    text = encode(result)
+    assert ("batches" in json.loads(text)) == bool(batches)
+    found = decode(text, result.trial.id)
+    assert all(same(a, b) for a, b in zip(batches, revive(found).batches, strict=True))
+    assert all(same(a, b) for a, b in zip(batches, record.unpack(record.pack(found))["batches"], strict=True))

@@ -270,3 +270,55 @@ def test_the_classes_of_a_data_set_and_how_many_images_each_has_are_told(grid, r
     assert "**Classes, labels or targets**" in text
     assert "| mnist | cat 12, dog \\| 30 | cat 3, dog \\| 4 |" in text and "| other |" not in text
     assert "Classes, labels or targets" not in render(document(results(grid())))
+
+
+def test_times_say_how_far_they_can_be_trusted(grid, report):
+    frame = grid(methods=("ptq",), policies={"float32": 32.0, "fixed8": 8.0})
+    frame["train_disturbance"], frame["train_seconds_spread"] = 1.5, 0.2
+    frame["inference_disturbance"] = [1.1, 1.16]
+    native, emulated = section(report(frame), "Memory and time").split("### Measured, ")[1:]
+    row = dict(zip(tables(native)[0][0], tables(native)[0][2], strict=True))
+    assert row["Training s"] == "61.2 ± 10 % †" and row["s per epoch"] == "12.2 †"
+    assert row["Images per s"] == "12,346", "the machine was quiet during the evaluation"
+    assert "up to 1.50 times as long" in native and "± is half the range over the repeats" in native
+    assert tables(emulated)[0][2][-1] == "12,346 †" and "up to 1.16 times" in emulated
+    quiet = section(
+        report(frame.assign(train_disturbance=1.0, inference_disturbance=1.15)), "Memory and time"
+    )
+    assert "†" not in quiet and "disturbed" not in quiet
+
+
+def test_throughput_by_the_size_of_a_batch(grid, report):
+    frame = grid(methods=("ptq",), policies={"float32": 32.0, "fixed8": 8.0}, seeds=(0, 1))
+    rates = {
+        row.trial: [{"batch": size, "images_per_second": 100.0 * size * (row.seed + 1)} for size in (1, 8)]
+        for row in frame.itertuples()
+    }
+    slow = frame.loc[frame["policy"] == "fixed8", "trial"]
+    text = section(report(frame, batches=rates | {trial: rates[trial][:1] for trial in slow}), "Throughput")
+    native, emulated = map(tables, text.split("### Throughput, ")[1:])
+    assert native[0][0][2:] == ["batch 1", "batch 8"] and native[0][2] == ["lenet", "float32", "150", "1,200"]
+    assert emulated[0][0][2:] == ["batch 1"] and emulated[0][2] == ["lenet", "fixed8", "150"]
+    assert "## Throughput" not in report(frame)
+
+
+def test_threads_and_devices_have_a_table_and_a_fit(grid, report):
+    axes = [("cpu", 1, 20.0), ("cpu", 2, 12.0), ("cpu", 4, 8.0), ("gpu", 1, 2.0)]
+    words = {f"device={device} threads={threads}": seconds for device, threads, seconds in axes}
+    frame = grid(methods=("ptq", "qat"), policies={"float32": 32.0}, trainings=tuple(words))
+    frame["train_seconds"] = frame["training"].map(words)
+    frame["device"] = frame["training"].str.extract(r"device=(\w+)")[0]
+    frame["threads"] = frame["training"].str.extract(r"threads=(\d)")[0].astype(int)
+    text = section(report(frame.assign(cores=2)), "Threads and devices")
+    times, serial = tables(text)
+    assert [row[2:] for row in times[2:]] == [
+        ["cpu", "1", "20.0", "1.00", "100.0 %"],
+        ["cpu", "2", "12.0", "1.67", "83.3 %"],
+        ["cpu", "4", "8.00", "2.50", "62.5 %"],
+        ["gpu", "1", "2.00", "10.00", "—"],
+    ]
+    assert serial[2:] == [["lenet", "float32", "cpu", "1, 2", "20.0 %", "—", "5.00"]]
+    assert "more threads than the 2 cores" in text
+    roomy = tables(section(report(frame.assign(cores=8)), "Threads and devices"))[1]
+    assert roomy[2][3:6] == ["1, 2, 4", "20.0 %", "0"], "all of them, which leaves a residual"
+    assert "## Threads and devices" not in report(grid())
