@@ -29,6 +29,7 @@ NOT_RUN = {
     "precision clean": "likewise",
 }
 PYTHON_NOT_RUN = {"from precision.tracking import make": "goes on with cells of a run: tests/tracking"}
+OF_A_TRIAL = re.compile(r"\b(rerun|export|show) [0-9a-f]{12}\b")
 TRAIN = ("run", "sensitivity", "search", "rerun")
 
 
@@ -96,7 +97,7 @@ def test_the_examples_of_a_page(reader, store, page):
     for block in blocks(page):
         if (not block.what and block.language == "yaml") or not run_here(block):
             continue
-        if re.search("rerun|export|show", block.text):
+        if OF_A_TRIAL.search(block.text):
             block = block._replace(text=_known(block.text, store))
         if block.language == "sh":
             block = block._replace(
@@ -108,7 +109,7 @@ def test_the_examples_of_a_page(reader, store, page):
 def _known(text, store):
     """Return a command with the id of a trial that the store has."""
     ids = sorted(path.parent.name for path in store.glob("trials/*/trained.weights.h5"))
-    return re.sub(r"(rerun|export|show) [0-9a-f]{12}", rf"\1 {ids[0]}", text)
+    return OF_A_TRIAL.sub(rf"\1 {ids[0]}", text)
 
 
 @pytest.mark.parametrize("page", PAGES)
