@@ -30,6 +30,7 @@ BENCHMARKS = (
     "accumulators",
     "arithmetic",
     "integer_network",
+    "convolutions",
     "effective_operations",
     "native",
     "grid",
