@@ -113,6 +113,7 @@ def _row(
         "formats": str(Policy.from_json(cell.trial.policy)),
         "shared": shared,
         "energy_source": shown.facts.get("energy_source", ""),
+        "lost_negatives": shown.facts.get("lost_negatives", ""),
         "machine": shown.provenance.get("machine", ""),
     }
 

@@ -79,6 +79,11 @@ _CONTROL = Column(
     "method that goes on training goes on in float32 too",
 )
 _TASK = Column("str", f"what the network is asked: {', '.join(TASKS)}; empty where it is not known yet")
+_LOST = {
+    "lost_negatives": Column(
+        "str", "tensors that were negative in calibration and become 0, as their formats have no sign"
+    )
+}
 _RAN_ON = {
     "device": Column("str", "cpu or gpu: what the trial ran on, or asks for and did not find"),
     "threads": Column("Int64", "threads of one operation that the trial had", "threads"),
@@ -104,7 +109,7 @@ def spreads() -> dict[str, Column]:
 
 OPTIONAL = (
     *_OF_BASELINE,
-    *("control", "task", *_RAN_ON, *spreads()),
+    *("control", "task", *_LOST, *_RAN_ON, *spreads()),
     *(m.name for m in METRICS.values() if m.special or m.lacking),
 )
 """Columns that a frame may lack: the analysis computes them, or they are empty."""
@@ -242,6 +247,7 @@ COLUMNS = Columns(
         _of_metrics("counted", "modelled", "measured", "timed"),
         spreads(),
         _AFTER,
+        _LOST,
         _RAN_ON,
     )
 )

@@ -38,6 +38,7 @@ def run_trial(trial: Trial, bench: Workbench) -> TrialResult:
     alone = bool(getattr(method, "alone", False))
     with Sampler(tell=bench.sample, peaks=alone) as sampler:
         bench.joules = sampler.meter.joules
+        bench.forget_calibration()
         try:
             outcome = method(trial, bench, **trial.method.options)
         finally:
@@ -86,6 +87,7 @@ def run_trial(trial: Trial, bench: Workbench) -> TrialResult:
         "test_classes": dataset.counts("test"),
         **_asked(dataset),
         **_unrounded(outcome.predictor),
+        **_lost(bench.lost),
         **counts.facts,
         **outcome.facts,
     }
@@ -160,6 +162,12 @@ def _unrounded(predictor: Predictor) -> dict[str, str]:
         "unrounded_values": [f"{', '.join(n)}: {what}" for what, n in untouched(network, policy).items()],
     }
     return {fact: short("; ".join(parts), 500) for fact, parts in texts.items() if parts}
+
+
+def _lost(found: dict[str, str]) -> dict[str, str]:
+    """Return which negative values a format does not have, where there are any."""
+    text = "; ".join(f"{name}: {what}" for name, what in found.items())
+    return {"lost_negatives": short(text, 500)} if found else {}
 
 
 def _training_times(outcome: Outcome) -> dict[str, float]:

@@ -11,6 +11,7 @@ from precision.methods.training import prepare
 from precision.methods.verified import verify
 from precision.quantization import Policy, Setting, apply, assign, calibrated, structure
 from precision.quantization.calibration.calibrator import Calibrator, calibration_images
+from precision.quantization.calibration.negatives import lost_negatives
 from precision.quantization.calibration.observers import needs_values
 from precision.quantization.calibration.statistics import Statistics
 from precision.trial import Choice, Trial
@@ -25,6 +26,9 @@ class Traced:
         revisits: whether earlier networks and policies come back, so that everything that was observed is
             kept, and all is counted that any observer asks for; otherwise that of the last network is kept.
         switchable: whether every quantizer of the models can be switched off.
+
+    Attributes:
+        lost: what the last policy makes of negative values for which its formats have none, by layer.
     """
 
     def __init__(
@@ -40,6 +44,7 @@ class Traced:
         self._calibrators: dict[Any, Calibrator] = {}
         self._network: tuple[Any, ...] = ()
         self._models: OrderedDict[Any, Any] = OrderedDict()  # of that network, by structure
+        self.lost: dict[str, str] = {}
 
     def observed(self, trial: Trial, policy: Policy, source: Any) -> dict[tuple[str, str], Statistics]:
         """Return what calibration sees of the tensors whose range a policy wants to know, by layer and slot.
@@ -51,6 +56,7 @@ class Traced:
         """
         wanted = calibrated(source, policy)
         if not wanted:
+            self.lost = lost_negatives(source, policy, {})
             return {}
         key = (id(source), repr(trial.dataset), policy.images, trial.seed)
         if key not in self._calibrators:
@@ -62,7 +68,9 @@ class Traced:
         values = self._revisits or any(
             needs_values(s.scaling.observer) for _, s in policy.settings() if isinstance(s, Setting)
         )
-        return self._calibrators[key].statistics(wanted, values=values)
+        found = self._calibrators[key].statistics(wanted, values=values)
+        self.lost = lost_negatives(source, policy, found)
+        return found
 
     def model(self, trial: Trial, policy: Policy, source: Any) -> Any:
         """Return the network of a trial under a policy, calibrated and compiled; valid until the next call.

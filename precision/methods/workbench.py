@@ -231,6 +231,15 @@ class Workbench:
         """
         return self._traced.model(trial, policy, self.source(trial, policy) if source is None else source)
 
+    @property
+    def lost(self) -> dict[str, str]:
+        """What calibration has seen that the formats of the last policy do not have, see ``Traced``."""
+        return self._traced.lost
+
+    def forget_calibration(self) -> None:
+        """Begin anew: nothing is lost of a trial that calibrates nothing."""
+        self._traced.lost = {}
+
     def checkpoint(self, trial: Trial) -> Checkpoint | None:
         """Return what a training goes on from and leaves behind; None when nothing is to be kept."""
         if self._checkpoint is None:

@@ -48,6 +48,11 @@ _DATA = """\
 environment says, or downloaded."""
 
 
+_LOST = """\
+Seen in calibration. Behind a rectifier nothing is lost so; a sum of branches, or a logit, is negative as
+often as not, and needs a format with a sign or a zero point."""
+
+
 @SECTIONS.register("setup")
 @order(20)
 def setup(results: Results) -> Section:
@@ -116,7 +121,18 @@ def _tables(cells: pd.DataFrame) -> list[Table]:
         _table(("Dataset", "Title"), _IMAGES, datasets, "Datasets"),
         _table(("Architecture", "Dataset"), _SIZES, networks, "Networks"),
         _table(("Policy", "Formats", "Timing"), _WIDTHS, formats, "Formats"),
+        *_lost(cells),
     ]
+
+
+def _lost(cells: pd.DataFrame) -> list[Table]:
+    """Return which networks have negative values where their formats have none; no table without any."""
+    if "lost_negatives" not in cells:
+        return []
+    found = cells[cells["lost_negatives"].fillna("") != ""].drop_duplicates(["policy", "architecture"])
+    rows = tuple(found[["policy", "architecture", "lost_negatives"]].itertuples(index=False, name=None))
+    columns = (Column("Policy"), Column("Architecture"), Column("Become 0"))
+    return [Table(columns, rows, "Negative values whose format has no sign", (note(_LOST),))] if rows else []
 
 
 def _table(
