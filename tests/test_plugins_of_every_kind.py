@@ -287,7 +287,7 @@ def test_what_fails_when_it_is_called_is_told_before_anything_is_trained(folder,
         (
             '"quality"',
             '"nice"',
-            "kind of metric 'own' is quality or counted or measured or timed, but got 'nice'",
+            "kind of metric 'own' is quality or counted or modelled or measured or timed, but got 'nice'",
         ),
         ("computed", 'better="less", computed', "better of metric 'own' is higher or lower or neither"),
         ("computed", 'dtype="int", computed', "dtype of metric 'own' is float64 or Int64, but got 'int'"),

@@ -26,6 +26,12 @@ class Classes:
             ``tasks.by_class``.
         auc: areas under the curves, (classes,).
         roc: the curves, (classes, rates), averaged at equal false positive rates.
+
+    >>> import numpy as np
+    >>> from precision.analysis import Classes
+    >>> run = Classes("float32", np.array([[9, 1, 0], [0, 10, 0]]), np.ones(2), np.ones((2, 66)))
+    >>> float(np.trace(run.confusion) / run.confusion.sum())
+    0.95
     """
 
     name: str
@@ -39,6 +45,11 @@ def by_class(results: Results) -> dict[str, list[Classes]]:
 
     These are the ``COMPARED`` least accurate of those that keep ``KEPT`` of the baseline's accuracy. A run of
     which nothing is stored is left out, and so is a network of which the baseline has nothing.
+
+    >>> import precision
+    >>> from precision.analysis import by_class
+    >>> by_class(precision.run("grid.yaml", output="report", quiet=True))  # of older results
+    {}
     """
     cells = results.cells()
     cells = cells[(cells["status"] == "ok") & cells["accuracy"].notna()]

@@ -22,6 +22,7 @@ from precision.data import as_float
 from precision.deploy.predictor import KerasPredictor
 from precision.errors import PrecisionError
 from precision.quantization.layers.flat import address
+from precision.quantization.layers.graph import Graph
 
 
 class WrittenOut(KerasPredictor):
@@ -53,17 +54,16 @@ def written_out(model: Any) -> Network:
         PrecisionError: for a layer that has no written out form.
     """
     found: list[Layer] = []
-    before = None
+    graph, before = Graph(model), model.inputs
     for layer in model.layers:
         if isinstance(layer, layers.InputLayer):
-            before = layer.output
             continue
-        if len(layer._inbound_nodes) != 1 or (before is not None and layer.input is not before):
+        if [id(tensor) for tensor in graph.inputs(layer)] != [id(tensor) for tensor in before]:
             raise PrecisionError(
                 f"layer {address(layer)!r} is not one of a chain, in which every layer reads the one before "
                 "it alone; the method written_out trains chains"
             )
-        before = layer.output
+        before = graph.outputs(layer)
         found += _layers(layer)
     return Network(found)
 

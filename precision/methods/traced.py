@@ -11,9 +11,9 @@ from precision.methods.training import prepare
 from precision.methods.verified import verify
 from precision.quantization import Policy, Setting, apply, assign, calibrated, structure
 from precision.quantization.calibration.calibrator import Calibrator, calibration_images
-from precision.quantization.calibration.negatives import lost_negatives
 from precision.quantization.calibration.observers import needs_values
 from precision.quantization.calibration.statistics import Statistics
+from precision.quantization.negatives import lost_negatives
 from precision.trial import Choice, Trial
 
 

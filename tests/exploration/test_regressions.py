@@ -7,6 +7,7 @@ from precision.exploration.options import SearchOptions
 from precision.exploration.search import search
 from precision.exploration.sensitivity import sensitivity
 from precision.grid import Store, expand, load_grid
+from precision.measure.counted.energy_table import shipped_table
 from precision.methods.workbench import Workbench
 from precision.quantization import Policy
 from precision.report.pages.search import found_text, write_search
@@ -54,6 +55,7 @@ def test_a_search_stays_within_per_cent_of_the_rmse(sugar, tmp_path):
         [found],
         name="sugar",
         command=["precision"],
+        energy_table=shipped_table(),
         objective="memory",
         method="greedy",
         tolerance=3.0,

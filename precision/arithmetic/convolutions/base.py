@@ -21,6 +21,16 @@ class Convolution(ABC):
         meaning: one line.
         processes: whether workers have to be processes: the loops of Python hold the interpreter, and so
             would stop each other as threads. Products of matrices and compiled loops let go of it.
+
+    >>> import numpy as np
+    >>> from precision.arithmetic.convolutions import Convolution, convolution
+    >>> from precision.arithmetic.window import Window
+    >>> x, w = np.ones((1, 4, 4, 1), np.float32), np.ones((3, 3, 1, 2), np.float32)
+    >>> fast: Convolution = convolution("direct")
+    >>> window, dy = Window((3, 3), (1, 1), (1, 1)), np.ones((1, 2, 2, 2), np.float32)
+    >>> dx, dw = fast.backward(x, w, window, dy)
+    >>> dx[0, :, :, 0].tolist()[0], float(dw.sum())
+    ([2.0, 4.0, 4.0, 2.0], 72.0)
     """
 
     name: ClassVar[str]

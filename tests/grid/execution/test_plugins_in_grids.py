@@ -313,5 +313,5 @@ def test_a_plugin_that_fails_in_the_worker_is_told_by_its_trials_alone(tmp_path)
     run = runner.runner(Setup(tmp_path / "runs", plugins=(broken,)), lambda *_: None)
     with pytest.raises(PrecisionError, match=r"eighths\.py:1: .*not on this machine"):
         run(trial)
-    with pytest.raises(PrecisionError, match="device gpu, but tensorflow finds none"):
+    with pytest.raises(PrecisionError, match="tensorflow finds no gpu here"):
         run(replace(trial.baseline, runtime=Runtime(device="gpu")))

@@ -130,18 +130,26 @@ def test_a_normalisation_in_a_model_inside_folds_as_if_it_stood_outside():
 
 
 class Block(layers.Layer):
-    """A layer with a normalisation inside."""
+    """A layer with a normalisation inside, and a weight of its own."""
 
-    def __init__(self, **options):
+    def __init__(self, own=False, **options):
         super().__init__(**options)
         self.conv, self.norm = layers.Conv2D(3, 3, name="conv"), layers.BatchNormalization(name="norm")
+        self.own = self.add_weight(shape=(), initializer="ones", name="own") if own else 1.0
 
     def call(self, x):
-        return self.norm(self.conv(x))
+        return self.norm(self.conv(x)) * self.own
+
+
+def test_a_normalisation_of_a_layer_that_is_taken_apart_folds():
+    model = randomise(branch(Block(name="block")))
+    folded = fold(model)
+    assert folded.folded == {"block/norm": "block/conv"} and folded.kept == {}
+    assert_close(model, folded.model)
 
 
 def test_a_normalisation_inside_a_layer_is_kept():
-    model = randomise(branch(Block(name="block")))
+    model = randomise(branch(Block(own=True, name="block")))
     folded = fold(model)
     assert folded.folded == {}
     assert folded.kept == {"block/norm": "it is inside 'block' (Block)"}

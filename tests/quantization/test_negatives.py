@@ -9,7 +9,7 @@ from precision.methods.run import run_trial
 from precision.methods.workbench import Workbench
 from precision.quantization import calibrated, parse_policy
 from precision.quantization.calibration.calibrator import Calibrator
-from precision.quantization.calibration.negatives import lost_negatives
+from precision.quantization.negatives import lost_negatives
 from precision.trial import Choice, Training, Trial
 
 IMAGES = np.random.default_rng(2).random((16, 6, 6, 2)).astype(np.float32)
