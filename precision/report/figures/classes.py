@@ -11,9 +11,10 @@ from matplotlib.colors import SymLogNorm
 from matplotlib.figure import Figure as Drawing
 
 from precision.analysis import Classes, Results, by_class
+from precision.analysis.classes import NETWORKS
 from precision.registry import FIGURES
 from precision.report.document import Figure, note, order
-from precision.report.figures.page import WIDTH, short
+from precision.report.figures.page import WIDTH, left_out, say, short
 from precision.report.figures.style import COLOURS, INK, STYLE, empty_figure, set_lines
 from precision.tasks.by_class import rates
 
@@ -48,10 +49,15 @@ def _figure(results: Results, name: str, title: str, text: str, draw: Any) -> Fi
     if not networks:
         return None
     caption = f"{title}: the baseline and the formats that lose most"
-    return Figure(name, title, caption, draw, {"networks": networks}, (note(text + _OTHERS),))
+    cells = results.cells()
+    pairs = cells[["dataset", "architecture"]].drop_duplicates().itertuples(index=False, name=None)
+    names = [", ".join(map(str, pair)) for pair in pairs]
+    others = names[names.index(list(networks)[-1]) + 1 :] if len(networks) == NETWORKS else []
+    data = {"networks": networks, "others": others}
+    return Figure(name, title, caption, draw, data, (note(text + _OTHERS),))
 
 
-def draw_confusion(networks: Mapping[str, Sequence[Classes]]) -> Drawing:
+def draw_confusion(networks: Mapping[str, Sequence[Classes]], others: Sequence[str] = ()) -> Drawing:
     """Draw a row of matrices for each network: of its baseline, then differences to it."""
     with mpl.rc_context(STYLE):
         figure, rows = _panels(networks)
@@ -63,10 +69,11 @@ def draw_confusion(networks: Mapping[str, Sequence[Classes]]) -> Drawing:
             for ax, change in zip(axes[1:], changes, strict=False):
                 _matrix(ax, change, "PuOr_r", SymLogNorm(1, vmin=-1.6 * most, vmax=1.6 * most), signed=True)
             _titled(axes, title, runs, lambda run: f"{100 * _right(run):.2f} % right")
+        say(figure, left_out("networks", others))
     return figure
 
 
-def draw_roc(networks: Mapping[str, Sequence[Classes]]) -> Drawing:
+def draw_roc(networks: Mapping[str, Sequence[Classes]], others: Sequence[str] = ()) -> Drawing:
     """Draw a row of panels for each network, each with a curve per class."""
     at = rates()[1:]  # a logarithmic axis has no zero
     with mpl.rc_context(STYLE):
@@ -87,6 +94,7 @@ def draw_roc(networks: Mapping[str, Sequence[Classes]]) -> Drawing:
                 axes[len(runs) - 1].legend(
                     title="class", fontsize=6, title_fontsize=6.5, ncols=2, loc="lower right"
                 )
+        say(figure, left_out("networks", others))
     return figure
 
 

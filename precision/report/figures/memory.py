@@ -51,7 +51,7 @@ def draw_memory(frame: pd.DataFrame) -> Drawing:
     shown = networks[:NETWORKS]
     tables = [_means(rows) for _, rows in shown]
     bars = room(sum(map(len, tables)), HEIGHT - _HEAD * len(tables), _BAR, 0.09)
-    most = max(2, bars.shown // len(tables))
+    most = BARS if bars.shown == sum(map(len, tables)) else max(2, bars.shown // len(tables))
     missing = [left_out("networks", [", ".join(map(str, key)) for key, _ in networks[NETWORKS:]])]
     missing += [left_out("formats", list(table.index[most:])) for table in tables]
     tables = [table.head(most) for table in tables]
