@@ -71,14 +71,20 @@ def accuracy_and_power(results: Results) -> Figure | None:
     )
 
 
+def _networks(frame: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """Return the rows of each network under each method, which is named where there are several."""
+    keys = ["dataset", "architecture", "method"][: 3 if frame["method"].nunique() > 1 else 2]
+    return [(", ".join(map(str, key)), rows) for key, rows in frame.groupby(keys, sort=False)]
+
+
 def draw_power(frame: pd.DataFrame) -> Drawing:
     """Draw the error of each multiplier (logarithmic) over its power, and the line that none surpasses."""
-    networks = [(key, rows) for key, rows in frame.groupby(["dataset", "architecture"], sort=False)]
+    networks = _networks(frame)
     with mpl.rc_context(STYLE):
         figure = empty_figure(WIDTH, HEIGHT * len(networks) + 0.3)
         axes: Any = figure.subplots(len(networks), 1, squeeze=False)[:, 0]
-        for ax, ((dataset, architecture), rows) in zip(axes, networks, strict=True):
-            _draw_power(ax, rows, f"{dataset}, {architecture}")
+        for ax, (title, rows) in zip(axes, networks, strict=True):
+            _draw_power(ax, rows, title)
     return figure
 
 
@@ -127,12 +133,12 @@ def _without_shared(names: list[str]) -> tuple[str, list[str]]:
 
 def draw_multipliers(frame: pd.DataFrame) -> Drawing:
     """Draw a panel for each network, with the multipliers in the order of the grid."""
-    networks = [(key, rows) for key, rows in frame.groupby(["dataset", "architecture"], sort=False)]
+    networks = _networks(frame)
     with mpl.rc_context(STYLE):
         figure = Drawing(figsize=(WIDTH, HEIGHT * len(networks) + 0.9), layout="constrained")
         axes: Any = figure.subplots(len(networks), 1, squeeze=False)[:, 0]
-        for ax, ((dataset, architecture), rows) in zip(axes, networks, strict=True):
-            _draw(ax, rows, f"{dataset}, {architecture}")
+        for ax, (title, rows) in zip(axes, networks, strict=True):
+            _draw(ax, rows, title)
     return figure
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from precision.analysis import by_class
 from precision.report.figures.classes import confusion, draw_confusion, roc
-from precision.report.figures.multipliers import accuracy_and_power
+from precision.report.figures.multipliers import accuracy_and_power, accuracy_and_time
 from precision.tasks.by_class import details
 
 TARGETS = np.arange(200) % 4
@@ -117,3 +117,17 @@ def test_the_line_of_power_is_that_of_the_multipliers_that_none_surpasses(given)
     }
     line = drawing.axes[0].lines[0]
     assert set(line.get_xdata()) == best and list(line.get_xdata()) == sorted(best)
+
+
+def test_a_bar_is_of_one_method(given):
+    """Before and after a training through a multiplier are two things, and no mean of them is shown."""
+    frame = given.frame.assign(multiplier_mean_error=1.0)
+    figure = accuracy_and_time(replace(given, frame=frame))
+    drawing = figure.draw(**figure.data)
+    drawing.canvas.draw()
+    panels = [axes for axes in drawing.axes if axes.patches]
+    titles = [axes.get_title(loc="left") for axes in panels]
+    assert titles == [f"mnist, {net}, {method}" for net in ("lenet", "vgg") for method in ("ptq", "qat")]
+    own = frame[(frame["architecture"] == "vgg") & (frame["method"] == "qat")]
+    expected = 100 * own.groupby("policy", sort=False)["accuracy"].mean()
+    assert [bar.get_height() for bar in panels[3].patches] == pytest.approx(expected.tolist())
