@@ -106,39 +106,35 @@ class Rectify:
 class Pool:
     """The largest value of squares side by side; what is left over at the right and below is not read."""
 
-    size: int = 2
+    size: int = 2  # at most 15: places are counted in 8 bits
 
     def __post_init__(self) -> None:
         self.variables: list[np.ndarray] = []
 
     def forward(self, x: np.ndarray, convolutions: Computes) -> tuple[np.ndarray, Any]:
         """Return the largest values, and where they stood: of equal ones the first."""
-        squares = self._squares(x)
-        largest = squares.argmax(axis=3)
-        return np.take_along_axis(squares, largest[:, :, :, None], axis=3)[:, :, :, 0], (largest, x.shape)
+        first, *others = self._places(x)
+        y, which = first.copy(), np.zeros(first.shape, np.uint8)
+        for number, values in enumerate(others, 1):
+            which[values > y] = number
+            np.maximum(y, values, out=y)
+        return y, (which, x.shape)
 
     def backward(
         self, known: Any, dy: np.ndarray, convolutions: Computes, inputs: bool
     ) -> tuple[np.ndarray | None, Gradients]:
         """Give the gradient to the place of the largest value."""
-        largest, shape = known
-        images, rows, columns, channels = dy.shape
-        squares = np.zeros((images, rows, columns, self.size**2, channels), dy.dtype)
-        np.put_along_axis(squares, largest[:, :, :, None], dy[:, :, :, None], axis=3)
+        which, shape = known
         dx = np.zeros(shape, dy.dtype)
-        dx[:, : rows * self.size, : columns * self.size] = (
-            squares.reshape(images, rows, columns, self.size, self.size, channels)
-            .transpose(0, 1, 3, 2, 4, 5)
-            .reshape(images, rows * self.size, columns * self.size, channels)
-        )
+        for number, values in enumerate(self._places(dx)):
+            np.multiply(dy, which == number, out=values)
         return dx, []
 
-    def _squares(self, x: np.ndarray) -> np.ndarray:
-        """Return (N, rows, columns, size * size, C)."""
-        images, height, width, channels = x.shape
-        rows, columns, s = height // self.size, width // self.size, self.size
-        x = x[:, : rows * s, : columns * s].reshape(images, rows, s, columns, s, channels)
-        return x.transpose(0, 1, 3, 2, 4, 5).reshape(images, rows, columns, s * s, channels)
+    def _places(self, x: np.ndarray) -> list[np.ndarray]:
+        """Return what stands in each place of all squares, views (N, rows, columns, C)."""
+        s = self.size
+        rows, columns = x.shape[1] // s * s, x.shape[2] // s * s
+        return [x[:, i:rows:s, j:columns:s] for i in range(s) for j in range(s)]
 
 
 class Flatten:
