@@ -16,7 +16,7 @@ from precision.data import Augmentation, as_float
 from precision.deploy.predictor import KerasPredictor
 from precision.measure.machine import calibration
 from precision.methods.checkpoint import Checkpoint
-from precision.methods.evaluation import evaluate
+from precision.methods.evaluation import Evaluation, evaluate
 from precision.tasks import CLASSIFICATION, Task
 from precision.trial import Training
 
@@ -166,17 +166,8 @@ def train(
         logs = model.fit(batches, shuffle=False, verbose=0).history
         seconds, used = time.perf_counter() - began, joules() - used
         tested = evaluate(predictor, dataset.x_test, dataset.y_test, task)
-        history.append(
-            {
-                "epoch": epoch,
-                "loss": float(logs["loss"][0]),
-                task.score: float(logs[task.score][0]),
-                "val_loss": tested.loss,
-                f"val_{task.score}": tested.metrics[task.score],
-                "seconds": seconds,
-                **({} if math.isnan(used) else {"joules": used}),
-            }
-        )
+        loss, score = float(logs["loss"][0]), float(logs[task.score][0])
+        history.append(row_of_epoch(epoch, task, loss, score, tested, seconds, used))
         report(history[-1])
         points.reached("epoch over")
         if epoch == training.epochs or machine.due():
@@ -186,6 +177,27 @@ def train(
         if checkpoint and epoch < training.epochs:
             checkpoint.offer(model, history)
     return Trained(history, None, facts, tuple(looks))
+
+
+def row_of_epoch(
+    epoch: int, task: Task, loss: float, score: float, tested: Evaluation, seconds: float, joules: float
+) -> dict[str, float]:
+    """Return the row of an epoch in the history.
+
+    Args:
+        loss, score: over the training images.
+        tested: what the network says of the test images afterwards.
+        joules: NaN where they are not known.
+    """
+    return {
+        "epoch": epoch,
+        "loss": loss,
+        task.score: score,
+        "val_loss": tested.loss,
+        f"val_{task.score}": tested.metrics[task.score],
+        "seconds": seconds,
+        **({} if math.isnan(joules) else {"joules": joules}),
+    }
 
 
 def _make_variables(model: Any, targets: np.ndarray) -> None:

@@ -93,11 +93,11 @@ def written_out(
             "batch size or fewer workers"
         )
     model = bench.network(trial)
+    if bench.restores:
+        model.load_weights(bench.weights(trial.id))
+        return Outcome(WrittenOut(model, algorithm(convolution)), None, timing="native")
     with Parallel(algorithm(convolution), workers) as shared:
         predictor = WrittenOut(model, shared)
-        if bench.restores:
-            model.load_weights(bench.weights(trial.id))
-            return Outcome(WrittenOut(model, algorithm(convolution)), None, timing="native")
         trained = _train(trial, bench, training, predictor, beta1, beta2)
     predictor.keep()
     bench.save(trial, model)
@@ -114,7 +114,7 @@ def _train(
     from precision.arithmetic.convolutions.step import Adam
     from precision.measure.machine import calibration
     from precision.methods.evaluation import evaluate
-    from precision.methods.training import Batches, Trained
+    from precision.methods.training import Batches, Trained, row_of_epoch
 
     dataset = bench.dataset(trial.dataset)
     adam = Adam(predictor.written.variables, 0.0, beta1, beta2)
@@ -147,17 +147,8 @@ def _train(
         seconds, used = time.perf_counter() - began, bench.joules() - used
         tested = evaluate(predictor, dataset.x_test, dataset.y_test)
         images = len(dataset.x_train)
-        history.append(
-            {
-                "epoch": epoch,
-                "loss": loss / images,
-                "accuracy": right / images,
-                "val_loss": tested.loss,
-                "val_accuracy": tested.accuracy,
-                "seconds": seconds,
-                **({} if math.isnan(used) else {"joules": used}),
-            }
-        )
+        row = row_of_epoch(epoch, CLASSIFICATION, loss / images, right / images, tested, seconds, used)
+        history.append(row)
         bench.report(history[-1])
         looks.append(machine.look())
         if not math.isfinite(loss):

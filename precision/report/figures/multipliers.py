@@ -135,7 +135,7 @@ def draw_multipliers(frame: pd.DataFrame) -> Drawing:
     """Draw a panel for each network, with the multipliers in the order of the grid."""
     networks = _networks(frame)
     with mpl.rc_context(STYLE):
-        figure = Drawing(figsize=(WIDTH, HEIGHT * len(networks) + 0.9), layout="constrained")
+        figure = empty_figure(WIDTH, HEIGHT * len(networks) + 0.9)
         axes: Any = figure.subplots(len(networks), 1, squeeze=False)[:, 0]
         for ax, (title, rows) in zip(axes, networks, strict=True):
             _draw(ax, rows, title)
