@@ -136,6 +136,7 @@ def test_a_regression_is_reported_as_one(sugar, tmp_path):
     assert {path.name for path in (tmp_path / "report").glob("*.png")} == {
         "rmse_vs_bits.png",
         "loss_curves.png",
+        "memory.png",
         "resources.png",
     }
 
