@@ -104,4 +104,4 @@ def _step(name: str, workers: int) -> Callable[[], object]:
     network = written_out(architectures.build("two_conv"))
     shared, adam, (x, y) = Parallel(convolution(name), workers), Adam(network.variables), _batch()
     shared.__enter__()
-    return lambda: adam.step(network.gradients(x, y, shared)[1])
+    return lambda: adam.step(shared.step(network, x, y)[2])

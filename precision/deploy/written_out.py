@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from keras import layers
 
+from precision.arithmetic.convolutions.parallel import Parallel
 from precision.arithmetic.convolutions.step import (
-    Computes,
     Convolve,
     Dense,
     Flatten,
@@ -30,16 +30,16 @@ class WrittenOut(KerasPredictor):
 
     Attributes:
         written: the network, with copies of the model's variables.
-        convolutions: what computes them.
+        computes: what computes it.
     """
 
-    def __init__(self, model: Any, convolutions: Computes) -> None:
+    def __init__(self, model: Any, computes: Parallel) -> None:
         super().__init__(model)
-        self.written, self.convolutions = written_out(model), convolutions
+        self.written, self.computes = written_out(model), computes
 
     def logits(self, images: np.ndarray) -> np.ndarray:
         """Return the logits, float32 (N, classes), of a batch of images."""
-        return self.written.logits(np.asarray(as_float(images), np.float32), self.convolutions)
+        return self.computes.logits(self.written, np.asarray(as_float(images), np.float32))
 
     def keep(self) -> None:
         """Give the model the variables of the network."""
@@ -76,9 +76,9 @@ def _layers(layer: Any) -> list[Layer]:
             tuple(layer.kernel_size), tuple(layer.strides), tuple(layer.dilation_rate), layer.padding,
             layer.groups,
         )  # fmt: skip
-        return [Convolve(_copies(layer), window), *_activation(layer)]
+        return [Convolve(_copies(layer), window), *_activation(layer, in_place=True)]
     if kind is layers.Dense and layer.use_bias:
-        return [Dense(_copies(layer)), *_activation(layer)]
+        return [Dense(_copies(layer)), *_activation(layer, in_place=True)]
     if kind is layers.MaxPooling2D and layer.padding == "valid" and _squares(layer):
         return [Pool(layer.pool_size[0])]
     if kind is layers.Flatten:
@@ -86,7 +86,7 @@ def _layers(layer: Any) -> list[Layer]:
     if kind is layers.ReLU and not (layer.max_value or layer.negative_slope or layer.threshold):
         return [Rectify()]
     if kind is layers.Activation:
-        return _activation(layer)
+        return _activation(layer, in_place=False)
     raise PrecisionError(
         f"layer {address(layer)!r} is a {kind.__name__} that has no written out form here; there is one for "
         "Conv2D and Dense with a bias, MaxPooling2D of squares side by side, Flatten and ReLU"
@@ -98,12 +98,12 @@ def _squares(layer: Any) -> bool:
     return len({*layer.pool_size, *layer.strides}) == 1
 
 
-def _activation(layer: Any) -> list[Layer]:
+def _activation(layer: Any, in_place: bool) -> list[Layer]:
     name = getattr(layer.activation, "__name__", str(layer.activation))
     if name == "linear":
         return []
     if name == "relu":
-        return [Rectify()]
+        return [Rectify(in_place)]
     raise PrecisionError(
         f"layer {address(layer)!r} has the activation {name}, which has no written out form here; relu has"
     )

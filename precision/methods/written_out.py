@@ -66,7 +66,7 @@ def written_out(
 
     Args:
         convolution: the algorithm, see ``arithmetic.convolutions``.
-        workers: that share each batch of the convolutions; everything else is computed by one.
+        workers: that share each batch; the gradients of their parts are added up.
         beta1, beta2: of Adam.
         start: the initial weights of the seed, those of the baseline.
         epochs, learning_rate: instead of those of the grid's training.
@@ -95,14 +95,14 @@ def written_out(
     model = bench.network(trial)
     if bench.restores:
         model.load_weights(bench.weights(trial.id))
-        return Outcome(WrittenOut(model, algorithm(convolution)), None, timing="native")
+        return Outcome(WrittenOut(model, Parallel(algorithm(convolution))), None, timing="native")
     with Parallel(algorithm(convolution), workers) as shared:
         predictor = WrittenOut(model, shared)
         trained = _train(trial, bench, training, predictor, beta1, beta2)
     predictor.keep()
     bench.save(trial, model)
     facts = {"convolution": f"{convolution}, {workers} {'worker' if workers == 1 else 'workers'}"}
-    return Outcome(WrittenOut(model, algorithm(convolution)), trained, timing="native", facts=facts)
+    return Outcome(WrittenOut(model, Parallel(algorithm(convolution))), trained, timing="native", facts=facts)
 
 
 def _train(
@@ -139,9 +139,7 @@ def _train(
             adam.rate = rate
             if training.schedule == "cosine":
                 adam.rate = rate * 0.5 * (1 + math.cos(math.pi * min(1.0, done / steps)))
-            logits, mean, gradients = predictor.written.step(
-                np.asarray(x, np.float32), y, predictor.convolutions
-            )
+            logits, mean, gradients = predictor.computes.step(predictor.written, np.asarray(x, np.float32), y)
             adam.step(gradients)
             loss, right, done = loss + mean * len(y), right + float((logits.argmax(1) == y).sum()), done + 1
         seconds, used = time.perf_counter() - began, bench.joules() - used

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+import math
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from collections.abc import Callable
+from typing import ClassVar, Self
 
 import numpy as np
 
+from precision.arithmetic.convolutions import memory
 from precision.arithmetic.window import Window
 from precision.errors import PrecisionError
 
@@ -21,6 +25,9 @@ class Convolution(ABC):
         meaning: one line.
         processes: whether workers have to be processes: the loops of Python hold the interpreter, and so
             would stop each other as threads. Products of matrices and compiled loops let go of it.
+        any_type: whether all sums are made by :attr:`product` or in Python, and so in any type of numbers.
+        product: of two matrices, into a third one where that is given, as ``numpy.matmul`` has it.
+        types: of the operands.
 
     >>> import numpy as np
     >>> from precision.arithmetic.convolutions import Convolution, convolution
@@ -36,6 +43,39 @@ class Convolution(ABC):
     name: ClassVar[str]
     meaning: ClassVar[str]
     processes: ClassVar[bool] = False
+    any_type: ClassVar[bool] = True
+    product: Callable[..., np.ndarray] = staticmethod(np.matmul)
+    types: tuple[np.dtype, ...] = (np.dtype(np.float32), np.dtype(np.float64))
+
+    def with_product(self, product: Callable[..., np.ndarray], dtype: np.dtype) -> Self:
+        """Return this algorithm for operands of one type, with another product of matrices.
+
+        Raises:
+            PrecisionError: where its sums are made elsewhere.
+        """
+        if not self.any_type:
+            raise PrecisionError(f"the convolution {self.name!r} has its sums in compiled code for float32")
+        other = copy.copy(self)
+        other.product, other.types = product, (dtype,)
+        return other
+
+    def held(self, images: int, spatial: tuple[int, ...], w: tuple[int, ...], window: Window) -> int:
+        """Return how many numbers are held beside images, kernel and sums while the sums are computed.
+
+        Args:
+            images: of a batch.
+            spatial: rows and columns of an image.
+            w: shape of the kernel.
+        """
+        return 0
+
+    def moved(self, images: int, spatial: tuple[int, ...], w: tuple[int, ...], window: Window) -> int:
+        """Return how many numbers are read or written, if nothing stays in a cache from one step to the next.
+
+        That is every operand and sum once, and what is made on the way twice; arguments as of :meth:`held`.
+        """
+        x, y = math.prod(spatial) * w[2], math.prod(window.output(spatial)) * w[3]
+        return images * (x + y) + math.prod(w) + 2 * self.held(images, spatial, w, window)
 
     def refusal(self, window: Window) -> str:
         """Return why a window cannot be computed, in words; empty where it can."""
@@ -98,14 +138,28 @@ class Convolution(ABC):
                 f"a convolution of images (N, H, W, C) with a window of {window.sizes} takes a kernel "
                 f"(*sizes, C, filters), but got the shapes {x.shape} and {w.shape}"
             )
-        if x.dtype != w.dtype or x.dtype not in (np.float32, np.float64):
+        if x.dtype != w.dtype or x.dtype not in self.types:
             raise PrecisionError(
-                f"a convolution takes images and a kernel of float32 or both of float64, but got {x.dtype} "
-                f"and {w.dtype}"
+                f"a convolution takes images and a kernel of {' or both of '.join(map(str, self.types))}, but "
+                f"got {x.dtype} and {w.dtype}"
             )
         why = self.refusal(window)
         if why:
             raise PrecisionError(f"the convolution {self.name!r} {why}")
+
+
+def as_convolution(
+    x: np.ndarray, w: np.ndarray, strides: tuple[int, ...], dy: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return images and a kernel whose convolution with strides of 1 is the gradient by the images.
+
+    They are the gradient by the sums, spread by the strides with zeros around it, and the kernel turned round.
+    """
+    rows, columns = w.shape[0] - 1, w.shape[1] - 1
+    spread = memory.zeros((len(x), x.shape[1] + rows, x.shape[2] + columns, w.shape[3]), x.dtype)
+    high, wide = ((n - 1) * s + 1 for n, s in zip(dy.shape[1:3], strides, strict=True))
+    spread[:, rows : rows + high : strides[0], columns : columns + wide : strides[1]] = dy
+    return spread, np.ascontiguousarray(w[::-1, ::-1].transpose(0, 1, 3, 2))
 
 
 def taps(w: np.ndarray) -> list[tuple[int, int]]:

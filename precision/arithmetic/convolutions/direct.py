@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from precision.arithmetic.convolutions.base import Convolution
+from precision.arithmetic.convolutions import memory
+from precision.arithmetic.convolutions.base import Convolution, as_convolution
 from precision.arithmetic.convolutions.tiles import LANES, over_images
 from precision.arithmetic.window import offsets
 
@@ -19,6 +20,7 @@ class Direct(Convolution):
 
     name = "direct"
     meaning = "compiled loops, sums in registers"
+    any_type = False
 
     def _forward(
         self, x: np.ndarray, w: np.ndarray, strides: tuple[int, ...], output: tuple[int, ...]
@@ -27,7 +29,7 @@ class Direct(Convolution):
         flat = np.ascontiguousarray(x).reshape(-1)
         parts = []
         for kernel in _in_lanes(w.reshape(-1, w.shape[3])):
-            out = np.zeros((len(x), len(pixels), LANES), x.dtype)
+            out = memory.zeros((len(x), len(pixels), LANES), x.dtype)
             over_images(
                 flat, x[0].size, pixels, steps, kernel.reshape(-1), 0, out.reshape(-1), out[0].size,
                 _MANY, _FEW, 0, len(x),
@@ -48,18 +50,9 @@ class Direct(Convolution):
             )  # fmt: skip
             parts.append(out)
         dw = _without_lanes(parts, w.shape[3]).reshape(w.shape)
-        return (self._by_images(x, w, strides, dy) if inputs else None), dw
-
-    def _by_images(
-        self, x: np.ndarray, w: np.ndarray, strides: tuple[int, ...], dy: np.ndarray
-    ) -> np.ndarray:
-        """Return a convolution again: of the gradient, spread by the strides, with the turned kernel."""
-        rows, columns = w.shape[0] - 1, w.shape[1] - 1
-        spread = np.zeros((len(x), x.shape[1] + rows, x.shape[2] + columns, w.shape[3]), x.dtype)
-        high, wide = ((n - 1) * s + 1 for n, s in zip(dy.shape[1:3], strides, strict=True))
-        spread[:, rows : rows + high : strides[0], columns : columns + wide : strides[1]] = dy
-        turned = np.ascontiguousarray(w[::-1, ::-1].transpose(0, 1, 3, 2))
-        return self._forward(spread, turned, (1, 1), x.shape[1:3])
+        if not inputs:
+            return None, dw
+        return self._forward(*as_convolution(x, w, strides, dy), (1, 1), x.shape[1:3]), dw
 
 
 def _pixels(x: np.ndarray, strides: tuple[int, ...], output: tuple[int, ...]) -> np.ndarray:

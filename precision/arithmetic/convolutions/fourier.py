@@ -11,6 +11,7 @@ import numpy as np
 from scipy import fft
 
 from precision.arithmetic.convolutions.base import Convolution, seen
+from precision.arithmetic.window import Window
 
 _AXES = (1, 2)
 
@@ -20,6 +21,13 @@ class Fourier(Convolution):
 
     name = "fft"
     meaning = "products in the frequency domain"
+    any_type = False
+
+    def held(self, images: int, spatial: tuple[int, ...], w: tuple[int, ...], window: Window) -> int:
+        """Return the size of the transforms of images, kernel and sums; a complex number counts as two."""
+        wide = [n + sum(pad) for n, pad in zip(spatial, window.pads(spatial), strict=True)]
+        rows, columns = (fft.next_fast_len(n, real=True) for n in wide)
+        return 2 * rows * (columns // 2 + 1) * (images * (w[2] + w[3]) + w[2] * w[3])
 
     def _forward(
         self, x: np.ndarray, w: np.ndarray, strides: tuple[int, ...], output: tuple[int, ...]

@@ -1,9 +1,10 @@
-"""A batch shared among workers, each with some of the images.
+"""A batch shared among workers: each computes the network and its gradients for some of the images.
 
-Threads, where an algorithm lets go of the interpreter for nearly all of its time: they share the images and
-the kernel, and begin at once. Each calls NumPy's products of matrices with one thread, as several workers
-with several threads each would wait for one another. Processes, where the loops are those of Python: threads
-would take turns. What a process takes and returns is copied, which such loops do not feel.
+Threads, where an algorithm lets go of the interpreter for nearly all of its time: they share the network, and
+begin at once. Processes, where the loops are those of Python: threads would take turns. What a process takes
+and returns is copied, the network included, which such loops do not feel. Either way a worker has a core of
+its own, and calls NumPy's products of matrices with one thread: several workers with several threads each
+would wait for one another.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from __future__ import annotations
 import concurrent.futures
 import itertools
 import multiprocessing
+import os
+from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, ExitStack
 from types import TracebackType
@@ -19,13 +22,15 @@ from typing import Any, Self
 import numpy as np
 import threadpoolctl  # type: ignore[import-untyped]
 
+from precision.arithmetic.convolutions import memory
 from precision.arithmetic.convolutions.base import Convolution
-from precision.arithmetic.window import Window
+from precision.arithmetic.convolutions.step import Gradients, Network
 from precision.errors import PrecisionError
+from precision.measure.machine.processor import cores
 
 
 class Parallel(AbstractContextManager["Parallel"]):
-    """Computes as an algorithm does, with some workers; a context that ends them.
+    """Computes networks with an algorithm of convolution and some workers; a context that ends them.
 
     Args:
         algorithm: of the convolution.
@@ -34,10 +39,11 @@ class Parallel(AbstractContextManager["Parallel"]):
     >>> import numpy as np
     >>> from precision.arithmetic.convolutions import convolution
     >>> from precision.arithmetic.convolutions.parallel import Parallel
+    >>> from precision.arithmetic.convolutions.step import Convolve, Network
     >>> from precision.arithmetic.window import Window
-    >>> x, w = np.ones((2, 3, 3, 1), np.float32), np.ones((3, 3, 1, 1), np.float32)
+    >>> layer = Convolve([np.ones((3, 3, 1, 1)), np.zeros(1)], Window((3, 3), (1, 1), (1, 1)))
     >>> with Parallel(convolution("im2col"), workers=2) as shared:
-    ...     shared.forward(x, w, Window((3, 3), (1, 1), (1, 1))).ravel().tolist()
+    ...     shared.logits(Network([layer]), np.ones((2, 3, 3, 1))).ravel().tolist()
     [9.0, 9.0]
     """
 
@@ -51,51 +57,65 @@ class Parallel(AbstractContextManager["Parallel"]):
     def __enter__(self) -> Self:
         self._stack.enter_context(threadpoolctl.threadpool_limits(1, "blas"))
         if self.workers > 1:
-            if self.algorithm.processes:  # spawned: this process may have threads, which a fork does not take
-                spawn = multiprocessing.get_context("spawn")
-                self._pool = concurrent.futures.ProcessPoolExecutor(self.workers, spawn)
-            else:
-                self._pool = concurrent.futures.ThreadPoolExecutor(self.workers)
-            self._stack.enter_context(self._pool)
+            self._pool = self._stack.enter_context(self._workers())
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._pool = None
         self._stack.close()
+        memory.release()
 
-    def forward(self, x: np.ndarray, w: np.ndarray, window: Window) -> np.ndarray:
-        """Return the sums; see :meth:`Convolution.forward`."""
-        if self._pool is None:
-            return self.algorithm.forward(x, w, window)
-        return np.concatenate(self._each("forward", [(part, w, window) for part in self._parts(x)]))
+    def logits(self, network: Network, x: np.ndarray) -> np.ndarray:
+        """Return the logits (N, classes) of images (N, H, W, C)."""
+        if self._pool is None or len(x) < self.workers:
+            return network.logits(x, self.algorithm)
+        return np.concatenate(self._each(Network.logits, network, [(part,) for part in self._parts(x)]))
 
-    def backward(
-        self, x: np.ndarray, w: np.ndarray, window: Window, dy: np.ndarray, inputs: bool = True
-    ) -> tuple[np.ndarray | None, np.ndarray]:
-        """Return the gradients; see :meth:`Convolution.backward`. Those by the kernel are added up."""
-        if self._pool is None:
-            return self.algorithm.backward(x, w, window, dy, inputs)
-        parts = zip(self._parts(x), self._parts(dy), strict=True)
-        found = self._each("backward", [(one, w, window, by, inputs) for one, by in parts])
-        dw = np.sum([of_kernel for _, of_kernel in found], axis=0, dtype=w.dtype)
-        return (np.concatenate([by_images for by_images, _ in found]) if inputs else None), dw
-
-    def _parts(self, x: np.ndarray) -> list[np.ndarray]:
-        """Return the images of each worker.
+    def step(
+        self, network: Network, x: np.ndarray, labels: np.ndarray
+    ) -> tuple[np.ndarray, float, Gradients]:
+        """Return the logits of a batch, its mean loss and the gradients; see :meth:`Network.step`.
 
         Raises:
-            PrecisionError: for fewer images than workers.
+            PrecisionError: for fewer images than workers, and a worker that ended.
         """
         if len(x) < self.workers:
             raise PrecisionError(
                 f"a batch of {len(x)} images cannot be shared among {self.workers} workers; take at most as "
                 "many workers as there are images"
             )
-        marks = [len(x) * i // self.workers for i in range(self.workers + 1)]
-        return [x[first:last] for first, last in itertools.pairwise(marks)]
+        if self._pool is None:
+            return network.step(x, labels, self.algorithm)
+        parts = list(zip(self._parts(x), self._parts(labels), strict=True))
+        found = self._each(Network.step, network, parts)
+        shares = [len(part) / len(x) for part, _ in parts]  # each is the mean over its own images
+        gradients = [
+            np.sum([of * of.dtype.type(share) for of, share in zip(each, shares, strict=True)], axis=0)
+            for each in zip(*(gradients for _, _, gradients in found), strict=True)
+        ]
+        loss = sum(share * mean for share, (_, mean, _) in zip(shares, found, strict=True))
+        return np.concatenate([logits for logits, _, _ in found]), loss, gradients
 
-    def _each(self, name: str, arguments: list[tuple[Any, ...]]) -> list[Any]:
+    def _workers(self) -> Any:
+        places = itertools.cycle(cores())
+        if not self.algorithm.processes:
+            return concurrent.futures.ThreadPoolExecutor(
+                self.workers, initializer=lambda: _keep_to(next(places))
+            )
+        # Spawned: this process may have threads, which a fork does not take along.
+        spawn = multiprocessing.get_context("spawn")
+        return concurrent.futures.ProcessPoolExecutor(
+            self.workers, spawn, threadpoolctl.threadpool_limits, (1, "blas")
+        )
+
+    def _parts(self, values: np.ndarray) -> list[np.ndarray]:
+        """Return what each worker has of a batch."""
+        marks = [len(values) * i // self.workers for i in range(self.workers + 1)]
+        return [values[first:last] for first, last in itertools.pairwise(marks)]
+
+    def _each(self, method: Callable[..., Any], network: Network, parts: list[tuple[Any, ...]]) -> list[Any]:
         assert self._pool is not None
-        calls = [self._pool.submit(getattr(self.algorithm, name), *each) for each in arguments]
+        calls = [self._pool.submit(method, network, *part, self.algorithm) for part in parts]
         try:
             return [call.result() for call in calls]
         except BrokenProcessPool as error:
@@ -103,3 +123,13 @@ class Parallel(AbstractContextManager["Parallel"]):
                 f"a worker of the convolution {self.algorithm.name!r} ended before its work was done; "
                 "another process may have killed it, or the memory is full"
             ) from error
+
+
+def _keep_to(core: int) -> None:
+    """Keep this thread to a core, where the system can.
+
+    Threads that sleep most of the time are otherwise woken where their waker runs, and take turns there while
+    another core is idle.
+    """
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {core})

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 
 from precision.arithmetic.convolutions.base import Convolution
+from precision.arithmetic.window import Window
 
 
 class PixelMatrix(Convolution):
@@ -22,8 +24,17 @@ class PixelMatrix(Convolution):
         y = np.empty((len(x), *output, w.shape[3]), x.dtype)
         kernel = w.reshape(-1, w.shape[3])
         for i, j in itertools.product(*map(range, output)):
-            y[:, i, j] = _patch(x, w, strides, i, j).reshape(len(x), -1) @ kernel
+            y[:, i, j] = self.product(_patch(x, w, strides, i, j).reshape(len(x), -1), kernel)
         return y
+
+    def held(self, images: int, spatial: tuple[int, ...], w: tuple[int, ...], window: Window) -> int:
+        """Return the size of the windows at one pixel."""
+        return images * math.prod(w[:3])
+
+    def moved(self, images: int, spatial: tuple[int, ...], w: tuple[int, ...], window: Window) -> int:
+        """Return what every pixel moves: its windows are read, copied and read again."""
+        pixels = math.prod(window.output(spatial))
+        return pixels * (3 * self.held(images, spatial, w, window) + math.prod(w) + images * w[3])
 
     def _backward(
         self, x: np.ndarray, w: np.ndarray, strides: tuple[int, ...], dy: np.ndarray, inputs: bool
@@ -32,9 +43,9 @@ class PixelMatrix(Convolution):
         kernel, gradient = w.reshape(-1, w.shape[3]), dw.reshape(-1, w.shape[3])
         for i, j in itertools.product(*map(range, dy.shape[1:3])):
             patch = _patch(x, w, strides, i, j)
-            gradient += patch.reshape(len(x), -1).T @ dy[:, i, j]
+            gradient += self.product(patch.reshape(len(x), -1).T, dy[:, i, j])
             if dx is not None:
-                _patch(dx, w, strides, i, j)[:] += (dy[:, i, j] @ kernel.T).reshape(patch.shape)
+                _patch(dx, w, strides, i, j)[:] += self.product(dy[:, i, j], kernel.T).reshape(patch.shape)
         return dx, dw
 
 

@@ -12,23 +12,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from precision.arithmetic.convolutions import memory
+from precision.arithmetic.convolutions.base import Convolution
 from precision.arithmetic.window import Window
 
 Gradients = list[np.ndarray]
-
-
-class Computes(Protocol):
-    """What computes convolutions: an algorithm, or one with workers."""
-
-    def forward(self, x: np.ndarray, w: np.ndarray, window: Window) -> np.ndarray:
-        """See ``Convolution.forward``."""
-        ...
-
-    def backward(
-        self, x: np.ndarray, w: np.ndarray, window: Window, dy: np.ndarray, inputs: bool = True
-    ) -> tuple[np.ndarray | None, np.ndarray]:
-        """See ``Convolution.backward``."""
-        ...
 
 
 class Layer(Protocol):
@@ -36,12 +24,12 @@ class Layer(Protocol):
 
     variables: list[np.ndarray]
 
-    def forward(self, x: np.ndarray, convolutions: Computes) -> tuple[np.ndarray, Any]:
+    def forward(self, x: np.ndarray, algorithm: Convolution) -> tuple[np.ndarray, Any]:
         """Return what the layer returns, and what its gradient needs to know."""
         ...
 
     def backward(
-        self, known: Any, dy: np.ndarray, convolutions: Computes, inputs: bool
+        self, known: Any, dy: np.ndarray, algorithm: Convolution, inputs: bool
     ) -> tuple[np.ndarray | None, Gradients]:
         """Return the gradients by what it read, None where that is not wanted, and by its variables."""
         ...
@@ -54,17 +42,20 @@ class Convolve:
     variables: list[np.ndarray]
     window: Window
 
-    def forward(self, x: np.ndarray, convolutions: Computes) -> tuple[np.ndarray, Any]:
+    def forward(self, x: np.ndarray, algorithm: Convolution) -> tuple[np.ndarray, Any]:
         """Add the bias to the sums."""
         w, bias = self.variables
-        return convolutions.forward(x, w, self.window) + bias, x
+        y = algorithm.forward(x, w, self.window)
+        y += bias
+        return y, x
 
     def backward(
-        self, known: Any, dy: np.ndarray, convolutions: Computes, inputs: bool
+        self, known: Any, dy: np.ndarray, algorithm: Convolution, inputs: bool
     ) -> tuple[np.ndarray | None, Gradients]:
         """The bias is added to every pixel of every image."""
-        dx, dw = convolutions.backward(known, self.variables[0], self.window, dy, inputs)
-        return dx, [dw, dy.sum(axis=(0, 1, 2))]
+        dx, dw = algorithm.backward(known, self.variables[0], self.window, dy, inputs)
+        rows = dy.reshape(-1, dy.shape[3])
+        return dx, [dw, np.ones(len(rows), rows.dtype) @ rows]  # as a product, which is added in fewer passes
 
 
 @dataclass
@@ -73,33 +64,42 @@ class Dense:
 
     variables: list[np.ndarray]
 
-    def forward(self, x: np.ndarray, convolutions: Computes) -> tuple[np.ndarray, Any]:
+    def forward(self, x: np.ndarray, algorithm: Convolution) -> tuple[np.ndarray, Any]:
         """Multiply."""
         w, bias = self.variables
         return x @ w + bias, x
 
     def backward(
-        self, known: Any, dy: np.ndarray, convolutions: Computes, inputs: bool
+        self, known: Any, dy: np.ndarray, algorithm: Convolution, inputs: bool
     ) -> tuple[np.ndarray | None, Gradients]:
         """Multiply by the transposes."""
         return (dy @ self.variables[0].T if inputs else None), [known.T @ dy, dy.sum(axis=0)]
 
 
+@dataclass
 class Rectify:
-    """ReLU: what is negative becomes 0, and has no gradient."""
+    """ReLU: what is negative becomes 0, and has no gradient.
 
-    def __init__(self) -> None:
+    Attributes:
+        in_place: whether what it is given may be changed: the sums of the layer before, and the gradient of the
+            one behind, which nobody else reads. New memory would cost more than the work.
+    """
+
+    in_place: bool = False
+
+    def __post_init__(self) -> None:
         self.variables: list[np.ndarray] = []
 
-    def forward(self, x: np.ndarray, convolutions: Computes) -> tuple[np.ndarray, Any]:
+    def forward(self, x: np.ndarray, algorithm: Convolution) -> tuple[np.ndarray, Any]:
         """Return what is positive."""
-        return np.maximum(x, x.dtype.type(0)), x > 0
+        known = np.greater(x, 0, out=memory.empty(x.shape, bool))
+        return np.maximum(x, x.dtype.type(0), out=x if self.in_place else None), known
 
     def backward(
-        self, known: Any, dy: np.ndarray, convolutions: Computes, inputs: bool
+        self, known: Any, dy: np.ndarray, algorithm: Convolution, inputs: bool
     ) -> tuple[np.ndarray | None, Gradients]:
         """Let through what was positive."""
-        return dy * known, []
+        return np.multiply(dy, known, out=dy if self.in_place else None), []
 
 
 @dataclass
@@ -111,21 +111,22 @@ class Pool:
     def __post_init__(self) -> None:
         self.variables: list[np.ndarray] = []
 
-    def forward(self, x: np.ndarray, convolutions: Computes) -> tuple[np.ndarray, Any]:
+    def forward(self, x: np.ndarray, algorithm: Convolution) -> tuple[np.ndarray, Any]:
         """Return the largest values, and where they stood: of equal ones the first."""
         first, *others = self._places(x)
-        y, which = first.copy(), np.zeros(first.shape, np.uint8)
+        y, which = memory.empty(first.shape, x.dtype), memory.zeros(first.shape, np.uint8)
+        np.copyto(y, first)
         for number, values in enumerate(others, 1):
-            which[values > y] = number
+            np.copyto(which, number, where=values > y)
             np.maximum(y, values, out=y)
         return y, (which, x.shape)
 
     def backward(
-        self, known: Any, dy: np.ndarray, convolutions: Computes, inputs: bool
+        self, known: Any, dy: np.ndarray, algorithm: Convolution, inputs: bool
     ) -> tuple[np.ndarray | None, Gradients]:
         """Give the gradient to the place of the largest value."""
         which, shape = known
-        dx = np.zeros(shape, dy.dtype)
+        dx = memory.zeros(shape, dy.dtype)
         for number, values in enumerate(self._places(dx)):
             np.multiply(dy, which == number, out=values)
         return dx, []
@@ -143,12 +144,12 @@ class Flatten:
     def __init__(self) -> None:
         self.variables: list[np.ndarray] = []
 
-    def forward(self, x: np.ndarray, convolutions: Computes) -> tuple[np.ndarray, Any]:
+    def forward(self, x: np.ndarray, algorithm: Convolution) -> tuple[np.ndarray, Any]:
         """Return rows."""
         return x.reshape(len(x), -1), x.shape
 
     def backward(
-        self, known: Any, dy: np.ndarray, convolutions: Computes, inputs: bool
+        self, known: Any, dy: np.ndarray, algorithm: Convolution, inputs: bool
     ) -> tuple[np.ndarray | None, Gradients]:
         """Return images."""
         return dy.reshape(known), []
@@ -174,38 +175,41 @@ class Network:
         """The variables of all layers, in their order."""
         return [variable for layer in self.layers for variable in layer.variables]
 
-    def logits(self, x: np.ndarray, convolutions: Computes) -> np.ndarray:
+    def logits(self, x: np.ndarray, algorithm: Convolution) -> np.ndarray:
         """Return the logits (N, classes) of images (N, H, W, C)."""
         for layer in self.layers:
-            x, _ = layer.forward(x, convolutions)
+            x, _ = layer.forward(x, algorithm)
         return x
 
-    def gradients(self, x: np.ndarray, labels: np.ndarray, convolutions: Computes) -> tuple[float, Gradients]:
+    def gradients(self, x: np.ndarray, labels: np.ndarray, algorithm: Convolution) -> tuple[float, Gradients]:
         """Return the mean cross-entropy of a batch in nats, and its gradients by the variables."""
-        _, loss, found = self.step(x, labels, convolutions)
+        _, loss, found = self.step(x, labels, algorithm)
         return loss, found
 
     def step(
-        self, x: np.ndarray, labels: np.ndarray, convolutions: Computes
+        self, x: np.ndarray, labels: np.ndarray, algorithm: Convolution
     ) -> tuple[np.ndarray, float, Gradients]:
         """Return the logits of a batch, (N, classes), and what :meth:`gradients` returns.
+
+        What layers keep from their way forward to their way back is in memory that the next step takes again.
 
         Args:
             x: images (N, H, W, C), of the type of the variables.
             labels: numbers of classes (N,).
         """
-        known = []
-        for layer in self.layers:
-            x, kept = layer.forward(x, convolutions)
-            known.append(kept)
-        logits = x
-        loss, dy = cross_entropy(logits, labels)
-        found: list[Gradients] = []
-        for number in reversed(range(len(self.layers))):
-            dx, own = self.layers[number].backward(known[number], dy, convolutions, inputs=number > 0)
-            found.append(own)
-            if dx is not None:
-                dy = dx
+        with memory.kept():
+            known = []
+            for layer in self.layers:
+                x, kept = layer.forward(x, algorithm)
+                known.append(kept)
+            logits = x.copy()
+            loss, dy = cross_entropy(logits, labels)
+            found: list[Gradients] = []
+            for number in reversed(range(len(self.layers))):
+                dx, own = self.layers[number].backward(known[number], dy, algorithm, inputs=number > 0)
+                found.append(own)
+                if dx is not None:
+                    dy = dx
         return logits, loss, [gradient for own in reversed(found) for gradient in own]
 
 

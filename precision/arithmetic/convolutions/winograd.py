@@ -9,6 +9,7 @@ lost is accuracy: the points make large and small values meet, the more so the l
 from __future__ import annotations
 
 import functools
+import math
 from fractions import Fraction
 
 import numpy as np
@@ -51,24 +52,29 @@ class Winograd(Convolution):
     def _forward(
         self, x: np.ndarray, w: np.ndarray, strides: tuple[int, ...], output: tuple[int, ...]
     ) -> np.ndarray:
-        back, _, _ = transforms(self.outputs, w.shape[0], x.dtype.str)
-        products = self._images(x, output) @ self._kernel(w)
-        y = _both(back, products.reshape(*back.shape[1:] * 2, -1))
+        back, _, _ = transforms(self.outputs, w.shape[0], x.dtype)
+        products = self.product(self._images(x, output), self._kernel(w))
+        y = self._both(back, products.reshape(*back.shape[1:] * 2, -1))
         return self._joined(y, len(x), output, w.shape[3])
+
+    def held(self, images: int, spatial: tuple[int, ...], w: tuple[int, ...], window: Window) -> int:
+        """Return the size of the tiles, transformed and not, of the products and of the transformed kernel."""
+        tiles = images * math.prod(self._counts(window.output(spatial)))
+        return (self.outputs + w[0] - 1) ** 2 * (tiles * (2 * w[2] + w[3]) + w[2] * w[3])
 
     def _backward(
         self, x: np.ndarray, w: np.ndarray, strides: tuple[int, ...], dy: np.ndarray, inputs: bool
     ) -> tuple[np.ndarray | None, np.ndarray]:
         """Return the transposes of what is done forward, in the opposite order."""
-        back, of_kernel, of_images = transforms(self.outputs, w.shape[0], x.dtype.str)
+        back, of_kernel, of_images = transforms(self.outputs, w.shape[0], x.dtype)
         output, size = dy.shape[1:3], back.shape[1]
-        gradient = _both(back.T, self._parted(dy)).reshape(size * size, -1, w.shape[3])
-        by_kernel = self._images(x, output).transpose(0, 2, 1) @ gradient
-        dw = _both(of_kernel.T, by_kernel.reshape(size, size, -1)).reshape(w.shape)
+        gradient = self._both(back.T, self._parted(dy)).reshape(size * size, -1, w.shape[3])
+        by_kernel = self.product(self._images(x, output).transpose(0, 2, 1), gradient)
+        dw = self._both(of_kernel.T, by_kernel.reshape(size, size, -1)).reshape(w.shape)
         if not inputs:
             return None, dw
-        by_images = gradient @ self._kernel(w).transpose(0, 2, 1)
-        tiles = _both(of_images.T, by_images.reshape(size, size, -1))
+        by_images = self.product(gradient, self._kernel(w).transpose(0, 2, 1))
+        tiles = self._both(of_images.T, by_images.reshape(size, size, -1))
         rows, columns = self._counts(output)
         tiles = tiles.reshape(size, size, len(x), rows, columns, x.shape[3])
         m = self.outputs
@@ -81,20 +87,25 @@ class Winograd(Convolution):
         dx[:, :high, :broad] = wide[:, :high, :broad]
         return dx, dw
 
+    def _both(self, matrix: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """Return matrix @ values @ matrix.T over the first two axes of (n, n, rest)."""
+        first = self.product(matrix, values.reshape(len(values), -1))
+        return self.product(matrix, first.reshape(len(matrix), *values.shape[1:]))
+
     def _counts(self, output: tuple[int, ...]) -> tuple[int, int]:
         rows, columns = (-(-count // self.outputs) for count in output)
         return rows, columns
 
     def _kernel(self, w: np.ndarray) -> np.ndarray:
         """Return the transformed kernel, (products, C, filters)."""
-        _, of_kernel, _ = transforms(self.outputs, w.shape[0], w.dtype.str)
-        found = _both(of_kernel, w.reshape(*w.shape[:2], -1))
+        _, of_kernel, _ = transforms(self.outputs, w.shape[0], w.dtype)
+        found = self._both(of_kernel, w.reshape(*w.shape[:2], -1))
         return found.reshape(-1, *w.shape[2:])
 
     def _images(self, x: np.ndarray, output: tuple[int, ...]) -> np.ndarray:
         """Return the transformed tiles of the images, (products, N * tiles, C)."""
         m, kernel = self.outputs, x.shape[1] - output[0] + 1
-        _, _, of_images = transforms(m, kernel, x.dtype.str)
+        _, _, of_images = transforms(m, kernel, x.dtype)
         size = len(of_images)
         rows, columns = self._counts(output)
         need = rows * m + size - m, columns * m + size - m
@@ -107,7 +118,7 @@ class Winograd(Convolution):
                 for j in range(size)
             ]
         )
-        return _both(of_images, tiles.reshape(size, size, -1)).reshape(size * size, -1, x.shape[3])
+        return self._both(of_images, tiles.reshape(size, size, -1)).reshape(size * size, -1, x.shape[3])
 
     def _joined(self, y: np.ndarray, images: int, output: tuple[int, ...], filters: int) -> np.ndarray:
         """Return tiles (m, m, N * tiles * filters) as sums (N, rows, columns, filters)."""
@@ -125,14 +136,8 @@ class Winograd(Convolution):
         return wide.reshape(len(dy), rows, m, columns, m, -1).transpose(2, 4, 0, 1, 3, 5).reshape(m, m, -1)
 
 
-def _both(matrix: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Return matrix @ values @ matrix.T over the first two axes of (n, n, rest)."""
-    first = np.tensordot(matrix, values, (1, 0))  # (m, n, rest)
-    return np.ascontiguousarray(np.tensordot(matrix, first, (1, 1)).transpose(1, 0, 2))
-
-
 @functools.cache
-def transforms(outputs: int, kernel: int, dtype: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def transforms(outputs: int, kernel: int, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the transforms of F(m, r) in one dimension: y = A^T [(G w) * (B^T d)].
 
     Returns:

@@ -99,24 +99,24 @@ def test_adam_is_that_of_keras():
 
 
 @pytest.mark.parametrize("name", ["im2col", "direct", "pixel_matrix"])
-def test_workers_return_what_one_returns(name):
+def test_workers_return_what_one_returns(model, name):
     """Threads and processes; an odd batch, so that the parts differ."""
-    x, window = RNG.normal(size=(5, 7, 7, 2)), Window((3, 3), (2, 1), (1, 1), "same")
-    w, one = RNG.normal(size=(3, 3, 2, 4)), convolution(name)
-    y = one.forward(x, w, window)
-    dx, dw = one.backward(x, w, window, y)
-    with Parallel(one, 2) as shared:
-        assert np.array_equal(shared.forward(x, w, window), y)
-        found_x, found_w = shared.backward(x, w, window, y)
-        assert found_x == pytest.approx(dx) and found_w == pytest.approx(dw)
-        assert shared.backward(x, w, window, y, inputs=False)[0] is None
+    network, x, y = written_out(model, np.float64), IMAGES[:5].astype(np.float64), LABELS[:5]
+    logits, loss, gradients = network.step(x, y, convolution(name))
+    with Parallel(convolution(name), 2) as shared:
+        found, mean, by_parts = shared.step(network, x, y)
+        assert found == pytest.approx(logits) and mean == pytest.approx(loss)
+        for one, other in zip(by_parts, gradients, strict=True):
+            assert one == pytest.approx(other)
+        assert shared.logits(network, x) == pytest.approx(logits)
+        assert shared.logits(network, x[:1]) == pytest.approx(logits[:1])
         with pytest.raises(PrecisionError, match="a batch of 1 images cannot be shared among 2 workers"):
-            shared.forward(x[:1], w, window)
+            shared.step(network, x[:1], y[:1])
 
 
 def test_a_killed_worker_fails_and_nothing_hangs():
-    x, w = np.zeros((2, 3, 3, 1)), np.zeros((3, 3, 1, 1))
+    layer = Convolve([np.zeros((3, 3, 1, 1)), np.zeros(1)], Window((3, 3), (1, 1), (1, 1)))
     with Parallel(Dies(), 2) as shared, pytest.raises(PrecisionError, match="'dies' ended before its work"):
-        shared.forward(x, w, Window((3, 3), (1, 1), (1, 1)))
+        shared.logits(Network([layer]), np.zeros((2, 3, 3, 1)))
     with pytest.raises(PrecisionError, match="workers must be at least 1, but got 0"):
         Parallel(convolution("naive"), 0)
