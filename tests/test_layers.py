@@ -11,7 +11,7 @@ LAYERS = [
     ["precision.cli"],
     ["precision.api"],
     ["precision.report"],
-    ["precision.exploration"],
+    ["precision.exploration", "precision.race"],
     ["precision.analysis"],
     ["precision.tracking"],
     ["precision.grid"],

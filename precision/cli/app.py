@@ -11,6 +11,7 @@ import typer
 
 from precision.cli import (
     audit,
+    bench,
     check,
     clean,
     datasets,
@@ -105,6 +106,7 @@ _COMMANDS: dict[str, list[tuple[Callable[..., None] | typer.Typer, str, str]]] =
     ],
     "Arithmetic": [
         (multipliers.app, "multipliers", "multipliers show 'drum(8,4)'"),
+        (bench.app, "bench", "bench convolution"),
     ],
     "Keep house": [
         (check.check, "check", "check"),

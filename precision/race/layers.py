@@ -1,4 +1,4 @@
-"""One convolution by every algorithm: how fast forward and backward, and how near the limits of the machine."""
+"""One convolution by every algorithm: how fast, and how near the limits of the machine."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ class Rate:
 
     Attributes:
         forward, backward: seconds of the sums, and of both gradients.
-        macs: multiplications of the definition in a second, forward; an algorithm that needs fewer can be above
-            what the processor can do.
+        macs: multiplications of the definition in a second, forward; an algorithm that needs fewer can be
+            above what the processor can do.
         intensity: multiplications of the definition to a byte that the algorithm moves, if nothing stays in
             a cache from one of its steps to the next.
         held: bytes beside images, kernel and sums.

@@ -1,4 +1,4 @@
-"""What this machine can do at most: multiplications a second of the processor, and bytes a second of the memory.
+"""What this machine can do at most: multiplications of the processor and bytes of the memory in a second.
 
 S. Williams, A. Waterman and D. Patterson, "Roofline: an insightful visual performance model for multicore
 architectures", CACM 52 (2009): work with few operations to a byte waits for the memory, work with many for

@@ -63,8 +63,8 @@ def steps(setting: Setting, algorithms: Sequence[str], batches: Sequence[int], w
     """
     if min(batches) < workers:
         raise PrecisionError(
-            f"a batch of {min(batches)} images cannot be shared among {workers} workers; take at most as many "
-            "workers as there are images"
+            f"a batch of {min(batches)} images cannot be shared among {workers} workers; take at most as "
+            "many workers as there are images"
         )
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, spawn, initializer=_keep_to, initargs=(workers,)) as pool:
@@ -72,8 +72,8 @@ def steps(setting: Setting, algorithms: Sequence[str], batches: Sequence[int], w
             return pool.submit(_steps, setting, tuple(algorithms), tuple(batches), workers).result()
         except BrokenProcessPool as error:
             raise PrecisionError(
-                "the process of the race ended before its work was done; another process may have killed it, or "
-                "the memory is full"
+                "the process of the race ended before its work was done; another process may have killed "
+                "it, or the memory is full"
             ) from error
 
 

@@ -57,7 +57,8 @@ def errors(kernel: int, channels: int, algorithms: Sequence[str], seed: int = 0)
     """Return the errors of one convolution of normal images, with a kernel as a network begins with.
 
     float32 is computed as the algorithm is, in whatever order it adds. In narrower types every product and
-    every sum is rounded, one after the other; algorithms whose sums are in code compiled for float32 have none.
+    every sum is rounded, one after the other; algorithms whose sums are in code compiled for float32 have
+    none.
     """
     rng = np.random.default_rng(seed)
     images = rng.normal(size=(IMAGES, SPATIAL, SPATIAL, channels))

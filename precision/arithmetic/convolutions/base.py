@@ -139,9 +139,9 @@ class Convolution(ABC):
                 f"(*sizes, C, filters), but got the shapes {x.shape} and {w.shape}"
             )
         if x.dtype != w.dtype or x.dtype not in self.types:
+            types = " or both of ".join(map(str, self.types))
             raise PrecisionError(
-                f"a convolution takes images and a kernel of {' or both of '.join(map(str, self.types))}, but "
-                f"got {x.dtype} and {w.dtype}"
+                f"a convolution takes images and a kernel of {types}, but got {x.dtype} and {w.dtype}"
             )
         why = self.refusal(window)
         if why:
@@ -153,7 +153,8 @@ def as_convolution(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return images and a kernel whose convolution with strides of 1 is the gradient by the images.
 
-    They are the gradient by the sums, spread by the strides with zeros around it, and the kernel turned round.
+    They are the gradient by the sums, spread by the strides with zeros around it, and the kernel turned
+    round.
     """
     rows, columns = w.shape[0] - 1, w.shape[1] - 1
     spread = memory.zeros((len(x), x.shape[1] + rows, x.shape[2] + columns, w.shape[3]), x.dtype)

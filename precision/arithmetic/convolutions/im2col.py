@@ -1,8 +1,8 @@
 """The windows are unrolled into a large matrix, and a single product of matrices does the rest.
 
 K. Chellapilla, S. Puri and P. Simard, "High performance convolutional neural networks for document
-processing", IWFHR 2006. The matrix holds every value as often as windows see it. It is made for as many images
-at a time as leave it in a cache: one for all of them would go out to memory and come back.
+processing", IWFHR 2006. The matrix holds every value as often as windows see it. It is made for as many
+images at a time as leave it in a cache: one for all of them would go out to memory and come back.
 """
 
 from __future__ import annotations

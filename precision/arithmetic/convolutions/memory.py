@@ -17,7 +17,7 @@ _LINE = 64  # bytes of a cache line, at which every array begins
 
 
 class _Block(threading.local):
-    """The memory of a thread: a block, what of it has been given away in this step, and what was asked for."""
+    """The memory of a thread: a block, whether a step is under way, and what it has asked for."""
 
     def __init__(self) -> None:
         self.bytes, self.active, self.asked = np.empty(0, np.uint8), False, 0

@@ -26,7 +26,6 @@ from precision.arithmetic.convolutions import memory
 from precision.arithmetic.convolutions.base import Convolution
 from precision.arithmetic.convolutions.step import Gradients, Network
 from precision.errors import PrecisionError
-from precision.measure.machine.processor import cores
 
 
 class Parallel(AbstractContextManager["Parallel"]):
@@ -97,16 +96,14 @@ class Parallel(AbstractContextManager["Parallel"]):
         return np.concatenate([logits for logits, _, _ in found]), loss, gradients
 
     def _workers(self) -> Any:
-        places = itertools.cycle(cores())
         if not self.algorithm.processes:
+            places = itertools.cycle(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else (0,))
             return concurrent.futures.ThreadPoolExecutor(
                 self.workers, initializer=lambda: _keep_to(next(places))
             )
         # Spawned: this process may have threads, which a fork does not take along.
         spawn = multiprocessing.get_context("spawn")
-        return concurrent.futures.ProcessPoolExecutor(
-            self.workers, spawn, threadpoolctl.threadpool_limits, (1, "blas")
-        )
+        return concurrent.futures.ProcessPoolExecutor(self.workers, spawn, initializer=_with_one_thread)
 
     def _parts(self, values: np.ndarray) -> list[np.ndarray]:
         """Return what each worker has of a batch."""
@@ -133,3 +130,8 @@ def _keep_to(core: int) -> None:
     """
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {core})
+
+
+def _with_one_thread() -> None:
+    """Let NumPy's products of this process have one thread; NumPy is there, as this module imports it."""
+    threadpoolctl.threadpool_limits(1, "blas")

@@ -81,8 +81,8 @@ class Rectify:
     """ReLU: what is negative becomes 0, and has no gradient.
 
     Attributes:
-        in_place: whether what it is given may be changed: the sums of the layer before, and the gradient of the
-            one behind, which nobody else reads. New memory would cost more than the work.
+        in_place: whether what it is given may be changed: the sums of the layer before, and the gradient
+            of the one behind, which nobody else reads. New memory would cost more than the work.
     """
 
     in_place: bool = False

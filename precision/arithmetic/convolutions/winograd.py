@@ -58,7 +58,7 @@ class Winograd(Convolution):
         return self._joined(y, len(x), output, w.shape[3])
 
     def held(self, images: int, spatial: tuple[int, ...], w: tuple[int, ...], window: Window) -> int:
-        """Return the size of the tiles, transformed and not, of the products and of the transformed kernel."""
+        """Return the size of the tiles, transformed and not, of the products and of the kernel."""
         tiles = images * math.prod(self._counts(window.output(spatial)))
         return (self.outputs + w[0] - 1) ** 2 * (tiles * (2 * w[2] + w[3]) + w[2] * w[3])
 

@@ -64,7 +64,7 @@ def draw_resources(curves: Sequence[Curve], missing: Sequence[str] = ()) -> Draw
     known = [name for name in QUANTITIES if any(name in curve.samples.series for curve in curves)]
     columns = list(dict.fromkeys(curve.column for curve in curves))
     names = list(dict.fromkeys(curve.name for curve in sorted(curves, key=lambda one: not one.strong)))
-    plain = [name for name in names if name not in {curve.name for curve in curves if curve.strong}]
+    plain = names[1:] if any(curve.strong for curve in curves) else names
     colour = dict(zip(plain, colours(len(plain)), strict=True))
     with mpl.rc_context(STYLE):
         texts = short(names)
@@ -79,7 +79,7 @@ def draw_resources(curves: Sequence[Curve], missing: Sequence[str] = ()) -> Draw
             here = [curve for curve in curves if curve.column == column]
             for axes, quantity in zip(grid[:, number], known, strict=True):
                 for curve in here:
-                    _draw(axes, curve, quantity, "black" if curve.strong else colour[curve.name])
+                    _draw(axes, curve, quantity, colour.get(curve.name, "black"))
             _set_time(grid[-1, number], here)
         for axes, quantity in zip(grid[:, 0], known, strict=True):
             _set_values(axes, quantity)

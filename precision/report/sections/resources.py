@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -85,7 +85,7 @@ def _lines(rows: pd.DataFrame, baseline: str) -> list[_Line]:
     """Return the lines of a network, each of its first seed: the baseline, then from many bits to few."""
     formats, emulated = rows["policy"] != baseline, rows["timing"] == "emulated"
     several = rows.loc[emulated, "method"].nunique() > 1
-    trainings = rows["training"].nunique() > 1
+    trainings = _told_apart(rows["training"].unique())
     ordered = rows.assign(other=formats).sort_values(
         ["other", "weight_bits"], ascending=[True, False], kind="stable"
     )
@@ -95,11 +95,18 @@ def _lines(rows: pd.DataFrame, baseline: str) -> list[_Line]:
         column += f", {row['method']}" if several and column == "emulated" else ""
         of_baseline = row["policy"] == baseline
         continued = row["method"] if row["control"] and of_baseline else ""
-        more = [word for word in (continued, row["training"] if trainings else "") if word]
+        more = [word for word in (continued, trainings[row["training"]]) if word]
         name = f"{row['policy']} ({', '.join(more)})" if more else row["policy"]
         line = _Line(row["trial"], name, column, of_baseline and not row["control"])
         lines.setdefault((name, column), line)
     return list(lines.values())
+
+
+def _told_apart(labels: Iterable[str]) -> dict[str, str]:
+    """Return of each label the words that not all of them have."""
+    words = {label: label.split() for label in labels}
+    common = set.intersection(*map(set, words.values()))
+    return {label: " ".join(word for word in own if word not in common) for label, own in words.items()}
 
 
 def _curves(results: Results, lines: list[_Line]) -> tuple[list[Any], list[str]]:

@@ -56,7 +56,7 @@ def test_several_datasets_have_figures_of_their_own(grid, results, tmp_path):
 
 
 def test_a_figure_that_no_longer_applies_is_removed(grid, results, tmp_path):
-    given = results(grid(policies={"float32": 32.0}))
+    given = results(grid(policies={"float32": 32.0, "fixed8": 8.0}))
     write(given, tmp_path)
     write(replace(given, histories={}), tmp_path)
     assert sorted(contents(tmp_path)) == [name for name in FILES if name != "loss_curves.png"]

@@ -1,0 +1,1 @@
+"""What the race of convolutions found, as a page with its figures."""
