@@ -42,7 +42,7 @@ def rows() -> list[Row]:
     shares: list[float] = []
 
     def epoch() -> None:
-        model.fit(Batches(images, labels, BATCH, 0, 1, None), shuffle=False, verbose=0)
+        model.fit(Batches(images, labels, BATCH, 0, 1, None).fed(), shuffle=False, verbose=0)
 
     def plain() -> float:
         return seconds(epoch)

@@ -53,10 +53,10 @@ def measured() -> dict[str, Any]:
     draw = np.random.default_rng(0)
     images = draw.random((IMAGES, *SHAPE), np.float32)
     batches = Batches(images, draw.integers(0, CLASSES, IMAGES), BATCH, 0, 1)
-    model.fit(batches, shuffle=False, verbose=0)  # traces
+    model.fit(batches.fed(), shuffle=False, verbose=0)  # traces
     seconds: list[float] = []
     while sum(seconds) < SECONDS or len(seconds) < FEWEST:
         began = time.perf_counter()
-        model.fit(batches, shuffle=False, verbose=0)
+        model.fit(batches.fed(), shuffle=False, verbose=0)
         seconds.append(time.perf_counter() - began)
     return {"seconds": min(seconds), "size": asdict(network_size(model))}
