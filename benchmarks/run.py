@@ -21,6 +21,7 @@ from timing import HEADER
 BENCHMARKS = (
     "startup",
     "sampler",
+    "epochs",
     "workers",
     "quantizer",
     "formats",
