@@ -8,6 +8,7 @@ import numpy as np
 import yaml
 
 import precision
+from precision.cli.page import page
 from precision.formats import parse
 from precision.grid import expand, load_grid
 from precision.quantization import parse_policy
@@ -22,6 +23,11 @@ README = (ROOT / "README.md").read_text()
 
 def test_the_columns_of_the_result_files():
     assert (ROOT / "docs" / "results.md").read_text().endswith(columns_document())
+
+
+def test_the_commands():
+    """Written by python -m precision.cli.page > docs/cli.md."""
+    assert (ROOT / "docs" / "cli.md").read_text() == page()
 
 
 def test_every_series_is_described():
