@@ -5,12 +5,13 @@
 # make wheel      a wheel, installed in an environment of its own, runs a grid there
 # make verify     every float32 bit pattern, rounded to every small format (run again to resume)
 # make check      ruff and mypy
+# make pages      docs and lists that are made from the code, written anew
 # make bench      the benchmarks, each a ratio against a named peer
 # make gpu-wheels what a machine with a GPU and no network lacks for benchmarks/gpu.py, in build/gpu
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install quickstart test faults wheel verify check bench gpu-wheels clean
+.PHONY: install quickstart test faults wheel verify check pages bench gpu-wheels clean
 
 install: .venv/.installed
 
@@ -49,6 +50,9 @@ check: .venv/.check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+pages: .venv/.test
+	$(BIN)/python tests/pages.py
 
 .venv/.bench: .venv/.test
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test,bench]'
