@@ -2,7 +2,8 @@
 
     python tests/pages.py
 
-Tests hold each of them to the code. That ids of trials change is news: their stored results are then of no use.
+Tests hold each of them to the code. That ids of trials change is news: their stored results are then of no
+use.
 """
 
 import json

@@ -31,6 +31,7 @@ def run(
     store: str | Path = DEFAULT_STORE,
     output: str | Path | None = None,
     force: bool = False,
+    html: bool = False,
     plugins: Sequence[str | Path] = (),
     changes: Sequence[str] = (),
     seeds: str | None = None,
@@ -47,6 +48,7 @@ def run(
         store: folder of the results.
         output: folder of the report; None means reports/<name of the grid>.
         force: replace the report of another grid, or one with more results.
+        html: write the report as one page of HTML too.
         plugins: plugin files (see ``precision.plugins``), besides those that the grid names.
         changes: other values for entries of the file, such as ``training.epochs=3``.
         seeds: instead of the file's: ``5`` for 0 to 4, or a list such as ``3,5``.
@@ -118,7 +120,7 @@ def run(
         watcher = Watchers([stack.enter_context(watcher) for watcher in watchers])
         run_trials(left, results_store, setup(results_store, folder, datasets), watcher, options)
     results = collect(parsed, source, cells, results_store)
-    report.write(results, target, force)
+    report.write(results, target, force, html)
     return results
 
 
@@ -128,6 +130,7 @@ def write_report(
     store: str | Path = DEFAULT_STORE,
     output: str | Path | None = None,
     force: bool = False,
+    html: bool = False,
     plugins: Sequence[str | Path] = (),
     changes: Sequence[str] = (),
     seeds: str | None = None,
@@ -144,7 +147,7 @@ def write_report(
     from precision import report
 
     results, _ = _stored(grid, store, plugins, Changes(changes, seeds))
-    report.write(results, report_folder(output, results.name), force)
+    report.write(results, report_folder(output, results.name), force, html)
     return results
 
 

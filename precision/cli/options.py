@@ -62,5 +62,9 @@ Replace = Annotated[
         "--force", help="Replace the report of another grid or other options, or one with more results."
     ),
 ]
+HtmlPage = Annotated[
+    bool,
+    typer.Option("--html", help="Write report.html too: one page to sort, filter, print and mail."),
+]
 Force = Annotated[bool, typer.Option("--force", help="Replace a file that exists.")]
 RUNS = Path("runs")

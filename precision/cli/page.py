@@ -1,6 +1,6 @@
 """The page docs/cli.md: the help of every command, as the program prints it.
 
-    python -m precision.cli.page > docs/cli.md
+python -m precision.cli.page > docs/cli.md
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ WIDTH = 100
 _HEAD = """\
 # Commands
 
-The help of every command, as `precision COMMAND --help` prints it. Bad input ends with one sentence and the exit code 2; a grid
-with trials that have no result with 1, and Ctrl-C with 130. This page is written by `python -m precision.cli.page`.
+The help of every command, as `precision COMMAND --help` prints it. Bad input ends with one sentence and the
+exit code 2; a grid with trials that have no result with 1, and Ctrl-C with 130. This page is written by
+`python -m precision.cli.page`.
 """
 
 
@@ -35,7 +36,7 @@ def _context(command: Any, name: str, parent: Any) -> Any:
 
 
 def _sections(group: Any, context: Any, level: int) -> Iterator[str]:
-    """Yield a section for each command, in the order of the program's help, under the titles of its panels."""
+    """Yield a section for each command, in the order of the program, under the titles of its panels."""
     panel = ""
     for name in group.list_commands(context):
         command = group.get_command(context, name)

@@ -12,6 +12,7 @@ from precision.cli.options import (
     RUNS,
     DataDir,
     GridFile,
+    HtmlPage,
     OnlyOption,
     OutputDir,
     PluginFiles,
@@ -93,6 +94,7 @@ def run(
     gpus: Gpus = 0.0,
     track: Track = None,
     force: Replace = False,
+    html: HtmlPage = False,
 ) -> None:
     """Run the trials of GRID that have no result yet, and write the report."""
     import precision
@@ -125,6 +127,7 @@ def run(
             options=options,
             track=track or (),
             force=force,
+            html=html,
         )
     except KeyboardInterrupt:
         echo(
@@ -173,6 +176,7 @@ def report(
     changes: SetOptions = None,
     seeds: SeedsOption = None,
     force: Replace = False,
+    html: HtmlPage = False,
 ) -> None:
     """Write the report of GRID from the results there are; run nothing."""
     import precision
@@ -186,6 +190,7 @@ def report(
         changes=changes or (),
         seeds=seeds,
         force=force,
+        html=html,
     )
     echo(pivot_text(results))
     echo(f"\nreport: {_path(output, results)}")

@@ -21,6 +21,7 @@ def write_report(
     beside: Mapping[str, str],
     made_from: MadeFrom | None = None,
     force: bool = False,
+    page: tuple[str, Callable[[Mapping[str, bytes]], str]] | None = None,
 ) -> Path:
     """Write a report in Markdown, its figures and other files, by their names; return the path of the report.
 
@@ -30,6 +31,8 @@ def write_report(
     Args:
         made_from: what it was made from, where that is known; it is recorded beside the report.
         force: replace the report of another grid, or one with more results.
+        page: name of a file that shows the same with its pictures in it, and what makes its text of the
+            pictures, which are PNG files by their names.
 
     Raises:
         PrecisionError: when a report is there that is not to be replaced, or nothing can be written here.
@@ -43,7 +46,10 @@ def write_report(
     text = render(document)
     drawn = {f.file: _picture(f, png) if f.draw else None for f in document.figures()}
     contents = {name: content.encode() for name, content in beside.items()}
-    contents |= {name: picture for name, picture in drawn.items() if picture is not None}
+    pictures = {name: picture for name, picture in drawn.items() if picture is not None}
+    contents |= pictures
+    if page is not None:
+        contents[page[0]] = page[1](pictures).encode()
     with files.refused(path.parent, "the report cannot be written here", "give another --output"):
         files.write_all(path.parent, {**contents, path.name: text.encode()})
         for name in drawn.keys() - contents.keys():

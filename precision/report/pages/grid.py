@@ -14,6 +14,8 @@ from precision.metrics import METRICS
 from precision.plugins import blame
 from precision.registry import FIGURES, SECTIONS, foreign
 from precision.report.document import LAST, Column, Document, Figure, Markdown, Note, Part, Section
+from precision.report.html.page import PAGE
+from precision.report.html.page import page as html_page
 from precision.report.pages.folder import file_stem, write_report
 from precision.report.pages.made_from import MadeFrom
 from precision.report.render import terminal
@@ -24,7 +26,7 @@ from precision.report.sections.comparison import score_tables
 REPORT = "report.md"
 
 
-def write(results: Results, output: Path, force: bool = False) -> Path:
+def write(results: Results, output: Path, force: bool = False, html: bool = False) -> Path:
     """Write report.md, results.csv, summary.csv and the figures into a folder; return the path of report.md.
 
     The folder is made if need be. The same results give the same bytes. report.md is written last, so
@@ -32,6 +34,7 @@ def write(results: Results, output: Path, force: bool = False) -> Path:
 
     Args:
         force: replace the report of another grid, or one with more results.
+        html: write report.html too, the report as one page that can be sorted, filtered and mailed.
 
     Raises:
         PrecisionError: when the frame of the results breaks the rules of ``COLUMNS``, and when a report is
@@ -51,8 +54,12 @@ def write(results: Results, output: Path, force: bool = False) -> Path:
         "summary.csv": to_csv(summary(cells), SUMMARY_COLUMNS),
     }
     made_from = MadeFrom(results.grid, results.changes, int((cells["status"] == "ok").sum()))
-    path = output / REPORT
-    return write_report(document(results), path, files, made_from if results.grid else None, force)
+    found = document(results)
+    page = (PAGE, partial(html_page, results, found)) if html else None
+    path = write_report(found, output / REPORT, files, made_from if results.grid else None, force, page)
+    if not html:  # one of an earlier report would contradict this one
+        (output / PAGE).unlink(missing_ok=True)
+    return path
 
 
 def document(results: Results) -> Document:

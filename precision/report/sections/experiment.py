@@ -168,6 +168,9 @@ def notes(results: Results) -> Section | None:
     return Section("Notes", (Markdown(text),)) if text.strip() else None
 
 
+TRIALS = "Every trial"
+
+
 @SECTIONS.register("trials")
 @order(100)
 def trials(results: Results) -> Section:
@@ -181,7 +184,7 @@ def trials(results: Results) -> Section:
     for place, rows in rest.groupby(["dataset", "training", "method"], sort=False):
         parts[title_of(Block(*map(str, place)))] = rows
     return Section(
-        "Every trial",
+        TRIALS,
         tuple(table_of(rows, columns | _quality(rows), title) for title, rows in parts.items() if len(rows)),
     )
 

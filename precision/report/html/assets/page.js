@@ -1,0 +1,131 @@
+"use strict";
+(() => {
+  const data = JSON.parse(document.getElementById("data").textContent);
+  const by = (id) => document.getElementById(id);
+  const place = Object.fromEntries(data.columns.map((column, i) => [column.field, i]));
+  const places = Object.fromEntries(data.columns.map((column) => [column.field, column.decimals]));
+  const titles = Object.fromEntries(data.columns.map((column) => [column.field, column.title]));
+  const rows = data.rows.map((row, i) => Object.assign({ number: i }, Object.fromEntries(data.columns.map((c, k) => [c.field, row[k]]))));
+
+  // The theme: the reader's, unless a button says otherwise.
+  const dark = window.matchMedia("(prefers-color-scheme: dark)");
+  const show = (on) => {
+    document.documentElement.dataset.theme = on ? "dark" : "light";
+    by("theme").textContent = on ? "Light" : "Dark";
+    by("theme").setAttribute("aria-pressed", String(on));
+    if (chart) draw();
+  };
+  let chart = null;
+  by("theme").addEventListener("click", () => show(document.documentElement.dataset.theme !== "dark"));
+
+  // The table. Cells are written as text, never as HTML.
+  const text = (cell) => {
+    const span = document.createElement("span");
+    const value = cell.getValue();
+    const decimals = places[cell.getField()];
+    const number = typeof value === "number" && Number.isInteger(decimals);
+    span.textContent = value === null || value === undefined ? "\u2014" : number ? value.toFixed(decimals) : String(value);
+    return span;
+  };
+  const least = (wanted, value) => {
+    const found = /^\s*([<>]=?|=)?\s*(-?[\d.]+(?:e-?\d+)?)\s*$/i.exec(wanted);
+    if (!found) return String(value).includes(wanted.trim());
+    if (value === null) return false;
+    const limit = Number(found[2]);
+    return { "<": value < limit, "<=": value <= limit, ">": value > limit, ">=": value >= limit }[found[1]] ?? value === limit;
+  };
+  const missingLast = (a, b, x, y, column, direction) => {
+    if (a === null || b === null) return a === b ? 0 : (a === null) === (direction === "asc") ? 1 : -1;
+    return a - b;
+  };
+  const table = new Tabulator("#table", {
+    data: rows, index: "number", height: rows.length > 25 ? "36rem" : false, layout: "fitData", printAsHtml: true, printStyled: true,
+    placeholder: "No trial is left by these filters", movableColumns: true, initialSort: [],
+    columns: data.columns.map((column) => ({
+      title: column.title.replace(/[&<>"]/g, (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[c]),
+      field: column.field, formatter: text, formatterPrint: text, headerFilter: "input", maxWidth: 360,
+      headerFilterPlaceholder: column.number ? "e.g. > 90" : "", hozAlign: column.number ? "right" : "left",
+      sorter: column.number ? missingLast : "string", headerFilterFunc: column.number ? least : "like",
+    })),
+  });
+  const keyboard = () => document.querySelectorAll("#table .tabulator-col[role=columnheader]").forEach((head) => {
+    head.tabIndex = 0;
+    head.addEventListener("keydown", (event) => {
+      if (event.target === head && (event.key === "Enter" || event.key === " ")) {
+        event.preventDefault();
+        (head.querySelector(".tabulator-col-content") || head).click();
+      }
+    });
+  });
+  by("find").addEventListener("input", (event) => {
+    const wanted = event.target.value.toLowerCase();
+    table.setFilter((row) => data.columns.some((column) => String(row[column.field] ?? "").toLowerCase().includes(wanted)));
+  });
+  by("clear").addEventListener("click", () => { by("find").value = ""; table.clearFilter(true); });
+
+  // The plot: what the table shows.
+  const colours = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255", "#7F7F7F"];
+  const shapes = ["circle", "rect", "triangle", "rectRot", "cross", "star", "crossRot", "dash"];
+  const values = (field) => [...new Set(rows.map((row) => row[field]))];
+  const methods = values("method"), networks = values("architecture");
+  const option = (list, field) => { const one = document.createElement("option"); one.value = field; one.textContent = titles[field]; list.append(one); };
+  data.x.forEach((field) => option(by("x"), field));
+  data.y.forEach((field) => option(by("y"), field));
+  const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  let active = rows;
+  const draw = () => {
+    const x = by("x").value, y = by("y").value;
+    if (!x || !y) { by("plot").hidden = true; return; }
+    const better = y === "rmse" ? (a, b) => a < b : (a, b) => a > b;
+    let shown = active.filter((row) => row[x] !== null && row[y] !== null);
+    if (by("zoom").checked) {
+      const sorted = shown.map((row) => row[y]).sort((a, b) => (better(a, b) ? -1 : 1));
+      const limit = sorted[Math.ceil(sorted.length / 2) - 1];
+      shown = shown.filter((row) => row[y] === limit || better(row[y], limit));
+    }
+    const front = [];
+    [...shown].sort((a, b) => a[x] - b[x] || (better(a[y], b[y]) ? -1 : 1)).forEach((row) => {
+      if (!front.length || better(row[y], front[front.length - 1][y])) front.push(row);
+    });
+    const sets = [];
+    methods.forEach((method, m) => networks.forEach((network, n) => {
+      const own = shown.filter((row) => row.method === method && row.architecture === network);
+      if (own.length) sets.push({
+        label: `${network}, ${method}`, data: own.map((row) => ({ x: row[x], y: row[y], row })), pointStyle: shapes[n % shapes.length],
+        backgroundColor: colours[m % colours.length], borderColor: colours[m % colours.length], pointRadius: 5, pointHoverRadius: 8,
+      });
+    }));
+    sets.push({ label: "not beaten", data: front.map((row) => ({ x: row[x], y: row[y], row })), showLine: true, borderColor: css("--soft"), borderWidth: 1, borderDash: [4, 3], pointRadius: 0, pointHitRadius: 0, stepped: "before" });
+    if (chart) chart.destroy();
+    const axis = (field, type) => ({ type, title: { display: true, text: titles[field], color: css("--ink") }, ticks: { color: css("--soft") }, grid: { color: css("--line") } });
+    chart = new Chart(by("chart"), {
+      type: "scatter", data: { datasets: sets },
+      options: {
+        animation: false, maintainAspectRatio: false, scales: { x: axis(x, by("log").checked ? "logarithmic" : "linear"), y: axis(y, "linear") },
+        onClick: (_, hit) => { if (hit.length) find(hit[0].element.$context.raw.row); },
+        plugins: {
+          legend: { position: "right", labels: { color: css("--ink"), usePointStyle: true, boxHeight: 7 } },
+          tooltip: { callbacks: { label: (one) => { const row = one.raw.row; return [`${row.policy}: ${row[y]}`, `${row.architecture}, ${row.dataset}, ${row.method}`, `${titles[x]} ${row[x]}, seed ${row.seed}, trial ${row.trial}`]; } } },
+        },
+      },
+    });
+  };
+  const find = (row) => {
+    table.scrollToRow(row.number, "center", true).then(() => {
+      document.querySelectorAll("#table .found").forEach((one) => one.classList.remove("found"));
+      const element = table.getRow(row.number).getElement();
+      element.classList.add("found");
+      element.scrollIntoView({ block: "center" });
+    });
+  };
+  ["x", "y", "log", "zoom"].forEach((id) => by(id).addEventListener("change", draw));
+  table.on("tableBuilt", () => { keyboard(); });
+  table.on("dataFiltered", (_, left) => {
+    active = left.map((row) => row.getData());
+    by("count").textContent = `${active.length} of ${rows.length} trials`;
+    draw();
+  });
+  by("count").textContent = `${rows.length} trials`;
+  show(dark.matches);
+  draw();
+})();
