@@ -234,6 +234,14 @@ METRICS = Metrics(
             dtype="Int64",
             cost=True,
         ),
+        _size(
+            "file_bytes",
+            "size of the file that a run-time of devices takes; empty where none was written",
+            "byte",
+            "File",
+            dtype="Int64",
+            special=True,
+        ),
         _fact(
             "register_bits",
             "width of an accumulator from which on none of a network of integers can overflow, whatever the "

@@ -12,6 +12,7 @@ import typer
 from precision.cli import (
     audit,
     bench,
+    certify,
     check,
     clean,
     datasets,
@@ -89,6 +90,7 @@ _COMMANDS: dict[str, list[tuple[Callable[..., None] | typer.Typer, str, str]]] =
         (show.show, "show", "show 3e5228d43ca1"),
         (rerun.rerun, "rerun", "rerun 3e5228d43ca1"),
         (export.export, "export", "export 3e5228d43ca1 model.keras"),
+        (certify.certify, "certify", "certify 3e5228d43ca1 --images 1000"),
         (datasets.datasets, "datasets", "datasets csv"),
         (lists.architectures, "architectures", "architectures"),
         (lists.plugins, "plugins", "plugins --plugin takum8.py"),

@@ -1,9 +1,9 @@
-"""The command ``precision export``: what a trial trained, as a Keras model or as packed codes."""
+"""The command ``precision export``: what a trial trained, as a Keras model, packed codes or a LiteRT file."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -13,13 +13,36 @@ from precision.errors import PrecisionError
 
 
 def export(
-    trial: Annotated[str, typer.Argument(metavar="TRIAL", help="Its id, or the first digits of it.")],
-    output: Annotated[
-        Path, typer.Argument(metavar="MODEL", help="The .keras or .safetensors file to write.")
+    trial: Annotated[
+        str,
+        typer.Argument(
+            metavar="TRIAL", help="Its id, or the first digits of it; or a .keras file, with --policy."
+        ),
     ],
+    output: Annotated[
+        Path | None,
+        typer.Argument(metavar="[MODEL]", help="The .keras, .safetensors or .tflite file to write."),
+    ] = None,
+    to: Annotated[
+        Path | None, typer.Option("--to", help="The file to write, instead of MODEL.", metavar="FILE")
+    ] = None,
     rounded: Annotated[
         bool, typer.Option("--rounded", help="With the rounded weights, not those before rounding.")
     ] = False,
+    policy: Annotated[
+        str | None,
+        typer.Option(
+            "--policy",
+            help="Of a .keras file: a format or preset, such as int8 or float32.",
+            metavar="POLICY",
+        ),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            "--data", help="Of a .keras file: data to calibrate on, as of precision audit.", metavar="DATA"
+        ),
+    ] = None,
     store: StoreDir = RUNS,
     data_dir: DataDir = None,
     force: Force = False,
@@ -30,7 +53,8 @@ def export(
     The model is plain Keras, without rounding in its graph, and returns logits. With --rounded its weights
     lie on the values of the policy's formats, with the scales that training chose. A .safetensors file holds
     these as packed codes, as precision pack writes them; of a trial of method integer it holds the integers
-    of weights and biases, with all scales and steps of the network.
+    of weights and biases, with all scales and steps of the network. A .tflite file is what LiteRT runs: of a
+    trial of method lite the very file, of one in integers a file with its codes and scales.
     """
     from precision import plugins
     from precision.data.files.locate import data_directory
@@ -40,23 +64,84 @@ def export(
     from precision.startup import start_backend
 
     plugins.load(plugin or ())
-    packs = output.suffix == ".safetensors"
-    if packs and rounded:
-        raise PrecisionError(f"{output}: packed codes are rounded already; leave --rounded out")
-    model_file.check_free(output, force=force)
+    path = _one(output, to)
+    if rounded and path.suffix != ".keras":
+        raise PrecisionError(f"{path}: what is in this file is rounded already; leave --rounded out")
+    model_file.check_free(path, force=force)
+    if trial.endswith(".keras"):
+        _export_model(Path(trial), path, policy, data, data_dir, force)
+        return
+    if policy is not None or data is not None:
+        raise PrecisionError("--policy and --data are of a .keras file; a trial has both")
     found = Store(store)
     result = stored(found, find(found, trial))
     start_backend()
     from precision.methods.restored import Restoring, coded, exported
 
     bench = Restoring(data_directory(data_dir), found.weights)
-    if packs:
+    if path.suffix == ".tflite":
+        from precision.methods.certified import deployable, lite_file
+
+        content = lite_file(deployable(result, bench))
+        model_file.write(path, content, force=force)
+        echo(f"{path}: the LiteRT file of trial {result.trial.id} in {len(content):,} bytes")
+        return
+    if path.suffix == ".safetensors":
         content, count, size = coded(result, bench)
-        model_file.write(output, content, force=force)
+        model_file.write(path, content, force=force)
         what = "tensors of integers" if result.trial.method.name == "integer" else "variables"
-        echo(f"{output}: {count} {what} of trial {result.trial.id} in {size:,} bytes")
+        echo(f"{path}: {count} {what} of trial {result.trial.id} in {size:,} bytes")
         return
     model = exported(result, bench, rounded=rounded)
-    model_file.save_model(model, output, force=force)
+    model_file.save_model(model, path, force=force)
     kind = "rounded weights" if rounded else "float32 weights"
-    echo(f"{output}: {model.count_params():,} {kind} of trial {result.trial.id}")
+    echo(f"{path}: {model.count_params():,} {kind} of trial {result.trial.id}")
+
+
+def _one(output: Path | None, to: Path | None) -> Path:
+    """Return the file to write, which is named once."""
+    if (output is None) == (to is None):
+        raise PrecisionError("name the file to write once: as the second argument, or by --to")
+    found = output if to is None else to
+    assert found is not None
+    return found
+
+
+def _export_model(
+    model: Path, path: Path, policy: str | None, data: str | None, data_dir: Path | None, force: bool
+) -> None:
+    """Write the LiteRT file of a model under a policy."""
+    from precision import data as datasets
+    from precision.data.files.locate import data_directory
+    from precision.deploy import model_file
+    from precision.quantization import parse_policy
+    from precision.startup import start_backend
+
+    if path.suffix != ".tflite":
+        raise PrecisionError(
+            f"{path}: of a .keras file a .tflite file is written; precision pack packs codes"
+        )
+    if policy is None:
+        raise PrecisionError(f"{model}: give --policy, such as float32 or int8, in which the file is written")
+    asked = parse_policy(policy)
+    start_backend()
+    import architectures
+    from precision.deploy.lite.of_model import file_of_model
+    from precision.exploration.audit.model import seen
+    from precision.exploration.audit.request import request
+    from precision.quantization.calibration.calibrator import calibration_images
+
+    look, images = seen(model), None
+    shape: Any = look.input_shape
+    outputs, task = look.outputs, "classification"
+    if data is not None:
+        chosen = dict(request(data, {}, look).dataset)
+        loaded = datasets.load(chosen.pop("name"), data_dir=data_directory(data_dir), **chosen)
+        images = calibration_images(loaded, asked.images_of(len(loaded.x_train)), 0)
+        shape, outputs, task = loaded.input_shape, loaded.classes, loaded.task
+    if None in shape:
+        raise PrecisionError(f"{model}: it takes images of any size, and a file those of one; give --data")
+    network = architectures.build("keras_file", shape, outputs, task, path=str(model))
+    content = file_of_model(network, asked, images)
+    model_file.write(path, content, force=force)
+    echo(f"{path}: {model} as '{asked}' in {len(content):,} bytes")

@@ -2,6 +2,7 @@
 
 from precision.methods import float32 as float32
 from precision.methods import integer as integer
+from precision.methods import lite as lite
 from precision.methods import low_precision as low_precision
 from precision.methods import native as native
 from precision.methods import ptq as ptq

@@ -7,7 +7,7 @@ multiplier of the policy, every sum through its register. See ``deploy.integer``
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -21,8 +21,13 @@ from precision.quantization.policy.integers import check_integers
 from precision.registry import METHODS
 from precision.trial import Trial
 
+if TYPE_CHECKING:  # they import Keras
+    from precision.deploy.integer import IntegerPredictor
+    from precision.methods.training import Trained
+
 Requantisation = Annotated[
-    Literal["float", "single", "litert_reference"], Rule("float, single or litert_reference")
+    Literal["float", "float32", "single", "litert_reference"],
+    Rule("float, float32, single or litert_reference"),
 ]
 Passes = Annotated[int, Field(ge=0), Rule("a whole number, 0 for none")]
 Gradient = Annotated[Literal["straight", "slopes"], Rule("straight or slopes")]
@@ -68,6 +73,31 @@ def integer(
         engine: that computes the sums; all give the same bits.
         watch: look for the peaks of running sums, which takes longer.
     """
+    predictor, trained = integers_of(
+        trial,
+        bench,
+        epochs=epochs,
+        learning_rate=learning_rate,
+        gradient=gradient,
+        rule=requantisation,
+        engine=engine,
+        watch=watch,
+    )
+    return Outcome(predictor, trained, timing="emulated")
+
+
+def integers_of(
+    trial: Trial,
+    bench: Workbench,
+    *,
+    epochs: int = 0,
+    learning_rate: float | None = None,
+    gradient: str = "straight",
+    rule: str,
+    engine: str = "auto",
+    watch: bool = False,
+) -> tuple[IntegerPredictor, Trained | None]:
+    """Return the network of integers of a trial, and the training before it; arguments are its options."""
     from precision.deploy.integer import Arithmetic, IntegerPredictor, integer_network
 
     policy = replace(Policy.from_json(trial.policy), fold_batch_norm=True)
@@ -77,8 +107,8 @@ def integer(
         model, trained = _retrained(trial, bench, policy, arithmetic, epochs, learning_rate, gradient)
     else:
         model = bench.quantised(trial, policy.emulated(), source)
-    network = integer_network(model, arithmetic, rule=requantisation, engine=engine, watch=watch)
-    return Outcome(IntegerPredictor(network, policy, source, model), trained, timing="emulated")
+    network = integer_network(model, arithmetic, rule=rule, engine=engine, watch=watch)
+    return IntegerPredictor(network, policy, source, model), trained
 
 
 def _retrained(

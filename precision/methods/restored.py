@@ -48,7 +48,7 @@ def exported(result: TrialResult, bench: Restoring, *, rounded: bool = False) ->
             f"trial {trial.id} rounds its weights stochastically, anew in every batch, so there are no "
             "rounded weights to export; export it without --rounded"
         )
-    return _restored(result, bench, _evaluated(result, bench), rounded=rounded)[0]
+    return _restored(result, bench, evaluated(result, bench), rounded=rounded)[0]
 
 
 def packed(result: TrialResult, bench: Restoring) -> Packed:
@@ -57,7 +57,7 @@ def packed(result: TrialResult, bench: Restoring) -> Packed:
     Raises:
         PrecisionError: as :func:`exported`, and for weights that are not rounded to nearest.
     """
-    return _packed(result, bench, _evaluated(result, bench))
+    return _packed(result, bench, evaluated(result, bench))
 
 
 def _packed(result: TrialResult, bench: Restoring, predictor: Any) -> Packed:
@@ -82,7 +82,7 @@ def coded(result: TrialResult, bench: Restoring) -> tuple[bytes, int, int]:
     from precision.deploy.packed.file import to_bytes
 
     policy = Policy.from_json(result.trial.policy)
-    predictor = _evaluated(result, bench)
+    predictor = evaluated(result, bench)
     if isinstance(predictor, IntegerPredictor):
         shape = tuple(bench.dataset(result.trial.dataset).input_shape)
         file = written(predictor.integers, shape)
@@ -91,18 +91,19 @@ def coded(result: TrialResult, bench: Restoring) -> tuple[bytes, int, int]:
     return to_bytes(codes, policy), len(codes.entries), codes.payload_bytes
 
 
-def _evaluated(result: TrialResult, bench: Restoring) -> Any:
-    """Return what a trial evaluated: a Keras model or a network of integers, with the weights of its result.
+def evaluated(result: TrialResult, bench: Restoring) -> Any:
+    """Return what a trial evaluated, a Keras model, a network of integers or a LiteRT file, with its weights.
 
     Raises:
         PrecisionError: for another kind of network, or other weights.
     """
     from precision.deploy.integer import IntegerPredictor
+    from precision.deploy.lite.predictor import LitePredictor
     from precision.deploy.predictor import KerasPredictor
 
     trial = result.trial
     predictor = METHODS[trial.method.name](trial, bench, **trial.method.options).predictor
-    if not isinstance(predictor, KerasPredictor | IntegerPredictor):
+    if not isinstance(predictor, KerasPredictor | IntegerPredictor | LitePredictor):
         raise PrecisionError(f"the network of method {trial.method.name} is no Keras model to be exported")
     digest = result.facts.get("weights_digest")
     if digest is not None and predictor.digest() != digest:
@@ -117,12 +118,18 @@ def _restored(
 ) -> tuple[Any, dict[int, np.ndarray]]:
     """Return the network of a trial, and by the ids of its variables the numbers of their scales."""
     import architectures
+    from precision.deploy.lite.predictor import LitePredictor
     from precision.quantization.layers.flat import flattened, plain
     from precision.quantization.layers.graph import take
     from precision.quantization.transforms.folding import fold
     from precision.quantization.wrapper import unwrapped
 
     trial = result.trial
+    if isinstance(predictor, LitePredictor):
+        raise PrecisionError(
+            f"trial {trial.id} evaluated a LiteRT file, not a Keras model; export it to a .tflite file, or "
+            f"export the float32 network {trial.baseline.id} that it starts from"
+        )
     dataset, choice = bench.dataset(trial.dataset), trial.architecture
     network = architectures.build(
         choice.name, dataset.input_shape, dataset.classes, dataset.task, **choice.options

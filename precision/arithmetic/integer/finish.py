@@ -27,7 +27,7 @@ def code_type(grid: Grid) -> type[np.integer]:
 
 
 def finished(
-    numbers: np.ndarray, factors: np.ndarray, rule: str, grid: Grid, low: int, high: int
+    numbers: np.ndarray, factors: np.ndarray, rule: str, grid: Grid, low: int, high: int, places: int = 1
 ) -> np.ndarray:
     """Return sums times factors as codes, between two of them.
 
@@ -37,6 +37,7 @@ def finished(
         rule: of requantisation.
         grid: of the codes.
         low, high: the least and the largest code that may come of it.
+        places: by whose number the sums are divided as well, under ``litert_reference``.
 
     Returns:
         of the smallest type that holds the codes, the shape of ``numbers``.
@@ -49,9 +50,13 @@ def finished(
     limits = np.array([grid.zero, low, high], np.int64)
     if rule == "float":
         work: Any = (_float, np.ascontiguousarray(factors, np.float64), np.zeros(0, np.int64))
+    elif rule == "float32":
+        work = (_float32, np.ascontiguousarray(factors, np.float32), np.zeros(0, np.int64))
     else:
         narrow(flat)
         factor = Factor.of(factors)
+        if places > 1:
+            factor = factor.over(places)
         work = (_single if rule == "single" else _twice, factor.m, factor.shift)
     loop, first, second = work
 
@@ -68,6 +73,15 @@ def _float(x: Any, factors: Any, _: Any, limits: Any, codes: Any) -> None:
     for i in range(x.shape[0]):
         for c in range(x.shape[1]):
             y = np.rint(x[i, c] * factors[c]) + zero
+            codes[i, c] = np.int64(min(max(y, np.float64(low)), np.float64(high)))
+
+
+@compiled
+def _float32(x: Any, factors: Any, _: Any, limits: Any, codes: Any) -> None:
+    zero, low, high = limits[0], limits[1], limits[2]
+    for i in range(x.shape[0]):
+        for c in range(x.shape[1]):
+            y = np.float64(np.rint(np.float32(x[i, c]) * factors[c])) + zero
             codes[i, c] = np.int64(min(max(y, np.float64(low)), np.float64(high)))
 
 

@@ -48,6 +48,9 @@ class Record:
         return ", ".join([*words, self.engine])
 
 
+_DENSE = {"litert_reference": "single"}  # FULLY_CONNECTED of LiteRT rounds once, its convolutions twice
+
+
 @dataclass
 class Linear:
     """Sums of products of codes; their unit is the product of the two scales.
@@ -104,7 +107,7 @@ class Linear:
         unit = of_rank(value.scale, numbers.ndim) * self.scales
         if moving and self.bias is not None:
             return Wide(numbers * unit + self.bias, 1.0)
-        return Wide(numbers, unit)
+        return Wide(numbers, unit, rule=_DENSE.get(rule, "") if not self.window.sizes else "")
 
     def _engine(self, grid: Grid, scale: float | None) -> Engine:
         """Return what computes the sums for inputs on a grid; prepared once."""

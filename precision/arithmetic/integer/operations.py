@@ -14,6 +14,8 @@ from precision.arithmetic.integer.requantisation import FINE, scaled
 from precision.arithmetic.integer.values import Codes, Grid, Real, Value, Wide, of_rank
 from precision.errors import PrecisionError
 
+REAL = ("float", "float32")  # rules that compute with real numbers
+
 
 class Operation(Protocol):
     """One step; ``rule`` is that of requantisation."""
@@ -45,16 +47,19 @@ class Round:
         if isinstance(value, Codes) and value.grid == grid and np.ndim(value.scale) == 0:
             return value
         wide = value if isinstance(value, Wide) else Wide(value.centred(), value.scale)
-        factors = np.asarray(wide.unit, np.float64) / grid.scale
+        rule = wide.rule or rule
+        exact: Any = np.float32 if rule == "float32" else np.float64
+        factors = np.asarray(wide.unit, exact) / exact(grid.scale)
         low = max(grid.lowest, grid.zero) if wide.rectified else grid.lowest
         high = grid.highest if wide.ceiling is None else grid.code_of(wide.ceiling)
         if factors.ndim < 2 and wide.numbers.dtype.kind == "i":
-            return Codes(finished(wide.numbers, factors, rule, grid, low, high), grid, grid.scale)
-        if wide.numbers.dtype.kind == "f" or rule == "float":
+            codes = finished(wide.numbers, factors, rule, grid, low, high, wide.places)
+            return Codes(codes, grid, grid.scale)
+        if wide.numbers.dtype.kind == "f" or rule in REAL:
             with np.errstate(all="ignore"):
                 steps = wide.numbers * factors
             return Codes(_nearest(steps, grid, low, high), grid, grid.scale)
-        codes = np.clip(scaled(wide.numbers, factors, rule) + grid.zero, low, high)
+        codes = np.clip(scaled(wide.numbers, factors, rule, wide.places) + grid.zero, low, high)
         return Codes(codes.astype(code_type(grid)), grid, grid.scale)
 
 
@@ -110,7 +115,7 @@ class Clamp:
             return Real(np.clip(value.numbers, 0, self.ceiling))
         if isinstance(value, Wide):
             ends = [end for end in (value.ceiling, self.ceiling) if end is not None]
-            return Wide(value.numbers, value.unit, True, min(ends) if ends else None)
+            return replace(value, rectified=True, ceiling=min(ends) if ends else None)
         highest: Any = value.grid.highest
         if self.ceiling is not None:
             highest = np.minimum(highest, np.rint(self.ceiling / value.scale) + value.grid.zero)
@@ -146,8 +151,8 @@ class Move:
 class Add:
     """The sum of tensors with scales of their own.
 
-    Under ``float`` the real numbers are added. The integer rules bring each tensor to a common unit first,
-    2^-20 of twice the coarsest step, as LiteRT does, and add integers.
+    Under ``float`` and ``float32`` the real numbers are added. The integer rules bring each tensor to a
+    common unit first, 2^-20 of twice the coarsest step, as LiteRT does, and add integers.
     """
 
     def __call__(self, *values: Value, rule: str) -> Value:
@@ -156,7 +161,7 @@ class Add:
             if not isinstance(value, Codes):
                 raise PrecisionError("a sum of tensors is taken of numbers that were rounded")
         codes = [value for value in values if isinstance(value, Codes)]
-        if rule == "float" or any(np.ndim(value.scale) for value in codes):
+        if rule in REAL or any(np.ndim(value.scale) for value in codes):
             total = codes[0].real()
             for value in codes[1:]:
                 total = total + value.real()

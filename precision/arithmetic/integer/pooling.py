@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -71,6 +72,10 @@ class MaxPool:
 class Average:
     """The sum of each window, whose unit is the step over the number of places; padding is no place.
 
+    Under ``litert_reference`` windows are averaged to codes of the grid that they are read from, half away
+    from the zero of int8, and the number of all places of an image divides the integer factor, see
+    ``requantisation``: so do AVERAGE_POOL_2D and MEAN of LiteRT.
+
     Attributes:
         window: None for all places of an image.
         keepdims: whether the image keeps its dimensions, of size 1, where the window is None.
@@ -85,14 +90,26 @@ class Average:
         if not isinstance(value, Codes):
             raise PrecisionError("an average is taken of numbers that were rounded")
         x = value.centred()
+        litert = rule == "litert_reference" and np.ndim(value.scale) == 0
         if self.window is None:
             axes = tuple(range(1, x.ndim - 1))
-            places = np.prod([x.shape[axis] for axis in axes])
+            places = math.prod(x.shape[axis] for axis in axes)
             total = x.sum(axis=axes, keepdims=self.keepdims)
+            if litert:
+                return Wide(total, float(value.scale), places=places)
             return Wide(total, of_rank(value.scale, total.ndim) / places)
-        total = sum(_taps(x, self.window, 0))
-        counts = sum(_taps(np.ones((1, *x.shape[1:-1], 1), np.int64), self.window, 0))
-        return Wide(np.asarray(total), value.scale / np.asarray(counts))
+        counts = np.asarray(sum(_taps(np.ones((1, *x.shape[1:-1], 1), np.int64), self.window, 0)))
+        if litert:
+            return replace(value, codes=self._codes(value, counts))
+        return Wide(np.asarray(sum(_taps(x, self.window, 0))), value.scale / counts)
+
+    def _codes(self, value: Codes, counts: np.ndarray) -> np.ndarray:
+        """Return the averages of codes as codes, of which there are ``counts`` in each window."""
+        assert self.window is not None
+        offset = value.grid.offset
+        total = np.asarray(sum(_taps(value.codes.astype(np.int64) - offset, self.window, 0)))
+        nearest = (np.abs(total) + counts // 2) // counts
+        return (np.where(total < 0, -nearest, nearest) + offset).astype(value.codes.dtype)
 
 
 def _for_rank(unit: np.ndarray, rank: int) -> Any:

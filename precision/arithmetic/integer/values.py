@@ -24,6 +24,11 @@ class Grid:
     lowest: int
     highest: int
 
+    @property
+    def offset(self) -> int:
+        """What is taken from a code so that it is one of int8, as run-times want it."""
+        return 128 if self.highest > 127 else 0
+
     def code_of(self, real: float) -> int:
         """Return the code nearest to a real value, within the range."""
         return int(np.clip(np.rint(real / self.scale) + self.zero, self.lowest, self.highest))
@@ -71,12 +76,16 @@ class Wide:
         unit: the real value of 1, float64 in a shape that broadcasts: of each channel, position or image.
         rectified: whether a number below zero counts as zero.
         ceiling: a real value above which a number counts as that value; None where there is none.
+        places: by whose number the unit is still to be divided, where a rule does that in integers.
+        rule: of requantisation, where it is not that of the network.
     """
 
     numbers: np.ndarray
     unit: float | np.ndarray
     rectified: bool = False
     ceiling: float | None = None
+    places: int = 1
+    rule: str = ""
 
     @property
     def images(self) -> int:
@@ -86,6 +95,8 @@ class Wide:
     def real(self) -> np.ndarray:
         """Return what they stand for, float64."""
         real = self.numbers * self.unit
+        if self.places > 1:
+            real = real / self.places
         return np.clip(real, 0.0 if self.rectified else None, self.ceiling)
 
 

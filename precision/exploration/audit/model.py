@@ -30,12 +30,14 @@ class Seen:
     Attributes:
         path: of its file.
         input_shape: of one image or vector; None for a size that may be any.
+        outputs: how many numbers it returns for an image.
         unscaled: whether it begins with a layer that scales its images itself, as they are in files.
         facts: what it is, in words, by name.
     """
 
     path: Path
     input_shape: tuple[int | None, ...]
+    outputs: int
     unscaled: bool
     facts: dict[str, str]
 
@@ -54,7 +56,8 @@ def seen(path: Path) -> Seen:
     model = load(path)
     _check_ends(model, str(path))
     inputs = tuple(model.inputs[0].shape[1:])
-    return Seen(path, inputs, _scales_itself(model), {"input": _size(inputs), "end": _end(model)})
+    outputs = int(model.outputs[0].shape[-1] or 0)
+    return Seen(path, inputs, outputs, _scales_itself(model), {"input": _size(inputs), "end": _end(model)})
 
 
 def described(network: Any, policy: Policy) -> dict[str, str]:

@@ -65,6 +65,12 @@ def test_float_rounds_a_float64_product_to_even(x, real):
     assert scaled(np.array([x]), real, "float")[0] == round(float(x) * real)
 
 
+@given(SUMS, FACTORS)
+def test_float32_rounds_a_float32_product_to_even(x, real):
+    product = np.float32(np.float32(x) * np.float32(real))
+    assert scaled(np.array([x]), real, "float32")[0] == round(float(product))
+
+
 def test_the_integer_rules_differ_for_about_one_value_in_two_to_the_shift_plus_one():
     x = np.random.default_rng(0).integers(-(2**20), 2**20, 400_000)
     for shift, published in ((5, 0.0156), (9, 0.0010)):
@@ -89,7 +95,7 @@ def test_wrong_factors_and_sums_are_refused():
     assert scaled(np.array([2**40]), 0.5, "float")[0] == 2**39
     with pytest.raises(PrecisionError, match=r"singel.*single"):
         scaled(np.array([1]), 0.5, "singel")
-    assert list(RULES) == ["float", "single", "litert_reference"]
+    assert list(RULES) == ["float", "float32", "single", "litert_reference"]
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -105,3 +111,27 @@ def test_compiled_it_is_the_same(rule, seed):
     expected = np.clip(scaled(x, factors, rule) + grid.zero, low, high)
     found = finished(x.astype(kind), factors, rule, grid, low, high)
     assert found.dtype == np.int8 and (found == expected).all()
+
+
+def test_the_mean_divides_the_integer_factor():
+    """As LiteRT's MEAN: m shifted to the left as far as the number of places, and divided, cut off."""
+    for real, places in ((0.7, 49), (1.3, 64), (0.01, 7), (2.0**-30, 1000)):
+        whole, found = Factor.of(real), Factor.of(real).over(places)
+        left = min(places.bit_length() - 1, 32, 31 + int(whole.shift))
+        assert (
+            int(found.m) == (int(whole.m) << left) // places and int(found.shift) == int(whole.shift) - left
+        )
+    x = np.arange(-20_000, 20_000)
+    for places in (4, 49, 64):
+        exact = x * 0.7 / places
+        assert np.abs(scaled(x, 0.7, "litert_reference", places) - exact).max() < 0.7
+        assert (scaled(x, 0.7, "float", places) == np.rint(x * 0.7 / places)).all()
+    assert (scaled(x, 0.7, "litert_reference", 49) != scaled(x, 0.7 / 49, "litert_reference")).any()
+
+
+def test_finished_divides_as_scaled_does():
+    grid, x = Grid(1.0, 3, -128, 127), np.arange(-6_000, 6_000).reshape(-1, 2)
+    for places in (1, 9, 49):
+        found = finished(x, np.array([0.7]), "litert_reference", grid, -128, 127, places)
+        expected = np.clip(scaled(x, 0.7, "litert_reference", places) + 3, -128, 127)
+        assert np.array_equal(found, expected)

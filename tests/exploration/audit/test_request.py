@@ -8,7 +8,7 @@ from precision.exploration.audit.request import request, source_of
 
 
 def seen(shape, unscaled=False):
-    return Seen(Path("m.keras"), shape, unscaled, {})
+    return Seen(Path("m.keras"), shape, 10, unscaled, {})
 
 
 def test_paths_and_names_stand_for_data_sets(tmp_path, monkeypatch):

@@ -1,0 +1,168 @@
+"""From a stored trial to what a device runs: its file, and a certificate of how far the two agree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from precision.errors import PrecisionError, unknown
+from precision.methods.restored import Restoring, evaluated
+from precision.quantization import Policy
+from precision.trial import TrialResult
+
+if TYPE_CHECKING:  # it imports Keras
+    from precision.arithmetic.integer.network import IntegerNetwork
+    from precision.deploy.certificate import Certificate, Runtime
+
+RULE = "litert_reference"  # by which the codes of a trial in real numbers are made whole
+
+
+@dataclass(frozen=True)
+class Deployable:
+    """A trial's network in the form in which files are written from it.
+
+    Attributes:
+        integers: the network of integers; None where the trial has none, as in float32.
+        predictor: what was evaluated.
+        network: the float32 network before any rounding.
+        shape: of one image.
+    """
+
+    integers: IntegerNetwork | None
+    predictor: Any
+    network: Any
+    shape: tuple[int, ...]
+
+
+def deployable(result: TrialResult, bench: Restoring) -> Deployable:
+    """Return the network of a stored trial, ready to be written into a file.
+
+    Raises:
+        PrecisionError: for a trial that evaluated something else, or whose weights are gone.
+    """
+    from precision.deploy.integer import IntegerPredictor, integer_network
+    from precision.deploy.lite.predictor import LitePredictor
+
+    predictor = evaluated(result, bench)
+    shape = tuple(bench.dataset(result.trial.dataset).input_shape)
+    if isinstance(predictor, IntegerPredictor):
+        return Deployable(predictor.integers, predictor, predictor.network, shape)
+    if isinstance(predictor, LitePredictor):
+        integers = None if predictor.integers is None else predictor.integers[0]
+        return Deployable(integers, predictor, predictor.network, shape)
+    network = predictor.model if predictor.network is None else predictor.network
+    if Policy.from_json(result.trial.policy).is_float32:
+        return Deployable(None, predictor, network, shape)
+    return Deployable(integer_network(predictor.model, rule=RULE), predictor, network, shape)
+
+
+def certificate_of(
+    result: TrialResult,
+    bench: Restoring,
+    runtime: str,
+    *,
+    kernels: str = "reference",
+    threads: int = 1,
+    images: int,
+) -> Certificate:
+    """Return how far a run-time computes what a stored trial evaluated.
+
+    Args:
+        runtime: by its name, a key of ``RUNTIMES``.
+        kernels, threads: of the run-time.
+        images: test images whose codes are compared; predictions are compared on all of them.
+    """
+    from precision.deploy.certificate import certify
+
+    if runtime not in RUNTIMES:
+        raise unknown("run-time", runtime, RUNTIMES)
+    trial, found = result.trial, deployable(result, bench)
+    dataset = bench.dataset(trial.dataset)
+    task, targets = dataset.asks, dataset.y_test
+
+    def predictions(logits: np.ndarray) -> np.ndarray:
+        return task.judge(logits, targets[: len(logits)]).predictions
+
+    return certify(
+        RUNTIMES[runtime](found, kernels, threads),
+        found.integers,
+        _evaluated_logits(found),
+        predictions,
+        dataset.x_test,
+        subject=_subject(result, found),
+        coded=images,
+    )
+
+
+def _evaluated_logits(found: Deployable) -> Callable[[np.ndarray], np.ndarray]:
+    """Return what computes the logits that a file is held against: the emulation, never the file itself."""
+    from precision.data import as_float
+    from precision.deploy.lite.predictor import LitePredictor
+    from precision.deploy.predictor import KerasPredictor
+
+    if not isinstance(found.predictor, LitePredictor):
+        return lambda images: np.asarray(found.predictor.logits(images), np.float32)
+    if found.integers is None:
+        return KerasPredictor(found.network).logits
+    integers = found.integers
+    return lambda images: integers(as_float(images))
+
+
+def _subject(result: TrialResult, found: Deployable) -> Mapping[str, str]:
+    from precision import __version__
+
+    trial = result.trial
+    return {
+        "trial": trial.id,
+        "dataset": trial.dataset.words,
+        "architecture": trial.architecture.words,
+        "method": trial.method.words,
+        "policy": str(Policy.from_json(trial.policy)),
+        "requantisation": "" if found.integers is None else found.integers.rule,
+        "seed": str(trial.seed),
+        "precision": __version__,
+    }
+
+
+def lite_file(found: Deployable) -> bytes:
+    """Return the LiteRT file of a trial's network.
+
+    Raises:
+        PrecisionError: naming what LiteRT has no words for.
+    """
+    from precision.deploy.lite.predictor import LitePredictor
+
+    if isinstance(found.predictor, LitePredictor):
+        return bytes(found.predictor.session.content)
+    if found.integers is None:
+        from precision.deploy.lite.converter import converted
+
+        return converted(found.network, "float32")
+    from precision.deploy.lite.writer import written
+
+    return written(found.integers, found.shape).content
+
+
+def _litert(found: Deployable, kernels: str, threads: int) -> Runtime:
+    from precision.deploy.lite.interpreter import KERNELS
+    from precision.deploy.lite.runtime import LiteRuntime
+    from precision.deploy.lite.writer import written
+
+    if kernels not in KERNELS:
+        raise unknown("kernels of LiteRT", kernels, KERNELS)
+    file: Any = lite_file(found) if found.integers is None else written(found.integers, found.shape)
+    return LiteRuntime(file, kernels, threads)  # type: ignore[arg-type]
+
+
+RUNTIMES: dict[str, Callable[[Deployable, str, int], Runtime]] = {"litert": _litert}
+"""By name, what makes a run-time for a trial's network; kernels and threads as the user gave them."""
+
+
+def check_numbers(images: int, threads: int) -> None:
+    """Refuse numbers that no certificate can be made with."""
+    for name, number in (("images", images), ("threads", threads)):
+        if number < 1:
+            raise PrecisionError(f"--{name} is a whole number of at least 1, but got {number}")
