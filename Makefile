@@ -7,11 +7,12 @@
 # make check      ruff and mypy
 # make pages      docs and lists that are made from the code, written anew
 # make bench      the benchmarks, each a ratio against a named peer
+# make aarch64    an emulated ARM processor in build/aarch64, on which a test runs bundles
 # make gpu-wheels what a machine with a GPU and no network lacks for benchmarks/gpu.py, in build/gpu
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install quickstart test faults wheel verify check pages bench gpu-wheels clean
+.PHONY: install quickstart test faults wheel verify check pages bench aarch64 gpu-wheels clean
 
 install: .venv/.installed
 
@@ -60,6 +61,9 @@ pages: .venv/.test
 
 bench: .venv/.bench
 	$(BIN)/python benchmarks/run.py
+
+aarch64:
+	tools/aarch64.sh build/aarch64
 
 GPU_WHEELS := keras typer pydantic rich tabulate psutil threadpoolctl filelock platformdirs safetensors nvidia-ml-py \
 	absl-py annotated-types annotated-doc click h5py markdown-it-py mdurl ml_dtypes namex optree pydantic-core pygments \

@@ -19,6 +19,7 @@ ROOT = Path(__file__).parent.parent
 
 # What the documentation shows of modules that no package exports.
 FURTHER = (
+    "precision.deploy.onnx.conversion.onnx_file",
     "precision.deploy.packed.file.pack_model",
     "precision.deploy.packed.file.read",
     "precision.deploy.packed.file.to_bytes",

@@ -12,6 +12,7 @@ import typer
 from precision.cli import (
     audit,
     bench,
+    bundle,
     certify,
     check,
     clean,
@@ -45,6 +46,13 @@ class Program(Groups):
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names, panel by panel."""
         return [name for members in _COMMANDS.values() for _, name, _ in members]
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """Return the command that the first words name; one of two words goes before that of the first."""
+        name = " ".join(args[:2])
+        if len(args) > 1 and name in self.commands:
+            return name, self.commands[name], args[2:]
+        return super().resolve_command(ctx, args)
 
 
 app = typer.Typer(
@@ -87,10 +95,12 @@ _COMMANDS: dict[str, list[tuple[Callable[..., None] | typer.Typer, str, str]]] =
     ],
     "Look at what there is": [
         (results.results, "results", "results my-grid.yaml --sort -accuracy"),
+        (bundle.import_results, "results import", "results import results.json"),
         (show.show, "show", "show 3e5228d43ca1"),
         (rerun.rerun, "rerun", "rerun 3e5228d43ca1"),
         (export.export, "export", "export 3e5228d43ca1 model.keras"),
         (certify.certify, "certify", "certify 3e5228d43ca1 --images 1000"),
+        (bundle.bundle, "bundle", "bundle 3e5228d43ca1 a0b1c2d3e4f5 for-the-board"),
         (datasets.datasets, "datasets", "datasets csv"),
         (lists.architectures, "architectures", "architectures"),
         (lists.plugins, "plugins", "plugins --plugin takum8.py"),

@@ -1,15 +1,21 @@
-"""The command ``precision export``: what a trial trained, as a Keras model, packed codes or a LiteRT file."""
+"""The command ``precision export``: what a trial trained, as a model, packed codes or a file to deploy."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from precision.cli.echo import echo
 from precision.cli.options import RUNS, DataDir, Force, PluginFiles, StoreDir
-from precision.errors import PrecisionError
+from precision.errors import PrecisionError, shown, suggest
+
+if TYPE_CHECKING:
+    from precision.methods.restored import Restoring
+    from precision.trial import TrialResult
+
+DIALECTS = ("qdq", "qonnx")
 
 
 def export(
@@ -21,7 +27,7 @@ def export(
     ],
     output: Annotated[
         Path | None,
-        typer.Argument(metavar="[MODEL]", help="The .keras, .safetensors or .tflite file to write."),
+        typer.Argument(metavar="[MODEL]", help="The .keras, .safetensors, .tflite or .onnx file to write."),
     ] = None,
     to: Annotated[
         Path | None, typer.Option("--to", help="The file to write, instead of MODEL.", metavar="FILE")
@@ -43,18 +49,31 @@ def export(
             "--data", help="Of a .keras file: data to calibrate on, as of precision audit.", metavar="DATA"
         ),
     ] = None,
+    dialect: Annotated[
+        str | None,
+        typer.Option(
+            "--dialect",
+            help="Of a .onnx file: qdq, which runtimes run, or qonnx, for any number of bits [default: qdq].",
+            metavar="NAME",
+        ),
+    ] = None,
+    int32_biases: Annotated[
+        bool,
+        typer.Option("--int32-biases", help="Of a .onnx file: biases as integers, as integer kernels want."),
+    ] = False,
     store: StoreDir = RUNS,
     data_dir: DataDir = None,
     force: Force = False,
     plugin: PluginFiles = None,
 ) -> None:
-    """Write the network that TRIAL trained, or started from, to FILE.
+    """Write the network that TRIAL trained, or started from, to MODEL.
 
     The model is plain Keras, without rounding in its graph, and returns logits. With --rounded its weights
     lie on the values of the policy's formats, with the scales that training chose. A .safetensors file holds
     these as packed codes, as precision pack writes them; of a trial of method integer it holds the integers
     of weights and biases, with all scales and steps of the network. A .tflite file is what LiteRT runs: of a
-    trial of method lite the very file, of one in integers a file with its codes and scales.
+    trial of method lite the very file, of one in integers a file with its codes and scales. A .onnx file
+    rounds where the trial rounded.
     """
     from precision import plugins
     from precision.data.files.locate import data_directory
@@ -65,8 +84,7 @@ def export(
 
     plugins.load(plugin or ())
     path = _one(output, to)
-    if rounded and path.suffix != ".keras":
-        raise PrecisionError(f"{path}: what is in this file is rounded already; leave --rounded out")
+    _check(path, rounded, dialect, int32_biases)
     model_file.check_free(path, force=force)
     if trial.endswith(".keras"):
         _export_model(Path(trial), path, policy, data, data_dir, force)
@@ -85,6 +103,11 @@ def export(
         content = lite_file(deployable(result, bench))
         model_file.write(path, content, force=force)
         echo(f"{path}: the LiteRT file of trial {result.trial.id} in {len(content):,} bytes")
+        return
+    if path.suffix == ".onnx":
+        content, what = _onnx(result, bench, dialect or "qdq", int32_biases)
+        model_file.write(path, content, force=force)
+        echo(f"{path}: {what} of trial {result.trial.id} in {len(content):,} bytes")
         return
     if path.suffix == ".safetensors":
         content, count, size = coded(result, bench)
@@ -145,3 +168,23 @@ def _export_model(
     content = file_of_model(network, asked, images)
     model_file.write(path, content, force=force)
     echo(f"{path}: {model} as '{asked}' in {len(content):,} bytes")
+
+
+def _check(path: Path, rounded: bool, dialect: str | None, int32_biases: bool) -> None:
+    """Refuse options that have no effect on a file of this kind."""
+    if rounded and path.suffix != ".keras":
+        raise PrecisionError(f"{path}: what is in this file is rounded already; leave --rounded out")
+    for word, given in (("--dialect", dialect), ("--int32-biases", int32_biases)):
+        if given and path.suffix != ".onnx":
+            raise PrecisionError(f"{path}: {word} is for .onnx files; leave it out")
+    if dialect is not None and dialect not in DIALECTS:
+        raise PrecisionError(f"unknown --dialect {shown(dialect)}; {suggest(dialect, DIALECTS)}")
+
+
+def _onnx(result: TrialResult, bench: Restoring, dialect: str, int32_biases: bool) -> tuple[bytes, str]:
+    """Return the content of the file of a trial, and what is in it."""
+    from precision.methods.deployed import as_onnx
+
+    file = as_onnx(result, bench, dialect=dialect, int32_biases=int32_biases)
+    nodes = sum(file.operators().values())
+    return file.to_bytes(), f"{nodes} nodes, {len(file.points)} roundings"

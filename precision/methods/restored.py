@@ -92,18 +92,14 @@ def coded(result: TrialResult, bench: Restoring) -> tuple[bytes, int, int]:
 
 
 def evaluated(result: TrialResult, bench: Restoring) -> Any:
-    """Return what a trial evaluated, a Keras model, a network of integers or a LiteRT file, with its weights.
+    """Return what a trial evaluated, made of a Keras model or a file of it, with the weights of its result.
 
     Raises:
         PrecisionError: for another kind of network, or other weights.
     """
-    from precision.deploy.integer import IntegerPredictor
-    from precision.deploy.lite.predictor import LitePredictor
-    from precision.deploy.predictor import KerasPredictor
-
     trial = result.trial
     predictor = METHODS[trial.method.name](trial, bench, **trial.method.options).predictor
-    if not isinstance(predictor, KerasPredictor | IntegerPredictor | LitePredictor):
+    if getattr(predictor, "model", None) is None and getattr(predictor, "network", None) is None:
         raise PrecisionError(f"the network of method {trial.method.name} is no Keras model to be exported")
     digest = result.facts.get("weights_digest")
     if digest is not None and predictor.digest() != digest:

@@ -1,0 +1,1 @@
+"""Folders with models and images that measure another machine, and what they bring home."""
