@@ -46,7 +46,15 @@ def as_onnx(
     return onnx_file(predictor.model, policy, dialect=dialect, int32_biases=int32_biases)
 
 
+def as_tflite(result: TrialResult, bench: Restoring) -> bytes:
+    """Return the content of the LiteRT file of a trial; see ``precision.methods.certified.lite_file``."""
+    from precision.methods.certified import deployable, lite_file
+
+    return lite_file(deployable(result, bench))
+
+
 WRITERS: dict[str, Callable[[TrialResult, Restoring], bytes]] = {
+    ".tflite": as_tflite,
     ".onnx": lambda result, bench: as_onnx(result, bench, int32_biases=True).to_bytes(),
 }
 """By the ending of a file, what returns its content for a trial."""

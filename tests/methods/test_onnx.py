@@ -12,6 +12,9 @@ from commands import here
 from tiny import registered
 
 from precision.arithmetic.integer.values import Codes
+from precision.data import as_float
+from precision.deploy.lite.interpreter import Session
+from precision.deploy.lite.predictor import taken
 from precision.deploy.onnx.agreement import agreement, emulated, of_integers
 from precision.deploy.onnx.file import read
 from precision.deploy.onnx.predictor import OnnxPredictor
@@ -125,7 +128,7 @@ def test_the_command_writes_the_file(results, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--to", "x.onnx", "--rounded"), "rounds as the trial does"),
+        (("--to", "x.onnx", "--rounded"), "is rounded already"),
         (("--to", "x.keras", "--dialect", "qdq"), "--dialect is for .onnx files"),
         (("--to", "x.onnx", "--dialect", "qqq"), "unknown --dialect 'qqq'; did you mean 'qdq'"),
         ((), "name the file to write once"),
@@ -156,7 +159,7 @@ def bundle(results, tmp_path_factory):
     path = tmp_path_factory.mktemp("bundles") / "bundle"
     names = [found[name].trial.id for name in ("ptq", "integer")]
     done = here(path.parent, "bundle", *names, path, "--images", 20, "--store", store.root)
-    assert done.returncode == 0 and "of 2 models" in done.stdout, done.stderr
+    assert done.returncode == 0 and "of 4 models" in done.stdout, done.stderr
     return path
 
 
@@ -181,10 +184,18 @@ def runner(bundle, folder, *python):
     )
 
 
+def computed(path, images):
+    """What a file returns here for images: logits, or their codes."""
+    if path.suffix == ".onnx":
+        return OnnxPredictor(read(path), threads=1).logits(images)
+    session = Session(path.read_bytes())
+    return session.run(taken(session, np.asarray(as_float(images), np.float32)))[0]
+
+
 def test_a_bundle_measures_with_numpy_and_a_runtime_alone(results, bundle, measured):
     _, found = results
     folder, text = measured
-    assert "accuracy" in text and text.count(".onnx") == 2
+    assert "accuracy" in text and text.count(".onnx") == text.count(".tflite") == 2
     told = json.loads((folder / "results.json").read_text())
     assert told["machine"]["name"] == "a board" and told["machine"]["emulated"] == ""
     with np.load(bundle / "sample.npz") as sample, np.load(folder / "logits.npz") as logits:
@@ -192,7 +203,7 @@ def test_a_bundle_measures_with_numpy_and_a_runtime_alone(results, bundle, measu
         for model in told["models"]:
             assert [row["threads"] for row in model["latency"]] == [1, 2]
             assert all(0 < row["median_ms"] <= row["p95_ms"] for row in model["latency"])
-            expected = OnnxPredictor(read(bundle / model["file"]), threads=1).logits(images)
+            expected = computed(bundle / model["file"], images)
             np.testing.assert_array_equal(logits[model["file"]], expected)
             assert model["correct"] == (expected.argmax(1) == labels).sum()
             assert model["resident_kb"]["peak"] > model["resident_kb"]["before"] > 1000

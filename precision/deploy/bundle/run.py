@@ -76,7 +76,7 @@ def open_litert(path: Path, threads: int) -> tuple[str, Callable[[np.ndarray], n
     def compute(image: np.ndarray) -> np.ndarray:
         if kind != np.float32:
             limits = np.iinfo(kind)
-            codes = np.rint(image * (np.float32(1) / np.float32(scale))) + zero
+            codes = np.rint(image / np.float32(scale)) + zero
             image = np.clip(codes, limits.min, limits.max).astype(kind)
         interpreter.set_tensor(taken["index"], image.astype(kind))
         interpreter.invoke()
