@@ -1,10 +1,9 @@
 """Imports run one way: a line of the design imports only from the lines below it."""
 
 import ast
+import functools
 import graphlib
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).parent.parent
 LAYERS = [
@@ -51,13 +50,19 @@ def module_of(path: Path) -> str:
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
+@functools.cache
 def layer(module: str) -> int | None:
     return next(
         (rank for name, rank in RANK.items() if module == name or module.startswith(name + ".")), None
     )
 
 
-def imports(path: Path):
+@functools.cache
+def imports(path: Path) -> frozenset[str]:
+    return frozenset(_imports(path))
+
+
+def _imports(path: Path):
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
             names = [f"{node.module}.{alias.name}" for alias in node.names]
@@ -69,22 +74,26 @@ def imports(path: Path):
 SOURCES = sorted(p for folder in ("precision", "architectures") for p in (ROOT / folder).rglob("*.py"))
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_imports_go_down(path):
-    module = module_of(path)
-    rank = layer(module)
-    if rank is None:
-        assert path.name == "__init__.py"  # of a folder whose parts lie in several layers
-        return
-    for imported in imports(path):
-        other = layer(imported)
-        assert other is None or other >= rank, f"{module} imports {imported}"
+def test_imports_go_down():
+    wrong = []
+    for path in SOURCES:
+        module = module_of(path)
+        rank = layer(module)
+        if rank is None:
+            assert path.name == "__init__.py", path  # of a folder whose parts lie in several layers
+            continue
+        others = {imported: layer(imported) for imported in sorted(imports(path))}
+        wrong += [
+            f"{module} imports {name}" for name, other in others.items() if other is not None and other < rank
+        ]
+    assert not wrong, "\n".join(wrong)
 
 
 MODULES = {module_of(path): path for path in SOURCES}
 FOLDERS = sorted({name.rpartition(".")[0] for name in MODULES if "." in name})
 
 
+@functools.cache
 def module_with(name: str) -> str:
     """The module in which an imported name stands."""
     while name not in MODULES and "." in name:
@@ -92,33 +101,42 @@ def module_with(name: str) -> str:
     return name
 
 
-@pytest.mark.parametrize("folder", FOLDERS)
-def test_no_folder_has_a_circle_inside(folder):
-    """Its files and folders import one way, inside functions and for type checkers too."""
-    inside = {name: path for name, path in MODULES.items() if name.startswith(f"{folder}.")}
-    graph = {}
-    for name, path in inside.items():
+def rooms(folder: str) -> dict[str, set[str]]:
+    """Which files and folders in a folder import which others there."""
+    graph: dict[str, set[str]] = {}
+    for name, path in MODULES.items():
+        if not name.startswith(f"{folder}."):
+            continue
         room = name.removeprefix(f"{folder}.").split(".")[0]
         for other in map(module_with, imports(path)):
             if other.startswith(f"{folder}."):
                 graph.setdefault(room, set()).add(other.removeprefix(f"{folder}.").split(".")[0])
-    for room, others in graph.items():
-        others.discard(room)
-    try:
-        graphlib.TopologicalSorter(graph).prepare()
-    except graphlib.CycleError as error:
-        pytest.fail(f"{folder}: " + " -> ".join(error.args[1]))
+    return {room: others - {room} for room, others in graph.items()}
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_no_file_imports_the_package_around_it(path):
+def test_no_folder_has_a_circle_inside():
+    """Its files and folders import one way, inside functions and for type checkers too."""
+    circles = []
+    for folder in FOLDERS:
+        try:
+            graphlib.TopologicalSorter(rooms(folder)).prepare()
+        except graphlib.CycleError as error:
+            circles.append(f"{folder}: " + " -> ".join(error.args[1]))
+    assert not circles, "\n".join(circles)
+
+
+def test_no_file_imports_the_package_around_it():
     """An ``__init__.py`` gathers what lies beside it, so importing it from there would be a circle."""
-    module = module_of(path)
-    if path.name != "__init__.py" and module.count(".") > 1:
-        around = {module.rsplit(".", n)[0] for n in range(1, module.count("."))}
-        assert not around & set(map(module_with, imports(path)))
+    wrong = {}
+    for path in SOURCES:
+        module = module_of(path)
+        if path.name != "__init__.py" and module.count(".") > 1:
+            around = {module.rsplit(".", n)[0] for n in range(1, module.count("."))}
+            if found := around & set(map(module_with, imports(path))):
+                wrong[module] = sorted(found)
+    assert not wrong
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_a_file_can_be_read_in_one_sitting(path):
-    assert len(path.read_text().splitlines()) <= 400
+def test_a_file_can_be_read_in_one_sitting():
+    lines = {module_of(path): len(path.read_text().splitlines()) for path in SOURCES}
+    assert not {module: count for module, count in lines.items() if count > 400}
