@@ -162,6 +162,7 @@ def pivot(
     0.96
     """
     rows = rows_of(frame, Block(dataset, training, method), baseline)
+    rows = rows[["architecture", "policy", "status", value]]
     architectures = [name for name in frame["architecture"].unique() if (rows["architecture"] == name).any()]
     policies = [name for name in frame["policy"].unique() if (rows["policy"] == name).any()]
     columns: dict[tuple[str, str], list[Any]] = {}

@@ -23,11 +23,11 @@ class Pivot:
     """One value of the results of one block over their seeds, cell by cell."""
 
     def __init__(self, cells: pd.DataFrame, value: Value, block: Block, baseline: str) -> None:
-        self.block, self.task = block, task_of(cells, block, baseline)
-        self._table = pivot(cells, value(self.task), **block._asdict(), baseline=baseline)
+        rows = rows_of(cells, block, baseline)
+        self.block, self.task = block, of_all(rows["task"])
+        self._table = pivot(rows, value(self.task), **block._asdict(), baseline=baseline)
         self.architectures: list[str] = list(self._table.index)
         self.policies: list[str] = list(dict.fromkeys(self._table.columns.get_level_values("policy")))
-        rows = rows_of(cells, block, baseline)
         told = rows[rows["reason"] != ""].drop_duplicates(["architecture", "policy"])
         self._reasons = told.set_index(["architecture", "policy"])["reason"].to_dict()
 
