@@ -46,8 +46,8 @@ def test_tensors_give_the_same_bits_outside_the_float32_subnormals(text):
     f, x = parse(text), patterns.of(definition(text))
     magnitude = x & (SIGN - 1)
     x = x[(magnitude == 0) | (magnitude >= LEAST_NORMAL)]
-    tensor = f.quantize(tf.constant(as_floats(x)))
-    check(bits(tensor.numpy()), bits(f.quantize(as_floats(x))), x)
+    tensor = f.quantize(tf.constant(as_floats(patterns.filled(x))))
+    check(bits(tensor.numpy()[: len(x)]), bits(f.quantize(as_floats(x))), x)
 
 
 @pytest.mark.parametrize("text", ML_DTYPES)

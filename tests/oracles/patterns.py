@@ -52,6 +52,17 @@ def of(definition: Definition, count: int = MILLION) -> np.ndarray:
     return np.concatenate([edges(definition), common(), random(count)])
 
 
+def filled(x: np.ndarray) -> np.ndarray:
+    """Return a vector repeated up to one of few lengths: XLA compiles a kernel anew for each length.
+
+    The first elements are those of ``x``; a format then finds what was compiled for another one.
+    """
+    size = 1 << 15
+    while size < len(x):
+        size += size >> 1 if size & (size - 1) == 0 else size // 3
+    return np.resize(x, size)
+
+
 def differences(got: np.ndarray, expected: np.ndarray) -> np.ndarray:
     """Return where two arrays of patterns differ; all patterns of NaN are one."""
     unequal = np.flatnonzero(got != expected)
