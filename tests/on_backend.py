@@ -5,6 +5,8 @@ out: backends differ in whether they flush them to zero. On TensorFlow what test
 test_block_formats compare is not compared again.
 """
 
+import importlib.util
+import shutil
 import sys
 import warnings
 
@@ -60,6 +62,9 @@ def compare(what: str, got: object, expected: np.ndarray, x: np.ndarray) -> None
     global compared
     compared += 1
     array = keras.ops.convert_to_numpy(got)
+    if (array.shape, array.dtype) != (expected.shape, expected.dtype):
+        print(f"{what}: {array.dtype}{array.shape}, not {expected.dtype}{expected.shape}")
+        return
     wrong = patterns.differences(bits(array).ravel(), bits(expected).ravel())
     for i in wrong[:3]:
         print(
@@ -109,11 +114,12 @@ def on_ties() -> None:
     """Compare formats with shared scales where the scale or the elements of a block are ties."""
     for text in BLOCKS:
         f = parse(text)
+        fused = compiled(f.quantize) if text in TIES_COMPILED and keras.backend.backend() != "torch" else None
         for x in ties.tensors(f):
             expected, tensor = f.quantize(x), keras.ops.convert_to_tensor(x)
             compare(f"{text} on ties", f.quantize(tensor), expected, x)
-            if text in TIES_COMPILED and keras.backend.backend() != "torch":
-                compare(f"{text} on ties, compiled", compiled(f.quantize)(tensor), expected, x)
+            if fused is not None:
+                compare(f"{text} on ties, compiled", fused(tensor), expected, x)
 
 
 def under_a_scale() -> None:
@@ -168,11 +174,36 @@ def every_family() -> None:
         compare(f"mxfp8_e4m3 along {axis}", tensor, parse("mxfp8_e4m3").quantize(x, axis=axis), x)
 
 
+def of_qtorch() -> None:
+    """Compare formats that call another library, where that is installed and can be compiled."""
+    if not (all(map(importlib.util.find_spec, ("torch", "qtorch"))) and shutil.which("c++")):
+        return
+    x = np.random.default_rng(0).standard_normal((6, 5)).astype(np.float32) * 3
+    tensor, twice = keras.ops.convert_to_tensor(x), np.full_like(x, 2)
+    for text in ("qtorch_float(4,3)", "qtorch_block(6)", "qtorch_block(6,dim=1)", "qtorch_fixed(8,4)"):
+        f = parse(text)
+        compare(text, f.quantize(tensor), f.quantize(x), x)
+    noisy = f.quantize(tensor, "stochastic", (3, 4))
+    compare(f"{text} stochastic", noisy, f.quantize(x, "stochastic", (3, 4)), x)
+    if keras.backend.backend() == "jax":
+        compare(f"{text} compiled", compiled(f.quantize)(tensor), f.quantize(x), x)
+        compare(f"gradient of {text}", gradient(text, x, twice), twice, x)
+    if keras.backend.backend() == "torch":
+        import torch
+
+        across = torch.tensor(x.T, requires_grad=True)  # not contiguous
+        y = f.quantize(across)
+        (2 * y).sum().backward()
+        compare(f"{text} across", y.detach(), f.quantize(x.T), x.T)
+        compare(f"gradient of {text} across", across.grad, twice.T, x.T)
+
+
 def main() -> int:
     if keras.backend.backend() != "tensorflow":
         every_family()
     on_ties()
     under_a_scale()
+    of_qtorch()
     print(compared)
     return 0
 

@@ -1,10 +1,7 @@
 """The qtorch formats are the real qtorch bit for bit, and docs/formats.md says where it differs from ours."""
 
-import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -324,48 +321,7 @@ def test_nan_has_no_code_in_fixed_point(quant):
         parse("qtorch_fixed(8,4)").pack(np.array([np.nan], np.float32))
 
 
-# On tensors.
-
-ON_TENSORS = """
-import keras, numpy as np
-from precision.formats import parse
-x = np.random.default_rng(0).standard_normal((6, 5)).astype(np.float32) * 3
-for text in ("qtorch_fixed(8,4)", "qtorch_float(4,3)", "qtorch_block(6)", "qtorch_block(6,dim=1)"):
-    f = parse(text)
-    y = keras.ops.convert_to_numpy(f.quantize(keras.ops.convert_to_tensor(x)))
-    assert y.dtype == np.float32 and np.array_equal(y, f.quantize(x)), text
-f, key = parse("qtorch_fixed(8,4)"), (3, 4)
-y = keras.ops.convert_to_numpy(f.quantize(keras.ops.convert_to_tensor(x), "stochastic", key))
-assert np.array_equal(y, f.quantize(x, "stochastic", key))
-backend = keras.backend.backend()
-if backend == "jax":
-    import jax
-    assert np.array_equal(jax.jit(f.quantize)(x), f.quantize(x))
-    assert np.array_equal(jax.grad(lambda x: (2 * f.quantize(x)).sum())(x), np.full_like(x, 2))
-if backend == "torch":
-    import torch
-    t = torch.tensor(x.T, requires_grad=True)  # not contiguous
-    (2 * f.quantize(t)).sum().backward()
-    assert torch.equal(t.grad, torch.full_like(t, 2))
-    assert np.array_equal(f.quantize(t).detach(), f.quantize(x.T))
-print("fine on", backend)
-"""
-
-
-@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
-def test_every_backend_gives_the_same(quant, backend):
-    pytest.importorskip(backend)
-    if backend == "tensorflow":  # which this process has
-        exec(ON_TENSORS, {})
-        return
-    run = subprocess.run(
-        [sys.executable, "-c", ON_TENSORS],
-        env={**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert f"fine on {backend}" in run.stdout, run.stderr
+# On tensors; of every backend: tests/formats/engine/test_backends.py.
 
 
 def test_gradient_and_shape_inside_a_graph(quant):
@@ -406,98 +362,3 @@ def test_a_network_trains_with_it(quant, rounding):
         x = np.random.default_rng(0).standard_normal((64, 4)).astype(np.float32)
         losses.append(network.fit(x, x[:, :2], epochs=3, verbose=0, shuffle=False).history["loss"])
     assert losses[0] == losses[1] and losses[0][-1] < losses[0][0]
-
-
-# A machine that lacks something.
-
-
-def in_another_process(program: str, **environment: str) -> str:
-    code = "from precision.errors import PrecisionError\nimport sys, numpy as np\n" + program
-    run = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert run.returncode == 0, run.stderr
-    assert run.stderr == ""
-    return run.stdout
-
-
-ROUND = """
-from precision.formats import parse
-try:
-    parse("qtorch_fixed(8,4)").quantize(np.zeros(2))
-except PrecisionError as error:
-    print(error)
-"""
-
-
-def test_naming_and_listing_imports_no_torch():
-    program = (
-        "from precision.formats import parse, usage\nparse('qtorch_fixed(8,4)'), usage('qtorch_block')\n"
-    )
-    program += "parse('qtorch_float(4,3)').values()\n"
-    program += "print([m for m in ('torch', 'qtorch', 'keras') if m in sys.modules])"
-    assert in_another_process(program) == "[]\n"
-
-
-@pytest.mark.parametrize("package", ["torch", "qtorch"])
-def test_a_missing_package_is_one_sentence(package):
-    if package == "qtorch":
-        pytest.importorskip("torch")
-    text = in_another_process(f"sys.modules[{package!r}] = None" + ROUND)
-    assert text.startswith(f"the qtorch formats need the package {package}, ")
-    assert "pip install 'precision[qtorch]'" in text and text.count("\n") == 1
-
-
-def test_a_missing_compiler_is_one_sentence(quant, tmp_path):
-    text = in_another_process(ROUND, CXX="no-such-compiler", TORCH_EXTENSIONS_DIR=str(tmp_path))
-    assert "there is no compiler 'no-such-compiler'" in text and text.count("\n") == 1
-
-
-def test_a_missing_ninja_is_one_sentence(quant, tmp_path):
-    program = "sys.executable = '/nowhere/python'" + ROUND
-    text = in_another_process(program, PATH=str(tmp_path), TORCH_EXTENSIONS_DIR=str(tmp_path))
-    assert "for which ninja is missing; install it with: pip install ninja" in text and text.count("\n") == 1
-
-
-GRID = """
-name: q
-datasets: [digits]
-architectures: [mlp]
-policies: {{float32: float32, q: {{weights: "{format}", rounding: {rounding}}}}}
-methods: [qat]
-training: {{epochs: 1}}
-seeds: [0]
-"""
-
-
-@pytest.mark.parametrize(
-    ("format_", "rounding", "text"),
-    [
-        ("qtorch_fixed(8,6)", "nearest", "no compiler"),
-        ("qtorch_float(4,3)", "stochastic", "its roundings are nearest"),
-    ],
-)
-def test_a_grid_is_refused_before_anything_is_trained(quant, tmp_path, format_, rounding, text):
-    (tmp_path / "grid.yaml").write_text(GRID.format(format=format_, rounding=rounding))
-    environment = {"CXX": "no-such-compiler"} if text == "no compiler" else {}
-    run = subprocess.run(
-        [sys.executable, "-c", "from precision.cli import main; main()", "run", "grid.yaml"],
-        env={**os.environ, "TORCH_EXTENSIONS_DIR": str(tmp_path), **environment}
-        if environment
-        else dict(os.environ),
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
-    assert run.returncode == 2 and text in run.stderr, run.stderr
-    assert len(run.stderr.splitlines()) == 1
-    assert not list(tmp_path.glob("runs/trials/*"))
-
-
-def test_a_failing_compilation_is_one_sentence(quant, tmp_path):
-    text = in_another_process(ROUND, CXX="false", TORCH_EXTENSIONS_DIR=str(tmp_path))
-    assert "and that failed (" in text and text.count("\n") == 1
