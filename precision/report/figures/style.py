@@ -145,7 +145,11 @@ def slots(frame: pd.DataFrame, gap: float = 1.6) -> Slots:
 
 
 def png(figure: Figure) -> bytes:
-    """Return the figure as PNG, without the name of the software, so that equal figures are equal bytes."""
+    """Return the figure as PNG, without the name of the software, so that equal figures are equal bytes.
+
+    It is drawn once; ``savefig`` draws it twice, in case that its edges are cut.
+    """
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+    figure.set_dpi(DPI)
+    FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})
     return buffer.getvalue()
