@@ -38,10 +38,12 @@ def test_trials_keep_their_identity(path):
 def reduced(grid):
     """The same grid on a few digits, with one seed, thin networks and one epoch.
 
-    Much of the time of such trials goes into the graph of each training. So networks that no inclusion or
-    exclusion names are left to the quickstart, which has them all, and of the policies that an inclusion
-    trains with only the first is. Where optimizers are compared, one network does. No time is taken twice,
-    and no device is asked for: one that is absent is tried again by each run, in a process of its own.
+    Much of the time of such trials goes into the graph of each training, and that of a report into its
+    figures. So networks that no inclusion or exclusion names are left to the quickstart, which has them all,
+    and of data sets that none names the first is taken; of the policies that an inclusion trains with only
+    the first is, and of those of a sweep the last. Where optimizers are compared, one network does. No time
+    is taken twice, and no device is asked for: one that is absent is tried again by each run, in a process of
+    its own.
     """
     chosen = [*grid.get("include", []), *grid.get("exclude", [])]
     named = [name for one in chosen for name in listed(one.get("architecture", []))]
@@ -55,7 +57,14 @@ def reduced(grid):
     for inclusion in grid.get("include", []):
         if "policy" in inclusion:
             inclusion["policy"] = listed(inclusion["policy"])[:1]
+    trained = [label(method) for method in listed(grid.get("methods", [])) if "epochs" in method]
+    swept = [sweep for policy in grid["policies"].values() for sweep in sweeps(policy)]
+    if trained and swept:
+        others = [f"*{name}" for sweep in swept for name in list(sweep)[:-1]]
+        grid["exclude"] = [*grid.get("exclude", []), {"method": trained, "policy": others}]
     labels = [label(entry) for entry in grid["datasets"]]
+    if not any("dataset" in one for one in chosen):
+        labels = labels[:1]
     small = {"name": "digits", "train_size": 20, "test_size": 20}  # of one shape: compiled once
     grid["datasets"] = [{**small, "label": label} for label in labels]  # one trial under several labels
     grid["seeds"] = [0]
@@ -79,6 +88,12 @@ def reduced(grid):
 
 def listed(value):
     return value if isinstance(value, list) else [value]
+
+
+def sweeps(policy):
+    """Return the named values of each sweep of a policy."""
+    slots = policy.values() if isinstance(policy, dict) else ()
+    return [each for slot in slots if isinstance(slot, dict) and isinstance(each := slot.get("each"), dict)]
 
 
 def label(entry):
