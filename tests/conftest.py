@@ -1,8 +1,10 @@
 """Quiet TensorFlow in the tests and in the processes that they start, and disks that fail."""
 
 import contextlib
+import gc
 import os
 import subprocess
+import sys
 import tempfile
 
 import attacks
@@ -34,14 +36,16 @@ LONGEST = (
     "tests/methods/test_checkpoint.py",
     "tests/methods/test_native.py",
     "tests/formats/families/test_qtorch.py",
+    "tests/formats/engine/test_backends.py",
+    "tests/report/render/test_markdown.py",
     "tests/test_adding_a_format.py",
     "tests/grid/execution/test_faults.py",
-    "tests/formats/engine/test_backends.py",
     "tests/formats/conformance/test_conformance.py",
     "tests/quantization/test_sums.py",
     "tests/grid/execution/test_workers.py",
     "tests/methods/test_workbench.py",
     "tests/formats/kernels/test_block_formats.py",
+    "tests/grid/editor/test_same_verdict.py",
     "tests/grid/execution/test_jax.py",
     "tests/quantization/test_model.py",
     "tests/quantization/test_families.py",
@@ -54,12 +58,24 @@ LONGEST = (
     "tests/formats/test_rounding_modes.py",
     "tests/methods/test_restored.py",
     "tests/grid/execution/test_plugins_in_grids.py",
-    "tests/report/render/test_markdown.py",
+    "tests/test_packages.py",
 )
 
 
 def pytest_configure(config):
     config.pluginmanager.register(attacks.Plugin(config), "attacks")
+
+
+def pytest_collection_finish():
+    """Look for no garbage among what is imported by now, and less often: it takes a twentieth of the time."""
+    gc.freeze()
+    gc.set_threshold(10_000, 10, 10)
+
+
+def pytest_runtest_setup():
+    """Draw with few dots: no test looks at those of a picture that a report has written."""
+    if style := sys.modules.get("precision.report.figures.style"):
+        style.DPI = 40
 
 
 @pytest.fixture(scope="session")
