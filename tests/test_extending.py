@@ -1,15 +1,14 @@
-"""docs/extending.md, done as it says: its files written, its grid run, its package installed."""
+"""docs/extending.md, done as it says: its files written, its grid run; its package: test_packages.py."""
 
 import hashlib
 import json
-import os
 import re
 import shlex
 from pathlib import Path
 
 import inside
 import pytest
-from commands import here, precision, python
+from commands import here, python
 
 from precision import plugins
 from precision.registry import REGISTRIES, foreign
@@ -122,35 +121,3 @@ def test_every_file_of_the_page_is_short_and_every_kind_has_one(tmp_path, monkey
     assert not foreign()
     lengths = {name: len(FILES[name].splitlines()) for name in PYTHON if name != "lines.py"}
     assert max(lengths.values()) <= 25, lengths
-
-
-def test_the_package_of_the_page(tmp_path):
-    package = tmp_path / "package" / "src" / "own_things"
-    package.mkdir(parents=True)
-    for name in ("__init__.py", "tiny.py", "three_sigma.py", "best.py"):
-        (package / name).write_text(FILES.get(name, ""))
-    text = FILES["package/pyproject.toml"]
-    (tmp_path / "package" / "pyproject.toml").write_text(text)
-    site = str(tmp_path / "site")
-    words = ("--quiet", "--no-build-isolation", "--no-deps", "--no-index", "--target", site)
-    found = python(tmp_path, "-m", "pip", "install", *words, "./package")
-    assert found.returncode == 0, found.stderr
-    (tmp_path / "grid.yaml").write_text(
-        "name: installed\ndatasets: [{name: digits, train_size: 100, test_size: 50}]\n"
-        "architectures: [tiny]\ntraining: {epochs: 1}\npolicies:\n  float32: float32\n"
-        "  int4: {weights: {format: int(4), scaling: real, observer: three_sigma}}\n"
-    )
-    path = os.pathsep.join([site, os.environ.get("PYTHONPATH", "")])
-    found = precision(tmp_path, "run", "grid.yaml", PYTHONPATH=path)
-    assert found.returncode == 0, found.stderr
-    digests = {
-        key: hashlib.sha256(FILES[file].encode()).hexdigest()
-        for key, file in (("architecture tiny", "tiny.py"), ("observer three_sigma", "three_sigma.py"))
-    }
-    used = {key: text for trial in trials(tmp_path) for key, text in trial["plugins"].items()}
-    assert used == {key: f"own-things 1.0 sha256 {digest}" for key, digest in digests.items()}
-    assert "## The best run" in (tmp_path / "reports/installed/report.md").read_text()
-    listed = precision(tmp_path, "plugins", PYTHONPATH=path).stdout
-    assert re.search(r"architecture +tiny +own-things 1\.0 ", listed)
-    missing = here(tmp_path, "plan", "grid.yaml").stderr
-    assert "grid.yaml:3: architectures: unknown architecture 'tiny'" in missing
