@@ -109,6 +109,24 @@ def test_plain_gradient_descent_is_what_the_formula_says(digits):
     np.testing.assert_allclose(model.get_weights()[1], b, atol=1e-5)
 
 
+def test_what_is_fed_is_what_keras_would_feed(digits):
+    """The batches in their order, the last one short; and an epoch of them ends with the same bits."""
+    batches = Batches(digits.x_train[:150], digits.y_train[:150], 64, 5, 1)
+    fed = list(batches.fed())
+    assert [len(x) for x, _ in fed] == [64, 64, 22]
+    for (x, y), (images, labels) in zip(fed, (batches[i] for i in range(3)), strict=True):
+        assert np.array_equal(x, images) and np.array_equal(y, labels)
+        assert (x.dtype, y.dtype) == (images.dtype, labels.dtype)
+    weights = []
+    for feed in (batches.fed(), batches):
+        model = linear(digits)
+        prepare(model, Training(batch_size=64), 3)
+        model.fit(feed, shuffle=False, verbose=0)
+        weights.append(model.get_weights())
+    for one, other in zip(*weights, strict=True):
+        assert np.array_equal(one, other)
+
+
 def test_history_and_report(digits):
     seen = []
     trained = train(linear(digits), digits, Training(epochs=3, batch_size=64), 0, None, seen.append)
