@@ -156,7 +156,45 @@ def step(files: Path | None, reduced: bool) -> list[Row]:
     return [row("lenet step, fixed 8 bits", "float32 step", *times, None, rate=False, unit=1e3 / steps)]
 
 
-PARTS = {"experiments": experiments, "rounding": rounding, "step": step}
+def convolutions(files: Path | None, reduced: bool) -> list[Row]:
+    """A step of the race of convolutions on the device, as a rate relative to ``direct`` on one core."""
+    return [_two_conv(batch, steps=10 if reduced else 200, rounds=2 if reduced else 7) for batch in (64, 32)]
+
+
+def _two_conv(batch: int, steps: int, rounds: int) -> Row:
+    import numpy as np
+
+    import architectures
+    from precision.arithmetic.convolutions import convolution
+    from precision.arithmetic.convolutions.parallel import Parallel
+    from precision.arithmetic.convolutions.step import Adam
+    from precision.deploy.written_out import written_out
+    from precision.methods.training import prepare
+    from precision.trial import Training
+
+    rng = np.random.default_rng(0)
+    images = rng.random((batch * steps, 28, 28, 1)).astype(np.float32)
+    labels = rng.integers(0, 10, batch * steps)
+    model = architectures.build("two_conv")
+    network = written_out(model)
+    adam = Adam(network.variables)
+    prepare(model, Training(), steps)
+
+    with Parallel(convolution("direct")) as own:
+
+        def alone() -> None:
+            for first in range(0, len(images), batch):
+                part = slice(first, first + batch)
+                adam.step(own.step(network, images[part], labels[part])[2])
+
+        times = paired(
+            lambda: model.fit(images, labels, batch_size=batch, verbose=0, shuffle=False), alone, rounds
+        )
+    name = f"two_conv step, {batch} images"
+    return row(name, "direct on one core", *times, None, rate=True, unit=1e3 / steps)
+
+
+PARTS = {"experiments": experiments, "rounding": rounding, "step": step, "convolutions": convolutions}
 
 
 def _without(what: str, why: str) -> Row:
