@@ -4,6 +4,7 @@
 # make faults     kills at random moments over a thousand trials, and every other attack; counts in reports/faults.md
 # make wheel      a wheel, installed in an environment of its own, runs a grid there
 # make verify     every float32 bit pattern, rounded to every small format (run again to resume)
+# make statistics how often intervals and verdicts hold, over 10,000 simulated grids; into docs/statistics.md
 # make check      ruff and mypy
 # make pages      docs and lists that are made from the code, written anew
 # make bench      the benchmarks, each a ratio against a named peer
@@ -12,7 +13,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install quickstart test faults wheel verify check pages bench aarch64 gpu-wheels clean
+.PHONY: install quickstart test faults wheel verify statistics check pages bench aarch64 gpu-wheels clean
 
 install: .venv/.installed
 
@@ -46,6 +47,9 @@ wheel: .venv/.test
 
 verify: .venv/.test
 	PYTHONPATH=tests $(BIN)/python -m oracles.verify
+
+statistics: .venv/.test
+	PYTHONPATH=tests $(BIN)/python -m oracles.simulated
 
 check: .venv/.check
 	$(BIN)/ruff check .

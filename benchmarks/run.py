@@ -38,6 +38,7 @@ BENCHMARKS = (
     "audit",
     "plan",
     "store",
+    "report",
     "cluster",
 )
 MARK = "<!-- the tables below are written by run.py --record -->"

@@ -4,6 +4,7 @@ precision.run("grid.yaml")            run a grid and write its report; options=p
 precision.write_report("grid.yaml")   its report, of the results there are (the package precision.report)
 precision.load_results("grid.yaml")   the stored results as a DataFrame
 precision.audit("model.keras", data="images.npz")    which formats a trained model can use
+precision.compare("before", "after")  what changed between two sets of results, beyond noise or not
 precision.sensitivity("grid.yaml")    which layer needs which format
 precision.search("grid.yaml")         a policy per layer; options=precision.SearchOptions(tolerance=0.5)
 precision.formats.parse("fixed(8,4)") a number format
@@ -28,6 +29,7 @@ if TYPE_CHECKING:  # what editors and type checkers see; when it runs, __getattr
     from precision import quantization as quantization
     from precision import report as report
     from precision.api.audit import audit
+    from precision.api.compare import compare
     from precision.api.exploration import search, sensitivity
     from precision.api.grid import load_results, run, write_report
     from precision.exploration.options import SearchOptions
@@ -40,6 +42,7 @@ __all__ = [
     "RunOptions",
     "SearchOptions",
     "audit",
+    "compare",
     "load_results",
     "run",
     "search",
@@ -52,6 +55,7 @@ _MODULES = {
     "RunOptions": "precision.grid.execution.options",
     "SearchOptions": "precision.exploration.options",
     "audit": "precision.api.audit",
+    "compare": "precision.api.compare",
     "load_results": "precision.api.grid",
     "run": "precision.api.grid",
     "search": "precision.api.exploration",

@@ -116,9 +116,10 @@ def test_the_arguments_of_the_python_page(tmp_path, monkeypatch):
     """Every argument of the main functions is named, and what it shows of the packages runs."""
     page = (ROOT / "docs" / "python.md").read_text()
     assert "`precision.audit(model, data=...)`" in page
-    for name in ("run", "write_report", "load_results", "sensitivity", "search", "audit"):
-        assert f"`precision.{name}(grid)`" in page or name == "audit"
-        for word in list(inspect.signature(getattr(precision, name)).parameters)[1:]:
+    assert "`precision.compare(a, b)`" in page
+    for name in ("run", "write_report", "load_results", "sensitivity", "search", "audit", "compare"):
+        assert f"`precision.{name}(grid)`" in page or name in ("audit", "compare")
+        for word in list(inspect.signature(getattr(precision, name)).parameters)[1 + (name == "compare") :]:
             assert re.search(rf"`{word}[`=]", page), word
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my-grid.yaml").write_text(re.search(r"```yaml\n(name: my-grid.*?)```", README, re.S)[1])

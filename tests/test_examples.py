@@ -19,6 +19,11 @@ ROOT = Path(__file__).parent.parent
 
 # What the documentation shows of modules that no package exports.
 FURTHER = (
+    "precision.analysis.comparison.compare",
+    "precision.analysis.coverage.coverage",
+    "precision.analysis.gates.Gate",
+    "precision.analysis.seeds.combined",
+    "precision.analysis.verdicts.adjusted",
     "precision.deploy.onnx.conversion.onnx_file",
     "precision.deploy.packed.file.pack_model",
     "precision.deploy.packed.file.read",

@@ -18,7 +18,8 @@ import precision
 
 ROOT = Path(__file__).parent.parent
 OF_A_GRID = ("run", "write_report", "load_results", "sensitivity", "search")
-FUNCTIONS = (*OF_A_GRID, "audit")
+FUNCTIONS = (*OF_A_GRID, "audit", "compare")
+POSITIONAL = {"compare": 2}  # two sets of results; the others take a grid, or a model
 # What two or more of them take, in this order; what one alone takes comes after it.
 FORM = (
     *(
@@ -158,10 +159,12 @@ def parameters(name):
 def test_arguments_have_one_order(name):
     found = list(parameters(name))
     shared = [word for word in FORM if word in found]
-    assert found[: len(shared)] == shared
+    number = POSITIONAL.get(name, 1)
+    own = number if found[0] not in FORM else 0
+    assert found[own : own + len(shared)] == shared
     kinds = [parameter.kind for parameter in parameters(name).values()]
-    assert kinds[0] is inspect.Parameter.POSITIONAL_OR_KEYWORD
-    assert set(kinds[1:]) == {inspect.Parameter.KEYWORD_ONLY}
+    assert set(kinds[:number]) == {inspect.Parameter.POSITIONAL_OR_KEYWORD}
+    assert set(kinds[number:]) == {inspect.Parameter.KEYWORD_ONLY}
 
 
 @pytest.mark.parametrize(("one", "other"), [*itertools.combinations(FUNCTIONS, 2)])

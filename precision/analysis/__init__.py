@@ -5,17 +5,18 @@ Pure functions from a data frame to a data frame; no TensorFlow, no plotting.
 
 from precision.analysis.choice import smallest_within_tolerance
 from precision.analysis.classes import Classes, by_class
-from precision.analysis.columns import COLUMNS, STATUSES, SUMMARY_COLUMNS, Column, checked
+from precision.analysis.columns import COLUMNS, STATUSES, SUMMARY_COLUMNS, VERDICTS, Column, checked
 from precision.analysis.differences import Block, blocks, rows_of, with_differences
 from precision.analysis.results import Published, ReportSettings, Results
-from precision.analysis.statistics import POWERED, Estimate, estimate
+from precision.analysis.statistics import Estimate, estimate
 from precision.analysis.tables import pareto_front, pivot, summary
+from precision.analysis.verdicts import judged
 
 __all__ = [
     "COLUMNS",
-    "POWERED",
     "STATUSES",
     "SUMMARY_COLUMNS",
+    "VERDICTS",
     "Block",
     "Classes",
     "Column",
@@ -27,6 +28,7 @@ __all__ = [
     "by_class",
     "checked",
     "estimate",
+    "judged",
     "pareto_front",
     "pivot",
     "rows_of",

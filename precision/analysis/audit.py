@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from precision.analysis.choice import smallest_within_tolerance
+from precision.analysis.choice import chosen
 from precision.analysis.columns import Column
+from precision.analysis.evidence import within
 
 AUDIT_COLUMNS: dict[str, Column] = {
     "target": Column("str", "kind of hardware"),
@@ -52,7 +53,7 @@ class Audited:
         name: of the grid that repeats the audit.
         tolerance: percentage points of accuracy that may be lost.
         frame: a row for each format, with ``AUDIT_COLUMNS``, by target and the smallest first.
-        answers: a row for each target, as of ``analysis.smallest_within_tolerance``.
+        answers: a row for each target, as of ``analysis.choice.chosen``.
         model: what the model is, in words, by name.
         data: what the data are and what was used for what, likewise.
         notes: sentences on what may be wrong.
@@ -89,6 +90,7 @@ def answers(frame: pd.DataFrame, baseline: Mapping[str, float], tolerance: float
             **{name: baseline[name] for name in ("weight_bytes", "weight_bits", "activation_bits")},
             "accuracy_mean": baseline["accuracy"],
             "accuracy_difference_mean": 0.0,
+            "shown": False,
         }
         cells.append(exact | {"architecture": target})
         cells += [
@@ -101,6 +103,7 @@ def answers(frame: pd.DataFrame, baseline: Mapping[str, float], tolerance: float
                 "accuracy_difference_low": row["low"],
                 "accuracy_difference_high": row["high"],
                 "test_images": row["images"],
+                "shown": within(row["low"], tolerance),
             }
             for _, row in own.iterrows()
         ]
@@ -117,4 +120,4 @@ def answers(frame: pd.DataFrame, baseline: Mapping[str, float], tolerance: float
     }
     missing = {"accuracy_difference_ci95": math.nan, "untouched_accuracy_mean": math.nan}
     summary = pd.DataFrame([{**alike, **missing, **cell} for cell in cells])
-    return smallest_within_tolerance(summary, "float32", tolerance)
+    return chosen(summary, "float32", tolerance)

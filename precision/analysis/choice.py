@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable
 from typing import Any
 
 import pandas as pd
 
 from precision.analysis.differences import blocks, rows_of
-from precision.analysis.evidence import evidence, shown, wanted
+from precision.analysis.evidence import evidence, wanted
+from precision.analysis.verdicts import judged
 from precision.tasks import TASKS, Task, of_all
 
 _SCORED = tuple({task.score: task for task in TASKS.values()}.values())
@@ -22,7 +24,8 @@ COLUMNS_OF_CHOICE = [
             *(f"{task.difference}_mean", f"{task.difference}_ci95", f"{task.untouched}_mean", *task.ends),
         )
     ),
-    *("pairs", "weight_bits", "activation_bits", "weight_bytes", "compression", "sentence"),
+    *("pairs", "judged", "p_loss", "weight_bits", "activation_bits", "weight_bytes", "compression"),
+    *("energy_times", "sentence"),
 ]
 
 
@@ -49,7 +52,7 @@ def _smaller(compared: pd.DataFrame, reference: pd.Series, task: Task) -> pd.Dat
     return smaller.sort_values(["weight_bytes", "width", "loss"], kind="stable")
 
 
-def _chosen(cells: pd.DataFrame, baseline: str, tolerance: float) -> dict[Hashable, Any]:
+def _answer(cells: pd.DataFrame, baseline: str, tolerance: float) -> dict[Hashable, Any]:
     """Return verdict, sentence and row of the chosen format among the formats of one architecture."""
     name, task = cells["architecture"].iloc[0], of_all(cells["task"])
     if (cells["policy"] != baseline).all():
@@ -90,36 +93,54 @@ def _chosen(cells: pd.DataFrame, baseline: str, tolerance: float) -> dict[Hashab
             sentence += f"; the closest is {closest['policy']} with {_described(closest, task)}"
         return {**found, "verdict": "none", "sentence": sentence + "."}
     near = [row for _, row in within.iterrows()]
-    best = next((row for row in near if shown(row, tolerance)), None)
+    best = next((row for row in near if row["shown"]), None)
     if best is None:
         best = near[0]
         sentence = (
             f"{name}: no smaller format is shown to stay within {near_enough} of {baseline}; the best "
             f"candidate is {best['policy']} with {_described(best, task)}: {more(best)}."
         )
-        return {**best.to_dict(), **found, "verdict": "not shown", "sentence": sentence}
+        return {**_taken(best, reference), **found, "verdict": "not shown", "sentence": sentence}
     sentence = (
         f"{name}: {best['policy']} is the smallest format shown to stay within {near_enough} of {baseline}: "
-        f"{_described(best, task)}, weights {best['compression']:.1f} times smaller than in float32."
+        f"{_described(best, task)}, weights {best['compression']:.1f} times smaller than in float32"
     )
+    energy = _energy_times(best, reference)
+    sentence += f", {energy:.1f} times less modelled energy than {baseline}." if pd.notna(energy) else "."
     if near[0]["policy"] != best["policy"]:
         smallest = near[0]
         sentence += (
             f" The smaller {smallest['policy']} is not shown to, with {_described(smallest, task)}: "
             f"{more(smallest)}."
         )
-    return {**best.to_dict(), **found, "verdict": "found", "sentence": sentence}
+    return {**_taken(best, reference), **found, "verdict": "found", "sentence": sentence}
+
+
+def _taken(best: pd.Series, reference: pd.Series) -> dict[Hashable, Any]:
+    """Return what is told of a format that is named, beside the baseline."""
+    return {
+        **best.to_dict(),
+        "judged": best.get("verdict", ""),
+        "energy_times": _energy_times(best, reference),
+    }
+
+
+def _energy_times(best: pd.Series, reference: pd.Series) -> float:
+    """Return how many times more modelled energy the baseline takes; NaN where it is not known."""
+    own, other = (row.get("energy_modelled_pj", math.nan) for row in (best, reference))
+    return float(other / own) if pd.notna(own) and pd.notna(other) and own > 0 else math.nan
 
 
 def smallest_within_tolerance(summary: pd.DataFrame, baseline: str, tolerance: float) -> pd.DataFrame:
     """Return one row per (dataset, training, method, architecture): the smallest format near the baseline.
 
-    Smallest is by bytes of weights, then by bits of activations, then by the score. Near is a difference
-    whose 95 % interval loses at most ``tolerance`` percentage points of accuracy, or per cent of the RMSE:
-    the interval over seeds, or with one seed over the test images. A format with a failed run is never
-    chosen, nor one that is as large as the baseline. ``verdict`` is ``found``; ``not shown``, with the best
-    candidate, where only means are within the tolerance; ``none`` where no mean is; ``no baseline`` or ``no
-    result``. ``sentence`` says it in words, with what would show the candidate to be near.
+    Smallest is by bytes of weights, then by bits of activations, then by the score. Near is what ``judged``
+    has ``shown`` to lose less than ``tolerance`` percentage points of accuracy, or per cent of the RMSE. A
+    format with a failed run is never chosen, nor one that is as large as the baseline. ``verdict`` is
+    ``found``; ``not shown``, with the best candidate, where only means are within the tolerance; ``none``
+    where no mean is; ``no baseline`` or ``no result``. ``judged`` is what is said of its difference;
+    ``energy_times`` how many times more modelled energy the baseline takes. ``sentence`` says it in words,
+    with what would show the candidate to be near.
 
     >>> import precision
     >>> from precision.analysis import smallest_within_tolerance, summary
@@ -127,12 +148,17 @@ def smallest_within_tolerance(summary: pd.DataFrame, baseline: str, tolerance: f
     >>> smallest_within_tolerance(table, "float32", tolerance=2)[["verdict", "policy"]].values.tolist()
     [['not shown', 'fixed8']]
     """
+    return chosen(judged(summary, baseline, tolerance), baseline, tolerance)
+
+
+def chosen(summary: pd.DataFrame, baseline: str, tolerance: float) -> pd.DataFrame:
+    """Return :func:`smallest_within_tolerance` of a summary that ``judged`` has returned."""
     rows = []
     for block in blocks(summary, baseline):
         # A summary has no seeds: one stands for all of them.
         cells = rows_of(summary.assign(seed=0), block, baseline)
         compared = cells[cells["policy"] != baseline]
         for architecture in (cells if compared.empty else compared)["architecture"].unique():
-            choice = _chosen(cells[cells["architecture"] == architecture], baseline, tolerance)
+            choice = _answer(cells[cells["architecture"] == architecture], baseline, tolerance)
             rows.append(choice | {**block._asdict(), "architecture": architecture})
     return pd.DataFrame(rows, columns=COLUMNS_OF_CHOICE)

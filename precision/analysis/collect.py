@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import math
 import statistics
 import warnings
@@ -12,11 +14,13 @@ from typing import Any
 import pandas as pd
 
 from precision.analysis.columns import CELL, spread_of, spreads
+from precision.analysis.gates import Gate
 from precision.analysis.modelled import modelled
 from precision.analysis.results import Published, ReportSettings, Results
 from precision.grid.command import command_of
 from precision.grid.file.energy import energy_table
-from precision.grid.file.schema import Grid, ReportOptions
+from precision.grid.file.report import ReportOptions
+from precision.grid.file.schema import Grid
 from precision.grid.file.source import Source
 from precision.grid.plan.expand import Cell
 from precision.grid.plan.unrounded import epochs_before
@@ -110,12 +114,18 @@ def _row(
         "threads": _count(shown, "threads"),
         "cores": _count(shown, "cores"),
         "timing": shown.facts.get("timing", ""),
-        "formats": str(Policy.from_json(cell.trial.policy)),
+        "formats": _formats(json.dumps(cell.trial.policy)),
         "shared": shared,
         "energy_source": shown.facts.get("energy_source", ""),
         "lost_negatives": shown.facts.get("lost_negatives", ""),
         "machine": shown.provenance.get("machine", ""),
     }
+
+
+@functools.cache
+def _formats(policy: str) -> str:
+    """Return the formats of a policy, which many cells have, given as JSON."""
+    return str(Policy.from_json(json.loads(policy)))
 
 
 def _best_loop(result: TrialResult, best: Mapping[str, float]) -> dict[str, float]:
@@ -182,6 +192,7 @@ def _settings(options: ReportOptions) -> ReportSettings:
         published=Published(published.source, published.note, published.accuracy) if published else None,
         notes=options.notes,
         energy_table=energy_table(options.energy_table).title,
+        gates=tuple(Gate(**requirement.model_dump()) for requirement in options.require),
     )
 
 

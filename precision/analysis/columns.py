@@ -33,6 +33,8 @@ class Column:
 STATUSES = (*trial.STATUSES, "pending")
 UNRUN = ("skipped", "pending")  # of trials that did not fail, because they did not run
 TIMINGS = ("native", "emulated", "")
+VERDICTS = ("equivalent", "worse", "better", "no difference shown", "underpowered")
+"""What is said of the difference between a format and the baseline, see ``analysis.verdicts``."""
 CELL = ["dataset", "architecture", "policy", "method", "training", "seed"]
 
 _IDENTITY = {
@@ -46,11 +48,16 @@ _IDENTITY = {
 }
 
 
+CHANGED = "changed_images"
+_CHANGED = "test images that get another answer than in the baseline run"
+
+
 def _of_baseline(task: Task) -> dict[str, Column]:
     """Return the columns of results.csv that compare the score of a task with that of the baseline."""
     score, unit = task.score, METRICS[task.score].unit
     taken = f"{score} over {task.baseline}, minus 1" if task.relative else f"{score} minus {task.baseline}"
     low, high = task.ends
+    changed = {} if task.relative else {CHANGED: Column("Int64", _CHANGED, "images")}
     return {
         task.baseline: Column(
             "float64",
@@ -60,11 +67,21 @@ def _of_baseline(task: Task) -> dict[str, Column]:
         task.difference: Column("float64", taken, "fraction"),
         low: Column(
             "float64",
-            f"where a cell has one seed: least end of the 95 % interval of {task.difference} over the test "
-            "images, paired",
+            f"least end of the 95 % interval of {task.difference} over the test images, paired; of other "
+            "seeds it says nothing",
             "fraction",
         ),
         high: Column("float64", "its largest end", "fraction"),
+        task.error: Column(
+            "float64", f"standard error of {task.difference} over the test images", "fraction"
+        ),
+        task.shared: Column(
+            "float64",
+            f"where a cell has several seeds: covariance of {task.difference} with those of the other seeds, "
+            "which the same test images bring about; the mean over these seeds",
+            "fraction^2",
+        ),
+        **changed,
         task.untouched: Column(
             "float64", f"where control is not empty: {score} of the baseline before it went on", unit
         ),
@@ -161,15 +178,19 @@ def _paired(task: Task) -> dict[str, Column]:
             "float64", f"mean paired difference to the baseline{taken}", "fraction"
         ),
         f"{task.difference}_ci95": Column(
-            "float64", "half width of the 95 % t-interval of the paired difference", "fraction"
+            "float64",
+            "half width of the 95 % interval over seeds and test images; empty below two",
+            "fraction",
         ),
         low: Column(
             "float64",
-            "least end of the 95 % interval of the difference: over seeds where there are several, otherwise "
-            "over the test images, paired",
+            "least end of the 95 % interval of the difference: over seeds and test images where there are "
+            "several seeds, otherwise over the test images, paired",
             "fraction",
         ),
         high: Column("float64", "its largest end", "fraction"),
+        task.error: Column("float64", "standard error of the difference, likewise", "fraction"),
+        task.freedom: Column("float64", "degrees of freedom of that error"),
         f"{task.untouched}_mean": Column(
             "float64", f"mean over seeds of {task.untouched}", METRICS[task.score].unit
         ),
@@ -180,6 +201,13 @@ _PAIRED = {
     "test_images": Column("Int64", "images tested on", "images"),
     "pairs": Column("Int64", "seeds with a result both here and of the baseline", "pairs"),
     **{name: column for task in _SCORED for name, column in _paired(task).items()},
+    CHANGED: Column("float64", f"mean over seeds of the {_CHANGED}", "images"),
+    "compared": Column("Int64", "formats that the p-values of this row are adjusted for", "formats"),
+    "p_difference": Column("float64", "two-sided p of no difference to the baseline, adjusted"),
+    "p_loss": Column("float64", "p of a loss of the tolerance or more, of the two-sided level, adjusted"),
+    "p_gain": Column("float64", "p of a gain of as much or more, likewise"),
+    "shown": Column("bool", "shown to lose less than the tolerance"),
+    "verdict": Column("str", f"{', '.join(VERDICTS)}; empty where there is no pair"),
 }
 _PARETO = {
     "pareto": Column(

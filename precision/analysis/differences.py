@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from precision.analysis.paired import Paired
+from precision.analysis.columns import CHANGED
+from precision.analysis.images import Pair, Predictions, over_images
 from precision.tasks import TASKS, Task
 
 PAIR = ["dataset", "architecture", "training", "seed"]
@@ -29,10 +30,9 @@ class Block(NamedTuple):
     method: str
 
 
-Intervals = Callable[[str, str, float], Paired | None]
-
-
-def with_differences(frame: pd.DataFrame, baseline: str, intervals: Intervals | None = None) -> pd.DataFrame:
+def with_differences(
+    frame: pd.DataFrame, baseline: str, predictions: Predictions | None = None
+) -> pd.DataFrame:
     """Return the frame with ``baseline_accuracy``, ``accuracy_difference`` and ``untouched_accuracy``.
 
     And with ``baseline_rmse`` and so on of regressions, whose differences are shares of the baseline's RMSE.
@@ -42,8 +42,7 @@ def with_differences(frame: pd.DataFrame, baseline: str, intervals: Intervals | 
     the control went on from the baseline of the grid, that is the untouched one.
 
     Args:
-        intervals: given two trials and the difference of their scores, returns its interval over the test
-            images; asked where a cell has a single seed with a difference, as several seeds say more.
+        predictions: what the interval of each difference over the test images is made of.
 
     >>> import precision
     >>> from precision.analysis import with_differences
@@ -54,11 +53,13 @@ def with_differences(frame: pd.DataFrame, baseline: str, intervals: Intervals | 
     found = _with_control(frame)
     for task in {task.score: task for task in TASKS.values()}.values():
         if task.score in found:
-            found = _compared(found, baseline, task, intervals)
+            found = _compared(found, baseline, task, predictions)
     return found
 
 
-def _compared(frame: pd.DataFrame, baseline: str, task: Task, intervals: Intervals | None) -> pd.DataFrame:
+def _compared(
+    frame: pd.DataFrame, baseline: str, task: Task, predictions: Predictions | None
+) -> pd.DataFrame:
     """Return the frame with the columns that compare the score of a task."""
     score = task.score
     usable = frame[(frame["policy"] == baseline) & (frame["status"] == "ok") & frame[score].notna()]
@@ -66,6 +67,8 @@ def _compared(frame: pd.DataFrame, baseline: str, task: Task, intervals: Interva
     reference = reference.fillna(_looked_up(score, usable, frame, CONTROL))
     untouched = _looked_up(score, usable[usable["control"] == ""], frame, PAIR)
     scores = frame[score].where(frame["status"] == "ok")
+    names: dict[str, Any] = dict.fromkeys([*task.ends, task.error, task.shared], "float64")
+    names |= {} if task.relative else {CHANGED: "Int64"}
     found = frame.assign(
         **{
             task.baseline: reference,
@@ -73,27 +76,26 @@ def _compared(frame: pd.DataFrame, baseline: str, task: Task, intervals: Interva
                 scores, reference.where(reference != 0) if task.relative else reference
             ),
             task.untouched: untouched.where(frame["control"] != ""),
-            **dict.fromkeys(task.ends, np.nan),
+            **{name: pd.Series(np.nan, frame.index, dtype) for name, dtype in names.items()},
         }
     )
-    if intervals is not None:
+    if predictions is not None:
         compared = _looked_up("trial", usable, frame, [*CONTROL, "method"])
         compared = compared.fillna(_looked_up("trial", usable, frame, CONTROL))
-        _set_intervals(found, baseline, compared, task, intervals)
+        pairs = found[found[task.difference].notna() & (found["policy"] != baseline)]
+        told = over_images(_pairs(pairs, compared, task), task, predictions)
+        for name, dtype in names.items():
+            found[name] = told["changed" if name == CHANGED else name].reindex(found.index).astype(dtype)
     return found
 
 
-def _set_intervals(
-    frame: pd.DataFrame, baseline: str, compared: pd.Series, task: Task, intervals: Intervals
-) -> None:
-    """Fill in the ends of the intervals over test images of the cells that have one seed."""
-    paired = frame[frame[task.difference].notna() & (frame["policy"] != baseline)]
-    single = ~paired.duplicated([*PAIR[:-1], "policy", "method"], keep=False)
-    for row in paired.index[single]:
-        trial, difference = paired.loc[row, ["trial", task.difference]]
-        interval = intervals(trial, compared[row], difference)
-        if interval is not None:
-            frame.loc[row, list(task.ends)] = [interval.low, interval.high]
+def _pairs(runs: pd.DataFrame, compared: pd.Series, task: Task) -> Iterator[list[Pair]]:
+    """Yield the seeds of each cell beside what they are compared with."""
+    for _, cell in runs.groupby([*PAIR[:-1], "policy", "method"], sort=False):
+        yield [
+            Pair(row, trial, compared[row], difference)
+            for row, trial, difference in zip(cell.index, cell["trial"], cell[task.difference], strict=True)
+        ]
 
 
 def _with_control(frame: pd.DataFrame) -> pd.DataFrame:

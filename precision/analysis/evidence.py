@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 
 import pandas as pd
-from scipy import special
 
-from precision.analysis.statistics import POWERED
+from precision.analysis.seeds import quantile, share_of_seeds, spread
+from precision.analysis.verdicts import LEVEL
 from precision.tasks import CLASSIFICATION, Task, named
 
 _MOST = 10_000  # seeds that are still worth a number
-_LIKELY = 0.975
 
 
 def within(worst: float, tolerance: float, task: Task = CLASSIFICATION) -> bool:
@@ -22,18 +21,11 @@ def within(worst: float, tolerance: float, task: Task = CLASSIFICATION) -> bool:
     return bool(pd.notna(worst) and round(task.loss_of(worst), 9) <= tolerance)
 
 
-def shown(row: pd.Series, tolerance: float) -> bool:
-    """Return whether the interval of a difference in the summary lies within a tolerance."""
-    task = named(row["task"])
-    return within(row[task.worst], tolerance, task)
-
-
 def evidence(row: pd.Series) -> str:
     """Return what the mean difference in a row of the summary rests on."""
     task, pairs = named(row["task"]), int(row["pairs"])
     if pairs >= 2:
-        power = f", underpowered (n < {POWERED})" if pairs < POWERED else ""
-        return f"± {100 * row[f'{task.difference}_ci95']:.2f}, n = {pairs}{power}"
+        return f"± {100 * row[f'{task.difference}_ci95']:.2f}, n = {pairs}"
     low, high = (row[end] for end in task.ends)
     if pd.isna(low):
         return "n = 1: no interval"
@@ -44,7 +36,7 @@ def wanted(row: pd.Series, tolerance: float, *, trained: bool = True) -> str:
     """Return what would show that a difference is within a tolerance, if its mean stays as it is.
 
     Args:
-        row: of the summary, with a mean within the tolerance.
+        row: of the summary with its verdicts, with a mean within the tolerance.
         tolerance: in percentage points, or in per cent of the baseline's score.
         trained: whether a seed makes another network; one that came with its weights is the same in all.
     """
@@ -56,12 +48,34 @@ def wanted(row: pd.Series, tolerance: float, *, trained: bool = True) -> str:
     if not trained:
         return _more_images(row, lost, margin, task)
     if pairs >= 2:
-        deviation = row[f"{task.difference}_ci95"] * math.sqrt(pairs) / special.stdtrit(pairs - 1, _LIKELY)
-        seeds = _seeds(deviation, margin, pairs)
-        return f"about {seeds:,} seeds would show it" if seeds else f"not even {_MOST:,} seeds would show it"
+        return _more_seeds(row, margin, task)
     if pd.isna(row[task.worst]):
         return "several seeds could show it"
     return f"{_more_images(row, lost, margin, task)}, or several seeds could"
+
+
+def _more_seeds(row: pd.Series, margin: float, task: Task) -> str:
+    """Return how many seeds would show a difference, on the same test images."""
+    pairs, variance = int(row["pairs"]), float(row[task.error]) ** 2
+    own = share_of_seeds(row[task.freedom], pairs) * variance
+
+    def enough(n: int) -> bool:
+        error, freedom = spread(own * pairs / n, variance - own, n)
+        return quantile(_level(row), freedom) * error <= margin
+
+    if not enough(_MOST):
+        return f"not even {_MOST:,} seeds on these test images would show it"
+    low, high = pairs, _MOST
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return f"about {high:,} seeds would show it"
+
+
+def _level(row: pd.Series) -> float:
+    """Return the quantile on one side, where as many formats are compared as in a row of the summary."""
+    formats = row.get("compared")
+    return 1 - LEVEL / 2 / (1 if formats is None or pd.isna(formats) else int(formats))
 
 
 def _more_images(row: pd.Series, lost: float, margin: float, task: Task) -> str:
@@ -69,7 +83,8 @@ def _more_images(row: pd.Series, lost: float, margin: float, task: Task) -> str:
     if row["pairs"] >= 2 or pd.isna(row[task.worst]):
         return "more test images could show it; other seeds round the same weights"
     width, images = task.loss_of(row[task.worst]) / 100 - lost, int(row["test_images"])
-    needed = _rounded(images * (width / margin) ** 2)
+    stricter = quantile(_level(row), math.inf) / quantile(1 - LEVEL / 2, math.inf)
+    needed = _rounded(images * (stricter * width / margin) ** 2)
     return f"about {needed:,} test images in place of {images:,} would show it"
 
 
@@ -82,21 +97,6 @@ def images_wanted(mean: float, low: float, images: int, tolerance: float) -> int
         tolerance: in percentage points.
     """
     return _rounded(images * ((mean - low) / (tolerance / 100 + mean)) ** 2)
-
-
-def _seeds(deviation: float, margin: float, above: int) -> int:
-    """Return how many seeds bring half the t-interval below a margin; 0 for more than ``_MOST``."""
-
-    def enough(n: int) -> bool:
-        return bool(special.stdtrit(n - 1, _LIKELY) * deviation / math.sqrt(n) <= margin)
-
-    if not enough(_MOST):
-        return 0
-    low, high = above, _MOST
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if enough(middle) else (middle, high)
-    return high
 
 
 def _rounded(number: float) -> int:

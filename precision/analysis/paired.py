@@ -20,11 +20,19 @@ USUAL = 1.959963984540054  # standard errors of a two-sided 95 % interval
 
 
 class Paired(NamedTuple):
-    """A 95 % interval of the difference between two scores, as a fraction, over ``images`` test images."""
+    """A difference between two scores, as a fraction, over ``images`` test images.
+
+    Attributes:
+        low, high: its 95 % interval.
+        error: its standard error.
+        changed: images on which the two networks say different things; None of a regression.
+    """
 
     low: float
     high: float
     images: int
+    error: float
+    changed: int | None = None
 
 
 def between(one: np.ndarray, other: np.ndarray, difference: float) -> Paired | None:
@@ -70,7 +78,8 @@ def over_errors(one: np.ndarray, other: np.ndarray) -> Paired | None:
     middle = math.log(q.mean() / r.mean()) / 2
     deviation = float((q / q.mean() - r / r.mean()).std(ddof=1)) / 2
     width = float(special.stdtrit(images - 1, 0.975)) * deviation / math.sqrt(images)
-    return Paired(math.expm1(middle - width), math.expm1(middle + width), images)
+    error = math.exp(middle) * deviation / math.sqrt(images)
+    return Paired(math.expm1(middle - width), math.expm1(middle + width), images, error)
 
 
 def over_images(one: np.ndarray, other: np.ndarray, difference: float) -> Paired | None:
@@ -103,9 +112,20 @@ def of_counts(differ: int, more: int, images: int, z: float = USUAL) -> Paired:
         images: in all.
         z: standard errors on either side; 1.96 for 95 %.
     """
-    differ -= (differ - more) % 2  # an image on which both are wrong
-    better, worse = (differ + more) // 2, (differ - more) // 2
-    return Paired(*score_interval(better, worse, images, z), images)
+    better, worse = split(differ, more)
+    error = math.sqrt(max((better + worse) / images - (more / images) ** 2, 0.0) / images)
+    return Paired(*score_interval(better, worse, images, z), images, error, differ)
+
+
+def split(differ: int, more: int) -> tuple[int, int]:
+    """Return on how many images only the first, and only the second of two networks is right.
+
+    Args:
+        differ, more: as of :func:`of_counts`. Where one is odd and the other even, both are wrong on an
+        image.
+    """
+    differ = max(differ - (differ - more) % 2, abs(more))
+    return (differ + more) // 2, (differ - more) // 2
 
 
 def exact_p(better: int, worse: int) -> float:
@@ -148,6 +168,14 @@ def score_interval(better: float, worse: float, images: float, z: float = USUAL)
         return (low + high) / 2
 
     return end(-1.0, mean, z), end(mean, 1.0, -z)
+
+
+def p_above(better: float, worse: float, images: float, difference: float) -> float:
+    """Return the one-sided p of the score test of a true difference of at most ``difference``.
+
+    It is below 0.025 where the 95 % interval of :func:`score_interval` lies above the difference.
+    """
+    return float(special.ndtr(-_score(better, worse, images, difference)))
 
 
 def _score(better: float, worse: float, images: float, difference: float) -> float:

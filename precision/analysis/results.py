@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -13,7 +13,9 @@ import pandas as pd
 
 from precision.analysis.columns import checked
 from precision.analysis.differences import with_differences
-from precision.analysis.paired import Paired, between
+from precision.analysis.gates import Gate
+from precision.analysis.tables import summary
+from precision.analysis.verdicts import judged
 from precision.errors import PrecisionError
 from precision.samples import Samples
 
@@ -38,8 +40,9 @@ class Published:
 class ReportSettings:
     """What the grid file asks of the report.
 
-    ``tolerance`` is in percentage points of accuracy, and of a regression in per cent of the baseline's RMSE;
-    ``energy_table`` is the title of the energies that the modelled energy is made of.
+    ``tolerance`` is in percentage points of accuracy, and of a regression in per cent of the baseline's
+    RMSE; ``energy_table`` is the title of the energies that the modelled energy is made of; ``gates`` are
+    what cells have to reach.
 
     >>> from precision.analysis import ReportSettings
     >>> ReportSettings(tolerance=0.5).baseline
@@ -51,6 +54,7 @@ class ReportSettings:
     published: Published | None = None
     notes: str = ""
     energy_table: str = "Horowitz 2014, 45 nm"
+    gates: tuple[Gate, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -111,17 +115,39 @@ class Results:
         """
         return self._cells.copy()
 
+    def of_dataset(self, dataset: str) -> Results:
+        """Return the results of one data set."""
+        cells = self._cells[self._cells["dataset"] == dataset].reset_index(drop=True)
+        own = replace(self, frame=cells)
+        own.__dict__["_cells"] = cells  # what the predictions tell was asked of them already
+        return own
+
+    def summary(self) -> pd.DataFrame:
+        """Return one row per cell over its seeds, with ``SUMMARY_COLUMNS`` and the verdicts.
+
+        >>> import precision
+        >>> results = precision.run("grid.yaml", output="report", quiet=True)
+        >>> results.summary()[["policy", "pairs"]].values.tolist()
+        [['float32', 2], ['fixed8', 2], ['fixed4', 2]]
+        """
+        return self._summary.copy()
+
     @cached_property
     def _cells(self) -> pd.DataFrame:
         # Every section and figure of a report asks for them.
-        return with_differences(checked(self.frame), self.settings.baseline, self._interval)
+        predictions = self.predicted if self.predictions is not None else None
+        return with_differences(checked(self.frame), self.settings.baseline, predictions)
 
-    def _interval(self, trial: str, compared: str, difference: float) -> Paired | None:
-        """Return the interval of a difference over the test images; None without stored predictions."""
+    @cached_property
+    def _summary(self) -> pd.DataFrame:
+        return judged(summary(self._cells), self.settings.baseline, self.settings.tolerance)
+
+    def predicted(self, trial: str) -> np.ndarray | None:
+        """Return the stored predictions of a trial; None where there are none that can be trusted."""
         if self.predictions is None:
             return None
         try:
-            return between(self.predictions(trial), self.predictions(compared), difference)
+            return self.predictions(trial)
         except FileNotFoundError:
             return None
         except (OSError, PrecisionError) as error:

@@ -8,9 +8,6 @@ from typing import NamedTuple
 import numpy as np
 from scipy import special
 
-POWERED = 6
-"""Seeds below which a paired comparison is called underpowered."""
-
 
 class Estimate(NamedTuple):
     """Mean of ``n`` values, their sample standard deviation and the half width of its 95 % interval.

@@ -120,7 +120,7 @@ def run(
         watcher = Watchers([stack.enter_context(watcher) for watcher in watchers])
         run_trials(left, results_store, setup(results_store, folder, datasets), watcher, options)
     results = collect(parsed, source, cells, results_store)
-    report.write(results, target, force, html)
+    report.write(results, target, force, html=html)
     return results
 
 
@@ -134,10 +134,11 @@ def write_report(
     plugins: Sequence[str | Path] = (),
     changes: Sequence[str] = (),
     seeds: str | None = None,
+    latex: bool = False,
 ) -> Results:
     """Write the report of a grid file from the results that the store has, and return them; run nothing.
 
-    The arguments are those of ``precision.run``.
+    The arguments are those of ``precision.run``; with ``latex``, tables.tex has the tables for a paper.
 
     >>> import precision
     >>> results = precision.write_report("grid.yaml", output="report")
@@ -147,7 +148,7 @@ def write_report(
     from precision import report
 
     results, _ = _stored(grid, store, plugins, Changes(changes, seeds))
-    report.write(results, report_folder(output, results.name), force, html)
+    report.write(results, report_folder(output, results.name), force, html=html, latex=latex)
     return results
 
 

@@ -16,6 +16,7 @@ from precision.cli import (
     certify,
     check,
     clean,
+    compare,
     datasets,
     explore,
     export,
@@ -95,6 +96,7 @@ _COMMANDS: dict[str, list[tuple[Callable[..., None] | typer.Typer, str, str]]] =
     ],
     "Look at what there is": [
         (results.results, "results", "results my-grid.yaml --sort -accuracy"),
+        (compare.compare, "compare", "compare reports/before reports/after"),
         (bundle.import_results, "results import", "results import results.json"),
         (show.show, "show", "show 3e5228d43ca1"),
         (rerun.rerun, "rerun", "rerun 3e5228d43ca1"),

@@ -138,6 +138,16 @@ def run(
     echo(pivot_text(results))
     echo(f"\nreport: {_path(output, results)}")
     _conclude(results, selected=bool(only))
+    _gates(results)
+
+
+def _gates(results: Results) -> None:
+    """Say which requirements of the grid are not met, and end with exit code 1 when there are any."""
+    from precision.analysis.gates import broken
+    from precision.cli.compare import conclude
+
+    settings = results.settings
+    conclude(broken(settings.gates, results.summary(), settings.baseline))
 
 
 def _check(options: RunOptions) -> None:
@@ -177,8 +187,14 @@ def report(
     seeds: SeedsOption = None,
     force: Replace = False,
     html: HtmlPage = False,
+    latex: Annotated[
+        bool, typer.Option("--latex", help="Write the tables for a paper, too: tables.tex, for booktabs.")
+    ] = False,
 ) -> None:
-    """Write the report of GRID from the results there are; run nothing."""
+    """Write the report of GRID from the results there are; run nothing.
+
+    The exit code is 1 when a requirement of GRID is not met, see report.require.
+    """
     import precision
     from precision.report import pivot_text
 
@@ -191,9 +207,11 @@ def report(
         seeds=seeds,
         force=force,
         html=html,
+        latex=latex,
     )
     echo(pivot_text(results))
     echo(f"\nreport: {_path(output, results)}")
+    _gates(results)
 
 
 def _path(output: Path | None, results: Results) -> Path:

@@ -92,6 +92,21 @@ class Task(ABC):
         return f"{self.difference}_low", f"{self.difference}_high"
 
     @property
+    def error(self) -> str:
+        """The column of the standard error of the difference."""
+        return f"{self.difference}_error"
+
+    @property
+    def shared(self) -> str:
+        """The column of what the differences of several seeds have in common, by the same test images."""
+        return f"{self.difference}_shared"
+
+    @property
+    def freedom(self) -> str:
+        """The column of the degrees of freedom of the standard error."""
+        return f"{self.difference}_freedom"
+
+    @property
     def worst(self) -> str:
         """Which of the two ends loses more."""
         return self.ends[0 if self.sign > 0 else 1]

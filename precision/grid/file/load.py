@@ -14,15 +14,8 @@ from precision.errors import Mistakes, PrecisionError, shown, suggest
 from precision.grid.file.changes import Changes
 from precision.grid.file.extends import KEY
 from precision.grid.file.refusals import refusals
-from precision.grid.file.schema import (
-    Exclusion,
-    Grid,
-    Inclusion,
-    PublishedFigures,
-    ReportOptions,
-    RuntimeAxes,
-    TrainingAxes,
-)
+from precision.grid.file.report import PublishedFigures, ReportOptions, Requirement
+from precision.grid.file.schema import Exclusion, Grid, Inclusion, RuntimeAxes, TrainingAxes
 from precision.grid.file.source import Location, Source, portable, read
 
 
@@ -89,6 +82,7 @@ _PARTS: dict[str, type[BaseModel]] = {
     "include": Inclusion,
     "report": ReportOptions,
     "published": PublishedFigures,
+    "require": Requirement,
 }
 
 

@@ -29,7 +29,8 @@ def refusals(source: Source, error: ValidationError, suggest_key: Suggest) -> Pr
             continue  # a misspelt key explains the missing one beside it
         cause = problem.get("ctx", {}).get("error")
         for one in each(cause) if isinstance(cause, PrecisionError) else (None,):
-            location = (*problem["loc"], *(one.location if isinstance(one, LocatedError) else ()))
+            inside = one.location if isinstance(one, LocatedError) else ()
+            location = _as_written(source, (*problem["loc"], *inside))
             # The branches of a union are tried one after another, and each may have something to say.
             entry = location if problem["type"] == "missing" else source.nearest(location)
             mark = source.mark(location)
@@ -37,6 +38,15 @@ def refusals(source: Source, error: ValidationError, suggest_key: Suggest) -> Pr
             found.setdefault(entry, (line, _located(source, problem, location, one, suggest_key)))
     errors = [sentence for _, sentence in sorted(found.values(), key=lambda pair: pair[0])]
     return errors[0] if len(errors) == 1 else MistakesError(errors)
+
+
+def _as_written(source: Source, location: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return a location without the place in a list, where the file has one value for a list of itself."""
+    found: tuple[Any, ...] = ()
+    for part in location:
+        alone = isinstance(part, int) and found in source.lines and (*found, part) not in source.lines
+        found = found if alone else (*found, part)
+    return found
 
 
 def _located(

@@ -4,18 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BeforeValidator,
-    Field,
-    GetCoreSchemaHandler,
-    GetJsonSchemaHandler,
-    field_validator,
-    model_validator,
-)
-from pydantic_core import CoreSchema
-from pydantic_core.core_schema import no_info_before_validator_function
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 from typing_extensions import TypeAliasType
 
 from precision.errors import LocatedError, Mistakes, PrecisionError, shown
@@ -26,7 +17,8 @@ from precision.grid.file.choices import (
     MethodChoice,
     check_label,
 )
-from precision.grid.file.energy import check_name
+from precision.grid.file.listed import Listed, Words
+from precision.grid.file.report import ReportOptions
 from precision.options import Options
 from precision.quantization import Policy, parse_policy
 from precision.quantization.policy.options import Format, PolicyEntry
@@ -35,29 +27,6 @@ from precision.trial import Choice
 
 OPTIMIZERS = Literal["adadelta", "adagrad", "adam", "adamw", "nadam", "rmsprop", "sgd"]
 MAX_THREADS = 1024
-
-
-T = TypeVar("T")
-
-
-class _Listed:
-    """Takes a single value for a list of itself."""
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return no_info_before_validator_function(_as_list, handler(source))
-
-    def __get_pydantic_json_schema__(
-        self, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> dict[str, Any]:
-        several = handler(schema)
-        return {"anyOf": [several["items"], several]}
-
-
-def _as_list(entry: Any) -> Any:
-    return entry if isinstance(entry, list) else [entry]
-
-
-Listed = Annotated[list[T], _Listed()]
 
 
 class Axes(Options):
@@ -121,7 +90,6 @@ class RuntimeAxes(Axes):
     )
 
 
-Words = Annotated[Listed[str], Field(description="Labels or wildcards; all if absent.")]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 MAX_REPEATS = 1000
 BATCHES = (1, 8, 64, 256)
@@ -174,33 +142,6 @@ class Inclusion(Selection):
     method: MethodChoice | None = Field(
         default=None, description="An entry of its own; those of the grid if absent."
     )
-
-
-class PublishedFigures(Options):
-    """Figures of another work, shown beside ours: test accuracy in percent by architecture and policy."""
-
-    source: str
-    note: str = ""
-    accuracy: dict[str, dict[str, Annotated[float, Field(ge=0, le=100)]]]
-
-
-class ReportOptions(Options):
-    """What the report shows: ``tolerance`` is in percentage points of accuracy, or per cent of the RMSE."""
-
-    baseline: str = "float32"
-    tolerance: Annotated[float, Field(ge=0, le=100)] = 1.0
-    published: PublishedFigures | None = None
-    notes: str = ""
-    energy_table: str | None = Field(
-        default=None,
-        description="Energies of operations: a table that ships with the package, or the path of a YAML "
-        "file, seen from the folder of this file; horowitz2014 if absent.",
-    )
-
-    @field_validator("energy_table")
-    @classmethod
-    def _a_table(cls, name: str | None) -> str | None:
-        return None if name is None else check_name(name)
 
 
 class Grid(Options):

@@ -27,7 +27,7 @@ from precision.grid.plan.axes import (
 from precision.grid.plan.cell import Cell
 from precision.grid.plan.controls import add_controls
 from precision.grid.plan.only import word
-from precision.grid.plan.selections import check_selection, excluded_by, matches
+from precision.grid.plan.selections import check_patterns, check_selection, excluded_by, matches
 from precision.grid.plan.unrounded import computes_itself, unrounded
 from precision.quantization import Policy
 from precision.registry import ARCHITECTURES, DATASETS, METHODS, Registry
@@ -84,6 +84,7 @@ def expand(grid: Grid, source: Source) -> list[Cell]:
     if not cells:
         raise source.error(("exclude",), "the grid is empty: exclude leaves no trial")
     _check_methods(cells.values(), grid, source)
+    _check_requirements(grid, cells.values(), source)
     if grid.policies[grid.report.baseline].is_float32:
         add_controls(cells, grid.report.baseline, included, left_out)
     return list(cells.values())
@@ -103,6 +104,20 @@ def _check_baseline(grid: Grid, source: Source) -> None:
         f"policies: there is no policy {name!r}, with which the others are compared; add '{name}: {name}', "
         "or name one of these as report.baseline",
     )
+
+
+def _check_requirements(grid: Grid, cells: Iterable[Cell], source: Source) -> None:
+    """Refuse a requirement that is about no cell of the grid."""
+    if not grid.report.require:
+        return
+    known = list(cells)
+    axes = ("dataset", "architecture", "policy", "method")
+    labels = {axis: list(dict.fromkeys(getattr(cell, axis) for cell in known)) for axis in axes}
+    mistakes = Mistakes()
+    for index, requirement in enumerate(grid.report.require):
+        with mistakes.noted():
+            check_patterns(requirement, labels, source, ("report", "require", index))
+    mistakes.tell()
 
 
 class _Maker:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
 from precision.errors import shown, suggest
 from precision.grid.file.entry import Location
+from precision.grid.file.report import Requirement
 from precision.grid.file.schema import Exclusion, Inclusion, Selection
 from precision.grid.file.source import Source
 from precision.grid.plan.axes import Axes
@@ -28,14 +29,8 @@ def check_selection(selection: Selection, axes: Axes, source: Source, location: 
     Raises:
         PrecisionError: with the location.
     """
-    for key, axis in _AXES.items():
-        patterns = getattr(selection, key)
-        labels = labels_of(axes[axis])
-        for pattern in patterns if isinstance(patterns, list) else []:
-            if not any(matches(label, [pattern]) for label in labels):
-                raise source.error(
-                    (*location, key), f"{key} {shown(pattern)} is not in the grid; {suggest(pattern, labels)}"
-                )
+    labels = {key: labels_of(axes[axis]) for key, axis in _AXES.items()}
+    check_patterns(selection, labels, source, location)
     if isinstance(selection, Inclusion):
         return
     for part in ("training", "runtime"):
@@ -48,6 +43,26 @@ def check_selection(selection: Selection, axes: Axes, source: Source, location: 
                         (*location, part, name),
                         f"{part}.{name} {word(value)} is not in the grid; {suggest(word(value), words)}",
                     )
+
+
+def check_patterns(
+    selection: Selection | Requirement,
+    labels: Mapping[str, Iterable[str]],
+    source: Source,
+    location: Location,
+) -> None:
+    """Refuse a pattern that is none of these labels, by the keys of a selection.
+
+    Raises:
+        PrecisionError: with the location.
+    """
+    for key, known in labels.items():
+        patterns = getattr(selection, key)
+        for pattern in patterns if isinstance(patterns, list) else []:
+            if not any(matches(label, [pattern]) for label in known):
+                raise source.error(
+                    (*location, key), f"{key} {shown(pattern)} is not in the grid; {suggest(pattern, known)}"
+                )
 
 
 def excluded_by(exclusion: Exclusion, axes: Axes) -> Callable[[Cell], bool]:

@@ -8,7 +8,8 @@ from functools import partial
 from pathlib import Path
 from types import NoneType
 
-from precision.analysis import COLUMNS, SUMMARY_COLUMNS, Results, smallest_within_tolerance, summary
+from precision.analysis import COLUMNS, SUMMARY_COLUMNS, Results
+from precision.analysis.choice import chosen
 from precision.errors import PrecisionError, trouble
 from precision.metrics import METRICS
 from precision.plugins import blame
@@ -20,13 +21,16 @@ from precision.report.pages.folder import file_stem, write_report
 from precision.report.pages.made_from import MadeFrom
 from precision.report.render import terminal
 from precision.report.render.csv import to_csv
+from precision.report.render.latex import render as tables_in_latex
 from precision.report.render.markdown import render
 from precision.report.sections.comparison import score_tables
 
 REPORT = "report.md"
 
 
-def write(results: Results, output: Path, force: bool = False, html: bool = False) -> Path:
+def write(
+    results: Results, output: Path, force: bool = False, *, html: bool = False, latex: bool = False
+) -> Path:
     """Write report.md, results.csv, summary.csv and the figures into a folder; return the path of report.md.
 
     The folder is made if need be. The same results give the same bytes. report.md is written last, so
@@ -35,6 +39,7 @@ def write(results: Results, output: Path, force: bool = False, html: bool = Fals
     Args:
         force: replace the report of another grid, or one with more results.
         html: write report.html too, the report as one page that can be sorted, filtered and mailed.
+        latex: write tables.tex, too.
 
     Raises:
         PrecisionError: when the frame of the results breaks the rules of ``COLUMNS``, and when a report is
@@ -51,12 +56,14 @@ def write(results: Results, output: Path, force: bool = False, html: bool = Fals
     output.mkdir(parents=True, exist_ok=True)
     files = {
         "results.csv": to_csv(cells, COLUMNS),
-        "summary.csv": to_csv(summary(cells), SUMMARY_COLUMNS),
+        "summary.csv": to_csv(results.summary(), SUMMARY_COLUMNS),
     }
+    report = document(results)
+    if latex:
+        files["tables.tex"] = tables_in_latex(report)
     made_from = MadeFrom(results.grid, results.changes, int((cells["status"] == "ok").sum()))
-    found = document(results)
-    page = (PAGE, partial(html_page, results, found)) if html else None
-    path = write_report(found, output / REPORT, files, made_from if results.grid else None, force, page)
+    page = (PAGE, partial(html_page, results, report)) if html else None
+    path = write_report(report, output / REPORT, files, made_from if results.grid else None, force, page)
     if not html:  # one of an earlier report would contradict this one
         (output / PAGE).unlink(missing_ok=True)
     return path
@@ -145,7 +152,7 @@ def _figures(make: Callable[[Results], Figure | None], results: Results) -> list
     for dataset, name in (
         zip(datasets, names_of(datasets, whole.name), strict=True) if len(datasets) > 1 else ()
     ):
-        own = make(replace(results, frame=cells[cells["dataset"] == dataset]))
+        own = make(results.of_dataset(dataset))
         if own is not None:
             each.append(replace(own, name=name, title=dataset))
     return [whole, *each]
@@ -206,7 +213,7 @@ def answer_text(results: Results) -> str:
     'digits, ptq: mlp: no smaller format is shown to stay within 1 percentage point'
     """
     settings = results.settings
-    choices = smallest_within_tolerance(summary(results.cells()), settings.baseline, settings.tolerance)
+    choices = chosen(results.summary(), settings.baseline, settings.tolerance)
     lines = []
     for _, row in choices.iterrows():
         where = ", ".join(part for part in (row["dataset"], row["method"], row["training"]) if part)

@@ -66,8 +66,13 @@ def _csv(frame: pd.DataFrame, columns: Columns) -> bytes:
     return to_csv(frame, columns).encode()
 
 
+def json_rows(frame: pd.DataFrame, columns: Columns) -> list[dict[str, Any]]:
+    """Return the rows of a table as JSON has them: None where there is nothing, infinity as a text."""
+    return [dict(zip(columns, map(_without_infinity, row), strict=True)) for row in _rows(frame)]
+
+
 def _json(frame: pd.DataFrame, columns: Columns) -> bytes:
-    rows = [dict(zip(columns, map(_without_infinity, row), strict=True)) for row in _rows(frame)]
+    rows = json_rows(frame, columns)
     text = ",\n".join(_json_line(row) for row in rows)
     return f"[\n{text}\n]\n".encode()
 

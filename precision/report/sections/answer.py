@@ -7,10 +7,12 @@ from typing import Any
 
 import pandas as pd
 
-from precision.analysis import Block, Estimate, Results, blocks, smallest_within_tolerance, summary
+from precision.analysis import Block, Estimate, Results, blocks
+from precision.analysis.choice import chosen
 from precision.registry import SECTIONS
 from precision.report.document import (
     Cell,
+    Code,
     Column,
     List,
     Note,
@@ -25,15 +27,17 @@ from precision.report.document import (
     order,
     table_of,
 )
-from precision.report.sections.pivots import sample_note, task_of
+from precision.report.sections.headline import covered_table, headline
+from precision.report.sections.pivots import sample_note, task_of, with_images
 from precision.report.titles import columns_of, score_column, scores_of, title_of
 from precision.tasks import SCORES, Task
 
 _ABOUT = """\
 The smallest format, by bytes of weights and then by bits of activations, that is shown to {bounded} against
-{baseline}: the 95 % interval of its difference is within the tolerance,
-over seeds where there are several, otherwise over the test images. Not shown is the best candidate where only
-means are. A format with a failed run is not considered."""
+{baseline}: the interval of its difference is within the tolerance, over seeds and test images where there
+are several seeds, otherwise over the test images, at 95 % for all formats of a network together. Not shown
+is the best candidate where only means are within. A format with a failed run is not considered. How to read
+the verdicts: {guide}."""
 _CONTINUED = """\
 Of a method that goes on training, {baseline} is the network that went on in float32, for as many epochs, at
 the same rate and over the images in the same order; {baseline} untouched is the one that both began with."""
@@ -53,10 +57,11 @@ def answer(results: Results) -> Section:
         return Section("The answer", (note("There is no trial to compare."),))
     if problem := _problem(cells, settings.baseline):
         return Section("The answer", (problem,))
-    choices = smallest_within_tolerance(summary(cells), settings.baseline, settings.tolerance)
+    choices = chosen(results.summary(), settings.baseline, settings.tolerance)
     tasks = {block: task_of(cells, block, settings.baseline) for block in found}
-    bounded = [task.bounded(settings.tolerance) for task in scores_of(tasks.values())]
-    about = note(_ABOUT, bounded=Words(" or ".join(bounded)), baseline=settings.baseline)
+    bounded = " or ".join(task.bounded(settings.tolerance) for task in scores_of(tasks.values()))
+    guide = Code("docs/reading-a-report.md")
+    about = note(_ABOUT, bounded=Words(bounded), baseline=settings.baseline, guide=guide)
     told = choices if len(choices) == 1 else choices[choices["verdict"] != "found"]
     explained = [about]
     if any(choices[f"{task.untouched}_mean"].notna().any() for task in tasks.values()):
@@ -67,12 +72,15 @@ def answer(results: Results) -> Section:
             for _, row in told.iterrows()
         )
     )
+    covered = covered_table(results, f"shown to {bounded}")
     return Section(
         "The answer",
         (
+            headline(results, choices, bounded),
             *explained,
             sentences,
-            *(_table(block, task, choices, settings.baseline) for block, task in tasks.items()),
+            *(_table(block, task, choices, results) for block, task in tasks.items()),
+            *([covered] if covered is not None else []),
         ),
     )
 
@@ -91,8 +99,9 @@ def _problem(cells: pd.DataFrame, baseline: str) -> Note | None:
     return note(text, name=baseline)
 
 
-def _table(block: Block, task: Task, choices: pd.DataFrame, baseline: str) -> Table:
-    chosen = choices[(choices[["dataset", "training", "method"]] == list(block)).all(axis="columns")]
+def _table(block: Block, task: Task, choices: pd.DataFrame, results: Results) -> Table:
+    baseline = results.settings.baseline
+    own = choices[(choices[["dataset", "training", "method"]] == list(block)).all(axis="columns")]
     columns = {
         "architecture": Column("Architecture"),
         "answer": Column("Smallest format"),
@@ -101,17 +110,22 @@ def _table(block: Block, task: Task, choices: pd.DataFrame, baseline: str) -> Ta
         f"{task.untouched}_mean": score_column(task, f"{baseline} untouched"),
         "difference": Column("Difference %" if task.relative else "Difference", Unit.DIFFERENCE),
         "interval": Column("Interval"),
+        "judged": Column("Verdict"),
         **columns_of("weight_bits", "activation_bits", "weight_bytes", "compression"),
+        "energy_times": Column("Times less modelled energy", Unit.RATIO),
     }
-    if chosen[f"{task.untouched}_mean"].isna().all():
+    if own["energy_times"].isna().all():
+        del columns["energy_times"]
+    if own[f"{task.untouched}_mean"].isna().all():
         del columns[f"{task.untouched}_mean"]
-    mean, ci95 = chosen[f"{task.difference}_mean"], chosen[f"{task.difference}_ci95"]
-    lost: list[Any] = [*map(Estimate, mean, chosen["pairs"].fillna(0), mean * math.nan, ci95)]
-    answers: list[Any] = [_answer(row) for _, row in chosen.iterrows()]
-    intervals: list[Any] = [_interval(row, task) for _, row in chosen.iterrows()]
-    chosen = chosen.assign(answer=answers, difference=lost, interval=intervals)
-    notes = tuple(sample_note(int(n)) for n in sorted(chosen["pairs"].dropna().unique()))
-    return table_of(chosen, columns, title_of(block), notes)
+    mean, ci95 = own[f"{task.difference}_mean"], own[f"{task.difference}_ci95"]
+    lost: list[Any] = [*map(Estimate, mean, own["pairs"].fillna(0), mean * math.nan, ci95)]
+    answers: list[Any] = [_answer(row) for _, row in own.iterrows()]
+    intervals: list[Any] = [_interval(row, task) for _, row in own.iterrows()]
+    own = own.assign(answer=answers, difference=lost, interval=intervals)
+    images = with_images(results, task)
+    notes = tuple(sample_note(int(n), images) for n in sorted(own["pairs"].dropna().unique()))
+    return table_of(own, columns, title_of(block), notes)
 
 
 def _answer(row: pd.Series) -> Cell:

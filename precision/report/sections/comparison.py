@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Mapping
+from typing import Any
 
-from precision.analysis import Published, Results
-from precision.analysis.evidence import within
+from precision.analysis import Block, Published, Results
 from precision.registry import SECTIONS
 from precision.report.document import (
     Cell,
     Column,
+    Quantity,
     Runs,
     Section,
+    Span,
     Strong,
     Table,
     Unit,
@@ -22,7 +24,7 @@ from precision.report.document import (
     note,
     order,
 )
-from precision.report.sections.pivots import Pivot, pivots, sample_note, score_note
+from precision.report.sections.pivots import Pivot, pivots, sample_note, score_note, with_images
 from precision.report.titles import score_column, scores_of, title_of
 from precision.tasks import CLASSIFICATION
 
@@ -30,9 +32,9 @@ _SCORES = """\
 {unit}. A cell without a result shows its status; a dash is a cell that the grid does
 not have."""
 _DIFFERENCE = """\
-{compared} Bold: the interval
-of the difference is within the tolerance of {tolerance}, over seeds where there are several, otherwise over
-the test images. A dash: there is no run, or no {baseline} run to compare it with."""
+{compared} Bold: shown to lose less
+than the tolerance of {tolerance}, with 95 % for all formats of a row together. Behind the interval stands the
+verdict. A dash: there is no run, or no {baseline} run to compare it with."""
 
 
 def score_tables(results: Results) -> Iterator[tuple[Pivot, Table]]:
@@ -73,19 +75,25 @@ def difference(results: Results) -> Section:
     """Return the paired difference to the baseline; bold where within tolerance."""
     baseline, tolerance = results.settings.baseline, results.settings.tolerance
     tables, tasks = [], []
-    worst = pivots(results, lambda task: task.worst)
-    for pivot, ends in zip(pivots(results, lambda task: task.difference), worst, strict=True):
+    told = results.summary().set_index([*Block._fields, "architecture", "policy"]).to_dict("index")
+    for pivot in pivots(results, lambda task: task.difference):
         policies = [policy for policy in pivot.policies if policy != baseline]
         if not policies:
             continue
         tasks.append(pivot.task)
         seeds = pivot.seeds(policies)
         rows = tuple(
-            (name, *(_difference(pivot, ends, name, policy, tolerance) for policy in policies))
+            (
+                name,
+                *(
+                    _difference(pivot, name, policy, told.get((*pivot.block, name, policy)), seeds)
+                    for policy in policies
+                ),
+            )
             for name in pivot.architectures
         )
         columns = (Column("Architecture"), *(Column(policy, Unit.DIFFERENCE) for policy in policies))
-        notes = (sample_note(seeds),)
+        notes = (sample_note(seeds, with_images(results, pivot.task)),)
         tables.append(Table(columns, rows, title_of(pivot.block), notes, seeds, across="Policy"))
     text = _DIFFERENCE if tables else "There is no other format to compare with {baseline}."
     found = scores_of(tasks)
@@ -95,14 +103,30 @@ def difference(results: Results) -> Section:
     return Section(f"Difference to {baseline}", (about, *tables))
 
 
-def _difference(pivot: Pivot, ends: Pivot, name: str, policy: str, tolerance: float) -> Cell:
-    cell, end = pivot.cell(name, policy), ends.cell(name, policy)
-    if not isinstance(cell, Runs):
+def _difference(pivot: Pivot, name: str, policy: str, row: Mapping[Hashable, Any] | None, seeds: int) -> Cell:
+    """Return a difference with its interval and its verdict.
+
+    Args:
+        row: of the summary.
+        seeds: that most cells of the table have.
+    """
+    cell = pivot.cell(name, policy)
+    if not isinstance(cell, Runs) or row is None:
         return cell
-    worst = cell.estimate.mean - pivot.task.sign * cell.estimate.ci95
-    if cell.estimate.n == 1:
-        worst = end.estimate.mean if isinstance(end, Runs) else math.nan
-    return Strong(cell) if within(worst, tolerance, pivot.task) else cell
+    mean, half = row[f"{pivot.task.difference}_mean"], row[f"{pivot.task.difference}_ci95"]
+    spans: list[Span] = [Quantity(mean, Unit.DIFFERENCE)]
+    low, high = (row[end] for end in pivot.task.ends)
+    if not math.isnan(half):
+        spans += [Words(" ± "), Quantity(half, Unit.ACCURACY)]
+    elif not math.isnan(low):
+        ends = {"low": Quantity(low, Unit.DIFFERENCE), "high": Quantity(high, Unit.DIFFERENCE)}
+        spans += inline(" ({low} to {high})", **ends)
+    spans += [Words(f", {row['verdict']}")] if row["verdict"] else []
+    more = [f"n = {cell.estimate.n}"] if cell.estimate.n != seeds else []
+    more += [f"{cell.failed} failed"] if cell.failed else []
+    rest = (Words(f" ({', '.join(more)})"),) if more else ()
+    found = (*spans, *rest)
+    return Strong(found) if row["shown"] else found
 
 
 @SECTIONS.register("published")

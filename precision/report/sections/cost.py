@@ -5,6 +5,9 @@ Times of an emulated format say nothing about hardware: they have tables of thei
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
+from typing import Any
+
 import pandas as pd
 
 from precision.analysis import Results, blocks, rows_of
@@ -109,21 +112,22 @@ def _parts(cells: pd.DataFrame, baseline: str, metric: Metric) -> list[tuple[str
 
 def _counted_table(cells: pd.DataFrame, metric: Metric, title: str) -> Table:
     """Return a counted cost by policy; of bytes of weights also how many times fewer than in float32."""
+    cells = cells[["architecture", "policy", *dict.fromkeys([metric.name, "compression"])]]
     policies = list(cells["policy"].unique())
     unit = columns_of(metric.name)[metric.name].unit
-    rows = []
-    for name, of_network in cells.groupby("architecture", sort=False):
-        row: list[Cell] = [str(name)]
-        for policy in policies:
-            # The size is known before a trial runs: one that failed may still tell it.
-            known = of_network[(of_network["policy"] == policy) & of_network[metric.name].notna()]
-            row.append(_counted(known.iloc[0], metric.name, unit) if len(known) else None)
-        rows.append(tuple(row))
+    rows: list[tuple[Cell, ...]] = []
+    # The size is known before a trial runs: one that failed may still tell it.
+    known = cells[cells[metric.name].notna()].drop_duplicates(["architecture", "policy"])
+    found = {(row["architecture"], row["policy"]): row for row in known.to_dict("records")}
+    for name in cells["architecture"].unique():
+        of_network = (found.get((name, policy)) for policy in policies)
+        counted = (None if row is None else _counted(row, metric.name, unit) for row in of_network)
+        rows.append((str(name), *counted))
     columns = (Column("Architecture"), *(Column(policy, unit) for policy in policies))
     return Table(columns, tuple(rows), title)
 
 
-def _counted(row: pd.Series, name: str, unit: Unit | None) -> Cell:
+def _counted(row: Mapping[Hashable, Any], name: str, unit: Unit | None) -> Cell:
     if name != "weight_bytes":
         return row[name]
     value = Quantity(row[name], Unit.BYTES)

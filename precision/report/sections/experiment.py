@@ -32,6 +32,7 @@ from precision.report.document import (
     order,
     table_of,
 )
+from precision.report.sections.folded import short, unfolded
 from precision.report.titles import columns_of, score_column, title_of
 from precision.tasks import of_all
 
@@ -101,13 +102,14 @@ def _compared(cells: pd.DataFrame) -> list[Inline]:
     ]
 
 
-def _tables(cells: pd.DataFrame) -> list[Table]:
-    """Return the tables of datasets, networks and formats."""
+def _tables(cells: pd.DataFrame) -> list[Table | Section]:
+    """Return the tables of datasets, networks and formats, and what long policies are."""
     if cells.empty:
         return []
     datasets: list[tuple[Cell, ...]] = []
     networks: list[tuple[Cell, ...]] = []
     formats: list[tuple[Cell, ...]] = []
+    policies: list[tuple[str, str]] = []
     for label, rows in cells.groupby("dataset", sort=False):
         images = [_first(rows, name) for name in _IMAGES]
         datasets.append((str(label), _text(rows, "dataset_title"), *images))
@@ -116,12 +118,15 @@ def _tables(cells: pd.DataFrame) -> list[Table]:
             networks.append((str(network), str(label), *sizes))
     for policy, rows in cells.groupby("policy", sort=False):
         widths = [_range(rows[name]) for name in _WIDTHS]
-        formats.append((str(policy), _text(rows, "formats"), _text(rows, "timing"), *widths))
+        text = _text(rows, "formats")
+        policies.append((str(policy), text or ""))
+        formats.append((str(policy), short(text), _text(rows, "timing"), *widths))
     return [
         _table(("Dataset", "Title"), _IMAGES, datasets, "Datasets"),
         _table(("Architecture", "Dataset"), _SIZES, networks, "Networks"),
         _table(("Policy", "Formats", "Timing"), _WIDTHS, formats, "Formats"),
         *_lost(cells),
+        *unfolded(policies),
     ]
 
 
@@ -174,19 +179,45 @@ TRIALS = "Every trial"
 @SECTIONS.register("trials")
 @order(100)
 def trials(results: Results) -> Section:
-    """Return every trial with its outcome and, where it failed, the reason; one table per block."""
+    """Return every trial: first those without a result, in their own words, then one table per block."""
     cells, baseline = results.cells(), results.settings.baseline
-    names = ("trial", "architecture", "policy", "seed", "status", "reason")
-    columns = {name: Column(name.capitalize()) for name in names}
     parts = {title_of(block): rows_of(cells, block, baseline) for block in blocks(cells, baseline)}
     shown = {trial for rows in parts.values() for trial in rows["trial"]}
     rest = cells[~cells["trial"].isin(shown)]  # baselines from which every method went on training
     for place, rows in rest.groupby(["dataset", "training", "method"], sort=False):
         parts[title_of(Block(*map(str, place)))] = rows
-    return Section(
-        TRIALS,
-        tuple(table_of(rows, columns | _quality(rows), title) for title, rows in parts.items() if len(rows)),
-    )
+    found = {title: rows[rows["status"] == "ok"] for title, rows in parts.items()}
+    tables = [_trials(rows, title) for title, rows in found.items() if len(rows)]
+    return Section(TRIALS, (*_without_result(cells), *tables))
+
+
+def _trials(rows: pd.DataFrame, title: str) -> Table:
+    """Return the trials of a block that have a result."""
+    columns = {name: Column(name.capitalize()) for name in ("trial", "architecture", "policy", "seed")}
+    return table_of(_with_intervals(rows), columns | _quality(rows), title)
+
+
+def _without_result(cells: pd.DataFrame) -> list[Table]:
+    """Return the trials without a result, each once, with what became of them."""
+    failed = cells[cells["status"] != "ok"].drop_duplicates("trial")
+    names = ["trial", "dataset", "architecture", "policy", "method", "training", "seed", "status", "reason"]
+    names = [name for name in names if (failed[name].astype(str) != "").any()]
+    columns = {name: Column(name.capitalize()) for name in names}
+    return [table_of(failed, columns, "Without a result")] if len(failed) else []
+
+
+def _with_intervals(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows with the interval of each difference over the test images, as a cell."""
+    low, high = of_all(rows["task"]).ends
+    intervals: list[Cell] = [
+        None
+        if math.isnan(least)
+        else inline(
+            "{low} to {high}", low=Quantity(least, Unit.DIFFERENCE), high=Quantity(largest, Unit.DIFFERENCE)
+        )
+        for least, largest in zip(rows[low], rows[high], strict=True)
+    ]
+    return rows.assign(interval=pd.Series(intervals, rows.index, dtype="object"))
 
 
 def _quality(rows: pd.DataFrame) -> dict[str, Column]:
@@ -200,6 +231,7 @@ def _quality(rows: pd.DataFrame) -> dict[str, Column]:
     return {
         task.score: score_column(task),
         task.difference: Column("Difference %" if task.relative else "Difference", Unit.DIFFERENCE),
+        **({"interval": Column("Interval")} if rows[task.error].notna().any() else {}),
         **columns_of(*special, "loss"),
     }
 

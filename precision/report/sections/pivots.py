@@ -6,7 +6,8 @@ from collections.abc import Callable, Collection
 
 import pandas as pd
 
-from precision.analysis import POWERED, Block, Estimate, Results, blocks, pivot, rows_of
+from precision.analysis import Block, Estimate, Results, blocks, pivot, rows_of
+from precision.analysis.columns import CELL
 from precision.report.document import Failure, Note, Runs, note
 from precision.tasks import Task, of_all
 
@@ -19,13 +20,17 @@ def task_of(cells: pd.DataFrame, block: Block, baseline: str) -> Task:
     return of_all(rows_of(cells, block, baseline)["task"])
 
 
+_TOLD = (*CELL, "task", "reason")
+
+
 class Pivot:
     """One value of the results of one block over their seeds, cell by cell."""
 
     def __init__(self, cells: pd.DataFrame, value: Value, block: Block, baseline: str) -> None:
-        rows = rows_of(cells, block, baseline)
+        narrow = cells[[*_TOLD, *(name for name in ("control",) if name in cells)]]
+        rows = rows_of(narrow, block, baseline)
         self.block, self.task = block, of_all(rows["task"])
-        self._table = pivot(rows, value(self.task), **block._asdict(), baseline=baseline)
+        self._table = pivot(cells, value(self.task), **block._asdict(), baseline=baseline)
         self.architectures: list[str] = list(self._table.index)
         self.policies: list[str] = list(dict.fromkeys(self._table.columns.get_level_values("policy")))
         told = rows[rows["reason"] != ""].drop_duplicates(["architecture", "policy"])
@@ -65,13 +70,21 @@ def score_note(seeds: int) -> Note:
     return note(f"n = {seeds}: mean over seeds ± half the 95 % t-interval.")
 
 
-def sample_note(seeds: int) -> Note:
-    """Return what the number of seeds allows to conclude from the differences."""
+def with_images(results: Results, task: Task) -> bool:
+    """Return whether predictions are stored, so that intervals are over the test images too."""
+    return bool(results.cells()[task.error].notna().any())
+
+
+def sample_note(seeds: int, images: bool) -> Note:
+    """Return what the intervals of differences are over, by the number of seeds; see ``with_images``."""
     if seeds == 0:
         return note("No run has a result together with its baseline.")
+    if seeds == 1 and not images:
+        return note("n = 1: differences of one run; without stored predictions they have no interval.")
     if seeds == 1:
         return note(
-            "n = 1: differences of one run; an interval over its test images says nothing of other seeds."
+            "n = 1: differences of one run with their 95 % interval over the test images, which says nothing "
+            "of other seeds."
         )
-    power = f" Underpowered (n < {POWERED})." if seeds < POWERED else ""
-    return note(f"n = {seeds}: mean of the paired differences ± half their 95 % t-interval.{power}")
+    over = "seeds and test images" if images else "seeds"
+    return note(f"n = {seeds}: mean of the paired differences ± half their 95 % interval over {over}.")

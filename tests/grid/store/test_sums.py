@@ -266,3 +266,12 @@ def test_an_interval_over_images_that_cannot_be_had_is_told(store, tmp_path):
     path.write_bytes(flipped(path.read_bytes(), 1030))
     told = here(tmp_path, "results", grid, "--store", store.root).stderr
     assert told.count(f"{path}: these predictions cannot be trusted") == 1
+
+
+def test_a_result_that_is_replaced_while_results_are_read_has_its_own_predictions(store):
+    """Sums of results that were read together are kept, and asked for again where they no longer fit."""
+    trial = make_trial()
+    store.save(make_result(trial))
+    assert list(store.results()) == [trial.id]
+    Store(store.root).save(make_result(trial, predictions=np.ones(7, np.uint8)))
+    assert store.predictions(trial.id).tolist() == [1] * 7
