@@ -18,6 +18,11 @@ from precision.quantization import parse_policy
 from precision.trial import Choice, Training, Trial
 
 
+AFFINE = {"format": "int(8)", "scaling": "real", "zero_point": True}
+WEIGHTS = {"format": "int(8,symmetric=true)", "scaling": "real", "per": "channel"}
+FOLDED = {"weights": WEIGHTS, "activations": AFFINE, "inputs": AFFINE, "fold_batch_norm": True}
+
+
 def trial(method="lite", policy="int8", **options):
     return Trial(
         Choice("digits", {"train_size": 128, "test_size": 60}),
@@ -32,6 +37,8 @@ def trial(method="lite", policy="int8", **options):
 OURS = trial(kernels="reference")
 INTEGERS = trial("integer", requantisation="litert_reference")
 FLOAT = trial(policy=None)
+TRAINED = trial(epochs=1)
+PTQ = trial("ptq", FOLDED)
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +48,7 @@ def store(tmp_path_factory):
         store = Store(tmp_path_factory.mktemp("store"))
         store.create()
         bench = Workbench(None, store.weights)
-        for each in (OURS.baseline, OURS, INTEGERS, FLOAT, trial(epochs=1)):
+        for each in (OURS.baseline, OURS, INTEGERS, FLOAT, TRAINED, PTQ):
             store.save(run_trial(each, bench))
         yield store
 
@@ -68,25 +75,23 @@ def test_float32_is_a_file_of_its_own(store):
 
 
 def test_a_training_before_is_that_of_integers(store):
-    again = store.load(trial(epochs=1).id)
+    again = store.load(TRAINED.id)
     assert len(again.history) == 1 and "weights_digest" in again.facts
     assert again.metrics["loss"] != store.load(OURS.id).metrics["loss"]
 
 
-@pytest.mark.parametrize("of", [OURS, INTEGERS, trial(epochs=1)], ids=["lite", "integer", "trained"])
+@pytest.mark.parametrize("of", [TRAINED, PTQ], ids=["file", "emulation"])
 def test_a_trial_is_certified(store, tmp_path, of):
+    """A file that was evaluated, and the emulation, whose codes are those of the same integers."""
     run = here(tmp_path, "certify", of.id[:8], "--store", store.root, "--images", 50)
-    assert run.returncode == 0 and "predictions: 60 of 60 equal (100 %)" in run.stdout
-    assert "no code differs" in run.stdout
+    assert run.returncode == 0 and "no code differs" in run.stdout
     made = json.loads((tmp_path / f"{of.id}-litert.json").read_text())
     assert made["subject"]["trial"] == of.id and made["codes"]["images"] == 50
     assert made["codes"]["differing"] == 0 and len(made["codes"]["tensors"]) == 4
-    assert made["predictions"] == {
-        "images": 60,
-        "equal": 60,
-        "share": 1.0,
-        "largest_difference_of_outputs": 0.0,
-    }
+    said, equal = made["predictions"], made["predictions"]["equal"]
+    assert said["images"] == 60 and said["share"] == equal / 60 and equal >= (60 if of is TRAINED else 57)
+    assert (said["largest_difference_of_outputs"] == 0) or of is PTQ
+    assert f"predictions: {equal} of 60 equal" in run.stdout
     again = here(tmp_path, "certify", of.id, "--store", store.root)
     assert again.returncode == 2 and "--force" in again.stderr
 
