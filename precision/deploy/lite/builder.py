@@ -29,6 +29,11 @@ class Tensor:
     grid: Grid
 
 
+def is_narrow(codes: np.ndarray) -> bool:
+    """Return whether codes have at most 4 bits."""
+    return bool(codes.min(initial=0) >= -8 and codes.max(initial=0) <= 7)
+
+
 class Builder:
     """Collects the parts of a file with one graph."""
 
@@ -55,6 +60,16 @@ class Builder:
         self._buffers.append(buffer)
         quantization = self._quantization(scales, [zero] * len(scales), axis) if len(scales) else None
         return self._tensor(name, values.shape, values.dtype, quantization, buffer=len(self._buffers) - 1)
+
+    def weights(self, name: str, codes: np.ndarray, scales: _Scales, axis: int = 0) -> int:
+        """Add int8 codes of weights, with a scale for each index along an axis; of 4 bits two to a byte."""
+        index = self.constant(name, codes, scales, axis)
+        if is_narrow(codes):
+            made = self._tensors[index]
+            made.type = self.schema.TensorType.INT4
+            low, high = np.resize(codes.ravel() & 15, (-(-codes.size // 2), 2)).astype(np.uint8).T
+            self._buffers[made.buffer].data = low | (high << 4)
+        return index
 
     def operator(
         self,

@@ -1,7 +1,8 @@
 """The operators of LiteRT that a network of integers is written in, one function each.
 
 Weights are int8 with a scale for each filter, as the run-time has a rule of its own for layers with one
-scale: it multiplies the scales of weights and activations in float32.
+scale: it multiplies the scales of weights and activations in float32. The versions of the operators are the
+first that know such weights.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 from precision.arithmetic.integer.linear import Linear
 from precision.arithmetic.integer.values import Grid
 from precision.arithmetic.window import Window
-from precision.deploy.lite.builder import Builder, Tensor
+from precision.deploy.lite.builder import Builder, Tensor, is_narrow
 from precision.deploy.lite.moves import Cut, Move, Pad, Reshape, Transpose
 from precision.errors import PrecisionError
 
@@ -35,7 +36,7 @@ def linear(b: Builder, name: str, x: Tensor, layer: Linear, grid: Grid, fused: s
     """
     _check(layer)
     w, window = layer.w.astype(np.int8), layer.window
-    filters = w.shape[-1]
+    filters, narrow = w.shape[-1], is_narrow(w)
     activation = getattr(b.schema.ActivationFunctionType, fused)
     bias = layer.bias_codes(x.grid.scale)
     if np.abs(bias).max(initial=0) >= 2**31:
@@ -45,9 +46,9 @@ def linear(b: Builder, name: str, x: Tensor, layer: Linear, grid: Grid, fused: s
     sums = b.constant(f"{name}/bias", bias.astype(np.int32), x.grid.scale * layer.scales)
     if not window.sizes:
         y = b.codes(name, (*x.shape[:-1], filters), grid)
-        weights = b.constant(f"{name}/weights", w.T, layer.scales)
+        weights = b.weights(f"{name}/weights", w.T, layer.scales)
         options = {"fusedActivationFunction": activation, "keepNumDims": len(x.shape) > 1}
-        version = 12 if filters > 1 else 4  # from which on each filter may have a scale
+        version = 12 if filters > 1 else 10 if narrow else 4  # from 12 on each filter may have a scale
         inputs = [x.index, weights, sums]
         b.operator("FULLY_CONNECTED", inputs, [y.index], ("FullyConnectedOptions", options), version)
         return y
@@ -55,12 +56,18 @@ def linear(b: Builder, name: str, x: Tensor, layer: Linear, grid: Grid, fused: s
     shared = {"fusedActivationFunction": activation, **_strides(b, window)}
     shared |= {"dilationHFactor": window.dilations[0], "dilationWFactor": window.dilations[1]}
     if window.groups > 1 and window.groups == x.shape[-1]:
-        weights = b.constant(f"{name}/weights", w.reshape(1, *w.shape[:2], filters), layer.scales, axis=3)
+        codes = w.reshape(1, *w.shape[:2], filters)
+        weights = b.weights(f"{name}/weights", codes, layer.scales, axis=3)
         options = shared | {"depthMultiplier": filters // x.shape[-1]}
-        kind: tuple[str, Any, int] = ("DEPTHWISE_CONV_2D", ("DepthwiseConv2DOptions", options), 3)
+        kind: tuple[str, Any, int] = (
+            "DEPTHWISE_CONV_2D",
+            ("DepthwiseConv2DOptions", options),
+            7 if narrow else 3,
+        )
     else:
-        weights = b.constant(f"{name}/weights", np.moveaxis(w, -1, 0), layer.scales)
-        kind = ("CONV_2D", ("Conv2DOptions", shared), 6 if window.groups > 1 else 3)
+        weights = b.weights(f"{name}/weights", np.moveaxis(w, -1, 0), layer.scales)
+        version = 7 if narrow else 6 if window.groups > 1 else 3
+        kind = ("CONV_2D", ("Conv2DOptions", shared), version)
     b.operator(kind[0], [x.index, weights, sums], [y.index], *kind[1:])
     return y
 

@@ -159,6 +159,14 @@ def test_the_file_has_our_scales_and_no_real_operator():
         assert tensor.shape[tensor.axis] == layer.w.shape[-1] and tensor.bytes == layer.w.size
 
 
+def test_weights_of_four_bits_are_packed():
+    found = integers(NETWORKS["branches"](), POLICIES["narrow"])
+    read = contents(written(found, SHAPE).content)
+    kept = {tensor.name.split("/")[0]: tensor for tensor in read.tensors if "/weights" in tensor.name}
+    assert [tensor.kind for tensor in kept.values()] == ["INT4"] * len(found.linear)
+    assert sorted(t.bytes for t in kept.values()) == sorted(-(-layer.w.size // 2) for layer in found.linear)
+
+
 def unsayable(*parts, shape=SHAPE, **options):
     with pytest.raises(PrecisionError) as error:
         written(integers(network(*parts, shape=shape), **options), shape)
