@@ -13,7 +13,7 @@ from precision.cli.options import RUNS, DataDir, Force, PluginFiles, StoreDir
 from precision.cli.tables import print_table
 
 if TYPE_CHECKING:
-    from precision.deploy.certificate import Certificate
+    from precision.deploy.certificate.agreement import Certificate
 
 
 def certify(

@@ -15,7 +15,8 @@ from precision.trial import TrialResult
 
 if TYPE_CHECKING:  # it imports Keras
     from precision.arithmetic.integer.network import IntegerNetwork
-    from precision.deploy.certificate import Certificate, Runtime
+    from precision.deploy.certificate.agreement import Certificate
+    from precision.deploy.certificate.certify import Runtime
 
 RULE = "litert_reference"  # by which the codes of a trial in real numbers are made whole
 
@@ -75,7 +76,7 @@ def certificate_of(
         kernels, threads: of the run-time.
         images: test images whose codes are compared; predictions are compared on all of them.
     """
-    from precision.deploy.certificate import certify
+    from precision.deploy.certificate.certify import certify
 
     if runtime not in RUNTIMES:
         raise unknown("run-time", runtime, RUNTIMES)

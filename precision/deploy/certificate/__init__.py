@@ -1,7 +1,5 @@
-"""Certificates: whether what a run-time computes is what was evaluated, tensor by tensor."""
+"""Certificates: whether what a run-time computes is what was evaluated, tensor by tensor.
 
-from precision.deploy.certificate.agreement import Certificate, Compared
-from precision.deploy.certificate.certify import Runtime, certify
-from precision.deploy.certificate.labels import labels
-
-__all__ = ["Certificate", "Compared", "Runtime", "certify", "labels"]
+``certify`` compares a network of integers with a run-time, of which it knows but a protocol; ``labels`` says
+how both call their tensors, ``agreement`` what comes of it.
+"""

@@ -13,7 +13,8 @@ from precision.arithmetic.integer.operations import Round
 from precision.arithmetic.integer.values import Codes, Grid
 from precision.arithmetic.products import Products
 from precision.arithmetic.window import Window
-from precision.deploy.certificate import certify, labels
+from precision.deploy.certificate.certify import certify
+from precision.deploy.certificate.labels import labels
 
 IMAGES = np.random.default_rng(8).random((70, 1, 1, 6)).astype(np.float32)
 GRID = Grid(1 / 255, -128, -128, 127)

@@ -13,7 +13,7 @@ from precision.arithmetic.integer.network import IntegerNetwork, Step
 from precision.arithmetic.integer.operations import Round
 from precision.arithmetic.integer.values import Grid
 from precision.arithmetic.multipliers import parse_multiplier
-from precision.deploy.certificate import certify
+from precision.deploy.certificate.certify import certify
 from precision.deploy.integer import Arithmetic, integer_network
 from precision.deploy.lite.contents import contents
 from precision.deploy.lite.moves import Cut, Pad, Reshape, Transpose, moves
