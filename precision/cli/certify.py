@@ -74,6 +74,8 @@ def _print(made: Certificate) -> None:
     echo(f"trial {made.subject['trial']}: {made.subject['architecture']}, {made.subject['policy']}")
     echo(f"run-time: {told['runtime']}, {told['kernels']} kernels, threads {told['threads']}")
     echo(f"file: {int(told['file_bytes']):,} bytes, sha256 {told['file_sha256']}")
+    if "real_operators" in told:
+        echo(f"operators of real numbers: {told['real_operators']}")
     echo(
         f"predictions: {made.equal:,} of {made.images:,} equal ({100 * made.equal / made.images:.4g} %), "
         f"outputs at most {made.logits:.6g} apart"

@@ -98,11 +98,13 @@ def export(
 
     bench = Restoring(data_directory(data_dir), found.weights)
     if path.suffix == ".tflite":
+        from precision.deploy.lite.contents import listed
         from precision.methods.certified import deployable, lite_file
 
         content = lite_file(deployable(result, bench))
         model_file.write(path, content, force=force)
         echo(f"{path}: the LiteRT file of trial {result.trial.id} in {len(content):,} bytes")
+        echo(f"operators of real numbers: {listed(content)}")
         return
     if path.suffix == ".onnx":
         content, what = _onnx(result, bench, dialect or "qdq", int32_biases)
@@ -149,6 +151,7 @@ def _export_model(
     asked = parse_policy(policy)
     start_backend()
     import architectures
+    from precision.deploy.lite.contents import listed
     from precision.deploy.lite.of_model import file_of_model
     from precision.exploration.audit.model import seen
     from precision.exploration.audit.request import request
@@ -168,6 +171,7 @@ def _export_model(
     content = file_of_model(network, asked, images)
     model_file.write(path, content, force=force)
     echo(f"{path}: {model} as '{asked}' in {len(content):,} bytes")
+    echo(f"operators of real numbers: {listed(content)}")
 
 
 def _check(path: Path, rounded: bool, dialect: str | None, int32_biases: bool) -> None:

@@ -17,7 +17,6 @@ from precision.methods.workbench import Workbench
 from precision.quantization import parse_policy
 from precision.trial import Choice, Training, Trial
 
-
 AFFINE = {"format": "int(8)", "scaling": "real", "zero_point": True}
 WEIGHTS = {"format": "int(8,symmetric=true)", "scaling": "real", "per": "channel"}
 FOLDED = {"weights": WEIGHTS, "activations": AFFINE, "inputs": AFFINE, "fold_batch_norm": True}
@@ -110,6 +109,7 @@ def test_the_file_comes_back_out(store, tmp_path):
     for of, name in ((OURS, "ours"), (INTEGERS, "integers"), (FLOAT.baseline, "baseline")):
         run = here(tmp_path, "export", of.id, "--to", f"{name}.tflite", "--store", store.root)
         assert run.returncode == 0 and f"LiteRT file of trial {of.id}" in run.stdout
+        assert ("operators of real numbers: none" in run.stdout) == (of is not FLOAT.baseline)
     ours, integers = ((tmp_path / f"{name}.tflite").read_bytes() for name in ("ours", "integers"))
     assert ours == integers and contents(ours).real == ()
     assert contents((tmp_path / "baseline.tflite").read_bytes()).real != ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,6 +92,12 @@ def contents(content: bytes, name: str = "the LiteRT file") -> Contents:
         _ints(graph.inputs),
         _ints(graph.outputs),
     )
+
+
+def listed(content: bytes) -> str:
+    """Return the operators of real numbers of a file in words: how many of each."""
+    kinds = Counter(operator.split(" ")[0] for operator in contents(content).real)
+    return ", ".join(f"{count} {kind}" for kind, count in kinds.items()) or "none"
 
 
 def _described(tensor: Any, buffers: list[Any]) -> Described:

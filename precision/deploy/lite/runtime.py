@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from precision.data import as_float
+from precision.deploy.lite.contents import listed
 from precision.deploy.lite.interpreter import Kernels, Session
 from precision.deploy.lite.predictor import real, taken
 from precision.deploy.lite.writer import Written
@@ -30,8 +31,8 @@ class LiteRuntime:
 
     @property
     def facts(self) -> Mapping[str, str]:
-        """Its version and kernels, and the sha256 of the file and of its library."""
-        return self._session.facts
+        """Its version and kernels, sha256 of the file and its library, and the operators of real numbers."""
+        return {**self._session.facts, "real_operators": listed(self._session.content)}
 
     def logits(self, images: np.ndarray) -> np.ndarray:
         """Return what the file returns, float32 (N, outputs), for images as they are stored."""
