@@ -9,7 +9,7 @@ import typer
 
 from precision.cli.echo import echo
 from precision.cli.options import RUNS, DataDir, Force, PluginFiles, StoreDir
-from precision.errors import PrecisionError, shown, suggest
+from precision.errors import PrecisionError, shown, suggest, unknown
 
 if TYPE_CHECKING:
     from precision.methods.restored import Restoring
@@ -39,7 +39,8 @@ def export(
         str | None,
         typer.Option(
             "--policy",
-            help="Of a .keras file: a format or preset, such as int8 or float32.",
+            help="Of a .keras file: a preset such as int8, a format, or slots such as '{weights: float16, "
+            "biases: float16}'.",
             metavar="POLICY",
         ),
     ] = None,
@@ -61,6 +62,14 @@ def export(
         bool,
         typer.Option("--int32-biases", help="Of a .onnx file: biases as integers, as integer kernels want."),
     ] = False,
+    scales: Annotated[
+        str | None,
+        typer.Option(
+            "--scales",
+            help="Of a .keras file in integers: ours or converter [default: ours].",
+            metavar="WHOSE",
+        ),
+    ] = None,
     store: StoreDir = RUNS,
     data_dir: DataDir = None,
     force: Force = False,
@@ -87,10 +96,10 @@ def export(
     _check(path, rounded, dialect, int32_biases)
     model_file.check_free(path, force=force)
     if trial.endswith(".keras"):
-        _export_model(Path(trial), path, policy, data, data_dir, force)
+        _export_model(Path(trial), path, policy, data, scales or "ours", data_dir, force)
         return
-    if policy is not None or data is not None:
-        raise PrecisionError("--policy and --data are of a .keras file; a trial has both")
+    if any(given is not None for given in (policy, data, scales)):
+        raise PrecisionError("--policy, --data and --scales are of a .keras file; a trial has all of them")
     found = Store(store)
     result = stored(found, find(found, trial))
     start_backend()
@@ -132,13 +141,33 @@ def _one(output: Path | None, to: Path | None) -> Path:
     return found
 
 
+def _spec(text: str) -> Any:
+    """Return what a policy of the command line says, as a grid file would have it."""
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise PrecisionError(
+            "--policy is a preset, a format or a mapping of slots, such as '{weights: float16, biases: "
+            f"float16}}', but got {shown(text)}"
+        ) from None
+
+
 def _export_model(
-    model: Path, path: Path, policy: str | None, data: str | None, data_dir: Path | None, force: bool
+    model: Path,
+    path: Path,
+    policy: str | None,
+    data: str | None,
+    scales: str,
+    data_dir: Path | None,
+    force: bool,
 ) -> None:
     """Write the LiteRT file of a model under a policy."""
     from precision import data as datasets
     from precision.data.files.locate import data_directory
     from precision.deploy import model_file
+    from precision.deploy.lite.policies import SCALES, kind_of
     from precision.quantization import parse_policy
     from precision.startup import start_backend
 
@@ -148,7 +177,10 @@ def _export_model(
         )
     if policy is None:
         raise PrecisionError(f"{model}: give --policy, such as float32 or int8, in which the file is written")
-    asked = parse_policy(policy)
+    if scales not in SCALES:
+        raise unknown("scales", scales, SCALES)
+    asked = parse_policy(_spec(policy))
+    kind_of(asked, scales)  # before the data are loaded
     start_backend()
     import architectures
     from precision.deploy.lite.contents import listed
@@ -168,7 +200,7 @@ def _export_model(
     if None in shape:
         raise PrecisionError(f"{model}: it takes images of any size, and a file those of one; give --data")
     network = architectures.build("keras_file", shape, outputs, task, path=str(model))
-    content = file_of_model(network, asked, images)
+    content = file_of_model(network, asked, images, scales)
     model_file.write(path, content, force=force)
     echo(f"{path}: {model} as '{asked}' in {len(content):,} bytes")
     echo(f"operators of real numbers: {listed(content)}")

@@ -128,8 +128,19 @@ def test_a_model_of_ones_own(store, tmp_path):
     )
     assert run.returncode == 0, run.stderr
     assert contents((tmp_path / "own.tflite").read_bytes()).real == ()
-    run = here(tmp_path, "export", "own.keras", "--policy", "int8", "--to", "other.tflite")
-    assert run.returncode == 2 and "--data" in run.stderr
+    half = ("--policy", "{weights: float16, biases: float16}", "--to", "half.tflite")
+    assert here(tmp_path, "export", "own.keras", *half).returncode == 0
+    sizes = [(tmp_path / f"{name}.tflite").stat().st_size for name in ("own", "half")]
+    assert sizes[0] < sizes[1]
+    for words, said in {
+        ("--policy", "int8"): "--data",
+        ("--policy", "int8_dynamic"): "scales: converter",
+        ("--policy", "int8", "--scales", "mine"): "unknown scales 'mine'",
+        ("--policy", "{weights: ["): "a mapping of slots",
+        (): "give --policy",
+    }.items():
+        run = here(tmp_path, "export", "own.keras", *words, "--to", "other.tflite")
+        assert run.returncode == 2 and said in run.stderr and len(run.stderr.splitlines()) == 1
 
 
 GRID = """name: refused

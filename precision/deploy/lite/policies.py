@@ -16,6 +16,7 @@ KINDS = {
     "int8": "integers of 8 bits",
     "int16x8": "activations of 16 bits, weights of 8 bits",
 }
+SCALES = ("ours", "converter")
 _ROUNDED = ("weights", "activations", "inputs")
 
 
