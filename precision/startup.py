@@ -54,7 +54,7 @@ def import_backend(lean: bool = False) -> None:
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     for name in _SHORTENING:
         os.environ.pop(name, None)
-    with _silence(), _missing(_SPARED if lean else ()):
+    with silence(), _missing(_SPARED if lean else ()):
         import keras
 
         if keras.backend.backend() == "tensorflow":
@@ -79,7 +79,7 @@ def start_backend(threads: int | None = None, lean: bool = False) -> None:
     import_backend(lean)
     import keras
 
-    with _silence():
+    with silence():
         if keras.backend.backend() == "tensorflow":
             import tensorflow as tf
 
@@ -132,7 +132,7 @@ def _missing(packages: tuple[str, ...]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _silence() -> Iterator[None]:
+def silence() -> Iterator[None]:
     """Drop what C++ code writes to standard error."""
     sys.stderr.flush()
     kept = os.dup(2)

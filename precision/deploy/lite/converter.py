@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
-import sys
-import tempfile
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -15,6 +12,7 @@ import keras
 import numpy as np
 
 from precision.errors import PrecisionError, said
+from precision.startup import silence
 
 
 def converted(model: Any, kind: str, images: np.ndarray | None = None) -> bytes:
@@ -58,8 +56,7 @@ def converted(model: Any, kind: str, images: np.ndarray | None = None) -> bytes:
         ]
         converter.inference_input_type = converter.inference_output_type = tf.int8 if narrow else tf.int16
     try:
-        with _quiet(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what it goes on from in any case
+        with _quiet():
             return bytes(converter.convert())
     except Exception as error:  # of every kind, from C++
         raise PrecisionError(
@@ -73,17 +70,9 @@ def _quiet() -> Iterator[None]:
     logger = logging.getLogger("tensorflow")
     level = logger.level
     logger.setLevel(logging.ERROR)
-    sys.stderr.flush()
     try:
-        kept = os.dup(2)
-    except OSError:  # there is no terminal
-        yield
-        return
-    try:
-        with tempfile.TemporaryFile() as aside:
-            os.dup2(aside.fileno(), 2)
+        with silence(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what it goes on from in any case
             yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
         logger.setLevel(level)

@@ -17,6 +17,7 @@ import numpy as np
 
 from precision.deploy.lite.schema import from_bytes
 from precision.errors import PrecisionError, said
+from precision.startup import silence
 
 Kernels = Literal["default", "reference"]
 KERNELS = {"default": "BUILTIN", "reference": "BUILTIN_REF"}
@@ -97,9 +98,9 @@ class Session:
         self._name, self._images = name, 0
         found = installed()
         resolver = getattr(found.module.OpResolverType, KERNELS[kernels])
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), self._refused():
             warnings.simplefilter("ignore")  # TensorFlow announces that ai_edge_litert will follow it
-            with self._refused():
+            with silence():  # each names its kernels
                 self._interpreter = found.module.Interpreter(
                     model_content=content, num_threads=threads, experimental_op_resolver_type=resolver
                 )
@@ -109,7 +110,7 @@ class Session:
                 f"{name}: it takes {len(self.inputs)} tensors, and a network of images takes one"
             )
         self._batched = int(self.inputs[0]["shape_signature"][0]) == -1  # or made for one image at a time
-        with self._refused():
+        with self._refused(), silence():
             self._allocate(1)
         self.outputs = self._interpreter.get_output_details()
 

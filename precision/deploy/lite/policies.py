@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from precision.arithmetic.accumulators.register import Register
 from precision.errors import PrecisionError
 from precision.formats import parse
 from precision.quantization.policy.integers import check_integers
@@ -32,6 +33,8 @@ def kind_of(policy: Policy, scales: str) -> str:
     if policy.is_float32:
         return "float32"
     for slot, setting in policy.settings():
+        if isinstance(setting, Register) and setting.bits >= 32 and setting.overflow == "wrap":
+            continue  # as LiteRT has
         if not isinstance(setting, Setting):
             raise PrecisionError(
                 f"LiteRT multiplies exactly and sums in 32 bits, so {slot} in {setting} cannot be written; "

@@ -23,6 +23,7 @@ from precision.quantization import Policy, parse_policy
 IMAGES = np.random.default_rng(3).random((64, 8, 8, 1)).astype(np.float32)
 WEIGHTS = {"format": "int(8,symmetric=true)", "scaling": "real", "per": "channel"}
 INT16 = {"format": "int(16,symmetric=true)", "scaling": "real"}
+CODES = {"weights": WEIGHTS, "activations": "fixed(8,4)", "inputs": "fixed(8,7)"}
 HALF = {"weights": "float16", "biases": "float16"}
 SIXTEEN = {"weights": WEIGHTS, "activations": INT16, "inputs": INT16}
 
@@ -157,6 +158,7 @@ def test_an_operator_that_the_run_time_lacks(ours):
         ("int8", "converter", "int8"),
         (SIXTEEN, "converter", "int16x8"),
         ("fixed(8,5)", "ours", "int8"),
+        ({**CODES, "accumulators": "register(32)"}, "ours", "int8"),
     ],
 )
 def test_as_what_a_policy_is_written(policy, scales, kind):
@@ -174,12 +176,7 @@ def test_as_what_a_policy_is_written(policy, scales, kind):
         ("posit(8,1)", "ours", "no integer times a step"),
         ("int4_weights", "ours", "activations"),
         (
-            {
-                "weights": WEIGHTS,
-                "activations": "fixed(8,4)",
-                "inputs": "fixed(8,7)",
-                "accumulators": "register(16)",
-            },
+            {**CODES, "accumulators": "register(16)"},
             "ours",
             "accumulators",
         ),
