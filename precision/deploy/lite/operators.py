@@ -167,6 +167,20 @@ def limit(b: Builder, name: str, x: Tensor, code: int, operator: str) -> Tensor:
     return y
 
 
+def within(
+    b: Builder, name: str, x: Tensor, low: int, high: int, known: tuple[int, int] | None = None
+) -> Tensor:
+    """Write what keeps codes between two, as far as it takes anything.
+
+    Args:
+        known: between which they are already; None for those of int8.
+    """
+    least, most = known or (LOWEST + x.grid.offset, HIGHEST + x.grid.offset)
+    if low > least:
+        x = rectify(b, name, x) if low == x.grid.zero else limit(b, name, x, low, "MAXIMUM")
+    return limit(b, name, x, high, "MINIMUM") if high < most else x
+
+
 def move(b: Builder, name: str, x: Tensor, how: Move) -> Tensor:
     """Write a simple move."""
     rank = len(x.shape) + 1

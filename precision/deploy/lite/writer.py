@@ -137,7 +137,7 @@ class _Writer:
         x = self._codes(step.reads[0])
         if isinstance(operation, Clamp):
             high = grid.highest if operation.ceiling is None else grid.code_of(operation.ceiling)
-            return self._limited(name, x, grid.zero, high)
+            return operators.within(self.builder, name, x, grid.zero, high)
         return self._moved(step, name, x)
 
     def _rounded(self, place: int, name: str, grid: Grid) -> Tensor:
@@ -148,7 +148,8 @@ class _Writer:
             x = self._codes(read)
             if x.grid == grid:
                 return x
-            return self._narrowed(name, operators.quantize(self.builder, name, x, grid))
+            y = operators.quantize(self.builder, name, x, grid)
+            return operators.within(self.builder, name, y, grid.lowest, grid.highest)
         return self._wide(read, name, grid, grid.lowest, grid.highest)
 
     def _taken(self, place: int, name: str, grid: Grid) -> Tensor:
@@ -192,7 +193,7 @@ class _Writer:
                 raise unsayable(step.name, f"it adds {len(step.reads)} tensors, and LiteRT adds 2 of int8")
             else:
                 y = operators.add(b, own, x, more[0], grid, function)
-            return y if ends else self._limited(name, y, low, high, least, most)
+            return y if ends else operators.within(b, name, y, low, high, (least, most))
         if isinstance(operation, Average):
             x = self._codes(step.reads[0])
             if operation.window is None:
@@ -201,7 +202,7 @@ class _Writer:
                 operators.check_window(step.name, operation.window)
                 y = operators.pool(b, f"{name}/average", x, operation.window, "AVERAGE_POOL_2D")
                 y = y if x.grid == grid else operators.quantize(b, f"{name}/scaled", y, grid)
-            return self._limited(name, y, low, high)
+            return operators.within(b, name, y, low, high)
         raise unsayable(step.name, f"{type(operation).__name__} has no operator of int8")
 
     def _moved(self, step: Step, name: str, x: Tensor) -> Tensor:
@@ -234,32 +235,3 @@ class _Writer:
                 for part in parts
             ]
         return operators.join(self.builder, name, parts, step.computes.axis)
-
-    def _narrowed(self, name: str, x: Tensor) -> Tensor:
-        return self._limited(name, x, x.grid.lowest, x.grid.highest)
-
-    def _limited(
-        self,
-        name: str,
-        x: Tensor,
-        low: int,
-        high: int,
-        least: int | None = None,
-        most: int | None = None,
-    ) -> Tensor:
-        """Write what keeps codes between two.
-
-        Args:
-            least, most: between which they are already; those of int8 where None.
-        """
-        bottom, top = operators.LOWEST + x.grid.offset, operators.HIGHEST + x.grid.offset
-        if low > (bottom if least is None else least):
-            rectifies = low == x.grid.zero
-            x = (
-                operators.rectify(self.builder, name, x)
-                if rectifies
-                else operators.limit(self.builder, name, x, low, "MAXIMUM")
-            )
-        if high < (top if most is None else most):
-            x = operators.limit(self.builder, name, x, high, "MINIMUM")
-        return x
