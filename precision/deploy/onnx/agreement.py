@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from precision.arithmetic.integer.network import IntegerNetwork
+from precision.arithmetic.integer.values import Codes
 from precision.data import as_float
 from precision.deploy.onnx.file import OnnxFile, Rounded
 from precision.deploy.onnx.predictor import OnnxPredictor
@@ -100,7 +101,10 @@ class Agreement:
 
 
 Values = Callable[[np.ndarray], tuple[np.ndarray, dict[str, np.ndarray]]]
-"""Maps images, float32, to logits and to what there is at the points of a file, by their labels."""
+"""Maps images, float32, to logits and to what there is at the points of a file, by their labels.
+
+Of integers these are the codes less that of zero, which may be stored with an offset.
+"""
 
 
 def emulated(model: Any, file: OnnxFile) -> Values:
@@ -137,14 +141,20 @@ def of_integers(network: IntegerNetwork) -> Values:
     """Return what computes the logits of a network of integers and its codes."""
 
     def values(images: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        return network(images), network.codes(images)
+        steps = network.values(images)
+        codes = {
+            step.name: value.centred()
+            for step, value in zip(network.steps, steps, strict=True)
+            if isinstance(value, Codes)
+        }
+        return np.asarray(steps[-1].real(), np.float32), codes
 
     return values
 
 
 def _codes(point: Rounded, values: np.ndarray) -> np.ndarray:
-    """Return the codes of rounded values, or the values where there are none; the channels lie last."""
-    return point.codes_of(values) if point.codes else np.asarray(values)
+    """Return the codes of rounded values less that of zero, or the values where there are none."""
+    return point.codes_of(values) - np.array(point.zero) if point.codes else np.asarray(values)
 
 
 def agreement(compute: Values, predictor: OnnxPredictor, images: np.ndarray) -> Agreement:
@@ -155,6 +165,7 @@ def agreement(compute: Values, predictor: OnnxPredictor, images: np.ndarray) -> 
         images: uint8 or float32 (N, H, W, C); all of their tensors are compared, some images at a time.
     """
     labels = [point.label for point in predictor.file.points]
+    zeros = {point.label: np.array(point.zero) for point in predictor.file.points if point.codes}
     tensors = {label: Compared(label) for label in labels}
     same, distance = 0, 0.0
     for start in range(0, len(images), BATCH):
@@ -163,7 +174,9 @@ def agreement(compute: Values, predictor: OnnxPredictor, images: np.ndarray) -> 
         found = predictor.logits(part)
         same += int((found.argmax(-1) == logits.argmax(-1)).sum())
         distance = max(distance, float(np.abs(found - logits).max(initial=0)))
-        given = {**predictor.tensors(part), **predictor.values(part)}
+        codes = predictor.tensors(part)
+        given = {name: codes[name].astype(np.int64) - zero for name, zero in zeros.items()}
+        given |= predictor.values(part)
         clean = np.ones(len(part), bool)
         for label in labels:
             if label in expected:  # a network of integers keeps one tensor of a layer
