@@ -10,7 +10,7 @@ import typer
 from precision.cli.echo import echo
 from precision.cli.options import RUNS, DataDir, PluginFiles, StoreDir
 from precision.cli.tables import print_table
-from precision.errors import PrecisionError
+from precision.errors import PrecisionError, short
 
 if TYPE_CHECKING:
     from precision.deploy.bundle.folder import Model
@@ -119,34 +119,27 @@ def import_results(
 
 
 HEAD = (
-    "machine",
-    "processor",
-    "model",
-    "accuracy",
-    "threads: median / p95 ms",
-    "peak MiB",
-    "runtime",
-    "logits",
+    *("machine", "processor", "model", "network", "accuracy", "ms by threads: median / p95", "peak MiB"),
+    *("runtime", "logits"),
 )
 
 
 def rows(found: Elsewhere) -> list[tuple[str, ...]]:
     """Return a row for each model; machines whose logits have the same bits show the same digits."""
     cells = []
-    for model in found.models:
-        times = [
-            f"{row['threads']}: {row['median_ms']:.3g} / {row['p95_ms']:.3g}" for row in model["latency"]
-        ]
+    for model, told in zip(found.models, found.described["models"], strict=True):
+        times = [f"{t['threads']}: {t['median_ms']:.3g} / {t['p95_ms']:.3g}" for t in model["latency"]]
         peak = (model.get("resident_kb") or {}).get("peak")
         cells.append(
             (
                 str(found.machine.get("name", "")),
                 "emulated" if found.emulated else str(found.machine.get("architecture", "")),
                 str(model["file"]),
+                short(f"{told.get('architecture', '')} {told.get('policy', '')}", 40),
                 f"{100 * model['accuracy']:.2f} %",
                 "" if found.emulated else ", ".join(times),
-                f"{peak / 1024:.0f}" if peak else "",
-                str(model.get("runtime", "")),
+                f"{peak / 1024:.0f}" if isinstance(peak, int | float) and peak else "",
+                short(str(model.get("runtime", "")), 40),
                 str(model.get("logits_sha256", ""))[:12],
             )
         )
