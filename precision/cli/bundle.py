@@ -126,7 +126,7 @@ HEAD = (
 
 def rows(found: Elsewhere) -> list[tuple[str, ...]]:
     """Return a row for each model; machines whose logits have the same bits show the same digits."""
-    cells = []
+    cells: list[tuple[str, ...]] = []
     for model, told in zip(found.models, found.described["models"], strict=True):
         times = [f"{t['threads']}: {t['median_ms']:.3g} / {t['p95_ms']:.3g}" for t in model["latency"]]
         peak = (model.get("resident_kb") or {}).get("peak")

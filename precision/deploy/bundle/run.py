@@ -17,6 +17,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -263,9 +264,9 @@ def apart(work: Callable[[], Found]) -> Found:
                 told = str(error) if isinstance(error, BundleError) else f"{type(error).__name__}: {error}"
                 pipe.write(json.dumps({"error": told}).encode())
             else:
-                content = io.BytesIO()  # a pipe is no file with a position
-                np.save(content, logits)
-                pipe.write(json.dumps(found).encode() + b"\n" + content.getvalue())
+                array = io.BytesIO()  # a pipe is no file with a position
+                np.save(array, logits)
+                pipe.write(json.dumps(found).encode() + b"\n" + array.getvalue())
         os._exit(0)
     os.close(writing)
     with os.fdopen(reading, "rb") as pipe:
@@ -330,7 +331,7 @@ def run(argv: Sequence[str] | None = None) -> int:
     rows, models, all_logits = [], [], {}
     for model in described["models"]:
         path = folder / model["file"]
-        found, logits = apart(lambda path=path: measured(path, images, labels, threads, not here["emulated"]))
+        found, logits = apart(partial(measured, path, images, labels, threads, not here["emulated"]))
         models.append({"file": model["file"], "sha256": model["sha256"], "trial": model["trial"], **found})
         all_logits[model["file"]] = logits
         rows.append(row_of(model["file"], found, bool(here["emulated"])))
@@ -341,7 +342,7 @@ def run(argv: Sequence[str] | None = None) -> int:
     results = {"version": VERSION, "bundle": described["id"], "machine": here, "models": models}
     given.output.write_text(json.dumps(results, indent=1) + "\n")
     if given.logits is not None:
-        np.savez(given.logits, **all_logits)
+        np.savez(given.logits, **all_logits)  # type: ignore[arg-type]
     print(f"written to {given.output}")
     return 0
 

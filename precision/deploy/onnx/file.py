@@ -66,7 +66,7 @@ class Rounded:
 
     def codes_of(self, values: np.ndarray) -> np.ndarray:
         """Return the codes of rounded values, int64; their channels lie last."""
-        return np.rint(values / np.float32(self.scale)).astype(np.int64) + np.array(self.zero)
+        return np.rint(values / np.array(self.scale, np.float32)).astype(np.int64) + np.array(self.zero)
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ def pooled(context: Context, layer: Any, x: Tensor, spatial: tuple[int | None, .
     else:
         ones = (1,) * len(layer.pool_size)
         window = Window(tuple(layer.pool_size), tuple(layer.strides), ones, layer.padding)
-        attributes = {"count_include_pad": 0} if average else {}
+        attributes: dict[str, Any] = {"count_include_pad": 0} if average else {}
         y = source.named(
             context.writer.node(
                 operator,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from precision.deploy.onnx.elements import CLIPPED, WITHOUT_ZERO
@@ -28,7 +30,7 @@ def rounded(writer: Writer, x: Tensor, rounding: Rounding, label: str) -> tuple[
             end = (code - rounding.zero).astype(np.float32) * rounding.scale
             limit = writer.constant(f"{label}/{operator.lower()}", rounding.along(end, axis, x.rank))
             name = writer.node(operator, [name, limit], f"{label}/clipped")
-    attributes = {"axis": axis} if rounding.scale.size > 1 else {}
+    attributes: dict[str, Any] = {"axis": axis} if rounding.scale.size > 1 else {}
     codes = writer.node("QuantizeLinear", [name, scale, zero], f"{label}/codes", **attributes)
     if element.clips and element.type in CLIPPED:
         kind = np.dtype(element.type.lower())
@@ -53,7 +55,7 @@ def _cast(writer: Writer, x: Tensor, rounding: Rounding, label: str) -> str:
     if scaled:
         reciprocal = writer.constant(f"{label}/reciprocal", np.float32(1) / scale)
         name = writer.node("Mul", [name, reciprocal], f"{label}/in steps")
-    beyond = {} if element.saturate else {"saturate": 0}
+    beyond: dict[str, Any] = {} if element.saturate else {"saturate": 0}
     name = writer.node("Cast", [name], f"{label}/narrow", to=writer.type(element.type), **beyond)
     result = f"{label}/unscaled" if scaled else f"{label}/rounded"
     name = writer.node("Cast", [name], result, to=writer.type("FLOAT"))
@@ -80,7 +82,7 @@ def stored(writer: Writer, codes: np.ndarray, rounding: Rounding, axis: int, lab
         return writer.node("Cast", [bits], label, to=writer.type("FLOAT"))
     name = writer.constant(f"{label}/codes", codes.astype(_type(kind)), kind)
     scale, zero = _parameters(writer, rounding, label)
-    attributes = {"axis": axis} if rounding.scale.size > 1 else {}
+    attributes: dict[str, Any] = {"axis": axis} if rounding.scale.size > 1 else {}
     return writer.node("DequantizeLinear", [name, scale, *([zero] if zero else [])], label, **attributes)
 
 

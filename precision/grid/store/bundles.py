@@ -130,11 +130,11 @@ def _described(root: Path, bundle: Any, name: str) -> dict[str, Any]:
 
 def _check(model: Mapping[str, Any], name: str) -> None:
     """Refuse numbers that cannot be."""
-    rows = model.get("latency")
-    numbers = [model.get("accuracy")]
+    rows, accuracy = model.get("latency"), model.get("accuracy")
+    numbers: list[Any] = [accuracy]
     if isinstance(rows, list) and all(isinstance(row, dict) for row in rows):
         numbers += [row.get(key) for row in rows for key in ("threads", "median_ms", "p95_ms")]
     else:
         numbers += [None]
-    if not all(type(n) in (int, float) and math.isfinite(n) and n >= 0 for n in numbers) or numbers[0] > 1:
+    if not all(type(n) in (int, float) and 0 <= n < math.inf for n in numbers) or not 0 <= numbers[0] <= 1:
         raise PrecisionError(f"{name}: the results of {shown(model.get('file'))} have numbers that cannot be")

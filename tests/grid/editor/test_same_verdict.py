@@ -24,7 +24,7 @@ VALUES = [
     *(-1, 0, 0.2, 0.5, 0.9, 0.95, 1, 1.5, 2, 8, 14, 20, 30, 50, 50.5, 99.9, 100, 101, 200, 70000, 2**31),
     *(True, False, None, "", "8", "word", "float16", "fixed(8,4)", "stochastic(8)", "TRN", "first"),
     *("baseline", "scratch", "clipped", "straight", "auto", "dynamic", "rgb", "gray", "percentile", "mse"),
-    *("white", "fresh", "single", "exact", "direct", "ours", "reference"),
+    *("white", "fresh", "single", "exact", "direct", "ours", "reference", "fused"),
     *("none", "pow2", "real", "tensor", "channel", "block", "adam", "cosine", "cpu", "linear", "jax"),
     *([], [1], [1, 2], [1, 1], [1, 2, 3], [1, 2, 3, 4], [0, 1], [1, "2"], [1.5, 2], [True, 2]),
     *(["first", "last"], ["first", "word"], ["adam", "sgd"]),
