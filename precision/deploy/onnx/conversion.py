@@ -15,7 +15,7 @@ from precision.deploy.onnx.functions import OPERATIONS, layer_function
 from precision.deploy.onnx.linear import LINEAR, linear
 from precision.deploy.onnx.moving import MOVES, aligned, normalised, rescaled, selected
 from precision.deploy.onnx.pooling import LARGEST, POOLS, pooled
-from precision.deploy.onnx.refusals import check_layer, unknown
+from precision.deploy.onnx.refusals import check_installed, check_layer, unknown
 from precision.deploy.onnx.writer import USUAL, WIDE, Tensor
 from precision.errors import PrecisionError, shown, suggest
 from precision.quantization.layers.arguments import constants
@@ -65,6 +65,7 @@ def onnx_file(
         raise PrecisionError(f"unknown dialect {shown(dialect)}; {suggest(dialect, DIALECTS)}")
     if int32_biases and dialect != qdq.NAME:
         raise PrecisionError("integer biases are written in the dialect qdq alone; leave one of the two out")
+    check_installed()
     model = flat(model)
     begin, end = (keras.tree.flatten(part) for part in ends(model))
     if len(begin) != 1 or len(end) != 1 or not is_float(begin[0]):

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from precision import __version__, received
+from precision.deploy.onnx.refusals import check_installed
 from precision.deploy.onnx.writer import IR_VERSIONS, Tensor
 from precision.errors import PrecisionError, said
 from precision.quantization.policy.policy import Policy
@@ -168,6 +169,7 @@ def of_bytes(content: bytes, name: str) -> OnnxFile:
     Raises:
         PrecisionError: as :func:`read`.
     """
+    check_installed()
     import onnx
 
     try:

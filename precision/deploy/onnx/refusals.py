@@ -14,6 +14,21 @@ def unknown(layer: Any, why: str) -> PrecisionError:
     return PrecisionError(f"layer {address(layer)!r} ({kind(layer)}) cannot be written to ONNX: {why}")
 
 
+def check_installed() -> None:
+    """Refuse to read or write a file where the package that knows the format is missing.
+
+    Raises:
+        PrecisionError: saying how to install it.
+    """
+    try:
+        import onnx  # noqa: F401
+    except ImportError:
+        raise PrecisionError(
+            "ONNX files are read and written by the package onnx, which is not installed; "
+            "pip install 'precision[onnx]'"
+        ) from None
+
+
 def check_layer(layer: Any) -> None:
     """Refuse a layer that computes in another type or in another order of axes than is written.
 

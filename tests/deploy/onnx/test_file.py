@@ -1,5 +1,7 @@
 """What an ONNX file says of itself, and what becomes of damaged and foreign ones."""
 
+import sys
+
 import keras
 import numpy as np
 import onnx
@@ -65,6 +67,17 @@ def test_a_damaged_file_is_refused(content, tmp_path):
         assert str(caught.value).startswith(str(path))
     with pytest.raises(PrecisionError, match="there is no such file"):
         read(tmp_path / "missing.onnx")
+
+
+@pytest.mark.parametrize("package", ["onnx", "onnxruntime"])
+def test_a_package_that_is_missing_is_told(model, content, tmp_path, monkeypatch, package):
+    (tmp_path / "model.onnx").write_bytes(content)
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(PrecisionError, match=r"is not installed; pip install 'precision\[onnx\]'"):
+        OnnxPredictor(read(tmp_path / "model.onnx"))
+    if package == "onnx":
+        with pytest.raises(PrecisionError, match="is not installed"):
+            onnx_file(model)
 
 
 def test_a_foreign_file_is_refused(content, tmp_path):
