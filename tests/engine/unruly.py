@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
@@ -36,6 +37,7 @@ def runner(setup, report):
                     "folder": os.getcwd(),
                     "on the path": str("unruly-path" in sys.path),
                     "parent": str(os.getppid()),
+                    "frozen": str(gc.get_freeze_count() > 0),
                     "preloaded": str("tensorflow.python.eager.context" in sys.modules),
                 }
                 return TrialResult(trial, "ok", metrics={"accuracy": 0.0}, facts=facts)

@@ -11,6 +11,7 @@ This process is a child of the one that runs the grid (see ``launch``), and ends
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import multiprocessing
 import os
@@ -58,6 +59,7 @@ def serve(control: socket.socket, runner: str, backend: str, preload: bool) -> N
             getattr(importlib.import_module(runner.partition(":")[0]), "preload", lambda: None)()
         if _unsafe():
             sys.exit(UNSAFE)
+        gc.freeze()  # what is imported stays: no worker looks for garbage among it, nor copies its pages
     server = _Server(control)
     try:
         server.go()

@@ -113,6 +113,7 @@ def test_a_worker_has_the_surroundings_of_the_time_when_it_is_asked_for(store, t
     assert (first["told"], second["told"]) == ("", "later")
     assert Path(second["folder"]) == tmp_path != Path(first["folder"])
     assert (first["on the path"], second["on the path"]) == ("False", "True")
+    assert first["frozen"] == "True", "a worker looks for garbage among what its server has imported"
     third = run([alone(2, do="where")], store)[0].facts
     assert third["parent"] == second["parent"], "one server forks them as long as the environment is the same"
 
