@@ -1,7 +1,6 @@
 """A grid on JAX, where TensorFlow is not installed, against TensorFlow from the same weights."""
 
 import contextlib
-import json
 import os
 import subprocess
 import sys
@@ -138,19 +137,3 @@ def test_the_backend_is_part_of_the_identity(tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "torch")
     with pytest.raises(PrecisionError, match="tensorflow and jax of Keras, but KERAS_BACKEND is 'torch'"):
         ids()
-
-
-def test_the_configuration_of_keras_counts_for_nothing(tmp_path):
-    """Types, layouts and the backend of ~/.keras/keras.json would change every number."""
-    settings = {"floatx": "float16", "epsilon": 0.1, "backend": "jax", "image_data_format": "channels_first"}
-    (tmp_path / "keras.json").write_text(json.dumps(settings))
-    code = (
-        "from precision.startup import start_backend; start_backend(1, lean=True); import keras; "
-        "c = keras.config; print(c.backend(), c.floatx(), c.epsilon(), c.image_data_format())"
-    )
-    environment = {**os.environ, "KERAS_HOME": str(tmp_path)}
-    environment.pop("KERAS_BACKEND", None)
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
-    )
-    assert done.stdout.split() == ["tensorflow", "float32", "1e-07", "channels_last"]

@@ -6,6 +6,7 @@ import shutil
 import sys
 from dataclasses import replace
 
+import inside
 import numpy as np
 import pytest
 import quick
@@ -44,7 +45,8 @@ def finished(tmp_path_factory):
     """A store with a trained network and its baseline."""
     store = Store(tmp_path_factory.mktemp("finished"))
     store.create()
-    run_trials([QAT.baseline, QAT], store, setup(store, None), Watcher())
+    with inside.trials():
+        run_trials([QAT.baseline, QAT], store, setup(store, None), Watcher())
     return store
 
 
@@ -96,7 +98,8 @@ def test_from_scratch_trains_the_baseline_too(store, capsys):
     assert command(QAT.id[:11], "--store", store.root) == 2
     assert "the trained weights from which trial" in (text := capsys.readouterr().err)
     assert "give --from-scratch" in text and text.count("\n") == 1
-    assert command(QAT.id[:11], "--store", store.root, "--from-scratch") == 0
+    with inside.trials():
+        assert command(QAT.id[:11], "--store", store.root, "--from-scratch") == 0
     out = capsys.readouterr().out
     assert f"trial {QAT.id}: all " in out and "are the same" in out and "differs" not in out
 
@@ -114,7 +117,8 @@ def test_what_differs_is_told_with_both_values(store, capsys):
     path = store.folder(baseline) / sums.PREDICTIONS
     np.save(path, predictions)
     changed(store, baseline, change)
-    assert command(baseline, "--store", store.root) == 1
+    with inside.trials():
+        assert command(baseline, "--store", store.root) == 1
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert any(line.startswith("accuracy 0.0625 0.") and line.endswith("differs") for line in lines)
     assert any(
@@ -188,7 +192,10 @@ def test_a_trial_that_fails_now_says_why(store):
     gone = replace(QAT.baseline, dataset=Choice("npz", {"path": "/gone.npz"}))
     shutil.copytree(store.folder(QAT.baseline.id), store.folder(gone.id))
     changed(store, gone.id, change)
-    with pytest.raises(PrecisionError, match=r"could not be run again \(failed: .*/gone.npz"):
+    with (
+        inside.trials(),
+        pytest.raises(PrecisionError, match=r"could not be run again \(failed: .*/gone.npz"),
+    ):
         rerun(store, gone.id, None, quiet)
 
 

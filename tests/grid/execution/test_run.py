@@ -239,7 +239,8 @@ def test_an_interrupted_run_goes_on_where_it_stopped(finished, tmp_path):
     assert {path: _times(tmp_path).get(path) for path in kept} == kept
     kept = _times(tmp_path)
 
-    again = here(tmp_path, "run", "tiny.yaml")
+    with inside.trials():
+        again = here(tmp_path, "run", "tiny.yaml")
     assert again.returncode == 0, again.stderr
     assert f"[1/{5 - len(kept)}]" in again.stderr
     assert {path: _times(tmp_path).get(path) for path in kept} == kept
