@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -81,8 +81,9 @@ def document(results: Results) -> Document:
         if section is not None:
             placed.append((_order(SECTIONS[name]), name, section))
     names: set[str] = set()  # of files, some of which tell no capital letters apart
+    apart = _by_dataset(results)
     for name in sorted(FIGURES, key=lambda one: not FIGURES.owner(one).builtin):
-        found = _figures(partial(FIGURES.call, name, (Figure, NoneType)), results)
+        found = _figures(partial(FIGURES.call, name, (Figure, NoneType)), results, apart)
         if found:
             for figure in found:
                 if figure.name.lower() in names:
@@ -141,18 +142,25 @@ def _order(function: Callable[..., object]) -> float:
     return float(getattr(function, "order", LAST))
 
 
-def _figures(make: Callable[[Results], Figure | None], results: Results) -> list[Figure]:
+def _by_dataset(results: Results) -> dict[str, Results]:
+    """Return the results of each dataset, if there are several: what all figures ask for is computed once."""
+    cells = results.cells()
+    datasets = [str(name) for name in cells["dataset"].unique()]
+    if len(datasets) < 2:
+        return {}
+    return {name: results.of_dataset(name) for name in datasets}
+
+
+def _figures(
+    make: Callable[[Results], Figure | None], results: Results, apart: Mapping[str, Results]
+) -> list[Figure]:
     """Return the figure over all datasets and, when there are several, one for each."""
     whole = make(results)
     if whole is None:
         return []
-    cells = results.cells()
-    datasets = [str(name) for name in cells["dataset"].unique()]
     each = []
-    for dataset, name in (
-        zip(datasets, names_of(datasets, whole.name), strict=True) if len(datasets) > 1 else ()
-    ):
-        own = make(results.of_dataset(dataset))
+    for dataset, name in zip(apart, names_of([*apart], whole.name), strict=True):
+        own = make(apart[dataset])
         if own is not None:
             each.append(replace(own, name=name, title=dataset))
     return [whole, *each]
