@@ -25,7 +25,7 @@ from precision.report.render.latex import render as tables_in_latex
 from precision.report.render.markdown import render
 from precision.report.sections.comparison import score_tables
 
-REPORT = "report.md"
+REPORT, TABLES = "report.md", "tables.tex"
 
 
 def write(
@@ -60,12 +60,13 @@ def write(
     }
     report = document(results)
     if latex:
-        files["tables.tex"] = tables_in_latex(report)
+        files[TABLES] = tables_in_latex(report)
     made_from = MadeFrom(results.grid, results.changes, int((cells["status"] == "ok").sum()))
     page = (PAGE, partial(html_page, results, report)) if html else None
     path = write_report(report, output / REPORT, files, made_from if results.grid else None, force, page)
-    if not html:  # one of an earlier report would contradict this one
-        (output / PAGE).unlink(missing_ok=True)
+    for name, asked in ((PAGE, html), (TABLES, latex)):
+        if not asked:  # one of an earlier report would contradict this one
+            (output / name).unlink(missing_ok=True)
     return path
 
 

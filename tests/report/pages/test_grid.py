@@ -77,3 +77,13 @@ def test_wrong_results_leave_an_earlier_report_alone(grid, results, tmp_path):
     with pytest.raises(PrecisionError):
         write(replace(given, frame=given.frame.drop(columns="loss")), tmp_path)
     assert contents(tmp_path) == before
+
+
+def test_tables_in_latex_are_written_on_request_and_never_of_an_earlier_report(
+    grid, results, failed, tmp_path
+):
+    given = results(failed(grid(), "failed", "broken"))
+    write(given, tmp_path, latex=True)
+    assert "\\toprule" in (tmp_path / "tables.tex").read_text(encoding="utf-8")
+    write(given, tmp_path)
+    assert not (tmp_path / "tables.tex").exists()
