@@ -18,16 +18,19 @@ if TYPE_CHECKING:
 
 def certify(
     trial: Annotated[str, typer.Argument(metavar="TRIAL", help="Its id, or the first digits of it.")],
-    runtime: Annotated[str, typer.Option("--runtime", help="What runs the file: litert.")] = "litert",
+    runtime: Annotated[str, typer.Option("--runtime", help="What runs the file: litert or onnx.")] = "litert",
     images: Annotated[
         int, typer.Option("--images", help="Test images whose codes are compared.", metavar="N")
     ] = 200,
     kernels: Annotated[
-        str,
+        str | None,
         typer.Option(
-            "--kernels", help="reference, whose rounding is documented, or default, those of a device."
+            "--kernels",
+            help="Of litert reference, whose rounding is documented, or default, those of a device "
+            "[default: reference]; of onnx fused or as_written [default: fused].",
+            metavar="NAME",
         ),
-    ] = "reference",
+    ] = None,
     threads: Annotated[int, typer.Option("--threads", help="Of the run-time.", metavar="N")] = 1,
     output: Annotated[
         Path | None,

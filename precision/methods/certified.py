@@ -30,12 +30,14 @@ class Deployable:
         predictor: what was evaluated.
         network: the float32 network before any rounding.
         shape: of one image.
+        policy: of the trial.
     """
 
     integers: IntegerNetwork | None
     predictor: Any
     network: Any
     shape: tuple[int, ...]
+    policy: Policy
 
 
 def deployable(result: TrialResult, bench: Restoring) -> Deployable:
@@ -49,15 +51,16 @@ def deployable(result: TrialResult, bench: Restoring) -> Deployable:
 
     predictor = evaluated(result, bench)
     shape = tuple(bench.dataset(result.trial.dataset).input_shape)
+    policy = Policy.from_json(result.trial.policy)
     if isinstance(predictor, IntegerPredictor):
-        return Deployable(predictor.integers, predictor, predictor.network, shape)
+        return Deployable(predictor.integers, predictor, predictor.network, shape, policy)
     if isinstance(predictor, LitePredictor):
         integers = None if predictor.integers is None else predictor.integers[0]
-        return Deployable(integers, predictor, predictor.network, shape)
+        return Deployable(integers, predictor, predictor.network, shape, policy)
     network = predictor.model if predictor.network is None else predictor.network
-    if Policy.from_json(result.trial.policy).is_float32:
-        return Deployable(None, predictor, network, shape)
-    return Deployable(integer_network(predictor.model, rule=RULE), predictor, network, shape)
+    if policy.is_float32:
+        return Deployable(None, predictor, network, shape, policy)
+    return Deployable(integer_network(predictor.model, rule=RULE), predictor, network, shape, policy)
 
 
 def certificate_of(
@@ -65,7 +68,7 @@ def certificate_of(
     bench: Restoring,
     runtime: str,
     *,
-    kernels: str = "reference",
+    kernels: str | None = None,
     threads: int = 1,
     images: int,
 ) -> Certificate:
@@ -73,7 +76,8 @@ def certificate_of(
 
     Args:
         runtime: by its name, a key of ``RUNTIMES``.
-        kernels, threads: of the run-time.
+        kernels: of the run-time; None for those whose rounding is documented best.
+        threads: of the run-time.
         images: test images whose codes are compared; predictions are compared on all of them.
     """
     from precision.deploy.certificate.certify import certify
@@ -147,18 +151,36 @@ def lite_file(found: Deployable) -> bytes:
     return written(found.integers, found.shape).content
 
 
-def _litert(found: Deployable, kernels: str, threads: int) -> Runtime:
+def _litert(found: Deployable, kernels: str | None, threads: int) -> Runtime:
     from precision.deploy.lite.interpreter import KERNELS
     from precision.deploy.lite.runtime import LiteRuntime
     from precision.deploy.lite.writer import written
 
+    kernels = kernels or "reference"
     if kernels not in KERNELS:
         raise unknown("kernels of LiteRT", kernels, KERNELS)
     file: Any = lite_file(found) if found.integers is None else written(found.integers, found.shape)
     return LiteRuntime(file, kernels, threads)  # type: ignore[arg-type]
 
 
-RUNTIMES: dict[str, Callable[[Deployable, str, int], Runtime]] = {"litert": _litert}
+def _onnx(found: Deployable, kernels: str | None, threads: int) -> Runtime:
+    from precision.deploy.certificate.labels import labels
+    from precision.deploy.onnx.conversion import onnx_file
+    from precision.deploy.onnx.predictor import AS_WRITTEN, FUSED, OnnxPredictor
+    from precision.deploy.onnx.runtime import OnnxRuntime
+
+    kernels = kernels or FUSED
+    if kernels not in (FUSED, AS_WRITTEN):
+        raise unknown("kernels of ONNX Runtime", kernels, (FUSED, AS_WRITTEN))
+    model = getattr(found.predictor, "model", None)
+    if model is None:
+        raise PrecisionError("a trial of method lite has a LiteRT file; certify it with --runtime litert")
+    file = onnx_file(model, found.policy, int32_biases=found.integers is not None)
+    predictor = OnnxPredictor(file, found.policy, found.network, model, threads=threads, kernels=kernels)
+    return OnnxRuntime(predictor, found.integers, labels)
+
+
+RUNTIMES: dict[str, Callable[[Deployable, str | None, int], Runtime]] = {"litert": _litert, "onnx": _onnx}
 """By name, what makes a run-time for a trial's network; kernels and threads as the user gave them."""
 
 

@@ -288,3 +288,21 @@ def test_an_arm_processor_computes_the_same_bits(bundle, measured, tmp_path):
     with np.load(measured[0] / "logits.npz") as here_, np.load(tmp_path / "logits.npz") as there:
         for name in here_.files:
             np.testing.assert_array_equal(here_[name].argmax(1), there[name].argmax(1))
+
+
+def test_a_trial_is_certified(results, tmp_path):
+    """By the labels of the certificate: its codes are those of the network of integers, but for a few."""
+    store, found = results
+    output = tmp_path / "certificate.json"
+    words = ("certify", found["integer"].trial.id, "--runtime", "onnx", "--images", 40, "--output", output)
+    done = here(tmp_path, *words, "--store", store.root)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(output.read_text())
+    tensors = told["codes"]["tensors"]
+    assert len(tensors) > 2 and all(tensor["codes"] > 0 for tensor in tensors)
+    assert sum(tensor["differing"] for tensor in tensors) <= 0.02 * sum(tensor["codes"] for tensor in tensors)
+    assert told["predictions"]["share"] >= 0.95 and told["codes"]["not_in_the_file"] == []
+    done = here(
+        tmp_path, *words[:4], "--kernels", "reference", "--output", tmp_path / "c", "--store", store.root
+    )
+    assert done.returncode == 2 and "unknown kernels of ONNX Runtime 'reference'" in done.stderr

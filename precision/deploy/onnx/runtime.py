@@ -20,11 +20,12 @@ class OnnxRuntime:
 
     Args:
         predictor: of the file.
-        network: of integers, with the layers of the model that the file was written from.
+        network: of integers, with the layers of the model that the file was written from; None where there
+            is none, and no codes are asked for.
         labels: names the steps of a network that give codes, by their places.
     """
 
-    def __init__(self, predictor: OnnxPredictor, network: IntegerNetwork, labels: Labels) -> None:
+    def __init__(self, predictor: OnnxPredictor, network: IntegerNetwork | None, labels: Labels) -> None:
         self._predictor, self._network, self._labels = predictor, network, labels
 
     @property
@@ -42,24 +43,26 @@ class OnnxRuntime:
         The file has a tensor of codes for each rounding. What a step merely moves or selects follows from the
         codes that the file has before it.
         """
+        network = self._network
+        assert network is not None
         images = np.asarray(as_float(images), np.float32)
-        known = self._network.values(images)
-        self._network.forget()
-        names = self._labels(self._network, known)
+        known = network.values(images)
+        network.forget()
+        names = self._labels(network, known)
         found: dict[int, Value] = {-1: Real(images)}
-        for place, codes in self._rounded(images).items():
+        for place, codes in self._rounded(network, images).items():
             like = known[place]
             assert isinstance(like, Codes)  # a step that rounds
             codes = codes + like.grid.zero
             found[place] = Codes(codes.astype(like.codes.dtype), like.grid, like.scale)
-        for place, step in enumerate(self._network.steps):
+        for place, step in enumerate(network.steps):
             if place not in found:
                 values = [found[read] for read in step.reads]
-                found[place] = step.computes(*values, rule=self._network.rule)
-        self._network.forget()
+                found[place] = step.computes(*values, rule=network.rule)
+        network.forget()
         return {name: _codes(found[place]) for place, name in names.items()}
 
-    def _rounded(self, images: np.ndarray) -> dict[int, np.ndarray]:
+    def _rounded(self, network: IntegerNetwork, images: np.ndarray) -> dict[int, np.ndarray]:
         """Return the codes of the steps that round less those of zero, by their places."""
         tensors = {**self._predictor.tensors(images), **self._predictor.unpooled(images)}
         waiting = {
@@ -68,7 +71,7 @@ class OnnxRuntime:
             if point.codes
         }
         places = {}
-        for place, step in enumerate(self._network.steps):
+        for place, step in enumerate(network.steps):
             if not isinstance(step.computes, Round):
                 continue
             label = next((name for name in waiting if _is_of(name, step.name)), None)
