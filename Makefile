@@ -57,7 +57,7 @@ check: .venv/.check
 	$(BIN)/mypy
 
 pages: .venv/.test
-	$(BIN)/python tests/pages.py
+	$(BIN)/python tests/made.py
 
 .venv/.bench: .venv/.test
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test,bench]'

@@ -29,6 +29,7 @@ FORM = (
         "store",
         "output",
         "force",
+        "html",
         "plugins",
         "changes",
         "seeds",

@@ -56,7 +56,8 @@ def test_it_has_what_is_needed_and_nothing_else(wheel):
     data = {"precision/py.typed", "architectures/py.typed", "precision/cli/starter.yaml"}
     data |= {"architectures/released.json"}
     tables = (ROOT / "precision" / "measure" / "counted" / "energy_tables").glob("*.yaml")
-    data |= {path.relative_to(ROOT).as_posix() for path in tables}
+    assets = (ROOT / "precision" / "report" / "html" / "assets").iterdir()
+    data |= {path.relative_to(ROOT).as_posix() for path in (*tables, *assets)}
     assert files - described == code | data
     [points] = (name for name in described if name.endswith("entry_points.txt"))
     assert b"precision = precision.cli:main" in zipfile.ZipFile(wheel).read(points)

@@ -11,6 +11,8 @@ from typing import Any
 import click
 import typer
 
+from precision.cli.echo import echo
+
 WIDTH = 100
 _HEAD = """\
 # Commands
@@ -55,4 +57,4 @@ def _indented(text: str) -> str:
 
 
 if __name__ == "__main__":
-    print(page(), end="")
+    echo(page(), nl=False)

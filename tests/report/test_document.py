@@ -242,16 +242,16 @@ def test_what_a_method_does_is_said_by_the_method(grid, results):
     def halving(trial, bench):
         """Training in halves: no digit but 0 and 5."""
 
-    text = markdown.render(document(results(grid(methods=("halving", "ptq", "lite", "integer", "float32")))))
+    text = markdown.render(document(results(grid(methods=("halving", "ptq", "foreign", "integer", "float32")))))
     titles = {line.strip("*") for line in text.splitlines() if line.startswith("**mnist")}
     assert titles >= {
         "mnist, halving (training in halves)",
         "mnist, ptq (post-training quantisation)",
-        "mnist, lite",
+        "mnist, foreign",
         "mnist, integer (integer inference)",
         "mnist, float32",
     }
-    assert "LiteRT" not in text and "bit-exact" not in text
+    assert "bit-exact" not in text
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import math
 from collections.abc import Hashable, Iterator, Mapping
 from typing import Any
 
-from precision.analysis import Block, Published, Results
+from precision.analysis import Published, Results
 from precision.registry import SECTIONS
 from precision.report.document import (
     Cell,
@@ -75,7 +75,11 @@ def difference(results: Results) -> Section:
     """Return the paired difference to the baseline; bold where within tolerance."""
     baseline, tolerance = results.settings.baseline, results.settings.tolerance
     tables, tasks = [], []
-    told = results.summary().set_index([*Block._fields, "architecture", "policy"]).to_dict("index")
+    told = (
+        results.summary()
+        .set_index(["dataset", "training", "method", "architecture", "policy"])
+        .to_dict("index")
+    )
     for pivot in pivots(results, lambda task: task.difference):
         policies = [policy for policy in pivot.policies if policy != baseline]
         if not policies:
