@@ -82,7 +82,8 @@ def layers_of(setting: Setting, batch: int) -> list[Layer]:
     from precision.deploy.written_out import written_out
 
     model: Any = architectures.build(setting.network, setting.shape, setting.classes)
-    x, found = np.zeros((1, *setting.shape), np.float32), []
+    x = np.zeros((1, *setting.shape), np.float32)
+    found: list[Layer] = []
     for layer in written_out(model).layers:
         if isinstance(layer, Convolve):
             name = f"convolution {len(found) + 1}"
