@@ -20,7 +20,7 @@ def draw_roofline(limits: Limits, layers: Sequence[Layer], rates: Sequence[Rate]
     points = np.array([[one.intensity, one.macs] for one in rates])
     low, high = points[:, 0].min() / 2, max(points[:, 0].max(), limits.macs / limits.moved) * 3
     with mpl.rc_context(STYLE):
-        figure = empty_figure(7.2, 3.2)
+        figure = empty_figure(8.4, 3.4)
         axes = figure.subplots(1, len(layers), sharey=True, squeeze=False)[0]
         for ax, layer in zip(axes, layers, strict=True):
             at = np.geomspace(low, high, 100)
@@ -42,11 +42,12 @@ def draw_roofline(limits: Limits, layers: Sequence[Layer], rates: Sequence[Rate]
             ax.set_ylim(bottom, top)
             set_ticks(ax.xaxis, log_ticks(low, high)[:: 1 + (high / low > 50)])
             set_ticks(ax.yaxis, log_ticks(bottom, top))
-            ax.set_title(f"{layer.name}: {layer.w[0]}x{layer.w[1]}, {layer.w[2]} to {layer.w[3]} channels")
-            ax.set_xlabel("multiplications to a byte moved")
+            kernel = f"{layer.w[0]}x{layer.w[1]}, {layer.w[2]} to {layer.w[3]} channels"
+            ax.set_title(f"{layer.name}\n{kernel}", fontsize=8.5)
             ax.grid(color="#e6e6e6", linewidth=0.6)
             ax.set_axisbelow(True)
         axes[0].set_ylabel("GMAC/s on one core")
+        axes[len(axes) // 2].set_xlabel("multiplications to a byte moved")
         handles = {
             text: handle for ax in axes for handle, text in zip(*ax.get_legend_handles_labels(), strict=True)
         }

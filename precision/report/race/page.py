@@ -39,7 +39,7 @@ Loops of Python take too long for a batch: naive was timed on one image for each
 multiplied by the images of the batch."""
 _STEPS = """\
 The speed-up is over naive with the same batch, one worker and no more; the efficiency is the speed-up over
-one worker, shared among the workers."""
+one worker, shared among the workers. A GPU has no row here: benchmarks/gpu.py times the step on one."""
 _LIMITS = """\
 What this machine does at most: multiplications with their additions, in the product of two large matrices,
 and bytes read and written by a copy, in float32 by NumPy."""
