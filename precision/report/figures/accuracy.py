@@ -52,7 +52,7 @@ def accuracy_vs_bits(results: Results) -> Figure | None:
     """Return the figure of test accuracy against the bits stored per weight, if any network has one."""
     cells = _asked(results.cells(), CLASSIFICATION)
     alone = len(cells) and (cells["policy"] == results.settings.baseline).all()
-    if (cells.empty and len(results.cells())) or (alone and (cells["control"] == "").all()):
+    if alone or (cells.empty and len(results.cells())):
         return None  # nothing to hold the bits of one format against
     some = cells["accuracy"].notna().any()
     return Figure(

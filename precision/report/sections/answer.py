@@ -92,7 +92,7 @@ def _problem(cells: pd.DataFrame, baseline: str) -> Note | None:
         text = "The grid has no policy named {name}: nothing can be compared with it."
     elif not ((runs["status"] == "ok") & runs[list(SCORES)].notna().any(axis="columns")).any():
         text = "No run of the baseline {name} gave a result: nothing can be compared with it."
-    elif (cells["policy"] == baseline).all() and (cells["control"] == "").all():
+    elif (cells["policy"] == baseline).all():
         text = "Every trial computes in {name}: there is no other format that could be found smaller."
     else:
         return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
 from precision.analysis import Published, Results
@@ -61,12 +61,26 @@ def score_tables(results: Results) -> Iterator[tuple[Pivot, Table]]:
 @order(30)
 def accuracy(results: Results) -> Section:
     """Return the score on the test images, architecture by policy, one table per block."""
-    found = list(score_tables(results))
+    baseline, found = results.settings.baseline, list(score_tables(results))
     tasks = scores_of(pivot.task for pivot, _ in found) or [CLASSIFICATION]
     unit = "; or ".join(task.tested for task in tasks)
     title = " and ".join(task.title for task in tasks)
     about = note(_SCORES, unit=Words(unit[:1].upper() + unit[1:]))
-    return Section(title, (about, *(table for _, table in found)))
+    tables = [table for _, table in found]
+    if (
+        len(tables) > 1
+        and len(tasks) == 1
+        and {p for pivot, _ in found for p in pivot.policies} == {baseline}
+    ):
+        tables = [_one_below_the_other(tables, score_column(tasks[0], baseline))]
+    return Section(title, (about, *tables))
+
+
+def _one_below_the_other(tables: Sequence[Table], score: Column) -> Table:
+    """Return tables of the baseline alone as one: there is nothing to stand beside it in any of them."""
+    rows = tuple((table.title, *row[:2]) for table in tables for row in table.rows)
+    notes = tuple(dict.fromkeys(one for table in tables for one in table.notes))
+    return Table((Column("Run"), Column("Architecture"), score), rows, "", notes, tables[0].seeds)
 
 
 @SECTIONS.register("difference")
