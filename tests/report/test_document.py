@@ -242,7 +242,9 @@ def test_what_a_method_does_is_said_by_the_method(grid, results):
     def halving(trial, bench):
         """Training in halves: no digit but 0 and 5."""
 
-    text = markdown.render(document(results(grid(methods=("halving", "ptq", "foreign", "integer", "float32")))))
+    text = markdown.render(
+        document(results(grid(methods=("halving", "ptq", "foreign", "integer", "float32"))))
+    )
     titles = {line.strip("*") for line in text.splitlines() if line.startswith("**mnist")}
     assert titles >= {
         "mnist, halving (training in halves)",

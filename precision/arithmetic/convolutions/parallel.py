@@ -13,7 +13,7 @@ import concurrent.futures
 import itertools
 import multiprocessing
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, ExitStack
 from types import TracebackType
@@ -88,10 +88,7 @@ class Parallel(AbstractContextManager["Parallel"]):
         parts = list(zip(self._parts(x), self._parts(labels), strict=True))
         found = self._each(Network.step, network, parts)
         shares = [len(part) / len(x) for part, _ in parts]  # each is the mean over its own images
-        gradients = [
-            np.sum([of * of.dtype.type(share) for of, share in zip(each, shares, strict=True)], axis=0)
-            for each in zip(*(gradients for _, _, gradients in found), strict=True)
-        ]
+        gradients = [_weighted(each, shares) for each in zip(*(own for _, _, own in found), strict=True)]
         loss = sum(share * mean for share, (_, mean, _) in zip(shares, found, strict=True))
         return np.concatenate([logits for logits, _, _ in found]), loss, gradients
 
@@ -135,3 +132,11 @@ def _keep_to(core: int) -> None:
 def _with_one_thread() -> None:
     """Let NumPy's products of this process have one thread; NumPy is there, as this module imports it."""
     threadpoolctl.threadpool_limits(1, "blas")
+
+
+def _weighted(arrays: Sequence[np.ndarray], shares: Sequence[float]) -> np.ndarray:
+    """Return the sum of arrays times their shares, in their type."""
+    total = arrays[0] * arrays[0].dtype.type(shares[0])
+    for array, share in zip(arrays[1:], shares[1:], strict=True):
+        total += array * array.dtype.type(share)
+    return total
