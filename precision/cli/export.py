@@ -108,9 +108,9 @@ def export(
     bench = Restoring(data_directory(data_dir), found.weights)
     if path.suffix == ".tflite":
         from precision.deploy.lite.contents import listed
-        from precision.methods.certified import deployable, lite_file
+        from precision.methods.deployed import as_tflite
 
-        content = lite_file(deployable(result, bench))
+        content = as_tflite(result, bench)
         model_file.write(path, content, force=force)
         echo(f"{path}: the LiteRT file of trial {result.trial.id} in {len(content):,} bytes")
         echo(f"operators of real numbers: {listed(content)}")

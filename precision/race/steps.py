@@ -7,7 +7,6 @@ threads that exist already keep the cores that they were given.
 from __future__ import annotations
 
 import multiprocessing
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -17,7 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from precision.arithmetic.convolutions.parallel import keep_to
 from precision.errors import PrecisionError
+from precision.measure.machine.processor import cores
 from precision.race.timing import seconds
 
 KERAS = "keras"
@@ -67,7 +68,7 @@ def steps(setting: Setting, algorithms: Sequence[str], batches: Sequence[int], w
             "many workers as there are images"
         )
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, spawn, initializer=_keep_to, initargs=(workers,)) as pool:
+    with ProcessPoolExecutor(1, spawn, initializer=keep_to, initargs=(cores()[:workers],)) as pool:
         try:
             return pool.submit(_steps, setting, tuple(algorithms), tuple(batches), workers).result()
         except BrokenProcessPool as error:
@@ -77,26 +78,19 @@ def steps(setting: Setting, algorithms: Sequence[str], batches: Sequence[int], w
             ) from error
 
 
-def _keep_to(cores: int) -> None:
-    """Keep this process to some cores, where the system can."""
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
-
-
 def _steps(setting: Setting, algorithms: Sequence[str], batches: Sequence[int], workers: int) -> list[Step]:
     found = []
     for batch in batches:
+        images = {name: FEW * workers if name == SLOW else batch for name in algorithms}
         with ExitStack() as stack:
             works: dict[str, Callable[[], object]] = {}
             slow: dict[str, Callable[[], object]] = {}
-            for name in algorithms:
-                images = FEW * workers if name == SLOW else batch
-                (slow if name == SLOW else works)[name] = _step(setting, name, images, workers, stack)
+            for name, count in images.items():
+                (slow if name == SLOW else works)[name] = _step(setting, name, count, workers, stack)
             # What takes minutes has one turn: it would only make the others wait.
             times = {**seconds(works, setting.rounds), **seconds(slow, 1)}
-        for name in algorithms:
-            images = FEW * workers if name == SLOW else batch
-            found.append(Step(name, batch, workers, times[name] * batch / images, images))
+        for name, count in images.items():
+            found.append(Step(name, batch, workers, times[name] * batch / count, count))
     return found
 
 

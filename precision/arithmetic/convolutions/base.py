@@ -74,8 +74,7 @@ class Convolution(ABC):
 
         That is every operand and sum once, and what is made on the way twice; arguments as of :meth:`held`.
         """
-        x, y = math.prod(spatial) * w[2], math.prod(window.output(spatial)) * w[3]
-        return images * (x + y) + math.prod(w) + 2 * self.held(images, spatial, w, window)
+        return operands(images, spatial, w, window) + 2 * self.held(images, spatial, w, window)
 
     def refusal(self, window: Window) -> str:
         """Return why a window cannot be computed, in words; empty where it can."""
@@ -146,6 +145,12 @@ class Convolution(ABC):
         why = self.refusal(window)
         if why:
             raise PrecisionError(f"the convolution {self.name!r} {why}")
+
+
+def operands(images: int, spatial: tuple[int, ...], w: tuple[int, ...], window: Window) -> int:
+    """Return how many numbers images, kernel and sums have; arguments as of :meth:`Convolution.held`."""
+    x, y = math.prod(spatial) * w[2], math.prod(window.output(spatial)) * w[3]
+    return images * (x + y) + math.prod(w)
 
 
 def as_convolution(

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from precision.arithmetic.convolutions import memory
-from precision.arithmetic.convolutions.base import Convolution, as_convolution
+from precision.arithmetic.convolutions.base import Convolution, as_convolution, operands
 from precision.arithmetic.window import Window
 
 BLOCK = 1 << 18  # numbers of a matrix: 1 MiB in float32
@@ -41,8 +41,7 @@ class Im2col(Convolution):
     def moved(self, images: int, spatial: tuple[int, ...], w: tuple[int, ...], window: Window) -> int:
         """Return what the unrolled matrices of all images move, which are written and read."""
         matrix = math.prod(window.output(spatial)) * math.prod(w[:3])
-        usual = super().moved(images, spatial, w, window) - 2 * self.held(images, spatial, w, window)
-        return usual + 2 * images * matrix
+        return operands(images, spatial, w, window) + 2 * images * matrix
 
     def _backward(
         self, x: np.ndarray, w: np.ndarray, strides: tuple[int, ...], dy: np.ndarray, inputs: bool

@@ -13,7 +13,7 @@ import concurrent.futures
 import itertools
 import multiprocessing
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, ExitStack
 from types import TracebackType
@@ -96,7 +96,7 @@ class Parallel(AbstractContextManager["Parallel"]):
         if not self.algorithm.processes:
             places = itertools.cycle(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else (0,))
             return concurrent.futures.ThreadPoolExecutor(
-                self.workers, initializer=lambda: _keep_to(next(places))
+                self.workers, initializer=lambda: keep_to([next(places)])
             )
         # Spawned: this process may have threads, which a fork does not take along.
         spawn = multiprocessing.get_context("spawn")
@@ -119,14 +119,14 @@ class Parallel(AbstractContextManager["Parallel"]):
             ) from error
 
 
-def _keep_to(core: int) -> None:
-    """Keep this thread to a core, where the system can.
+def keep_to(cores: Iterable[int]) -> None:
+    """Keep this thread, and those that it starts, to some cores, where the system can.
 
     Threads that sleep most of the time are otherwise woken where their waker runs, and take turns there while
     another core is idle.
     """
     if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {core})
+        os.sched_setaffinity(0, cores)
 
 
 def _with_one_thread() -> None:
