@@ -9,6 +9,9 @@ import time
 from dataclasses import replace
 from unittest import mock
 
+import scipy.linalg  # noqa: F401  # whose BLAS is another one than NumPy's
+import threadpoolctl
+
 from precision.grid.execution import local, worker
 from precision.grid.execution.executor import Ended, Heard, group
 from precision.grid.execution.runner import runner
@@ -23,9 +26,12 @@ class Inside:
         self._store, self._run, self._warm, self._events = store, None, None, []
 
     def __enter__(self):
+        # A trial may limit the threads of its process, which here has others to run.
+        self._threads = threadpoolctl.threadpool_limits(user_api="blas")
         return self
 
     def __exit__(self, *_):
+        self._threads.restore_original_limits()
         worker._state.clear()
 
     def free(self):

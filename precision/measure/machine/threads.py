@@ -31,8 +31,9 @@ def pools(started: Mapping[str, str], compiled: int) -> str:
         import tensorflow as tf
 
         found["its operations"] = str(tf.config.threading.get_inter_op_parallelism_threads() or usual)
-    for library in threadpoolctl.threadpool_info():
-        if library["user_api"] == "blas":
-            found[library["internal_api"]] = str(library["num_threads"])
+    libraries = [each for each in threadpoolctl.threadpool_info() if each["user_api"] == "blas"]
+    for name in sorted({each["internal_api"] for each in libraries}):  # NumPy and SciPy bring one each
+        numbers = {each["num_threads"] for each in libraries if each["internal_api"] == name}
+        found[name] = " and ".join(map(str, sorted(numbers)))
     found["loops"] = str(compiled)
     return ", ".join(f"{name} {number}" for name, number in found.items())
