@@ -40,15 +40,23 @@ def reduced(grid):
 
     Much of the time of such trials goes into the graph of each training, and that of a report into its
     figures. So networks that no inclusion or exclusion names are left to the quickstart, which has them all,
-    and of data sets that none names the first is taken; of the policies that an inclusion trains with only
-    the first is, and of those of a sweep the last. Where optimizers are compared, one network does. No time
-    is taken twice, and no device is asked for: one that is absent is tried again by each run, in a process of
-    its own.
+    and of networks and data sets of which none is named the first is taken; of policies, and of the values of
+    a sweep, the first and the last and those that the grid names elsewhere; of the policies that an inclusion
+    trains with only the first, and of those of a sweep the last. Where optimizers are compared, one network
+    does. No time is taken twice, and no device is asked for: one that is absent is tried again by each run,
+    in a process of its own.
     """
     chosen = [*grid.get("include", []), *grid.get("exclude", [])]
     named = [name for one in chosen for name in listed(one.get("architecture", []))]
-    if named and grid["name"] != "quickstart":
-        grid["architectures"] = [a for a in grid["architectures"] if label(a) in named]
+    if grid["name"] != "quickstart":
+        first = grid["architectures"][0]
+        grid["architectures"] = [a for a in grid["architectures"] if label(a) in named] or [first]
+    said = set(texts([chosen, grid.get("report", {}), grid.get("methods", [])]))
+    grid["policies"] = ends(grid["policies"], said)
+    for policy in grid["policies"].values():
+        for slot in policy.values() if isinstance(policy, dict) else ():
+            if isinstance(slot, dict) and isinstance(slot.get("each"), dict):
+                slot["each"] = ends(slot["each"], said)
     if isinstance(grid["training"].get("optimizer"), list):
         grid["architectures"] = grid["architectures"][:1]
     for times in ("repeats", "latency"):
@@ -84,6 +92,26 @@ def reduced(grid):
         if isinstance(inclusion.get("method"), dict):
             inclusion["method"]["epochs"] = 1
     return grid
+
+
+def ends(entries, said):
+    """Return the first and the last of named entries, and those that are named in what is said elsewhere."""
+    names = list(entries)
+    return {
+        name: entry
+        for name, entry in entries.items()
+        if name in (names[0], names[-1]) or any(text.strip("*").endswith(name) for text in said)
+    }
+
+
+def texts(value):
+    """Yield every text within lists and mappings, the keys too."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (dict, list)):
+        for each in value:
+            yield from texts(each)
+        yield from texts(list(value.values())) if isinstance(value, dict) else ()
 
 
 def listed(value):
