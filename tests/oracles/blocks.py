@@ -1,4 +1,4 @@
-"""Formats whose neighbours share a scale: one block and one element at a time, in rational arithmetic."""
+"""Formats whose neighbours share a scale: one block and one element at a time, in exact arithmetic."""
 
 from __future__ import annotations
 
@@ -17,12 +17,15 @@ from oracles.definition import Definition
 TWO = Fraction(2)
 
 
-def rounded(d: Definition, v: Fraction, negative: bool, mode: str = "nearest") -> float:
-    """Return ``v`` rounded to a format that saturates; ``negative`` tells -0 from 0."""
-    values, middles = exact(d)
+def rounded(d: Definition, v: float, negative: bool, mode: str = "nearest") -> float:
+    """Return ``v`` rounded to a format that saturates; ``negative`` tells -0 from 0.
+
+    Nothing is computed but comparisons of float64, which are exact.
+    """
+    values, middles = steps(d)
     at = bisect.bisect_right(values, v) - 1  # of the value at or below v
     if at < 0 or at + 1 == len(values) or values[at] == v:
-        return signed(d, float(values[max(at, 0)]), negative)
+        return signed(d, values[max(at, 0)], negative)
     tie = middles[at] == v
     upper_even = bool(d.upper_even[at])
     if d.never_zero and values[at] == 0:
@@ -34,7 +37,7 @@ def rounded(d: Definition, v: Fraction, negative: bool, mode: str = "nearest") -
         up = up_at_tie if tie else v > middles[at]
     else:
         up = {"floor": False, "ceil": True, "toward_zero": v < 0, "odd": not upper_even}[mode]
-    return signed(d, float(values[at + up]), negative)
+    return signed(d, values[at + up], negative)
 
 
 def signed(d: Definition, y: float, negative: bool) -> float:
@@ -42,8 +45,9 @@ def signed(d: Definition, y: float, negative: bool) -> float:
 
 
 @functools.cache
-def exact(d: Definition) -> tuple[list[Fraction], list[Fraction]]:
-    return [Fraction(float(v)) for v in d.values], [Fraction(float(m)) for m in d.middles]
+def steps(d: Definition) -> tuple[list[float], list[float]]:
+    """Return the values and what lies in the middle of two, as Python's numbers."""
+    return d.values.tolist(), d.middles.tolist()
 
 
 def floor_log2(v: Fraction) -> int:
@@ -62,7 +66,7 @@ def exponent(d: Definition, amax: Fraction, rule: str, mantissa: int) -> int:
     """
     if amax == 0:
         return -127
-    top = exact(d)[0][-1]
+    top = Fraction(steps(d)[0][-1])
     emax, k = floor_log2(top), floor_log2(amax)
     if rule == "ceil":
         k += TWO**k < amax
@@ -103,12 +107,11 @@ class PowerOfTwo:
     def _block(self, x: np.ndarray, mode: str) -> list[float]:
         if not np.isfinite(x).all():
             return [math.nan] * len(x)
-        fractions = [Fraction(float(v)) for v in x]
-        scale = TWO ** exponent(self.element, max(map(abs, fractions)), self.rule, self.mantissa)
+        k = exponent(self.element, Fraction(float(np.abs(x).max())), self.rule, self.mantissa)
         results = []
-        for v, negative in zip(fractions, np.signbit(x), strict=True):
-            y = rounded(self.element, v / scale, bool(negative), mode)
-            results.append(math.ldexp(y, floor_log2(scale)))
+        # By a power of two, and within the range of float64: exact.
+        for v, negative in zip(np.ldexp(x.astype(float), -k).tolist(), np.signbit(x).tolist(), strict=True):
+            results.append(math.ldexp(rounded(self.element, v, negative, mode), k))
         return results
 
 
@@ -150,7 +153,7 @@ class Real:
             return np.full(len(x), np.nan, np.float32)
         b = np.float32(amax / np.float32(top * s))
         if self.scale is not None:
-            b = np.float32(rounded(self.scale, Fraction(float(b)), False))
+            b = np.float32(rounded(self.scale, float(b), False))
         whole = np.float32(b * s)
         if whole == 0:
             return np.zeros(len(x), np.float32)
@@ -159,8 +162,8 @@ class Real:
         part = 2.0**-50 if whole > 2.0**100 else 1.0  # so that the reciprocal is a normal number
         quotients = (x * np.float32(part)).astype(np.float32) * np.float32(inverse / part)
         elements = [
-            rounded(self.element, Fraction(float(q)), bool(n), mode)
-            for q, n in zip(quotients, np.signbit(x), strict=True)
+            rounded(self.element, q, n, mode)
+            for q, n in zip(quotients.tolist(), np.signbit(x).tolist(), strict=True)
         ]
         return np.array(elements, np.float32) * whole
 
