@@ -15,6 +15,7 @@ from precision.quantization.layers.arguments import Arguments
 from precision.quantization.layers.axes import contraction_axis, scale_axis
 from precision.quantization.layers.channels import count
 from precision.quantization.layers.graph import is_float, takes_training, with_mask_of
+from precision.quantization.layers.values import computed
 from precision.quantization.layers.variables import VARIABLES, variables
 from precision.quantization.policy.policy import Policy
 from precision.quantization.policy.settings import Setting
@@ -51,7 +52,8 @@ class Quantized(keras.layers.Wrapper):
         switchable: bool = False,
         **options: Any,
     ) -> None:
-        super().__init__(layer, **{"name": layer.name, **options})
+        # The layer converts what it reads to its own type, after it was rounded.
+        super().__init__(layer, **{"name": layer.name, "autocast": False, **options})
         self.settings = dict(Policy.from_json(dict(settings)).slots)
         self.backward, self.channels = Backward(**backward), dict(channels)
         self.supports_masking = layer.supports_masking
@@ -169,26 +171,25 @@ class Quantized(keras.layers.Wrapper):
         if "inputs" in self.quantizers:
             inputs = self._with_images(inputs, images, training)
         positional, named = ((inputs,), named) if arguments is None else arguments.filled(inputs)
-        accumulator = self.settings.get("accumulators")
-        given = {id(variable) for variable, _ in replaced}
-        with keras.StatelessScope(state_mapping=[*replaced, *_surrounding(layer, given)]) as scope:
-            if isinstance(accumulator, Accumulator):
-                from precision.quantization import sums
-
-                outputs = sums.call(layer, positional[0], accumulator, self._key)
-            elif self.through is not None:
-                outputs = self.through(layer, positional[0])
-            elif takes_training(layer):
-                outputs = layer(*positional, training=training, **named)
-            else:
-                outputs = layer(*positional, **named)
-        for variable in layer.non_trainable_variables:  # for example the statistics of a batch normalisation
-            value = scope.get_current_value(variable)
-            if value is not None and id(variable) not in given:
-                variable.assign(value)
+        outputs, losses = computed(layer, replaced, lambda: self._of_layer(positional, named, training))
+        for loss in losses:
+            self.add_loss(loss)
         if "activations" not in self.quantizers:
             return outputs
         return keras.tree.map_structure(lambda x: self._rounded("activations", x, training), outputs)
+
+    def _of_layer(self, positional: Sequence[Any], named: Mapping[str, Any], training: bool | None) -> Any:
+        """Call the layer, or what computes in its place."""
+        layer, accumulator = self.layer, self.settings.get("accumulators")
+        if isinstance(accumulator, Accumulator):
+            from precision.quantization import sums
+
+            return sums.call(layer, positional[0], accumulator, self._key)
+        if self.through is not None:
+            return self.through(layer, positional[0])
+        if takes_training(layer):
+            return layer(*positional, training=training, **named)
+        return layer(*positional, **named)
 
     def _with_images(self, inputs: Any, images: Collection[int] | None, training: bool | None) -> Any:
         flat = keras.tree.flatten(inputs)
@@ -233,17 +234,6 @@ class Quantized(keras.layers.Wrapper):
             "hands_on": self.hands_on,
             "switchable": self.switchable,
         }
-
-
-def _surrounding(layer: Any, replaced: Collection[int]) -> list[tuple[Any, Any]]:
-    """Return the variables of a layer that are not replaced, with their present values.
-
-    A backend without state trains within a scope that holds all values, and which an inner scope hides:
-    without this a layer would compute with the values from the time when the model was compiled.
-    """
-    if keras.backend.backend() == "tensorflow":
-        return []
-    return [(variable, variable.value) for variable in layer.variables if id(variable) not in replaced]
 
 
 def unwrapped(layer: Any) -> Any:

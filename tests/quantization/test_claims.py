@@ -134,3 +134,17 @@ def test_a_variable_that_nobody_rounds_is_found():
     wrapped._sites.clear()
     with pytest.raises(PrecisionError, match="its variable 'own/kernel' is not rounded"):
         check(quantised, RNG.normal(0, 1, (4, 4)).astype(np.float32))
+
+
+def test_a_layer_of_another_type_converts_what_was_rounded():
+    """And not before: as bfloat16 this number is a tie, and goes the other way."""
+    image = keras.Input((1,))
+    half = layers.Dense(1, kernel_initializer="ones", dtype="mixed_bfloat16", name="half")
+    policy = parse_policy({"inputs": "fixed(8,4)"})
+    before = keras.config.dtype_policy()
+    try:
+        keras.config.set_dtype_policy("mixed_bfloat16")
+        quantised = apply(keras.Model(image, half(image)), policy)
+    finally:
+        keras.config.set_dtype_policy(before)
+    assert float(quantised(np.float32([[4.0937]]))[0, 0]) == 4.0625

@@ -279,3 +279,41 @@ def test_layers_of_users_and_recurrent_ones_are_rounded():
     x = np.random.default_rng(0).random((5, 4, 3)).astype(np.float32)
     plain, rounded = (m.predict_on_batch(x) for m in (model, apply(model, parse_policy(policy))))
     assert 0 < np.abs(rounded - plain).max() < 0.03 * np.abs(plain).max()
+
+
+class Penalised(keras.layers.Layer):
+    """Adds a loss of its own."""
+
+    def call(self, x):
+        self.add_loss(0.3 * keras.ops.mean(keras.ops.square(x)))
+        return x * 1.0
+
+
+def test_losses_that_layers_add_are_part_of_a_training():
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((3,))
+    x = layers.Dense(4, kernel_regularizer="l2", name="dense")(Penalised(name="own")(inputs))
+    model = keras.Model(inputs, layers.Dense(2, activity_regularizer="l1", name="last")(x))
+    exact = apply(model, parse_policy({slot: "float(8,22)" for slot in ("weights", "activations")}))
+    x = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
+    told = []
+    for each in (model, exact):
+        each(x, training=True)
+        told.append([float(loss) for loss in each.losses])
+    assert len(told[0]) == 3 and min(told[0]) > 0
+    np.testing.assert_allclose(sorted(told[0]), sorted(told[1]), rtol=1e-6)
+
+
+def test_a_layer_that_changes_a_rounded_weight_itself_is_not_trained():
+    """Keras stores the normalised kernel; here that of one step was computed with, unrounded, and lost."""
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((3,))
+    norm = layers.SpectralNormalization(layers.Dense(2), name="norm")
+    model, x = keras.Model(inputs, norm(inputs)), np.ones((4, 3), np.float32)
+    with pytest.raises(PrecisionError, match="^layer 'norm' .* itself changes its variable 'kernel' in tra"):
+        apply(model, parse_policy({"weights": "fixed(8,4)"}))(x, training=True)
+    apply(model, parse_policy({"weights": "fixed(8,4)"}))(x, training=False)
+    left = apply(model, parse_policy({"activations": "fixed(8,4)"}))
+    model(x, training=True), left(x, training=True)
+    for a, b in zip(left.layers[-1].layer.get_weights(), norm.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)

@@ -184,6 +184,19 @@ def adds_losses(layer: Any) -> bool:
     return bool(layer._losses)
 
 
+def taken_losses(layer: Any, scope: keras.StatelessScope) -> list[Any]:
+    """Take the losses that a layer and those inside it added in a scope, as if they had never added any."""
+    losses = list(scope.losses)
+    layer._clear_losses()  # or whoever adds them outside of the scope would have them count twice
+    return losses
+
+
+def as_it_is(error: Exception) -> Exception:
+    """Return an exception to be raised in a call of a layer, to whose text Keras is to add nothing."""
+    error._keras_call_info_injected = True  # type: ignore[attr-defined]
+    return error
+
+
 def takes_training(layer: Any) -> bool:
     """Return whether a layer is to be told if it is called in training."""
     return bool(layer._call_has_training_arg)
