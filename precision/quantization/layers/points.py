@@ -21,7 +21,7 @@ import keras
 
 from precision.quantization.layers.entered import symbolic
 from precision.quantization.layers.flat import address
-from precision.quantization.layers.graph import Call, Graph, is_float, parts, producer
+from precision.quantization.layers.graph import Call, Graph, all_calls, is_float, parts, producer
 from precision.quantization.layers.kept import values_beside
 from precision.quantization.layers.operation import OperationLayer, kind
 
@@ -70,6 +70,11 @@ FOLLOWING = frozenset(
     }
 )
 _INDEXING = frozenset(["CategoryEncoding", "IntegerLookup", "Hashing", "OneHot", "MultiHot"])
+# What is done to indices on their way to a table; a product is one of numbers.
+_ON_INDICES = frozenset(
+    ["Add", "Subtract", "Mod", "FloorDivide", "Clip", "Minimum", "Maximum", "Where", "Cast"]
+    + ["Floor", "Ceil", "Round", "Trunc", "Absolute"]
+)
 POOLING_EXEMPT = "pooling is exempt"
 ADDITIONS = frozenset(["Add", "Subtract", "Average", "Maximum", "Minimum", "Multiply", "Dot"])
 
@@ -110,6 +115,8 @@ def unrounded(graph: Graph, layer: Any, exempt: Collection[str] = ()) -> str:
     outputs = graph.outputs(layer)
     if outputs and not any(is_float(tensor) for tensor in outputs):
         return "returns no numbers but indices or a mask"
+    if _on_the_way(graph, layer) and _from_images(graph, layer):
+        return "returns indices, which are no numbers"
     if "pooling" in exempt and "AveragePool" in role(layer):  # a maximum selects, and ends a step
         return POOLING_EXEMPT
     consumers = graph.consumers(layer)
@@ -138,15 +145,49 @@ def _looks_up(graph: Graph, layer: Any) -> bool:
     A layer that hands it to a table inside is one of them, such as one that adds embeddings of tokens and of
     places, and so is a step that makes integers of floating-point numbers.
     """
-    if role(layer) in _INDEXING or isinstance(layer, keras.layers.Embedding):
+    if _is_table(graph, layer):
         return True
-    if any(isinstance(part, keras.layers.Embedding) for part in parts(layer)):
-        return any(_looks_up_inside(call) for call in graph.calls(layer))
     if role(layer) == "Cast":
         return all("int" in tensor.dtype for tensor in graph.outputs(layer))
     consumers = graph.consumers(layer)
-    moving = moves(layer, graph.calls(layer)) and not graph.returns(layer)
-    return moving and bool(consumers) and all(_looks_up(graph, consumer) for consumer in consumers)
+    if moves(layer, graph.calls(layer)):
+        return bool(consumers) and not graph.returns(layer) and all(_looks_up(graph, c) for c in consumers)
+    return _on_the_way(graph, layer)
+
+
+def _is_table(graph: Graph, layer: Any) -> bool:
+    if role(layer) in _INDEXING or isinstance(layer, keras.layers.Embedding):
+        return True
+    tables = any(isinstance(part, keras.layers.Embedding) for part in parts(layer))
+    return tables and any(_looks_up_inside(call) for call in graph.calls(layer))
+
+
+def _on_the_way(graph: Graph, layer: Any) -> bool:
+    """Return whether what a layer returns goes to tables alone, and is what it reads, or another index."""
+    if graph.returns(layer) or not _keeps_indices(graph, layer):
+        return False
+    consumers = graph.consumers(layer)
+    return bool(consumers) and all(_is_table(graph, c) or _on_the_way(graph, c) for c in consumers)
+
+
+def _keeps_indices(graph: Graph, layer: Any) -> bool:
+    calls = graph.calls(layer)
+    if role(layer) in _ON_INDICES or moves(layer, calls):
+        return True
+    if role(layer) not in ("", "Lambda") or layer.variables:
+        return False
+    for inside in map(symbolic, calls):
+        if inside is None or not all(role(c.layer) in _ON_INDICES or moves(c.layer) for c in all_calls(inside)):
+            return False
+    return True
+
+
+def _from_images(graph: Graph, layer: Any) -> bool:
+    """Return whether what a layer reads was indices from the beginning."""
+    return all(
+        isinstance(p, keras.layers.InputLayer) or (_keeps_indices(graph, p) and _from_images(graph, p))
+        for p in graph.producers(layer)
+    )
 
 
 def _looks_up_inside(call: Call) -> bool:

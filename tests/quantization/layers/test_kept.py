@@ -99,7 +99,13 @@ INDICES = {
     "of a table inside a layer": lambda x: Tokens(name="own")(x),
     "made whole first": lambda x: layers.Embedding(999, 3)(ops.cast(x, "int32")),
     "one hot": lambda x: ops.one_hot(x, 999),
+    "shifted": lambda x: layers.Embedding(999, 3)(ops.cast(ops.clip(x + 1.0, 0, 998), "int32")),
+    "made whole by a Lambda": lambda x: layers.Embedding(999, 3)(whole(x)),
 }
+
+
+def whole(x):
+    return layers.Lambda(lambda numbers: ops.cast(ops.floor(numbers), "int32"))(x)
 
 
 @pytest.mark.parametrize("how", INDICES)
@@ -110,6 +116,18 @@ def test_indices_that_come_as_floating_point_numbers_are_not_rounded(how):
     policy = parse_policy({"inputs": "bfloat16"})
     assert same_bits(apply(model, policy)(batch), model(batch))
     assert list(untouched(model, policy)) == ["reads indices, which are no numbers"]
+
+
+def test_numbers_on_their_way_to_a_table_are_indices_and_those_that_fall_into_bins_are_none():
+    x = keras.Input((4,))
+    policy = parse_policy({"inputs": "fixed(4,3)", "activations": "fixed(8,6)"})
+    table, bins = layers.Embedding(999, 3), layers.Embedding(3, 2)
+    found = apply(keras.Model(x, table(x - 1.0)), policy)(np.array([[998, 0, 257, 513]], np.float32) + 1)
+    rows = table.get_weights()[0][[998, 0, 257, 513]]
+    np.testing.assert_array_equal(found[0], np.round(rows * 64) / 64)
+    falls = keras.Model(x, bins(layers.Discretization([0.0, 0.25])(x)))
+    found = apply(falls, policy)(np.array([[0.24, 0.1, -0.06, -0.07]], np.float32))  # 0.25, 0.125, 0, -0.125
+    np.testing.assert_array_equal(found[0], np.round(bins.get_weights()[0][[2, 1, 1, 0]] * 64) / 64)
 
 
 @pytest.mark.parametrize("make", [lambda xs: layers.Concatenate()(xs), lambda xs: ops.concatenate(xs, -1)])
