@@ -32,19 +32,23 @@ def verify(trial: Trial, source: Any, model: Any, dataset: Dataset) -> None:
 
 
 def laid_flat(trial: Trial, model: Any, dataset: Dataset) -> Any:
-    """Return a flat network, see ``layers.flat``, that computes the same.
+    """Return a flat network, see ``layers.flat``, that computes the same with its own variables.
 
     Raises:
         PrecisionError: when it does not.
     """
-    from precision.quantization import claims
+    from precision.quantization import Policy, apply, claims
+    from precision.quantization.apart import check_apart
     from precision.quantization.layers.flat import flat
 
     found = flat(model)
     if not is_pretrained(trial.architecture.name, trial.architecture.options):
         check_trainable(model, found)
-    if found is not model and is_foreign(trial):
-        claims.check_same(model, found, as_float(dataset.x_train[: claims.IMAGES]), "it is laid flat")
+    if is_foreign(trial):
+        images = as_float(dataset.x_train[: claims.IMAGES])
+        if found is not model:
+            claims.check_same(model, found, images, "it is laid flat")
+        check_apart(model, apply(model, Policy()) if found is model else found, images)
     return found
 
 

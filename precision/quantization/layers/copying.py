@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from types import FunctionType
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import keras
 
 from precision.errors import PrecisionError, said
-from precision.quantization.layers.graph import Call, forget_calls, lambda_options, producer
+from precision.quantization.layers.graph import Call, forget_calls, lambda_options, parts, producer
 from precision.quantization.layers.operation import OperationLayer
 
 
@@ -46,16 +46,50 @@ def _again(layer: Any, changes: dict[str, Any]) -> Any:
     if type(layer) is keras.layers.Lambda:  # its function need not survive as text to be called again
         options = {"name": layer.name, "dtype": layer.dtype_policy, **changes}
         return keras.layers.Lambda(layer.function, **lambda_options(layer), **options)
-    told = layer.get_config()
+    with _named_functions(layer) as functions:
+        told = layer.get_config()
+    given = {id(stand_in): function for stand_in, function in functions.values()}
+    told = keras.tree.map_structure(lambda value: given.get(id(value), value), told)
     config = {**told, **changes}
     if "name" not in told:  # nor is it an argument of the class, then
         config.pop("name", None)
-    copy = type(layer).from_config(config)
-    for key in told.keys() - changes.keys():  # Keras tells functions by name: one called relu becomes its own
-        function = getattr(layer, key, None)
-        if isinstance(function, FunctionType) and getattr(copy, key, None) is not function:
-            setattr(copy, key, function)
-    return copy
+    with keras.saving.custom_object_scope({name: function for name, (_, function) in functions.items()}):
+        return type(layer).from_config(config)
+
+
+@contextmanager
+def _named_functions(layer: Any) -> Iterator[dict[str, tuple[Any, Any]]]:
+    """Give every function that a layer holds a name of its own while it tells how to make another one.
+
+    Keras writes functions down by name: it finds none that is not registered, and one of a user's that is
+    called relu becomes its own.
+
+    Yields:
+        by name, the function that takes the place of one for so long, and the one itself.
+    """
+    found: dict[str, tuple[Any, Any]] = {}
+    places = [
+        (vars(part), key, value)
+        for part in parts(layer)
+        for key, value in vars(part).items()
+        if _is_function(value) and not key.startswith("_") and not hasattr(type(part), key)
+    ]
+    for values, key, function in places:
+
+        def stand_in(*_: Any) -> None: ...
+
+        stand_in.__name__ = f"precision_function_{len(found)}"
+        found[stand_in.__name__] = stand_in, function
+        values[key] = stand_in
+    try:
+        yield found
+    finally:
+        for values, key, function in places:
+            values[key] = function
+
+
+def _is_function(value: Any) -> bool:
+    return callable(value) and not isinstance(value, type) and not hasattr(value, "get_config")
 
 
 def _build(layer: Any, call: Call) -> None:

@@ -177,7 +177,9 @@ def _keeps_indices(graph: Graph, layer: Any) -> bool:
     if role(layer) not in ("", "Lambda") or layer.variables:
         return False
     for inside in map(symbolic, calls):
-        if inside is None or not all(role(c.layer) in _ON_INDICES or moves(c.layer) for c in all_calls(inside)):
+        if inside is None or not all(
+            role(c.layer) in _ON_INDICES or moves(c.layer) for c in all_calls(inside)
+        ):
             return False
     return True
 

@@ -11,9 +11,7 @@ from precision.errors import PrecisionError
 from precision.quantization.layers.graph import as_it_is, taken_losses
 
 
-def computed(
-    layer: Any, values: Sequence[tuple[Any, Any]], call: Callable[[], Any]
-) -> tuple[Any, list[Any]]:
+def computed(layer: Any, values: Sequence[tuple[Any, Any]], call: Callable[[], Any]) -> tuple[Any, list[Any]]:
     """Return what a call of a layer returns while variables have other values, and the losses that it adds.
 
     What it assigns to its other variables, such as the statistics of a normalisation, they keep.
