@@ -33,9 +33,9 @@ def check_apart(model: Any, copy: Any, images: np.ndarray) -> None:
     owners = [layer for layer in model.layers if _feels(copy, layer.variables, images)]
     name = owners[0].name if owners else model.name
     raise PrecisionError(
-        f"the network {model.name!r} computes with a variable of layer {name!r} outside of it, as a Lambda, an "
-        f"activation or a layer does whose function reads {name}.kernel, where no policy can round it; call that "
-        "layer itself a second time, or make it a part of your own layer, which holds it as an attribute"
+        f"the network {model.name!r} computes with a variable of layer {name!r} outside of it, in a function "
+        "of a Lambda, an activation or another layer, where no policy can round it; call that layer itself a "
+        "second time, or hold it as an attribute of a layer of your own"
     )
 
 
