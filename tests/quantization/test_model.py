@@ -294,7 +294,7 @@ def test_losses_that_layers_add_are_part_of_a_training():
     inputs = keras.Input((3,))
     x = layers.Dense(4, kernel_regularizer="l2", name="dense")(Penalised(name="own")(inputs))
     model = keras.Model(inputs, layers.Dense(2, activity_regularizer="l1", name="last")(x))
-    exact = apply(model, parse_policy({slot: "float(8,22)" for slot in ("weights", "activations")}))
+    exact = apply(model, parse_policy(dict.fromkeys(("weights", "activations"), "float(8,22)")))
     x = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
     told = []
     for each in (model, exact):
@@ -310,7 +310,7 @@ def test_a_layer_that_changes_a_rounded_weight_itself_is_not_trained():
     inputs = keras.Input((3,))
     norm = layers.SpectralNormalization(layers.Dense(2), name="norm")
     model, x = keras.Model(inputs, norm(inputs)), np.ones((4, 3), np.float32)
-    with pytest.raises(PrecisionError, match="^layer 'norm' .* itself changes its variable 'kernel' in tra"):
+    with pytest.raises(PrecisionError, match=r"^layer 'norm' .* itself changes its variable 'kernel' in tra"):
         apply(model, parse_policy({"weights": "fixed(8,4)"}))(x, training=True)
     apply(model, parse_policy({"weights": "fixed(8,4)"}))(x, training=False)
     left = apply(model, parse_policy({"activations": "fixed(8,4)"}))

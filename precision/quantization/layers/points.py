@@ -72,8 +72,8 @@ FOLLOWING = frozenset(
 _INDEXING = frozenset(["CategoryEncoding", "IntegerLookup", "Hashing", "OneHot", "MultiHot"])
 # What is done to indices on their way to a table; a product is one of numbers.
 _ON_INDICES = frozenset(
-    ["Add", "Subtract", "Mod", "FloorDivide", "Clip", "Minimum", "Maximum", "Where", "Cast"]
-    + ["Floor", "Ceil", "Round", "Trunc", "Absolute"]
+    {"Add", "Subtract", "Mod", "FloorDivide", "Clip", "Minimum", "Maximum", "Where", "Cast"}
+    | {"Floor", "Ceil", "Round", "Trunc", "Absolute"}
 )
 POOLING_EXEMPT = "pooling is exempt"
 ADDITIONS = frozenset(["Add", "Subtract", "Average", "Maximum", "Minimum", "Multiply", "Dot"])
@@ -176,12 +176,12 @@ def _keeps_indices(graph: Graph, layer: Any) -> bool:
         return True
     if role(layer) not in ("", "Lambda") or layer.variables:
         return False
-    for inside in map(symbolic, calls):
-        if inside is None or not all(
-            role(c.layer) in _ON_INDICES or moves(c.layer) for c in all_calls(inside)
-        ):
-            return False
-    return True
+    graphs = [symbolic(call) for call in calls]
+    return None not in graphs and all(
+        role(call.layer) in _ON_INDICES or moves(call.layer)
+        for inside in graphs
+        for call in all_calls(inside)
+    )
 
 
 def _from_images(graph: Graph, layer: Any) -> bool:
