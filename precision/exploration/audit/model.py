@@ -15,7 +15,7 @@ from precision.errors import PrecisionError, short
 from precision.quantization import Policy
 from precision.quantization.layers.flat import flat
 from precision.quantization.layers.operation import kind
-from precision.quantization.sites import unreached
+from precision.quantization.sites import unreached, untouched
 from precision.quantization.transforms.folding import fold
 
 _IMAGES = 16  # of random numbers, by which the end of a model is told
@@ -79,13 +79,12 @@ def described(network: Any, policy: Policy) -> dict[str, str]:
     }
     folded = fold(network)
     if folded.folded or folded.kept:
-        kept = "; ".join(f"{name} stays, as {why}" for name, why in folded.kept.items())
+        stays = "; ".join(f"{name} stays, as {why}" for name, why in folded.kept.items())
         text = f"{len(folded.folded)} folded into the layers before them"
-        found["batch normalisations"] = short(f"{text}; {kept}" if kept else text, 400)
-    left = unreached(folded.model, policy)
-    found["reached by no policy"] = (
-        short("; ".join(f"{name}: {what}" for name, what in left.items()), 400) if left else "nothing"
-    )
+        found["batch normalisations"] = short(f"{text}; {stays}" if stays else text, 400)
+    inside = [f"{name}: {what}" for name, what in unreached(folded.model, policy).items()]
+    kept = [f"{', '.join(names)}: {what}" for what, names in untouched(folded.model, policy).items()]
+    found["reached by no policy"] = short("; ".join([*inside, *kept]), 400) or "nothing"
     return found
 
 

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 from precision.analysis.paired import exact_p
 from precision.data import Dataset
-from precision.errors import PrecisionError
 from precision.exploration.audit.ladder import Target
 from precision.exploration.audit.layers import IMAGES
 from precision.exploration.audit.looks import Look, Rung
 from precision.grid import Cell
-from precision.measure.counted.cost import layer_costs
-from precision.measure.counted.packed import FLOAT32_BITS, activation_bits, weight_memory
+from precision.measure.counted.activations import handed_on_bytes
+from precision.measure.counted.packed import activation_bits, weight_memory
 from precision.methods.workbench import Workbench
 from precision.quantization import Policy
-from precision.quantization.sites import sites
 from precision.trial import TrialResult
 
 
@@ -30,23 +27,9 @@ def rung_of(bench: Workbench, cell: Cell) -> Rung:
         "formats": str(policy),
         "weight_bits": memory.bits,
         "compression": memory.float32_bytes / memory.bytes,
-        "activation_bytes": _handed_on(network, policy),
+        "activation_bytes": handed_on_bytes(network, policy),
     }
     return Rung(cell.policy, memory.bytes, activation_bits(network, policy), about)
-
-
-def _handed_on(network: Any, policy: Policy) -> float:
-    """Return the bytes of what the layers hand on for one image, packed; NaN where the image may be any."""
-    found = sites(network, policy)
-    try:
-        costs = layer_costs(network, policy.exempt)
-    except PrecisionError:
-        return math.nan
-    bits = 0.0
-    for cost in costs:
-        setting = found.get(cost.name, {}).get("activations")
-        bits += cost.outputs * (setting.number_format.bits if setting else FLOAT32_BITS)
-    return bits / 8
 
 
 def row_of(target: Target, rung: Rung, seen: Look) -> dict[str, Any]:

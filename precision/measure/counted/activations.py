@@ -26,8 +26,9 @@ from typing import Any
 
 from keras import layers
 
-from precision.measure.counted.cost import IMAGES, size_of
-from precision.measure.counted.packed import dtype_bits
+from precision.errors import PrecisionError
+from precision.measure.counted.cost import IMAGES, layer_costs, size_of
+from precision.measure.counted.packed import FLOAT32_BITS, dtype_bits
 from precision.quantization.layers.flat import address, flat
 from precision.quantization.layers.graph import Graph, all_calls, is_float, producer
 from precision.quantization.layers.points import ADDITIONS, FOLLOWING, moves, role, rounds_output
@@ -113,6 +114,27 @@ def activations(model: Any, policy: Policy) -> Activations:
     True
     """
     return _Liveness(flat(model), policy).result()
+
+
+def handed_on_bytes(model: Any, policy: Policy) -> float:
+    """Return the bytes of what compute steps hand on for one image, packed; NaN where an image may be any.
+
+    >>> import architectures
+    >>> from precision.measure.counted.activations import handed_on_bytes
+    >>> from precision.quantization import parse_policy
+    >>> handed_on_bytes(architectures.build("mlp"), parse_policy({"activations": "fixed(6,3)"}))
+    103.5
+    """
+    found = sites(model, policy)
+    try:
+        costs = layer_costs(model, policy.exempt)
+    except PrecisionError:
+        return math.nan
+    settings = {cost.name: found.get(cost.name, {}).get("activations") for cost in costs}
+    bits = {
+        name: setting.number_format.bits if setting else FLOAT32_BITS for name, setting in settings.items()
+    }
+    return sum(cost.outputs * bits[cost.name] for cost in costs) / 8
 
 
 class _Liveness:

@@ -62,7 +62,8 @@ def test_what_is_found_in_a_network():
     assert found["parameters"] == f"{trained}, and 6 statistics"
     assert found["batch normalisations"].startswith("1 folded into the layers before them; first stays, as ")
     assert found["reached by no policy"] == (
-        "separable: what its depthwise convolution hands to the pointwise one"
+        "separable: what its depthwise convolution hands to the pointwise one; "
+        "first: the variables moving_mean and moving_variance, not trainable"
     )
 
 
