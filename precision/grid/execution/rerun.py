@@ -75,7 +75,6 @@ def rerun(
     """
     before = stored(store, trial_id)
     trial = before.trial
-    _check_plugins(before)
     started = needs_baseline(trial)
     trials = [trial.baseline, trial] if started and from_scratch else [trial]
     with scratch() as folder:
@@ -104,7 +103,7 @@ def stored(store: Store, trial_id: str) -> TrialResult:
     """Return the result of a trial with its predictions.
 
     Raises:
-        PrecisionError: when there is none, or it has no numbers.
+        PrecisionError: when there is none, it has no numbers, or the plugins that it ran with are not loaded.
     """
     result = store.load(trial_id)
     if result is None:
@@ -116,6 +115,7 @@ def stored(store: Store, trial_id: str) -> TrialResult:
             f"trial {trial_id} has no numbers to compare with ({result.status}: {result.reason}); "
             "run its grid again"
         )
+    _check_plugins(result)
     _with_predictions(store, result)
     return result
 

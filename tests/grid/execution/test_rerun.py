@@ -240,8 +240,9 @@ def test_a_plugin_has_to_be_the_one_that_it_was(store, tmp_path):
         TrialResult(with_plugin, "ok", provenance={"plugins": "own: own.py sha256 0"}, metrics={"loss": 1.0})
     )
     match = r"needs the plugins that it ran with \(own: own.py sha256 0\); give each with --plugin FILE"
-    with pytest.raises(PrecisionError, match=match):
-        rerun(store, with_plugin.id, None, quiet)
+    for asked in (lambda: stored(store, with_plugin.id), lambda: rerun(store, with_plugin.id, None, quiet)):
+        with pytest.raises(PrecisionError, match=match):
+            asked()
     plugins.load([file])
     try:
         with pytest.raises(PrecisionError, match=match):  # another file of that name
