@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from precision.cli.data_option import DataOption, data_options
 from precision.cli.echo import echo
 from precision.cli.explore import exploring
 from precision.cli.options import RUNS, DataDir, PluginFiles, Replace, StoreDir
@@ -22,15 +23,7 @@ def audit(
             metavar="DATA",
         ),
     ],
-    data_option: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--data-option",
-            help="Option of the data, such as scale=none or label_column=kind; may be repeated. "
-            "'precision datasets NAME' lists them.",
-            metavar="KEY=VALUE",
-        ),
-    ] = None,
+    data_option: DataOption = None,
     target: Annotated[
         list[str] | None,
         typer.Option(
@@ -63,7 +56,7 @@ def audit(
         found = precision.audit(
             model,
             data=data,
-            data_options=_options(data_option or []),
+            data_options=data_options(data_option or []),
             data_dir=data_dir,
             store=store,
             output=output,
@@ -76,22 +69,3 @@ def audit(
     folder = output or Path("reports") / found.name
     echo(f"\nreport: {folder / AUDIT}")
     echo(f"to refine and run: {folder / GRID}")
-
-
-def _options(texts: list[str]) -> dict[str, Any]:
-    """Return what KEY=VALUE texts say; a value is YAML."""
-    from precision.errors import PrecisionError, short, shown
-    from precision.grid.file.entry import Mark
-    from precision.grid.file.reader import read_value
-
-    found: dict[str, Any] = {}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if not equals or not key.strip():
-            raise PrecisionError(
-                f"--data-option is written KEY=VALUE, such as scale=none, but got {shown(text)}"
-            )
-        if key.strip() in found:
-            raise PrecisionError(f"--data-option {short(key.strip())} is given twice; leave one out")
-        found[key.strip()] = read_value(value, Mark(None, option=f"--data-option {short(text)}")).plain()
-    return found

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from precision.cli.data_option import DataOption, data_options
 from precision.cli.echo import echo
+from precision.cli.export_model import Asked, export_model, is_model
 from precision.cli.options import RUNS, DataDir, Force, PluginFiles, StoreDir
-from precision.errors import PrecisionError, shown, suggest, unknown
+from precision.errors import PrecisionError, shown, suggest
 
 if TYPE_CHECKING:
     from precision.methods.restored import Restoring
@@ -22,7 +24,7 @@ def export(
     trial: Annotated[
         str,
         typer.Argument(
-            metavar="TRIAL", help="Its id, or the first digits of it; or a .keras file, with --policy."
+            metavar="TRIAL", help="Its id, or the first digits of it; or a model file, with --policy."
         ),
     ],
     output: Annotated[
@@ -39,7 +41,7 @@ def export(
         str | None,
         typer.Option(
             "--policy",
-            help="Of a .keras file: a preset such as int8, a format, or slots such as '{weights: float16, "
+            help="Of a model file: a preset such as int8, a format, or slots such as '{weights: float16, "
             "biases: float16}'.",
             metavar="POLICY",
         ),
@@ -47,9 +49,10 @@ def export(
     data: Annotated[
         str | None,
         typer.Option(
-            "--data", help="Of a .keras file: data to calibrate on, as of precision audit.", metavar="DATA"
+            "--data", help="Of a model file: data to calibrate on, as of precision audit.", metavar="DATA"
         ),
     ] = None,
+    data_option: DataOption = None,
     dialect: Annotated[
         str | None,
         typer.Option(
@@ -66,7 +69,7 @@ def export(
         str | None,
         typer.Option(
             "--scales",
-            help="Of a .keras file in integers: ours or converter [default: ours].",
+            help="Of a model file in integers, as .tflite: ours or converter [default: ours].",
             metavar="WHOSE",
         ),
     ] = None,
@@ -82,7 +85,8 @@ def export(
     these as packed codes, as precision pack writes them; of a trial of method integer it holds the integers
     of weights and biases, with all scales and steps of the network. A .tflite file is what LiteRT runs: of a
     trial of method lite the very file, of one in integers a file with its codes and scales. A .onnx file
-    rounds where the trial rounded.
+    rounds where the trial rounded. A model file is folded and calibrated as the policy says, and written as
+    .tflite or .onnx.
     """
     from precision import plugins
     from precision.data.files.locate import data_directory
@@ -95,11 +99,13 @@ def export(
     path = _one(output, to)
     _check(path, rounded, dialect, int32_biases)
     model_file.check_free(path, force=force)
-    if trial.endswith(".keras"):
-        _export_model(Path(trial), path, policy, data, scales or "ours", data_dir, force)
+    if is_model(trial):
+        options = data_options(data_option or [])
+        asked = Asked(Path(trial), policy, data, options, scales, dialect or "qdq", int32_biases)
+        export_model(asked, path, data_dir, force)
         return
-    if any(given is not None for given in (policy, data, scales)):
-        raise PrecisionError("--policy, --data and --scales are of a .keras file; a trial has all of them")
+    if any(given is not None for given in (policy, data, data_option, scales)):
+        raise PrecisionError("--policy, --data and --scales are of a model file; a trial has all of them")
     found = Store(store)
     result = stored(found, find(found, trial))
     start_backend()
@@ -141,71 +147,6 @@ def _one(output: Path | None, to: Path | None) -> Path:
     return found
 
 
-def _spec(text: str) -> Any:
-    """Return what a policy of the command line says, as a grid file would have it."""
-    import yaml
-
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise PrecisionError(
-            "--policy is a preset, a format or a mapping of slots, such as '{weights: float16, biases: "
-            f"float16}}', but got {shown(text)}"
-        ) from None
-
-
-def _export_model(
-    model: Path,
-    path: Path,
-    policy: str | None,
-    data: str | None,
-    scales: str,
-    data_dir: Path | None,
-    force: bool,
-) -> None:
-    """Write the LiteRT file of a model under a policy."""
-    from precision import data as datasets
-    from precision.data.files.locate import data_directory
-    from precision.deploy import model_file
-    from precision.deploy.lite.policies import SCALES, kind_of
-    from precision.quantization import parse_policy
-    from precision.startup import start_backend
-
-    if path.suffix != ".tflite":
-        raise PrecisionError(
-            f"{path}: of a .keras file a .tflite file is written; precision pack packs codes"
-        )
-    if policy is None:
-        raise PrecisionError(f"{model}: give --policy, such as float32 or int8, in which the file is written")
-    if scales not in SCALES:
-        raise unknown("scales", scales, SCALES)
-    asked = parse_policy(_spec(policy))
-    kind_of(asked, scales)  # before the data are loaded
-    start_backend()
-    import architectures
-    from precision.deploy.lite.contents import listed
-    from precision.deploy.lite.of_model import file_of_model
-    from precision.exploration.audit.model import seen
-    from precision.exploration.audit.request import request
-    from precision.quantization.calibration.calibrator import calibration_images
-
-    look, images = seen(model), None
-    shape: Any = look.input_shape
-    outputs, task = look.outputs, "classification"
-    if data is not None:
-        chosen = dict(request(data, {}, look).dataset)
-        loaded = datasets.load(chosen.pop("name"), data_dir=data_directory(data_dir), **chosen)
-        images = calibration_images(loaded, asked.images_of(len(loaded.x_train)), 0)
-        shape, outputs, task = loaded.input_shape, loaded.classes, loaded.task
-    if None in shape:
-        raise PrecisionError(f"{model}: it takes images of any size, and a file those of one; give --data")
-    network = architectures.build("keras_file", shape, outputs, task, path=str(model))
-    content = file_of_model(network, asked, images, scales)
-    model_file.write(path, content, force=force)
-    echo(f"{path}: {model} as '{asked}' in {len(content):,} bytes")
-    echo(f"operators of real numbers: {listed(content)}")
-
-
 def _check(path: Path, rounded: bool, dialect: str | None, int32_biases: bool) -> None:
     """Refuse options that have no effect on a file of this kind."""
     if rounded and path.suffix != ".keras":
@@ -222,5 +163,4 @@ def _onnx(result: TrialResult, bench: Restoring, dialect: str, int32_biases: boo
     from precision.methods.deployed import as_onnx
 
     file = as_onnx(result, bench, dialect=dialect, int32_biases=int32_biases)
-    nodes = sum(file.operators().values())
-    return file.to_bytes(), f"{nodes} nodes, {len(file.points)} roundings"
+    return file.to_bytes(), file.words

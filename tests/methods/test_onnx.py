@@ -16,7 +16,7 @@ from precision.data import as_float
 from precision.deploy.lite.interpreter import Session
 from precision.deploy.lite.predictor import taken
 from precision.deploy.onnx.agreement import agreement, emulated, of_integers
-from precision.deploy.onnx.file import read
+from precision.deploy.onnx.file import read, stored
 from precision.deploy.onnx.predictor import OnnxPredictor
 from precision.deploy.onnx.runtime import OnnxRuntime
 from precision.errors import PrecisionError
@@ -123,6 +123,29 @@ def test_the_command_writes_the_file(results, tmp_path):
         assert read(path).dialect == name and len(read(path).points) == 3
     again = here(tmp_path, "export", found["ptq"].trial.id, tmp_path / "qdq.onnx", "--store", store.root)
     assert again.returncode == 2 and "this file exists" in again.stderr
+
+
+def test_a_model_of_ones_own_is_written_as_its_trial_is(results, tmp_path):
+    """From the same data: the same weights, and the scales of the same calibration images."""
+    store, found = results
+    here(tmp_path, "export", TRIALS["ptq"].baseline.id, "own.keras", "--store", store.root)
+    data = ("--data", "digits", "--data-option", "train_size=400", "--data-option", "test_size=60")
+    policy = ("--policy", json.dumps(AFFINE))
+    done = here(tmp_path, "export", "own.keras", *policy, *data, "--to", "own.onnx")
+    assert done.returncode == 0 and "3 roundings" in done.stdout, done.stderr
+    ours, theirs = read(tmp_path / "own.onnx"), as_onnx(found["ptq"], Restoring(None, store.weights))
+    assert [(p.scale, p.zero) for p in ours.points] == [(p.scale, p.zero) for p in theirs.points]
+    pairs = zip(stored(ours).values(), stored(theirs).values(), strict=True)
+    assert all(np.array_equal(one, other) for one, other in pairs)
+    for words, said in {
+        ("--policy", "int8"): "calibrated: give --data",
+        ("--policy", "posit(8,1)"): "which ONNX cannot say",
+        ("--policy", "float32", "--scales", "ours"): "--scales is for .tflite files",
+        ("--policy", "float32", "--data-option", "scale=none"): "no --data are given",
+    }.items():
+        done = here(tmp_path, "export", "own.keras", *words, "--to", "other.onnx")
+        assert done.returncode == 2 and said in done.stderr and done.stderr.count("\n") == 1
+    assert not (tmp_path / "other.onnx").exists()
 
 
 @pytest.mark.parametrize(

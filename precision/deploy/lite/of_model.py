@@ -7,15 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from precision.deploy.integer import Arithmetic, integer_network
+from precision.deploy.integer import integer_network
 from precision.deploy.lite.converter import converted
 from precision.deploy.lite.policies import kind_of
 from precision.deploy.lite.writer import written
-from precision.errors import PrecisionError
-from precision.quantization import Policy, Setting, apply, calibrated
-from precision.quantization.calibration.calibrator import Calibrator
-from precision.quantization.calibration.observers import needs_values
-from precision.quantization.transforms.prepared import prepared
+from precision.deploy.rounded import check_images, rounded, wanting
+from precision.quantization import Policy
 
 
 def file_of_model(
@@ -32,24 +29,13 @@ def file_of_model(
             where images are wanted and there are none.
     """
     kind = kind_of(policy, scales)
-    shape = tuple(network.inputs[0].shape[1:])
     if kind in ("int8", "int16x8"):
         if images is None:
-            raise PrecisionError(f"'{policy}' rounds activations, whose scales are calibrated: give --data")
-        if tuple(images.shape[1:]) != shape:
-            raise PrecisionError(
-                f"the network reads images of the shape {shape}, but those to calibrate on have "
-                f"{images.shape[1:]}"
-            )
+            raise wanting(policy)
+        check_images(network, images)
     if kind != "int8" or scales != "ours":
         return converted(network, kind, images)
-    assert images is not None
-    seen = images
     policy = replace(policy, fold_batch_norm=True)
-    source = prepared(network, policy, lambda: seen)
-    wanted = calibrated(source, policy)
-    values = any(needs_values(s.scaling.observer) for _, s in policy.settings() if isinstance(s, Setting))
-    observed = Calibrator(source, images).statistics(wanted, values=values) if wanted else {}
-    model = apply(source, policy.emulated(), observed=observed)
-    integers = integer_network(model, Arithmetic.of(policy, source), rule="litert_reference")
-    return written(integers, shape).content
+    model = rounded(network, policy.emulated(), images)
+    integers = integer_network(model, rule="litert_reference")
+    return written(integers, tuple(network.inputs[0].shape[1:])).content

@@ -93,6 +93,11 @@ class OnnxFile:
         content: bytes = self.model.SerializeToString(deterministic=True)
         return content
 
+    @property
+    def words(self) -> str:
+        """How many nodes and roundings there are."""
+        return f"{sum(self.operators().values())} nodes, {len(self.points)} roundings"
+
     def operators(self) -> dict[str, int]:
         """Return how many nodes of each operator there are."""
         names = [node.op_type for node in self.model.graph.node]
