@@ -46,6 +46,32 @@ LAYER_COLUMNS: dict[str, Column] = {
 
 
 @dataclass(frozen=True)
+class File:
+    """A kind of file that can be deployed, for the smallest safe format of a target.
+
+    Attributes:
+        target, policy: as in ``AUDIT_COLUMNS``.
+        kind: of file, in words.
+        command: that writes it, as the user can type it; empty where it cannot say the format.
+        portable: the same for a reader elsewhere.
+        bytes: of the file, which was written to know them; None where it was not.
+        holds: what it has, in words.
+        why: why it cannot say the format; empty where it can.
+        needs: what has to be installed before; empty where nothing has.
+    """
+
+    target: str
+    policy: str
+    kind: str
+    command: str = ""
+    portable: str = ""
+    bytes: int | None = None
+    holds: str = ""
+    why: str = ""
+    needs: str = ""
+
+
+@dataclass(frozen=True)
 class Audited:
     """What is known of one model.
 
@@ -60,6 +86,7 @@ class Audited:
         layers: a row for each part of the network, with ``LAYER_COLUMNS``, the most sensitive first.
         rounded: label of the policy that these were rounded by.
         environment: where and with what it was evaluated.
+        files: for each target with a safe format the kinds of files, those that its hardware reads first.
     """
 
     name: str
@@ -72,6 +99,7 @@ class Audited:
     layers: pd.DataFrame
     rounded: str
     environment: Mapping[str, str]
+    files: tuple[File, ...] = ()
 
 
 def answers(frame: pd.DataFrame, baseline: Mapping[str, float], tolerance: float) -> pd.DataFrame:

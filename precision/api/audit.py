@@ -74,7 +74,9 @@ def audit(
     wanted = ladder.chosen(targets)
     name = f"{grid_file.label(path)}-audit"
     folder = report_folder(output, name)
-    command = grid_file.command(path, str(data), options, plugins, targets, tolerance)
+    folder_of_data = None if data_dir is None else Path(data_dir)
+    given = grid_file.Given(path, str(data), options, folder_of_data, tuple(plugins))
+    command = grid_file.command(given, targets, tolerance)
     made_from = MadeFrom(command[2], tuple(command[3:]))
     check(folder / AUDIT, made_from, force)
     directory = data_directory(data_dir)
@@ -92,6 +94,7 @@ def audit(
     found = audited(
         folder / GRID,
         wanted,
+        given=given,
         facts=looked.facts,
         assumed=asked.assumed,
         data_dir=directory,

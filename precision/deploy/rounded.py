@@ -1,4 +1,4 @@
-"""A trained Keras model under a policy, calibrated without any trial: what the files of a model are written from."""
+"""A trained Keras model under a policy, without any trial: what the files of a model are written from."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from precision.errors import PrecisionError
+from precision.errors import PrecisionError, short
 from precision.quantization import Policy, Setting, apply, calibrated
 from precision.quantization.calibration.calibrator import Calibrator
 from precision.quantization.calibration.observers import needs_values
@@ -38,7 +38,9 @@ def rounded(network: Any, policy: Policy, images: np.ndarray | None) -> Any:
 
 def wanting(policy: Policy) -> PrecisionError:
     """Return the error of a policy that is calibrated, where there is nothing to calibrate it on."""
-    return PrecisionError(f"'{policy}' rounds activations, whose scales are calibrated: give --data")
+    return PrecisionError(
+        f"'{short(str(policy))}' rounds activations, whose scales are calibrated: give --data"
+    )
 
 
 def check_images(network: Any, images: np.ndarray) -> None:

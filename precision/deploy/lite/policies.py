@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from precision.arithmetic.accumulators.register import Register
-from precision.errors import PrecisionError
+from precision.errors import PrecisionError, short
 from precision.formats import parse
 from precision.quantization.policy.integers import check_integers
 from precision.quantization.policy.policy import Policy
@@ -49,7 +49,7 @@ def kind_of(policy: Policy, scales: str) -> str:
     if any("float" in str(setting) for _, setting in policy.settings()):
         raise PrecisionError(
             "LiteRT keeps weights in float16 and computes in float32; it knows no other such format, but got "
-            f"'{policy}'; write {HALF}, or use ptq for it"
+            f"'{short(str(policy))}'; write {HALF}, or use ptq for it"
         )
     if any(getattr(s, "scaling", None) and s.scaling.dynamic for s in _of(policy, "activations")):
         _check_converter(policy, scales, "dynamic", "int(8)", True)
@@ -81,15 +81,12 @@ def _check_ours(policy: Policy) -> None:
 
 
 def _check_converter(policy: Policy, scales: str, kind: str, activations: str, zero_point: bool) -> None:
-    """Refuse what the converter does not make: it has one format, weights with a scale for each filter."""
-    if scales != "converter":
-        raise PrecisionError(
-            f"'{policy}' is {KINDS[kind]}, which the converter alone writes: add 'scales: converter'"
-        )
+    """Refuse what the converter does not make, and what it alone makes where it is not asked to."""
+    ours = ", or take 'scales: ours'" if kind == "int8" else ""
     if policy.layers or policy.exempt:
         raise PrecisionError(
-            "the converter gives all layers the same format; leave out 'layers' and 'exempt', or take "
-            "'scales: ours'"
+            f"'{short(str(policy))}' is {KINDS[kind]}, which the converter of LiteRT gives all layers alike; "
+            f"leave out 'layers' and 'exempt'{ours}"
         )
     wanted = {"weights": ("int(8,symmetric=true)", "channel", False)}
     wanted |= dict.fromkeys(("activations", "inputs"), (activations, "tensor", zero_point))
@@ -102,7 +99,12 @@ def _check_converter(policy: Policy, scales: str, kind: str, activations: str, z
         )
         if found != (parse(text).name, per, affine):
             raise PrecisionError(
-                f"the converter writes {KINDS[kind]} with {slot} in {text}, a real scale per {per}, "
-                f"{'with' if affine else 'without'} a zero point, but got "
-                f"'{setting or 'float32'}'; write that, or take 'scales: ours'"
+                f"the converter of LiteRT writes {KINDS[kind]} with {slot} in {text}, a real scale per "
+                f"{per}, {'with' if affine else 'without'} a zero point, but got "
+                f"'{setting or 'float32'}'; write that{ours}"
             )
+    if scales != "converter":
+        raise PrecisionError(
+            f"'{short(str(policy))}' is {KINDS[kind]}, which the converter alone writes: add 'scales: "
+            "converter'"
+        )

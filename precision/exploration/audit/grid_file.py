@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -77,22 +78,56 @@ def write(path: Path, text: str, force: bool = False) -> None:
         files.write(path, text.encode())
 
 
-def command(
-    model: Path,
-    data: str,
-    options: Mapping[str, Any],
-    plugins: Sequence[str | Path],
-    targets: Sequence[str],
-    tolerance: float,
-) -> list[str]:
+@dataclass(frozen=True)
+class Given:
+    """What a user gave: a model and its data.
+
+    Attributes:
+        model: its file.
+        data: a path, or the name of a data set, with its ``options``.
+        data_dir: folder of the data sets; None where none was given.
+        plugins: files.
+    """
+
+    model: Path
+    data: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    data_dir: Path | None = None
+    plugins: Sequence[str | Path] = ()
+
+    @property
+    def label(self) -> str:
+        """The name of the model file as a grid can have it."""
+        return label(self.model)
+
+    def words(self, name: str, more: Sequence[str] = (), *, elsewhere: bool = False) -> list[str]:
+        """Return the words of a command that is given this.
+
+        Args:
+            name: of the command.
+            more: words of its own.
+            elsewhere: as a reader elsewhere can type it, with ``DATA`` for the folder of the data sets.
+        """
+
+        def place(path: str | Path) -> str:
+            return portable(Path(path)) if elsewhere else str(path)
+
+        source = place(self.data) if Path(self.data).exists() else self.data
+        if elsewhere:
+            folder = ["--data-dir", DATA] if from_folder([self.data]) else []
+        else:
+            folder = [] if self.data_dir is None else ["--data-dir", str(self.data_dir)]
+        options = [f"--data-option={key}={flow(value)}" for key, value in self.options.items()]
+        plugins = [f"--plugin={place(plugin)}" for plugin in self.plugins]
+        words = [place(self.model), "--data", source, *folder, *options, *more, *plugins]
+        return ["precision", name, *words]
+
+
+def command(given: Given, targets: Sequence[str], tolerance: float) -> list[str]:
     """Return the words of the command that repeats an audit, as a reader elsewhere can type it."""
-    source = portable(Path(data)) if Path(data).exists() else data
-    folder = ["--data-dir", DATA] if from_folder([data]) else []
-    words = [f"--data-option={key}={flow(value)}" for key, value in options.items()]
-    words += [f"--target={name}" for name in targets]
+    words = [f"--target={name}" for name in targets]
     words += [] if tolerance == 1 else [f"--tolerance={tolerance:g}"]
-    words += [f"--plugin={portable(Path(plugin))}" for plugin in plugins]
-    return ["precision", "audit", portable(model), "--data", source, *folder, *words]
+    return given.words("audit", words, elsewhere=True)
 
 
 def _as_made(path: Path) -> bool:

@@ -27,11 +27,13 @@ class Target:
     Attributes:
         name: as ``--target`` takes it.
         title: in words.
+        files: the kinds of files that such hardware reads, the usual one first; see ``deployed``.
     """
 
     name: str
     title: str
     policies: Mapping[str, Mapping[str, Any]]
+    files: tuple[str, ...]
 
 
 def _integers(weights: int, activations: int) -> dict[str, Any]:
@@ -82,6 +84,7 @@ TARGETS = (
             "int4x8": _integers(4, 8),
             "int4": _integers(4, 4),
         },
+        ("LiteRT", "ONNX"),
     ),
     Target(
         "fixed",
@@ -95,6 +98,7 @@ TARGETS = (
             "fixed4x8": _fixed(4, 8),
             "fixed4": _fixed(4, 4),
         },
+        ("QONNX", "ONNX", "LiteRT"),
     ),
     Target(
         "float",
@@ -110,6 +114,7 @@ TARGETS = (
             "nvfp4": _blocks("nvfp4", "nvfp4"),
             "mxfp4": _blocks("mxfp4_e2m1", "mxfp4_e2m1"),
         },
+        ("ONNX", "LiteRT"),
     ),
 )
 """Each with its largest format first."""

@@ -20,6 +20,8 @@ from precision.analysis.audit import AUDIT_COLUMNS, LAYER_COLUMNS, Audited, answ
 from precision.errors import PrecisionError
 from precision.exploration.audit import readings
 from precision.exploration.audit.compared import Compared
+from precision.exploration.audit.deployed import files
+from precision.exploration.audit.grid_file import Given
 from precision.exploration.audit.ladder import Target
 from precision.exploration.audit.layers import Layers
 from precision.exploration.audit.looks import Counts, Rung, climb
@@ -51,11 +53,11 @@ def audit(
     grid: Path,
     targets: Sequence[Target],
     *,
+    given: Given,
     facts: Mapping[str, str],
     assumed: Sequence[str] = (),
     data_dir: Path | None = None,
     store: str | Path = "runs",
-    plugins: Sequence[str | Path] = (),
     quiet: bool = False,
 ) -> Audited:
     """Compare every format of a grid of one model with float32, and say which are safe.
@@ -63,15 +65,17 @@ def audit(
     Args:
         grid: as ``grid_file.text_of`` writes it.
         targets: whose policies the grid has.
+        given: the model and its data, as the user gave them.
         facts: what is known of the model, in words, by name.
         assumed: what was chosen of the data for the user, in sentences.
-        data_dir, store, plugins, quiet: as of ``exploration.search``.
+        data_dir: the folder of the data sets that was found.
+        store, quiet: as of ``exploration.search``.
 
     Raises:
         PrecisionError: when the model and the data do not go together, or the model is no better than chance.
         KeyboardInterrupt: on Ctrl-C; what was compared is kept.
     """
-    parsed, source = load_grid(grid, plugins)
+    parsed, source = load_grid(grid, given.plugins)
     cells = {cell.policy: cell for cell in expand(parsed, source)}
     results = Store(store)
     results.create()
@@ -79,7 +83,7 @@ def audit(
         source.path, parsed.name, {trial.id for cell in cells.values() for trial in cell.trials()}
     )
     return _Audit(parsed.name, parsed.report.tolerance, cells, targets, data_dir, results).run(
-        facts, assumed, Console(stderr=True, quiet=quiet)
+        given, facts, assumed, Console(stderr=True, quiet=quiet)
     )
 
 
@@ -105,7 +109,9 @@ class _Audit:
                 "the model into a grid as keras_file, which compares formats for it too"
             )
 
-    def run(self, facts: Mapping[str, str], assumed: Sequence[str], console: Console) -> Audited:
+    def run(
+        self, given: Given, facts: Mapping[str, str], assumed: Sequence[str], console: Console
+    ) -> Audited:
         """Compare, and return what was found."""
         known.remember(self._trial, self._data)  # so that a plan of the grid counts its networks
         check_backend([self._trial])
@@ -138,6 +144,7 @@ class _Audit:
             layers=layers,
             rounded=rounded,
             environment=environment,
+            files=tuple(files(found.to_dict("records"), self._targets, self._cells, self._data, given)),
         )
 
     def _model(self) -> dict[str, str]:

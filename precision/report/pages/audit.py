@@ -31,7 +31,7 @@ from precision.report.document import (
     note,
     table_of,
 )
-from precision.report.pages.audit_words import sentences
+from precision.report.pages.audit_words import file_sentences, sentences
 from precision.report.pages.folder import write_report
 from precision.report.pages.made_from import MadeFrom
 from precision.report.render import terminal
@@ -56,6 +56,12 @@ Each layer with a kernel, and what follows it up to the next one, rounded alone 
 logits (6 dB are one bit), rise of the mean cross-entropy, and images that get another class, of {images}
 training images. Wider formats for the first ones are worth a try: {hint} in a policy of the grid, or
 {search}."""
+
+
+_FILES = """\
+Every file was written here to see whether it has words for the format and the network, and how large it is.
+{deployment} says what runs them; what a file computes was not compared here: {certify} does that for a trial
+of the grid."""
 
 
 def write_audit(
@@ -98,6 +104,7 @@ def write_audit(
     parts: list[Part] = [
         *about,
         Section("The answer", (List(sentences(found)), _answers(found))),
+        *_files(found),
         Section("The model", (facts(found.model),)),
         Section("The data", (facts(found.data),)),
         Section("Formats", tuple(ladder)),
@@ -117,6 +124,9 @@ def audit_text(found: Audited) -> str:
     model = List(tuple(inline("{name}: {value}", name=k, value=v) for k, v in found.model.items()))
     parts: list[terminal.Shown] = [model, List(sentences(found))]
     parts += [note("{doubt}", doubt=text) for text in found.notes]
+    for sentence, command in file_sentences(found):
+        parts.append(note("{sentence}", sentence=sentence))
+        parts += [Listing(command)] if command else []
     if len(found.layers):
         worst = ", ".join(found.layers["part"].iloc[:3])
         parts.append(note("most sensitive, as {by} rounds them: {worst}", by=found.rounded, worst=worst))
@@ -137,6 +147,27 @@ def _answers(found: Audited) -> Table:
         rows.append((answer["architecture"], Strong(row["policy"]), *numbers))
     columns = (Column("Target"), Column("Smallest safe format"), *_NUMBERS.values())
     return Table(columns, tuple(rows))
+
+
+def _files(found: Audited) -> tuple[Section, ...]:
+    """Return the files that say the named formats, with their commands; nothing where no format is named."""
+    if not found.files:
+        return ()
+    rows = tuple(
+        (file.target, file.policy, file.kind, file.bytes, file.holds or file.needs or file.why)
+        for file in found.files
+    )
+    columns = (
+        Column("Target"),
+        Column("Format"),
+        Column("File"),
+        Column("Bytes", Unit.COUNT),
+        Column("What it holds, or why there is none"),
+    )
+    about = note(_FILES, deployment=Code("docs/deployment.md"), certify=Code("precision certify"))
+    commands = "\n".join(file.portable for file in found.files if file.portable)
+    listing = (Listing(commands),) if commands else ()
+    return (Section("Files to deploy", (about, Table(columns, rows), *listing)),)
 
 
 _NONE = {"not shown": "none is shown", "none": "none"}

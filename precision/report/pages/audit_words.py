@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from precision.analysis.audit import Audited
+from precision.analysis.audit import Audited, File
 from precision.analysis.evidence import images_wanted
 from precision.report.document import Inline, Quantity, Span, Strong, Unit, Words, inline
 from precision.tasks import CLASSIFICATION
@@ -15,6 +15,42 @@ _REAL = 0.05  # p below which a difference is called real
 def sentences(found: Audited) -> tuple[Inline, ...]:
     """Return one sentence or two for each target."""
     return tuple(_sentence(row, found) for _, row in found.answers.iterrows())
+
+
+def file_sentences(found: Audited) -> tuple[tuple[Inline, str], ...]:
+    """Return for each target with a safe format which file says it, and the command that writes it.
+
+    The command is empty where no file says the format; then the sentence says why, of the file that the
+    hardware of the target reads first.
+    """
+    told: list[tuple[Inline, str]] = []
+    for target in dict.fromkeys(file.target for file in found.files):
+        own = [file for file in found.files if file.target == target]
+        fits = [file for file in own if file.command]
+        policy = Strong(own[0].policy)
+        if not fits:
+            text = "{target}: no file says {policy}: {why}."
+            told.append((inline(text, target=target, policy=policy, why=own[0].why), ""))
+            continue
+        first, others = fits[0], ", ".join(file.kind for file in fits[1:])
+        sentence = inline(
+            "{target}: {policy} is written as {kind} ({held}{also}).",
+            target=target,
+            policy=policy,
+            kind=first.kind,
+            held=held(first),
+            also=Words(f"; {others} can, too" if others else ""),
+        )
+        told.append((sentence, first.command))
+    return tuple(told)
+
+
+def held(file: File) -> Inline:
+    """Return what a file holds and its size, or what has to be installed before it can be written."""
+    if file.bytes is None:
+        return inline("{needs}", needs=file.needs)
+    size = Quantity(file.bytes, Unit.COUNT)
+    return inline("{holds}, {size} bytes", holds=file.holds, size=size)
 
 
 def _sentence(answer: pd.Series, found: Audited) -> Inline:

@@ -173,6 +173,8 @@ def test_as_what_a_policy_is_written(policy, scales, kind):
         ("int8_dynamic", "ours", "scales: converter"),
         (SIXTEEN, "ours", "scales: converter"),
         ("fixed(8,5)", "converter", "weights in int(8,symmetric=true)"),
+        ("fixed(12,8)", "ours", "weights in int(8,symmetric=true)"),  # the converter would not take it
+        ({**SIXTEEN, "exempt": ["last"]}, "ours", "leave out 'layers' and 'exempt'"),
         ("posit(8,1)", "ours", "no integer times a step"),
         ("int4_weights", "ours", "activations"),
         (

@@ -72,15 +72,14 @@ def test_a_grid_that_the_user_changed_is_not_replaced(text, workplace):
 
 def test_the_command_repeats_what_was_asked(workplace, monkeypatch):
     monkeypatch.chdir(workplace)
-    words = grid_file.command(
-        Path("model.keras"), "digits.npz", {"classes": ["a", "b"], "scale": "none"}, ["p.py"], ["fixed"], 0.5
-    )
-    assert words == [
+    options = {"classes": ["a", "b"], "scale": "none"}
+    given = grid_file.Given(Path("model.keras"), "digits.npz", options, Path("/mine"), ["p.py"])
+    assert grid_file.command(given, ["fixed"], 0.5) == [
         *("precision", "audit", "model.keras", "--data", "digits.npz"),
         *("--data-option=classes=[a, b]", "--data-option=scale=none", "--target=fixed", "--tolerance=0.5"),
         "--plugin=p.py",
     ]
-    assert grid_file.command(Path("/x/m.keras"), "mnist", {}, [], [], 1.0) == [
+    assert grid_file.command(grid_file.Given(Path("/x/m.keras"), "mnist"), [], 1.0) == [
         *("precision", "audit", "m.keras", "--data", "mnist", "--data-dir", "DATA")
     ]
 

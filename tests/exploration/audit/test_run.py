@@ -1,6 +1,9 @@
 """Whole audits: against the grid engine on the same policies, interrupted, and of what cannot be audited."""
 
+import shlex
 import shutil
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,6 +17,8 @@ from precision.analysis import smallest_within_tolerance, summary
 from precision.analysis.collect import collect
 from precision.analysis.results import ReportSettings
 from precision.deploy.predictor import KerasPredictor
+from precision.errors import PrecisionError
+from precision.exploration.audit import deployed, grid_file, ladder
 from precision.grid import Store, expand, load_grid
 from precision.methods.evaluation import evaluate
 from precision.methods.run import run_trial
@@ -87,7 +92,6 @@ def test_what_a_grid_has_run_is_not_computed_again(audited, engine, monkeypatch)
 
 
 def test_a_format_that_the_network_cannot_have_is_left_out(audited, monkeypatch):
-    from precision.errors import PrecisionError
     from precision.exploration.audit import run
 
     sized = run.rung_of
@@ -146,6 +150,49 @@ def test_the_report_says_what_was_found(audited):
     stored = pd.read_csv(audited.report / "audit.csv")
     pd.testing.assert_frame_equal(stored, audited.found.frame, check_dtype=False, rtol=1e-9)
     assert "nan" not in text
+
+
+def test_the_file_that_fits_is_written_by_the_command_as_printed(audited, workplace):
+    assert [(file.kind, bool(file.command)) for file in audited.found.files] == [
+        ("QONNX", True),
+        ("ONNX", True),
+        ("LiteRT", False),  # has no normalisation of its own
+    ]
+    first, second, third = audited.found.files
+    assert "(BatchNormalization) cannot be computed in integers" in third.why
+    assert first.holds == "weights of 8 bits, activations of 8 bits"
+    assert second.holds == "weights in INT8, activations in INT8"
+    program, *words = shlex.split(second.command)
+    done = here(workplace, *words)
+    assert program == "precision" and done.returncode == 0, done.stderr
+    assert (workplace / "model-fixed8.onnx").stat().st_size == second.bytes
+    text = (audited.report / "audit.md").read_text()
+    assert all(file.portable in text.splitlines() for file in (first, second))
+
+
+def test_a_format_that_no_file_says_and_a_package_that_is_missing(audited, monkeypatch):
+    def missing():
+        raise PrecisionError("pip install 'precision[onnx]'")
+
+    cells = {cell.policy: cell for cell in expand(*load_grid(audited.report / "audit.yaml"))}
+    kinds = {name: replace(kind, installed=missing) for name, kind in deployed.KINDS.items()}
+    monkeypatch.setattr(deployed, "KINDS", kinds)
+    given = grid_file.Given(Path("model.keras"), "digits.npz", {"scale": "none"}, Path("/data"), ("p.py",))
+
+    def told(label):
+        (target,) = ladder.chosen(["fixed"])
+        answer = {"architecture": target.title, "policy": label, "verdict": "found"}
+        return list(deployed.files([answer], [target], cells, None, given))
+
+    files = told("fixed8")
+    assert [file.needs for file in files] == ["pip install 'precision[onnx]'"] * 3
+    assert shlex.split(files[2].command) == [
+        *("precision", "export", "model.keras", "--data", "digits.npz", "--data-dir", "/data"),
+        *("--data-option=scale=none", "--policy", deployed.spec(ladder.TARGETS[1].policies["fixed8"])),
+        *("--to", "model-fixed8.tflite", "--plugin=p.py"),
+    ]
+    assert "--data-dir" not in files[2].portable
+    assert "but got 'fixed(12,0) 2^k per tensor" in told("fixed12")[2].why and not told("fixed12")[2].command
 
 
 def test_an_interrupted_audit_goes_on_where_it_was(workplace, audited):

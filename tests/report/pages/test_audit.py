@@ -3,7 +3,7 @@ import math
 import pandas as pd
 import pytest
 
-from precision.analysis.audit import AUDIT_COLUMNS, LAYER_COLUMNS, Audited, answers
+from precision.analysis.audit import AUDIT_COLUMNS, LAYER_COLUMNS, Audited, File, answers
 from precision.report.figures.audit import audit_figure
 from precision.report.pages.audit import audit_text, write_audit
 
@@ -26,13 +26,14 @@ def row(target, policy, size, difference, low, high, verdict, images=10_000, **m
     }
 
 
-def found(*rows, notes=()):
+def found(*rows, notes=(), files=()):
     frame = pd.DataFrame(list(rows), columns=list(AUDIT_COLUMNS))
     chosen = answers(frame, BASELINE, 1.0)
     pairs = {(a["architecture"], a["policy"]) for _, a in chosen.iterrows() if a["verdict"] == "found"}
     frame["named"] = [(r.target, r.policy) in pairs for r in frame.itertuples()]
     model, data = {"end": "3 logits"}, {"data": "pets"}
-    return Audited("m-audit", 1.0, frame, chosen, model, data, notes, LAYERS, "int4", {"python": "3"})
+    about = (model, data, notes, LAYERS, "int4", {"python": "3"})
+    return Audited("m-audit", 1.0, frame, chosen, *about, tuple(files))
 
 
 SMALL = row("chips", "int4", 500, -0.0300, -0.0411, -0.0190, "lost", images=1000)
@@ -81,6 +82,32 @@ def test_the_report_has_every_format_of_every_target(tmp_path):
     assert "The 5 others are less sensitive." in text
     assert len(pd.read_csv(tmp_path / "audit.csv")) == 5 and len(pd.read_csv(tmp_path / "layers.csv")) == 20
     assert (tmp_path / "audit.png").stat().st_size > 1000
+
+
+COMMAND = "precision export m.keras --data d.npz --policy '{weights: \"int(8,a=b)\"}' --to m-int8.onnx"
+REFUSED = File("chips", "int8", "LiteRT", why="layer 'norm' has no words")
+FITS = File("chips", "int8", "ONNX", COMMAND, COMMAND.replace("d.npz", "e.npz"), 1234, "weights in INT8")
+LACKS = File("chips", "int8", "ONNX", COMMAND, COMMAND, needs="pip install 'precision[onnx]'")
+
+
+@pytest.mark.parametrize(
+    ("files", "sentence", "command"),
+    [
+        ((REFUSED, FITS), "chips: int8 is written as ONNX (weights in INT8, 1,234 bytes).", True),
+        ((FITS, FITS), "(weights in INT8, 1,234 bytes; ONNX can, too).", True),
+        ((LACKS,), "chips: int8 is written as ONNX (pip install 'precision[onnx]').", True),
+        ((REFUSED, REFUSED), "chips: no file says int8: layer 'norm' has no words.", False),
+    ],
+)
+def test_the_file_that_fits_is_named_with_its_command(files, sentence, command, tmp_path):
+    one = found(GOOD, files=files)
+    lines = audit_text(one).splitlines()
+    assert any(line.endswith(sentence) for line in lines), lines
+    assert (COMMAND in lines) == command  # on a line of its own, whole
+    write_audit(one, ["precision", "audit", "m.keras"], tmp_path)
+    text = (tmp_path / "audit.md").read_text()
+    assert "## Files to deploy" in text and text.count("layer 'norm' has no words") == files.count(REFUSED)
+    assert all(file.portable in text.splitlines() for file in files if file.portable)
 
 
 def test_a_figure_of_very_many_formats_fits_a_page():
