@@ -9,11 +9,12 @@
 # make pages      docs and lists that are made from the code, written anew
 # make bench      the benchmarks, each a ratio against a named peer
 # make aarch64    an emulated ARM processor in build/aarch64, on which a test runs bundles
+# make agreement  the files of experiments/deployment.yaml on it: the column aarch64 of its report
 # make gpu-wheels what a machine with a GPU and no network lacks for benchmarks/gpu.py, in build/gpu
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install quickstart test faults wheel verify statistics check pages bench aarch64 gpu-wheels clean
+.PHONY: install quickstart test faults wheel verify statistics check pages bench aarch64 agreement gpu-wheels clean
 
 install: .venv/.installed
 
@@ -68,6 +69,9 @@ bench: .venv/.bench
 
 aarch64:
 	tools/aarch64.sh build/aarch64
+
+agreement: .venv/.installed aarch64
+	PRECISION=$(BIN)/precision tools/agreement.sh
 
 GPU_WHEELS := keras typer pydantic rich tabulate psutil threadpoolctl filelock platformdirs safetensors nvidia-ml-py \
 	absl-py annotated-types annotated-doc click h5py markdown-it-py mdurl ml_dtypes namex optree pydantic-core pygments \

@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from precision.analysis.columns import CELL, spread_of, spreads
+from precision.analysis.deployed import deployed, machines
 from precision.analysis.gates import Gate
 from precision.analysis.labels import KEYS
 from precision.analysis.modelled import modelled
@@ -27,7 +28,7 @@ from precision.grid.file.schema import Grid
 from precision.grid.file.source import Source
 from precision.grid.plan.expand import Cell
 from precision.grid.plan.unrounded import epochs_before
-from precision.grid.store import Store
+from precision.grid.store import Store, bundles
 from precision.measure.counted.energy_table import EnergyTable
 from precision.measure.machine.environment import together
 from precision.metrics import METRICS
@@ -47,6 +48,7 @@ def collect(grid: Grid, source: Source, cells: list[Cell], store: Store) -> Resu
         shared = uses[cell.trial.id] > 1
         rows.append(_row(cell, found.get(cell.trial.id), again, shared, table, best))
     results = list(found.values())
+    others = machines(bundles.stored(store.root), set(found))
     return Results(
         name=grid.name,
         description=grid.description,
@@ -63,6 +65,8 @@ def collect(grid: Grid, source: Source, cells: list[Cell], store: Store) -> Resu
         samples=store.samples,
         batches={result.trial.id: result.batches for result in results if result.batches},
         targets=_targets(cells, found),
+        deployed=deployed(found, others),
+        machines=others,
     )
 
 

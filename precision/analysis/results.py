@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from precision.analysis.columns import checked
+from precision.analysis.deployed import Deployed, Machine
 from precision.analysis.differences import with_differences
 from precision.analysis.gates import Gate
 from precision.analysis.published import Published
@@ -69,6 +70,8 @@ class Results:
         samples: trial to what was sampled while it ran, see ``precision.samples``; None where nothing was.
         targets: by the label of a data set, what its training and its test images have for targets, in words:
             the classes or labels and how many images each has, or the range of what is to be predicted.
+        deployed: trial to the file that it evaluated, of those that evaluated one.
+        machines: other machines that have measured files of these trials.
 
     >>> import precision
     >>> results = precision.run("grid.yaml", output="report", quiet=True)
@@ -91,6 +94,8 @@ class Results:
     targets: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     samples: Callable[[str], Samples | None] | None = None
     batches: Mapping[str, Sequence[Mapping[str, float]]] = field(default_factory=dict)
+    deployed: Mapping[str, Deployed] = field(default_factory=dict)
+    machines: Sequence[Machine] = ()
 
     def cells(self) -> pd.DataFrame:
         """Return the frame checked, in the documented order, with its differences to the baseline.

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from precision.cli.echo import echo
-from precision.cli.options import RUNS, DataDir, PluginFiles, StoreDir
+from precision.cli.grids import cells_of
+from precision.cli.options import RUNS, DataDir, OnlyOption, PluginFiles, StoreDir
 from precision.cli.tables import print_table
 from precision.errors import PrecisionError, short
 
 if TYPE_CHECKING:
     from precision.deploy.bundle.folder import Model
+    from precision.grid import Store
     from precision.grid.store.bundles import Elsewhere
     from precision.methods.restored import Restoring
     from precision.trial import TrialResult
@@ -25,15 +27,20 @@ def bundle(
     names: Annotated[
         list[str],
         typer.Argument(
-            metavar="TRIAL... DIR", help="Ids of trials, or their first digits, and a new folder."
+            metavar="TRIAL... DIR",
+            help="Ids of trials, or their first digits, or the file of a grid for its finished trials of "
+            "methods lite and onnx; and a new folder.",
         ),
     ],
     images: Images = 500,
+    only: OnlyOption = None,
     store: StoreDir = RUNS,
     data_dir: DataDir = None,
     plugin: PluginFiles = None,
 ) -> None:
     """Write a folder that measures another machine: the networks of TRIALs, test images and a program.
+
+    A trial of method lite or onnx goes along as the file that it evaluated, others as both kinds of files.
 
     Copy the folder to the machine and start python3 run.py there, which needs NumPy and a LiteRT interpreter
     or ONNX Runtime. Bring its results.json home with precision results import.
@@ -55,7 +62,12 @@ def bundle(
     if root := store_of(path, found.root):
         raise PrecisionError(f"{path}: this would be a folder of the store {root}; name another")
     folder.check_free(path)
-    results = [stored(found, find(found, trial)) for trial in dict.fromkeys(trials)]
+    grids = [name for name in trials if Path(name).suffix in (".yaml", ".yml")]
+    if only and not grids:
+        raise PrecisionError("--only chooses cells of a grid, but none is given; name its file")
+    ids = {find(found, trial): None for trial in trials if trial not in grids}
+    ids |= dict.fromkeys(name for grid in grids for name in _finished(Path(grid), found, plugin, only))
+    results = [stored(found, name) for name in ids]
     choices = {repr(result.trial.dataset) for result in results}
     if len(choices) > 1:
         raise PrecisionError("the trials of a bundle share its images, but these have different data sets")
@@ -70,6 +82,28 @@ def bundle(
     echo(f"{path}: bundle {name[:12]} of {len(models)} models in {size:,} bytes; start its run.py there")
 
 
+def _finished(grid: Path, store: Store, plugin: list[Path] | None, only: list[str] | None) -> list[str]:
+    """Return the ids of the finished trials of a grid: of those that evaluated a file, where it has any.
+
+    How many are not finished is told.
+
+    Raises:
+        PrecisionError: when none is.
+    """
+    from precision.methods.deployed import EVALUATED
+
+    _, _, cells = cells_of(grid, plugin, None, None, only)
+    trials = [cell.trial for cell in cells if cell.trial.method.name in EVALUATED]
+    asked = dict.fromkeys(trial.id for trial in trials or [cell.trial for cell in cells])
+    results = store.results(asked.keys())
+    done = [name for name in asked if name in results and results[name].status == "ok"]
+    if not done:
+        raise PrecisionError(f"{grid}: none of its {len(asked)} trials is finished; run it first")
+    if left := len(asked) - len(done):
+        echo(f"{grid}: {left} of its {len(asked)} trials are not finished, and are left out", err=True)
+    return done
+
+
 def _models(result: TrialResult, bench: Restoring) -> list[Model]:
     """Return the files of a trial; what one kind of file cannot say is told where another can.
 
@@ -77,7 +111,7 @@ def _models(result: TrialResult, bench: Restoring) -> list[Model]:
         PrecisionError: when there is no kind of file for it.
     """
     from precision.deploy.bundle.folder import Model
-    from precision.methods.deployed import WRITERS
+    from precision.methods.deployed import EVALUATED, WRITERS
     from precision.quantization import Policy
 
     trial, found, refused = result.trial, [], []
@@ -87,7 +121,10 @@ def _models(result: TrialResult, bench: Restoring) -> list[Model]:
         "method": trial.method.words,
         "accuracy": result.metrics.get("accuracy"),
     }
+    own = EVALUATED.get(trial.method.name)
     for suffix, write in WRITERS.items():
+        if own not in (None, suffix):
+            continue
         try:
             found.append(Model(f"{trial.id}{suffix}", write(result, bench), trial.id, facts))
         except PrecisionError as error:
@@ -119,7 +156,16 @@ def import_results(
 
 
 HEAD = (
-    *("machine", "processor", "model", "network", "accuracy", "ms by threads: median / p95", "peak MiB"),
+    *(
+        "machine",
+        "processor",
+        "model",
+        "network",
+        "accuracy",
+        "same bits",
+        "ms by threads: median / p95",
+        "peak MiB",
+    ),
     *("runtime", "logits"),
 )
 
@@ -129,7 +175,7 @@ def rows(found: Elsewhere) -> list[tuple[str, ...]]:
     cells: list[tuple[str, ...]] = []
     for model, told in zip(found.models, found.described["models"], strict=True):
         times = [f"{t['threads']}: {t['median_ms']:.3g} / {t['p95_ms']:.3g}" for t in model["latency"]]
-        peak = (model.get("resident_kb") or {}).get("peak")
+        peak, agrees = (model.get("resident_kb") or {}).get("peak"), model.get("agreement")
         cells.append(
             (
                 str(found.machine.get("name", "")),
@@ -137,6 +183,7 @@ def rows(found: Elsewhere) -> list[tuple[str, ...]]:
                 str(model["file"]),
                 short(f"{told.get('architecture', '')} {told.get('policy', '')}", 40),
                 f"{100 * model['accuracy']:.2f} %",
+                f"{agrees['bits']} of {agrees['images']}" if agrees else "",
                 "" if found.emulated else ", ".join(times),
                 f"{peak / 1024:.0f}" if isinstance(peak, int | float) and peak else "",
                 short(str(model.get("runtime", "")), 40),

@@ -58,3 +58,6 @@ WRITERS: dict[str, Callable[[TrialResult, Restoring], bytes]] = {
     ".onnx": lambda result, bench: as_onnx(result, bench, int32_biases=True).to_bytes(),
 }
 """By the ending of a file, what returns its content for a trial."""
+
+EVALUATED = {"lite": ".tflite", "onnx": ".onnx"}
+"""By the method of a trial the ending of the file that it evaluates, and that alone is taken elsewhere."""

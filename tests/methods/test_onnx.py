@@ -2,8 +2,10 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,8 @@ import pytest
 from commands import here
 from tiny import registered
 
+from precision.analysis.collect import collect
+from precision.analysis.deployed import Agreement, Deployed
 from precision.arithmetic.integer.values import Codes
 from precision.data import as_float
 from precision.deploy.lite.interpreter import Session
@@ -228,6 +232,8 @@ def test_a_bundle_measures_with_numpy_and_a_runtime_alone(results, bundle, measu
             assert all(0 < row["median_ms"] <= row["p95_ms"] for row in model["latency"])
             expected = computed(bundle / model["file"], images)
             np.testing.assert_array_equal(logits[model["file"]], expected)
+            same = {"images": 20, "bits": 20, "classes": 20, "largest": 0.0}
+            assert model["agreement"] == same  # with what it gave when the bundle was made
             assert model["correct"] == (expected.argmax(1) == labels).sum()
             assert model["resident_kb"]["peak"] > model["resident_kb"]["before"] > 1000
     assert {model["trial"] for model in told["models"]} == {found[n].trial.id for n in ("ptq", "integer")}
@@ -250,6 +256,51 @@ def test_results_come_home_beside_others(results, bundle, measured, tmp_path):
     assert repr({trial_id: result.metrics for trial_id, result in store.results().items()}) == before
 
 
+GRID = f"""name: small
+datasets: [{{name: digits, train_size: 400, test_size: 60}}]
+architectures: [tiny]
+policies: {{float32: float32, int8: {json.dumps(AFFINE)}}}
+methods: [ptq, onnx]
+training: {{epochs: 2, learning_rate: 0.01}}
+"""
+
+
+def test_the_files_of_a_grid_are_taken_to_an_arm_processor_and_its_report_says_so(results, tmp_path):
+    store, _ = results
+    (tmp_path / "grid.yaml").write_text(GRID)
+    grid, source = load_grid(tmp_path / "grid.yaml")
+    cells = {(cell.policy, cell.method): cell.trial for cell in expand(grid, source)}
+    own = TRIALS["onnx"]  # the trials of the grid know of the network of the tests, which is all that differs
+    for former, asked in ((own.baseline, cells["float32", "ptq"]), (own, cells["int8", "onnx"])):
+        store.save(replace(store.load(former.id), trial=asked, predictions=store.predictions(former.id)))
+    shutil.copy(store.weights(own.baseline.id), store.weights(cells["float32", "ptq"].id))
+    onnx_trial = cells["int8", "onnx"].id
+    done = here(tmp_path, "bundle", "grid.yaml", "new", "--images", 20, "--store", store.root)
+    assert done.returncode == 0 and "1 of its 2 trials are not finished" in done.stderr, done.stderr
+    (file,) = (path.name for path in (tmp_path / "new").iterdir() if path.suffix in (".onnx", ".tflite"))
+    assert file == f"{onnx_trial}.onnx"  # what it evaluated, and ptq evaluated none
+    assert runner(tmp_path / "new", tmp_path, sys.executable).returncode == 0
+    told = json.loads((tmp_path / "results.json").read_text())
+    told["machine"] |= {"architecture": "aarch64", "emulated": "emulated processor"}
+    told["models"][0]["agreement"] |= {"bits": 18}
+    (tmp_path / "results.json").write_text(json.dumps(told))
+    done = here(tmp_path, "results", "import", "results.json", "--store", store.root)
+    assert done.returncode == 0 and "18 of 20" in done.stdout, done.stderr
+    (store.root / "bundles" / told["bundle"] / "cut-off.json").write_text("{")
+    with pytest.warns(UserWarning, match=r"cut-off\.json: this is no file that run\.py"):
+        report = collect(grid, source, expand(grid, source), store)
+    (store.root / "bundles" / told["bundle"] / "cut-off.json").unlink()
+    assert report.deployed[onnx_trial] == Deployed(1, Agreement(20, 18, 20))
+    (machine,) = (one for one in report.machines if one.bundle == told["bundle"])
+    assert machine.emulated and [sent.latency for sent in machine.sent] == [()]
+    done = here(
+        tmp_path, "bundle", "grid.yaml", "more", "--only", "method=ptq", "--store", store.root / "none"
+    )
+    assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stderr
+    done = here(tmp_path, "bundle", onnx_trial, "more", "--only", "method=ptq", "--store", store.root)
+    assert done.returncode == 2 and "--only chooses cells of a grid" in done.stderr
+
+
 def changed(told, **changes):
     return {**told, **changes}
 
@@ -267,6 +318,11 @@ def with_model(told, **changes):
         (lambda t: changed(t, bundle="../../etc"), "no file that run.py"),
         (lambda t: with_model(t, sha256="0" * 64), "its models are not those of bundle"),
         (lambda t: with_model(t, accuracy=float("nan")), "have numbers that cannot be"),
+        (lambda t: with_model(t, images="20"), "have numbers that cannot be"),
+        (
+            lambda t: with_model(t, agreement={"images": 20, "bits": 21, "classes": 20}),
+            "have numbers that cannot be",
+        ),
         (lambda t: [1, 2], "no file that run.py"),
     ],
 )
@@ -287,8 +343,6 @@ def test_a_folder_that_exists_is_refused(results, bundle):
 
 
 def test_a_bundle_that_was_changed_does_not_run(bundle, tmp_path):
-    import shutil
-
     copy = shutil.copytree(bundle, tmp_path / "copy")
     path = next(copy.glob("*.onnx"))
     path.write_bytes(path.read_bytes()[:-1])
@@ -308,6 +362,7 @@ def test_an_arm_processor_computes_the_same_bits(bundle, measured, tmp_path):
         told["machine"]["emulated"] == "emulated processor" and told["machine"]["architecture"] == "aarch64"
     )
     assert all(model["latency"] == [] for model in told["models"])
+    assert all(model["agreement"]["classes"] == 20 for model in told["models"])
     with np.load(measured[0] / "logits.npz") as here_, np.load(tmp_path / "logits.npz") as there:
         for name in here_.files:
             np.testing.assert_array_equal(here_[name].argmax(1), there[name].argmax(1))

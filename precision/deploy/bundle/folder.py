@@ -3,6 +3,8 @@
 bundle.json   what is in it: {"version", "precision", "dataset", "sample", "models"}, each file with its
               sha256; the sha256 of this file names the bundle
 sample.npz    images, as they are stored (uint8 or float32), and labels, int64
+expected.npz  what each model gives for them here, by its file: the bits that another machine is held against;
+              a model whose run-time is not installed is not in it
 run.py        measures; a copy of the file beside this one
 *.onnx ...    the models
 """
@@ -12,6 +14,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import platform
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,11 +25,11 @@ import numpy as np
 
 from precision import __version__, files, received
 from precision.data import Dataset
-from precision.deploy.bundle.run import RUNTIMES, VERSION
+from precision.deploy.bundle.run import RUNTIMES, VERSION, BundleError, as_float
 from precision.errors import PrecisionError
 from precision.tasks import CLASSIFICATION
 
-DESCRIPTION, SAMPLE, PROGRAM = "bundle.json", "sample.npz", "run.py"
+DESCRIPTION, SAMPLE, EXPECTED, PROGRAM = "bundle.json", "sample.npz", "expected.npz", "run.py"
 
 
 @dataclass(frozen=True)
@@ -69,11 +73,14 @@ def write(path: Path, models: Sequence[Model], dataset: Dataset, count: int = 50
                 f"{model.file}: the runner of a bundle runs {' and '.join(sorted(RUNTIMES))} files"
             )
     sample = sampled(dataset, count)
+    given, runtimes = _given(models, sample)
     described = {
         "version": VERSION,
         "precision": __version__,
         "dataset": {"name": dataset.name, "title": dataset.title, "digest": dataset.digest()},
         "sample": {"file": SAMPLE, "sha256": _sha256(sample)},
+        "expected": {"file": EXPECTED, "sha256": _sha256(given), "architecture": platform.machine()}
+        | {"runtimes": runtimes},
         "models": [
             {"file": model.file, "sha256": _sha256(model.content), "bytes": len(model.content)}
             | {"trial": model.trial, **model.facts}
@@ -81,7 +88,8 @@ def write(path: Path, models: Sequence[Model], dataset: Dataset, count: int = 50
         ],
     }
     content = (json.dumps(described, indent=1) + "\n").encode()
-    contents = {DESCRIPTION: content, SAMPLE: sample, PROGRAM: Path(__file__).with_name(PROGRAM).read_bytes()}
+    contents = {DESCRIPTION: content, SAMPLE: sample, EXPECTED: given}
+    contents[PROGRAM] = Path(__file__).with_name(PROGRAM).read_bytes()
     contents |= {model.file: model.content for model in models}
 
     def fill(folder: Path) -> None:
@@ -112,6 +120,25 @@ def sampled(dataset: Dataset, count: int) -> bytes:
     content = io.BytesIO()
     np.savez(content, images=dataset.x_test[chosen], labels=np.asarray(dataset.y_test[chosen], np.int64))
     return content.getvalue()
+
+
+def _given(models: Sequence[Model], sample: bytes) -> tuple[bytes, dict[str, str]]:
+    """Return a .npz file with what each model gives for a sample here, as run.py computes it; and by what."""
+    with np.load(io.BytesIO(sample), allow_pickle=False) as file:
+        images = as_float(file["images"])
+    found, runtimes = {}, {}
+    with tempfile.TemporaryDirectory() as folder:
+        for model in models:
+            path = Path(folder) / model.file
+            path.write_bytes(model.content)
+            try:
+                runtimes[model.file], compute = RUNTIMES[path.suffix](path, 1)
+            except BundleError:  # not installed here
+                continue
+            found[model.file] = np.concatenate([compute(image[None]) for image in images])
+    content = io.BytesIO()
+    np.savez(content, **found)  # type: ignore[arg-type]
+    return content.getvalue(), runtimes
 
 
 def _sha256(content: bytes) -> str:

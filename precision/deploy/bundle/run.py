@@ -42,7 +42,8 @@ def bundle(folder: Path) -> dict[str, Any]:
         content = (folder / "bundle.json").read_bytes()
         described: dict[str, Any] = json.loads(content)
         files = [(model["file"], model["sha256"]) for model in described["models"]]
-        files.append((described["sample"]["file"], described["sample"]["sha256"]))
+        parts = [described["sample"], *([described["expected"]] if "expected" in described else [])]
+        files += [(part["file"], part["sha256"]) for part in parts]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BundleError(f"{folder}: this is no bundle of precision ({error})") from None
     if described["version"] != VERSION:
@@ -53,6 +54,14 @@ def bundle(folder: Path) -> dict[str, Any]:
         if sha256(folder / name) != wanted:
             raise BundleError(f"{folder / name}: this file is not the one that was bundled; copy it again")
     return {**described, "id": hashlib.sha256(content).hexdigest()}
+
+
+def expected_of(folder: Path, described: dict[str, Any]) -> dict[str, np.ndarray]:
+    """Return what the models gave where the bundle was made, by their files, as far as it is known."""
+    if "expected" not in described:
+        return {}
+    with np.load(folder / described["expected"]["file"], allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
 
 
 def sha256(path: Path) -> str:
@@ -225,6 +234,21 @@ def measured(
     return found, logits
 
 
+def agreement(given: np.ndarray, expected: np.ndarray) -> dict[str, float]:
+    """Return on how many images what a file gives has the bits, and the class, that it has where it was made.
+
+    ``largest`` is the largest distance of two numbers, where that is a number.
+    """
+    same, classes, largest = np.zeros(len(given), bool), np.zeros(len(given), bool), float("nan")
+    if (given.shape, given.dtype) == (expected.shape, expected.dtype) and len(given):
+        ours, theirs = (np.ascontiguousarray(x).reshape(len(x), -1) for x in (given, expected))
+        same = (ours.view(np.uint8) == theirs.view(np.uint8)).all(axis=1)
+        classes = ours.argmax(axis=1) == theirs.argmax(axis=1)
+        largest = float(np.abs(ours.astype(np.float64) - theirs.astype(np.float64)).max())
+    counts: dict[str, float] = {"images": len(given), "bits": int(same.sum()), "classes": int(classes.sum())}
+    return {**counts, "largest": largest} if largest < float("inf") else counts
+
+
 def latency(
     compute: Callable[[np.ndarray], np.ndarray],
     images: np.ndarray,
@@ -297,10 +321,11 @@ def table(rows: Sequence[Sequence[str]]) -> str:
 def row_of(name: str, found: dict[str, Any], hidden: bool) -> list[str]:
     """Return the cells of a model; no times of an emulated processor."""
     times = [f"{t['threads']}: {t['median_ms']:.3g} / {t['p95_ms']:.3g}" for t in found["latency"]]
-    peak = found["resident_kb"]["peak"]
+    peak, told = found["resident_kb"]["peak"], found.get("agreement")
     return [
         name,
         f"{100 * found['accuracy']:.2f} %",
+        f"{told['bits']} of {told['images']}" if told else "-",
         "-" if hidden else ", ".join(times),
         f"{peak / 1024:.0f}" if peak else "-",
         found["runtime"],
@@ -327,15 +352,26 @@ def run(argv: Sequence[str] | None = None) -> int:
     if given.images is not None and not 1 <= given.images <= len(images):
         raise BundleError(f"--images is from 1 to {len(images)}, but got {given.images}")
     images, labels = images[: given.images], labels[: given.images]
+    expected = expected_of(folder, described)
     here = machine(given.name)
     rows, models, all_logits = [], [], {}
     for model in described["models"]:
         path = folder / model["file"]
         found, logits = apart(partial(measured, path, images, labels, threads, not here["emulated"]))
+        if model["file"] in expected:
+            found["agreement"] = agreement(logits, expected[model["file"]][: len(logits)])
         models.append({"file": model["file"], "sha256": model["sha256"], "trial": model["trial"], **found})
         all_logits[model["file"]] = logits
         rows.append(row_of(model["file"], found, bool(here["emulated"])))
-    head = ["model", "accuracy", "ms by threads, median / p95", "MiB", "runtime", "logits"]
+    head = [
+        "model",
+        "accuracy",
+        "same bits as where it was made",
+        "ms by threads, median / p95",
+        "MiB",
+        "runtime",
+        "logits",
+    ]
     print(table([head, *rows]))
     if here["emulated"]:
         print("emulated processor: its times are no times, so none were taken")

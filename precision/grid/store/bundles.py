@@ -12,6 +12,7 @@ import hashlib
 import json
 import math
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,9 +76,17 @@ def take(root: Path, path: Path) -> Elsewhere:
 
 
 def stored(root: Path) -> list[Elsewhere]:
-    """Return the results of other machines that a store has, the bundles in the order of their ids."""
-    paths = sorted((root / "bundles").glob("*/*-*.json"))
-    return [_read(received.read(path, _MOST), root, str(path)) for path in paths]
+    """Return the results of other machines that a store has, the bundles in the order of their ids.
+
+    What cannot be read is left out with a warning: a report has other things to say.
+    """
+    found = []
+    for path in sorted((root / "bundles").glob("*/*-*.json")):
+        try:
+            found.append(_read(received.read(path, _MOST), root, str(path)))
+        except PrecisionError as error:
+            warnings.warn(str(error), stacklevel=2)
+    return found
 
 
 def _checked(root: Path) -> Path:
@@ -131,10 +140,22 @@ def _described(root: Path, bundle: Any, name: str) -> dict[str, Any]:
 def _check(model: Mapping[str, Any], name: str) -> None:
     """Refuse numbers that cannot be."""
     rows, accuracy = model.get("latency"), model.get("accuracy")
-    numbers: list[Any] = [accuracy]
+    numbers: list[Any] = [accuracy, model.get("images")]
     if isinstance(rows, list) and all(isinstance(row, dict) for row in rows):
         numbers += [row.get(key) for row in rows for key in ("threads", "median_ms", "p95_ms")]
     else:
         numbers += [None]
+    if "agreement" in model:
+        numbers += _agreement(model["agreement"])
     if not all(type(n) in (int, float) and 0 <= n < math.inf for n in numbers) or not 0 <= numbers[0] <= 1:
         raise PrecisionError(f"{name}: the results of {shown(model.get('file'))} have numbers that cannot be")
+
+
+def _agreement(told: Any) -> list[Any]:
+    """Return the numbers of an agreement, and None where it has counts that cannot be."""
+    if not isinstance(told, dict):
+        return [None]
+    counts = [n for name in ("bits", "classes", "images") if type(n := told.get(name)) is int]
+    if len(counts) < 3 or not counts[-1] or max(counts) > counts[-1]:
+        return [None]
+    return [*counts, told.get("largest", 0)]

@@ -6,6 +6,7 @@ from precision.report.sections import comparison as comparison
 from precision.report.sections import convolutions as convolutions
 from precision.report.sections import cost as cost
 from precision.report.sections import deployed as deployed
+from precision.report.sections import elsewhere as elsewhere
 from precision.report.sections import experiment as experiment
 from precision.report.sections import measured_energy as measured_energy
 from precision.report.sections import multipliers as multipliers

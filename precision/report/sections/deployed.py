@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
 from precision.analysis import Results
+from precision.analysis.deployed import Deployed
 from precision.errors import PrecisionError
+from precision.metrics import METRICS, Metric
 from precision.registry import SECTIONS
-from precision.report.document import Cell, Column, Section, Table, Unit, note, order
+from precision.report.document import Cell, Column, Quantity, Section, Table, Unit, Words, inline, note, order
+from precision.report.sections.times import MARK, disturbance, is_disturbed
 from precision.report.titles import columns_of, score_column
 from precision.tasks import of_all
 
 _NOTE = """\
 Files as a device runs them, each beside the emulation of the same format where the grid has one. Equal is the
-share of the test images of which both say the same; precision certify compares the codes of every tensor.
-Times are of this machine's run-time; an emulation has none to show. A file holds its graph, scales and biases
-beside the weights."""
+share of the test images of which a file and the emulation of the same training say the same; precision
+certify compares the codes of every tensor.
+Times are of this machine's run-time with so many threads, the median call with one image and what 95 % of the
+calls do not exceed; an emulation has none to show. A file holds its graph, scales and biases beside the
+weights."""
+_AARCH64 = """\
+aarch64: on how many images of a bundle an ARM processor, a real or an emulated one, gave the very bits that
+the machine gave which made the bundle; of several such machines the one that agrees least."""
 _TIMES = ("latency_ms", "latency_p95_ms", "inference_images_per_second")
 
 
@@ -41,27 +51,57 @@ def deployed(results: Results) -> Section | None:
 
 
 def _table(results: Results, files: pd.DataFrame, emulated: pd.DataFrame, title: str) -> Table:
-    task = of_all(files["task"])
+    task, known = of_all(files["task"]), results.deployed
+    arm = any(trial in known and known[trial].aarch64 for trial in files["trial"])
     columns = (
         Column("Format"),
         Column("Method"),
         score_column(task),
         Column("Equal %", Unit.ACCURACY),
-        *columns_of("weight_bytes", "file_bytes", *_TIMES).values(),
+        *((Column("aarch64"),) if arm else ()),
+        *columns_of("weight_bytes", "file_bytes").values(),
+        Column("Threads", Unit.COUNT),
+        *columns_of(*_TIMES).values(),
     )
     found: list[tuple[Cell, ...]] = []
     for policy, own in files.groupby("policy", sort=False):
         beside = emulated[emulated["policy"] == policy]
         for method, rows in beside.groupby("method", sort=False):
-            blank = (None,) * (len(columns) - 5)
-            found.append(
-                (str(policy), str(method), _mean(rows, task.score), None, _mean(rows, "weight_bytes"), *blank)
-            )
+            first: list[Cell] = [str(policy), str(method), _mean(rows, task.score), None, *[None] * arm]
+            blank = [None] * (len(columns) - len(first) - 1)
+            found.append((*first, _mean(rows, "weight_bytes"), *blank))
         for method, rows in own.groupby("method", sort=False):
-            numbers = (_mean(rows, name) for name in ("weight_bytes", "file_bytes", *_TIMES))
-            equal = _equal(results, rows, beside)
-            found.append((str(policy), str(method), _mean(rows, task.score), equal, *numbers))
-    return Table(columns, tuple(found), title)
+            told = [known[trial] for trial in rows["trial"] if trial in known]
+            found.append(
+                (
+                    *(str(policy), str(method), _mean(rows, task.score), _equal(results, rows, beside)),
+                    *([_same_bits(told)] if arm else []),
+                    *(_mean(rows, name) for name in ("weight_bytes", "file_bytes")),
+                    told[0].threads if told else None,
+                    *(_time(rows, METRICS[name]) for name in _TIMES),
+                )
+            )
+    notes = [note(_AARCH64)] if arm else []
+    return Table(columns, tuple(found), title, (*notes, *disturbance(files, [METRICS[n] for n in _TIMES])))
+
+
+def _same_bits(told: Sequence[Deployed]) -> Cell:
+    """Return on how many images ARM processors gave the same bits, over the seeds."""
+    counts = [one.aarch64 for one in told if one.aarch64 is not None]
+    if not counts:
+        return None
+    bits, images = sum(one.bits for one in counts), sum(one.images for one in counts)
+    return inline("{bits} of {images}", bits=Quantity(bits, Unit.COUNT), images=Quantity(images, Unit.COUNT))
+
+
+def _time(rows: pd.DataFrame, metric: Metric) -> Cell:
+    """Return the mean of a time over the seeds, with a mark where the machine was disturbed."""
+    value, unit = _mean(rows, metric.name), columns_of(metric.name)[metric.name].unit
+    if value is None or unit is None:
+        return None
+    if any(is_disturbed(row, metric.beside) for row in rows.to_dict("records")):
+        return (Quantity(value, unit), Words(f" {MARK}"))
+    return value
 
 
 def _mean(rows: pd.DataFrame, name: str) -> float | None:
@@ -71,17 +111,28 @@ def _mean(rows: pd.DataFrame, name: str) -> float | None:
 
 
 def _equal(results: Results, files: pd.DataFrame, emulated: pd.DataFrame) -> float | None:
-    """Return the share of equal predictions of files and of the first emulation of each seed."""
+    """Return the share of equal predictions of files and of the emulations of the same training."""
     if results.predictions is None:
         return None
-    first = emulated.drop_duplicates("seed").set_index("seed")["trial"]
     shares = []
-    for seed, trial in zip(files["seed"], files["trial"], strict=True):
-        if seed not in first.index:
+    for seed, epochs, trial in zip(files["seed"], files["epochs"], files["trial"], strict=True):
+        other = _emulation(emulated[emulated["seed"] == seed], epochs)
+        if other is None:
             continue
         try:
-            ours, theirs = results.predictions(first[seed]), results.predictions(trial)
+            ours, theirs = results.predictions(other), results.predictions(trial)
         except (OSError, PrecisionError):
             continue
         shares.append(float((ours == theirs).reshape(len(ours), -1).all(axis=1).mean()))
     return float(np.mean(shares)) if shares else None
+
+
+def _emulation(emulated: pd.DataFrame, epochs: int) -> str | None:
+    """Return the first trial whose network went on training for as many epochs as that of a file.
+
+    A float32 file trains nothing, and its network is that of the baseline, which did.
+    """
+    same = emulated[emulated["epochs"] == epochs]
+    if same.empty and not epochs:
+        same = emulated
+    return None if same.empty else str(same["trial"].iloc[0])

@@ -102,3 +102,16 @@ def test_a_runtime_that_is_missing_is_told(monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(run.BundleError, match=r"x\.onnx: needs onnxruntime; pip install it"):
         run.open_onnx(run.Path("x.onnx"), 1)
+
+
+def test_bits_and_classes_are_counted_apart():
+    expected = np.array([[1.0, 2.0], [4.0, 3.0], [0.0, 0.5], [np.nan, 1.0]], np.float32)
+    given = expected.copy()
+    given[0, 0] = np.nextafter(np.float32(1), np.float32(2))  # the last bit
+    given[1] = 3.0, 4.0
+    found = run.agreement(given[:3], expected[:3])
+    assert found == {"images": 3, "bits": 1, "classes": 2, "largest": 1.0}
+    # NaN has no distance, and equal bits are equal nevertheless.
+    assert run.agreement(given[2:], expected[2:]) == {"images": 2, "bits": 2, "classes": 2}
+    other = run.agreement(given[:3].astype(np.int8), expected[:3])
+    assert other == {"images": 3, "bits": 0, "classes": 0}
