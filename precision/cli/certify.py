@@ -26,15 +26,17 @@ def certify(
         str | None,
         typer.Option(
             "--kernels",
-            help="Of litert reference, whose rounding is documented, or default, those of a device "
-            "[default: reference]; of onnx fused or as_written [default: fused].",
+            help="Of litert: reference, plain loops whose rounding is documented, or default, those of a "
+            "device [default: reference]; of onnx: fused, as a device runs it, or as_written [default: fused].",
             metavar="NAME",
         ),
     ] = None,
     threads: Annotated[int, typer.Option("--threads", help="Of the run-time.", metavar="N")] = 1,
     output: Annotated[
         Path | None,
-        typer.Option("--output", help="JSON file to write [default: TRIAL-RUNTIME.json].", metavar="FILE"),
+        typer.Option(
+            "--output", help="JSON file to write [default: TRIAL-RUNTIME-KERNELS.json].", metavar="FILE"
+        ),
     ] = None,
     store: StoreDir = RUNS,
     data_dir: DataDir = None,
@@ -52,19 +54,19 @@ def certify(
     from precision.deploy import model_file
     from precision.grid import Store
     from precision.grid.execution.rerun import find, stored
+    from precision.methods.certified import certificate_of, chosen
     from precision.startup import start_backend
 
     plugins.load(plugin or ())
     found = Store(store)
+    kernels = chosen(runtime, kernels, images, threads)
     trial_id = find(found, trial)
-    output = output or Path(f"{trial_id}-{runtime}.json")
+    output = output or Path(f"{trial_id}-{runtime}-{kernels}.json")
     model_file.check_free(output, force=force)
     result = stored(found, trial_id)
     start_backend()
-    from precision.methods.certified import certificate_of, check_numbers
     from precision.methods.restored import Restoring
 
-    check_numbers(images, threads)
     bench = Restoring(data_directory(data_dir), found.weights)
     made = certificate_of(result, bench, runtime, kernels=kernels, threads=threads, images=images)
     model_file.write(output, (json.dumps(made.to_json(), indent=1) + "\n").encode(), force=force)
@@ -75,7 +77,8 @@ def certify(
 def _print(made: Certificate) -> None:
     told = made.runtime
     echo(f"trial {made.subject['trial']}: {made.subject['architecture']}, {made.subject['policy']}")
-    echo(f"run-time: {told['runtime']}, {told['kernels']} kernels, threads {told['threads']}")
+    echo(f"run-time: {told['runtime']}, threads {told['threads']}")
+    echo(f"kernels: {told['kernels']} ({told['about_kernels']})")
     echo(f"file: {int(told['file_bytes']):,} bytes, sha256 {told['file_sha256']}")
     if "real_operators" in told:
         echo(f"operators of real numbers: {told['real_operators']}")

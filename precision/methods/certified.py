@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -63,36 +63,60 @@ def deployable(result: TrialResult, bench: Restoring) -> Deployable:
     return Deployable(integer_network(predictor.model, rule=RULE), predictor, network, shape, policy)
 
 
+@dataclass(frozen=True)
+class Offered:
+    """A run-time that is certified.
+
+    Attributes:
+        title: in words.
+        kernels: what each choice of them is, by name; the first is taken where none is asked for.
+        make: makes the run-time for a trial's network, with kernels and a number of threads.
+    """
+
+    title: str
+    kernels: Mapping[str, str]
+    make: Callable[[Deployable, Any, int], Runtime]
+
+
+def chosen(runtime: str, kernels: str | None, images: int, threads: int) -> str:
+    """Return the kernels of a run-time that were asked for, or those that are taken then.
+
+    Raises:
+        PrecisionError: for a run-time or kernels of another name, and numbers that no certificate can have.
+    """
+    if runtime not in RUNTIMES:
+        raise unknown("run-time", runtime, RUNTIMES)
+    offered = RUNTIMES[runtime]
+    kernels = kernels or next(iter(offered.kernels))
+    if kernels not in offered.kernels:
+        raise unknown(f"kernels of {offered.title}", kernels, offered.kernels)
+    for name, number in (("images", images), ("threads", threads)):
+        if number < 1:
+            raise PrecisionError(f"--{name} is a whole number of at least 1, but got {number}")
+    return kernels
+
+
 def certificate_of(
-    result: TrialResult,
-    bench: Restoring,
-    runtime: str,
-    *,
-    kernels: str | None = None,
-    threads: int = 1,
-    images: int,
+    result: TrialResult, bench: Restoring, runtime: str, *, kernels: str, threads: int = 1, images: int
 ) -> Certificate:
     """Return how far a run-time computes what a stored trial evaluated.
 
     Args:
         runtime: by its name, a key of ``RUNTIMES``.
-        kernels: of the run-time; None for those whose rounding is documented best.
-        threads: of the run-time.
+        kernels: of the run-time, as :func:`chosen` returns them, and its ``threads``.
         images: test images whose codes are compared; predictions are compared on all of them.
     """
     from precision.deploy.certificate.certify import certify
 
-    if runtime not in RUNTIMES:
-        raise unknown("run-time", runtime, RUNTIMES)
-    trial, found = result.trial, deployable(result, bench)
+    trial, found, offered = result.trial, deployable(result, bench), RUNTIMES[runtime]
     dataset = bench.dataset(trial.dataset)
     task, targets = dataset.asks, dataset.y_test
 
     def predictions(logits: np.ndarray) -> np.ndarray:
         return task.judge(logits, targets[: len(logits)]).predictions
 
-    return certify(
-        RUNTIMES[runtime](found, kernels, threads),
+    made = certify(
+        offered.make(found, kernels, threads),
         found.integers,
         _evaluated_logits(found),
         predictions,
@@ -100,6 +124,7 @@ def certificate_of(
         subject=_subject(result, found),
         coded=images,
     )
+    return replace(made, runtime={**made.runtime, "about_kernels": offered.kernels[kernels]})
 
 
 def _evaluated_logits(found: Deployable) -> Callable[[np.ndarray], np.ndarray]:
@@ -151,27 +176,20 @@ def lite_file(found: Deployable) -> bytes:
     return written(found.integers, found.shape).content
 
 
-def _litert(found: Deployable, kernels: str | None, threads: int) -> Runtime:
-    from precision.deploy.lite.interpreter import KERNELS
+def _litert(found: Deployable, kernels: Any, threads: int) -> Runtime:
     from precision.deploy.lite.runtime import LiteRuntime
     from precision.deploy.lite.writer import written
 
-    kernels = kernels or "reference"
-    if kernels not in KERNELS:
-        raise unknown("kernels of LiteRT", kernels, KERNELS)
     file: Any = lite_file(found) if found.integers is None else written(found.integers, found.shape)
-    return LiteRuntime(file, kernels, threads)  # type: ignore[arg-type]
+    return LiteRuntime(file, kernels, threads)
 
 
-def _onnx(found: Deployable, kernels: str | None, threads: int) -> Runtime:
+def _onnx(found: Deployable, kernels: Any, threads: int) -> Runtime:
     from precision.deploy.certificate.labels import labels
     from precision.deploy.onnx.conversion import onnx_file
-    from precision.deploy.onnx.predictor import AS_WRITTEN, FUSED, OnnxPredictor
+    from precision.deploy.onnx.predictor import OnnxPredictor
     from precision.deploy.onnx.runtime import OnnxRuntime
 
-    kernels = kernels or FUSED
-    if kernels not in (FUSED, AS_WRITTEN):
-        raise unknown("kernels of ONNX Runtime", kernels, (FUSED, AS_WRITTEN))
     model = getattr(found.predictor, "model", None)
     if model is None:
         raise PrecisionError("a trial of method lite has a LiteRT file; certify it with --runtime litert")
@@ -180,12 +198,22 @@ def _onnx(found: Deployable, kernels: str | None, threads: int) -> Runtime:
     return OnnxRuntime(predictor, found.integers, labels)
 
 
-RUNTIMES: dict[str, Callable[[Deployable, str | None, int], Runtime]] = {"litert": _litert, "onnx": _onnx}
-"""By name, what makes a run-time for a trial's network; kernels and threads as the user gave them."""
-
-
-def check_numbers(images: int, threads: int) -> None:
-    """Refuse numbers that no certificate can be made with."""
-    for name, number in (("images", images), ("threads", threads)):
-        if number < 1:
-            raise PrecisionError(f"--{name} is a whole number of at least 1, but got {number}")
+RUNTIMES = {
+    "litert": Offered(
+        "LiteRT",
+        {
+            "reference": "plain loops, whose rounding is documented; a device runs the kernels 'default'",
+            "default": "those of a device: XNNPACK where it knows an operator",
+        },
+        _litert,
+    ),
+    "onnx": Offered(
+        "ONNX Runtime",
+        {
+            "fused": "kernels of integers for what lies between two roundings, as a device runs it",
+            "as_written": "every node as it stands in the file",
+        },
+        _onnx,
+    ),
+}
+"""By name."""

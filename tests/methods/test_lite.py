@@ -84,7 +84,9 @@ def test_a_trial_is_certified(store, tmp_path, of):
     """A file that was evaluated, and the emulation, whose codes are those of the same integers."""
     run = here(tmp_path, "certify", of.id[:8], "--store", store.root, "--images", 50)
     assert run.returncode == 0 and "no code differs" in run.stdout
-    made = json.loads((tmp_path / f"{of.id}-litert.json").read_text())
+    made = json.loads((tmp_path / f"{of.id}-litert-reference.json").read_text())
+    assert made["runtime"]["kernels"] == "reference" and "rounding is documented" in run.stdout
+    assert f"kernels: reference ({made['runtime']['about_kernels']})" in run.stdout.splitlines()
     assert made["subject"]["trial"] == of.id and made["codes"]["images"] == 50
     assert made["codes"]["differing"] == 0 and len(made["codes"]["tensors"]) == 4
     said, equal = made["predictions"], made["predictions"]["equal"]
@@ -98,7 +100,9 @@ def test_a_trial_is_certified(store, tmp_path, of):
 def test_what_cannot_be_certified(store, tmp_path):
     for words, said in {
         ("--runtime", "tpu"): "unknown run-time 'tpu'",
-        ("--kernels", "fast"): "unknown kernels",
+        ("--kernels", "fast"): "unknown kernels of LiteRT 'fast'",
+        ("--runtime", "onnx", "--kernels", "reference"): "unknown kernels of ONNX Runtime 'reference'",
+        ("--threads", "0"): "--threads is a whole number",
         ("--images", "0"): "--images is a whole number",
     }.items():
         run = here(tmp_path, "certify", OURS.id, "--store", store.root, *words)

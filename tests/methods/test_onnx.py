@@ -380,7 +380,3 @@ def test_a_trial_is_certified(results, tmp_path):
     assert len(tensors) > 2 and all(tensor["codes"] > 0 for tensor in tensors)
     assert sum(tensor["differing"] for tensor in tensors) <= 0.02 * sum(tensor["codes"] for tensor in tensors)
     assert told["predictions"]["share"] >= 0.95 and told["codes"]["not_in_the_file"] == []
-    done = here(
-        tmp_path, *words[:4], "--kernels", "reference", "--output", tmp_path / "c", "--store", store.root
-    )
-    assert done.returncode == 2 and "unknown kernels of ONNX Runtime 'reference'" in done.stderr
