@@ -27,7 +27,7 @@ def certify(
         typer.Option(
             "--kernels",
             help="Of litert: reference, plain loops whose rounding is documented, or default, those of a "
-            "device [default: reference]; of onnx: fused, as a device runs it, or as_written [default: fused].",
+            "device [default: reference]; of onnx: fused, as of a device, or as_written [default: fused].",
             metavar="NAME",
         ),
     ] = None,
