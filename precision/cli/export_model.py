@@ -114,6 +114,7 @@ def _loaded(asked: Asked, policy: Any, data_dir: Path | None) -> tuple[Any, Any]
     import architectures
     from precision import data as datasets
     from precision.data.files.locate import data_directory
+    from precision.deploy.rounded import of_size
     from precision.exploration.audit.model import seen
     from precision.exploration.audit.request import request
     from precision.quantization.calibration.calibrator import calibration_images
@@ -130,4 +131,5 @@ def _loaded(asked: Asked, policy: Any, data_dir: Path | None) -> tuple[Any, Any]
         raise PrecisionError(
             f"{asked.model}: it takes images of any size, and a file those of one; give --data"
         )
-    return architectures.build("keras_file", shape, outputs, task, path=str(asked.model)), images
+    network = architectures.build("keras_file", shape, outputs, task, path=str(asked.model))
+    return of_size(network, tuple(shape)), images

@@ -10,6 +10,7 @@ from precision.errors import PrecisionError, short
 from precision.quantization import Policy, Setting, apply, calibrated
 from precision.quantization.calibration.calibrator import Calibrator
 from precision.quantization.calibration.observers import needs_values
+from precision.quantization.layers.flat import flat
 from precision.quantization.transforms.prepared import prepared
 
 
@@ -34,6 +35,16 @@ def rounded(network: Any, policy: Policy, images: np.ndarray | None) -> Any:
     values = any(needs_values(s.scaling.observer) for _, s in policy.settings() if isinstance(s, Setting))
     observed = Calibrator(source, seen()).statistics(wanted, values=values) if wanted else {}
     return apply(source, policy, observed=observed)
+
+
+def of_size(network: Any, shape: tuple[int, ...]) -> Any:
+    """Return a network that reads images of one size, as a file does: itself, where it reads no other."""
+    if None not in network.inputs[0].shape[1:]:
+        return network
+    import keras
+
+    images = keras.Input(shape)
+    return flat(keras.Model(images, network(images)))
 
 
 def wanting(policy: Policy) -> PrecisionError:

@@ -28,12 +28,18 @@ def as_onnx(
         PrecisionError: for a network that ONNX has no part for, and weights that are gone.
     """
     from precision.deploy.integer import IntegerPredictor
+    from precision.deploy.lite.predictor import LitePredictor
     from precision.deploy.onnx.conversion import onnx_file
     from precision.deploy.onnx.predictor import OnnxPredictor
 
     predictor = evaluated(result, bench)
     if isinstance(predictor, OnnxPredictor) and dialect == predictor.file.dialect:
         return predictor.file
+    if isinstance(predictor, LitePredictor):
+        raise PrecisionError(
+            f"trial {result.trial.id} evaluated a LiteRT file; export it to a .tflite file, or give the "
+            "model file of its network with --policy"
+        )
     policy = Policy.from_json(result.trial.policy)
     if isinstance(predictor, IntegerPredictor):
         if given := policy.in_integers:

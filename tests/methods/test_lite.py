@@ -119,6 +119,11 @@ def test_the_file_comes_back_out(store, tmp_path):
     assert contents((tmp_path / "baseline.tflite").read_bytes()).real != ()
     run = here(tmp_path, "export", OURS.id, "x.keras", "--store", store.root)
     assert run.returncode == 2 and ".tflite" in run.stderr
+    run = here(tmp_path, "export", OURS.id, "x.onnx", "--store", store.root)
+    assert run.returncode == 2 and "evaluated a LiteRT file; export it to a .tflite" in run.stderr
+    run = here(tmp_path, "bundle", OURS.id, "board", "--images", 5, "--store", store.root)
+    assert run.returncode == 0 and "of 1 models" in run.stdout and not run.stderr, run.stderr
+    assert (tmp_path / "board" / f"{OURS.id}.tflite").read_bytes() == ours
     run = here(tmp_path, "export", OURS.id, "x.keras", "--to", "y.keras", "--store", store.root)
     assert run.returncode == 2 and "once" in run.stderr
 

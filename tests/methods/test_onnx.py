@@ -334,6 +334,13 @@ def test_foreign_results_are_refused(results, measured, tmp_path, change, messag
     assert done.returncode == 2 and message in done.stderr and done.stderr.count("\n") == 1, done.stderr
 
 
+def test_what_is_no_text_is_one_short_sentence(results, measured, tmp_path):
+    store, _ = results
+    done = here(tmp_path, "results", "import", measured[0] / "logits.npz", "--store", store.root)
+    assert done.returncode == 2 and "no file that run.py of a bundle wrote" in done.stderr
+    assert len(done.stderr) < 400, done.stderr
+
+
 def test_a_folder_that_exists_is_refused(results, bundle):
     store, found = results
     done = here(bundle.parent, "bundle", found["ptq"].trial.id, bundle, "--store", store.root)

@@ -4,7 +4,7 @@ bundle.json   what is in it: {"version", "precision", "dataset", "sample", "mode
               sha256; the sha256 of this file names the bundle
 sample.npz    images, as they are stored (uint8 or float32), and labels, int64
 expected.npz  what each model gives for them here, by its file: the bits that another machine is held against;
-              a model whose run-time is not installed is not in it
+              a model that is not run here, for want of a run-time, is not in it
 run.py        measures; a copy of the file beside this one
 *.onnx ...    the models
 """
@@ -25,7 +25,7 @@ import numpy as np
 
 from precision import __version__, files, received
 from precision.data import Dataset
-from precision.deploy.bundle.run import RUNTIMES, VERSION, BundleError, as_float
+from precision.deploy.bundle.run import RUNTIMES, VERSION, as_float
 from precision.errors import PrecisionError
 from precision.tasks import CLASSIFICATION
 
@@ -132,10 +132,11 @@ def _given(models: Sequence[Model], sample: bytes) -> tuple[bytes, dict[str, str
             path = Path(folder) / model.file
             path.write_bytes(model.content)
             try:
-                runtimes[model.file], compute = RUNTIMES[path.suffix](path, 1)
-            except BundleError:  # not installed here
+                runtime, compute = RUNTIMES[path.suffix](path, 1)
+                found[model.file] = np.concatenate([compute(image[None]) for image in images])
+            except Exception:  # not installed here, or it refuses the file with an error of its own
                 continue
-            found[model.file] = np.concatenate([compute(image[None]) for image in images])
+            runtimes[model.file] = runtime
     content = io.BytesIO()
     np.savez(content, **found)  # type: ignore[arg-type]
     return content.getvalue(), runtimes

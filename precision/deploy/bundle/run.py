@@ -121,7 +121,7 @@ def first_of(*names: str, path: Path) -> tuple[Any, str]:
         except metadata.PackageNotFoundError:
             return found, f"{package} {getattr(found, '__version__', 'of unknown version')}"
     packages = " or ".join(name.split(".")[0].replace("_", "-") for name in names)
-    raise BundleError(f"{path.name}: needs {packages}; pip install it")
+    raise BundleError(f"{path.suffix} files need {packages}; pip install it")
 
 
 # --- the machine
@@ -357,7 +357,10 @@ def run(argv: Sequence[str] | None = None) -> int:
     rows, models, all_logits = [], [], {}
     for model in described["models"]:
         path = folder / model["file"]
-        found, logits = apart(partial(measured, path, images, labels, threads, not here["emulated"]))
+        try:
+            found, logits = apart(partial(measured, path, images, labels, threads, not here["emulated"]))
+        except BundleError as error:
+            raise BundleError(f"{path.name}: {' '.join(str(error).split())}") from None
         if model["file"] in expected:
             found["agreement"] = agreement(logits, expected[model["file"]][: len(logits)])
         models.append({"file": model["file"], "sha256": model["sha256"], "trial": model["trial"], **found})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -60,8 +61,23 @@ def converted(model: Any, kind: str, images: np.ndarray | None = None) -> bytes:
             return bytes(converter.convert())
     except Exception as error:  # of every kind, from C++
         raise PrecisionError(
-            f"the converter of LiteRT does not take this network as {kind}: {said(error)}"
+            _refusal(str(error), kind)
+            or (f"the converter of LiteRT does not take this network as {kind}: {said(error)}")
         ) from None
+
+
+_LACKING = re.compile(r"'(?:tf|tfl)\.(\w+)' op is neither a custom op nor a flex op")
+
+
+def _refusal(told: str, kind: str) -> str:
+    """Return which operators LiteRT lacks, if that is what the converter says among much else."""
+    names = ", ".join(sorted(set(_LACKING.findall(told))))
+    if not names:
+        return ""
+    return (
+        f"LiteRT has no operator for {names}, which this network needs as {kind}; take layers without it, or "
+        "write a .onnx file"
+    )
 
 
 @contextlib.contextmanager

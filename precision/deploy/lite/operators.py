@@ -89,7 +89,7 @@ def check_window(name: str, window: Window) -> None:
     """Refuse a window of a layer of another rank, or with a padding that LiteRT does not have."""
     if len(window.sizes) != 2:
         raise unsayable(
-            name, f"it has {len(window.sizes)} spatial dimensions, and LiteRT sums over 2 of int8"
+            name, f"it sums over {len(window.sizes)} dimensions of an image, and LiteRT does over 2"
         )
     if window.padding == "causal":
         raise unsayable(name, "its padding is causal")

@@ -75,13 +75,14 @@ def files(
 def _written(trial: Trial, dataset: Dataset, kind: Kind) -> Written:
     """Return a file of the network of a trial, as ``precision export`` writes it of the model."""
     import architectures
+    from precision.deploy.rounded import of_size
 
     choice, policy = trial.architecture, Policy.from_json(trial.policy)
     network = architectures.build(
         choice.name, dataset.input_shape, dataset.classes, dataset.task, **choice.options
     )
     images = calibration_images(dataset, policy.images_of(len(dataset.x_train)), 0)
-    return kind.write(network, policy, images)
+    return kind.write(of_size(network, tuple(dataset.input_shape)), policy, images)
 
 
 def _tried(

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from precision import files, received
-from precision.errors import PrecisionError, shown
+from precision.errors import PrecisionError, said, shown
 from precision.grid.store import links
 
 VERSION = 1  # of bundles and their results, that of ``deploy.bundle.run``
@@ -104,7 +104,9 @@ def _read(content: bytes, root: Path, name: str) -> Elsewhere:
         if not isinstance(machine, dict) or not models:
             raise ValueError("it has no machine or no models")
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise PrecisionError(f"{name}: this is no file that run.py of a bundle wrote ({error!r})") from None
+        raise PrecisionError(
+            f"{name}: this is no file that run.py of a bundle wrote ({said(error)})"
+        ) from None
     if version != VERSION:
         raise PrecisionError(
             f"{name}: it was written by run.py of version {shown(version)}, and this precision reads version "

@@ -100,7 +100,7 @@ def test_a_runtime_that_ends_the_process_is_told():
 
 def test_a_runtime_that_is_missing_is_told(monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(run.BundleError, match=r"x\.onnx: needs onnxruntime; pip install it"):
+    with pytest.raises(run.BundleError, match=r"\.onnx files need onnxruntime; pip install it"):
         run.open_onnx(run.Path("x.onnx"), 1)
 
 

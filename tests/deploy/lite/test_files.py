@@ -17,6 +17,7 @@ from precision.deploy.lite.of_model import file_of_model
 from precision.deploy.lite.policies import kind_of
 from precision.deploy.lite.predictor import LitePredictor
 from precision.deploy.lite.schema import from_bytes, to_bytes
+from precision.deploy.rounded import of_size
 from precision.errors import PrecisionError
 from precision.quantization import Policy, parse_policy
 
@@ -65,6 +66,27 @@ def test_the_converter_writes_every_kind(model, kind, least, most):
     exact = model.predict_on_batch(IMAGES)
     assert least <= np.abs(found - exact).max() / np.ptp(exact) < most
     assert bool(contents(content).real) == (kind not in ("int8", "int16x8"))
+
+
+def test_an_operator_that_litert_lacks_is_named():
+    class Determinant(layers.Layer):
+        def call(self, x):
+            return keras.ops.linalg.det(x[..., 0])[:, None]
+
+    x = keras.Input((4, 4, 1))
+    model = keras.Model(x, layers.Dense(2)(Determinant()(x)))
+    with pytest.raises(PrecisionError, match="no operator for MatrixDeterminant, which") as error:
+        file_of_model(model, Policy())
+    assert len(str(error.value)) < 200
+
+
+def test_a_network_for_images_of_any_size_is_written_for_one():
+    x = keras.Input((None, None, 1))
+    pooled = layers.GlobalMaxPooling2D()(layers.Conv2D(4, 3, activation="relu")(x))
+    model = of_size(keras.Model(x, layers.Dense(2)(pooled)), (8, 8, 1))
+    found = contents(file_of_model(model, parse_policy("int8"), IMAGES))
+    assert [found.tensors[taken].shape[1:] for taken in found.inputs] == [(8, 8, 1)]
+    assert of_size(model, (8, 8, 1)) is model
 
 
 def test_threads_and_batches_change_nothing(ours):
