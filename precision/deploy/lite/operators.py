@@ -17,7 +17,7 @@ from precision.arithmetic.integer.linear import Linear
 from precision.arithmetic.integer.values import Grid
 from precision.arithmetic.window import Window
 from precision.deploy.lite.builder import Builder, Tensor, is_narrow
-from precision.deploy.lite.moves import Cut, Move, Pad, Reshape, Transpose
+from precision.deploy.moves import Cut, Move, Pad, Reshape, Transpose
 from precision.errors import PrecisionError
 
 LOWEST, HIGHEST = -128, 127  # of int8
@@ -88,9 +88,7 @@ def _check(layer: Linear) -> None:
 def check_window(name: str, window: Window) -> None:
     """Refuse a window of a layer of another rank, or with a padding that LiteRT does not have."""
     if len(window.sizes) != 2:
-        raise unsayable(
-            name, f"it sums over {len(window.sizes)} dimensions of an image, and LiteRT does over 2"
-        )
+        raise unsayable(name, f"it sums over {len(window.sizes)} dimensions of images, and LiteRT over 2")
     if window.padding == "causal":
         raise unsayable(name, "its padding is causal")
 

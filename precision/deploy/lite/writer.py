@@ -22,8 +22,8 @@ from precision.arithmetic.integer.values import Codes, Grid, Real, Value
 from precision.deploy.certificate.labels import labels
 from precision.deploy.lite import operators
 from precision.deploy.lite.builder import Builder, Tensor
-from precision.deploy.lite.moves import moves
 from precision.deploy.lite.operators import unsayable
+from precision.deploy.moves import moves
 
 
 @dataclass(frozen=True)

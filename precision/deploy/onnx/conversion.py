@@ -13,7 +13,7 @@ from precision.deploy.onnx.elements import element_of, is_lattice
 from precision.deploy.onnx.file import IMAGES, LOGITS, OnnxFile, assembled
 from precision.deploy.onnx.functions import OPERATIONS, layer_function
 from precision.deploy.onnx.linear import LINEAR, linear
-from precision.deploy.onnx.moving import MOVES, aligned, normalised, rescaled, selected
+from precision.deploy.onnx.moving import aligned, moved, normalised, rescaled
 from precision.deploy.onnx.pooling import LARGEST, POOLS, pooled
 from precision.deploy.onnx.refusals import check_installed, check_layer, unknown
 from precision.deploy.onnx.writer import USUAL, WIDE, Tensor
@@ -22,7 +22,7 @@ from precision.quantization.layers.arguments import constants
 from precision.quantization.layers.flat import address, flat
 from precision.quantization.layers.graph import Call, all_calls, ends, is_float, is_image
 from precision.quantization.layers.operation import OperationLayer, kind
-from precision.quantization.layers.points import role
+from precision.quantization.layers.points import moves, role
 from precision.quantization.layers.variables import VARIABLES
 from precision.quantization.model import wrapped
 from precision.quantization.policy.policy import Policy
@@ -133,10 +133,10 @@ def _computed(context: Context, call: Call, layer: Any, reads: list[Tensor]) -> 
     x, spatial = reads[0], tuple(call.inputs[0].shape[1:-1])
     if type(layer) in LINEAR:
         return linear(context, call.layer, x, spatial)
-    if getattr(layer, "only_moves", False) and len(reads) == 1:
-        return selected(context, layer, x, call)
     if name in SAME or name in SAME_OF_IMAGES:
         return x
+    if len(reads) == 1 and _only_moves(layer):
+        return moved(context, layer, x, call)
     if name == "BatchNormalization":
         return _normalised(context, call.layer, x)
     if name in FUNCTIONS:
@@ -146,8 +146,6 @@ def _computed(context: Context, call: Call, layer: Any, reads: list[Tensor]) -> 
         return pooled(context, layer, x, spatial)
     if name in MERGES or name == "Concatenate":
         return _merged(context, call, layer, reads)
-    if name in MOVES and not isinstance(layer, OperationLayer):
-        return MOVES[name](context, layer, x, call)
     if name == "Rescaling":
         return rescaled(context, layer, x)
     if name == "Normalization":
@@ -155,6 +153,12 @@ def _computed(context: Context, call: Call, layer: Any, reads: list[Tensor]) -> 
     if not name:
         raise unknown(layer, "what a class of one's own computes is not known; take layers of Keras")
     raise unknown(layer, f"{name} is not one of the layers that are written")
+
+
+def _only_moves(layer: Any) -> bool:
+    """Return whether a layer with one input puts its values elsewhere and does nothing else with them."""
+    other = ("Concatenate", "Masking")  # which compares
+    return getattr(layer, "only_moves", False) or (moves(layer) and role(layer) not in other)
 
 
 def _keeping(context: Context, layer: Any, x: Tensor, function: Any) -> Tensor:

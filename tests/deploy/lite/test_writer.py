@@ -16,7 +16,6 @@ from precision.arithmetic.multipliers import parse_multiplier
 from precision.deploy.certificate.certify import certify
 from precision.deploy.integer import Arithmetic, integer_network
 from precision.deploy.lite.contents import contents
-from precision.deploy.lite.moves import Cut, Pad, Reshape, Transpose, moves
 from precision.deploy.lite.runtime import LiteRuntime
 from precision.deploy.lite.writer import written
 from precision.errors import PrecisionError
@@ -182,7 +181,7 @@ def test_what_has_no_operator_is_named():
     )
     assert "drum(8,4)" in unsayable(layers.Conv2D(4, 3), arithmetic=drum, policy=symmetric)
     assert "UpSampling" not in (text := unsayable(layers.UpSampling2D(2, name="up"))) and "'up'" in text
-    assert "1 spatial dimension" in unsayable(layers.Conv1D(4, 3, name="line"), shape=(8, 4))
+    assert "sums over 1 dimensions" in unsayable(layers.Conv1D(4, 3, name="line"), shape=(8, 4))
     moving = {"format": "int(8)", "scaling": "real", "dynamic": True}
     policy = parse_policy({"weights": WEIGHTS, "activations": moving, "inputs": moving})
     assert "each image" in unsayable(layers.Conv2D(4, 3), policy=policy)
@@ -212,29 +211,3 @@ def test_images_are_rounded_once():
 def shifted(steps):
     """Return steps behind one more step."""
     return [Step(s.name, s.computes, tuple(read + (read > 0) for read in s.reads)) for s in steps]
-
-
-MOVES = {
-    "reshape": (lambda x, fill: x.reshape(len(x), 12), [Reshape((12,))]),
-    "nothing": (lambda x, fill: x, []),
-    "transpose": (lambda x, fill: x.transpose(0, 2, 1), [Transpose((0, 2, 1))]),
-    "cut": (lambda x, fill: x[:, 1::2], [Cut((1, 0), (4, 3), (2, 1))]),
-    "padded": (
-        lambda x, fill: np.pad(x, [(0, 0), (1, 2), (0, 0)], constant_values=fill),
-        [Pad(((1, 2), (0, 0)))],
-    ),
-    "both": (
-        lambda x, fill: np.pad(x[:, :, ::2], [(0, 0), (0, 0), (0, 1)], constant_values=fill),
-        [Cut((0, 0), (4, 3), (1, 2)), Pad(((0, 0), (0, 1)))],
-    ),
-    "reversed": (lambda x, fill: x[:, ::-1], None),
-    "repeated": (lambda x, fill: x.repeat(2, axis=1), None),
-    "of another rank": (lambda x, fill: x[:, 0], None),
-    "all gone": (lambda x, fill: np.full_like(x, fill), None),
-}
-
-
-@pytest.mark.parametrize("name", MOVES)
-def test_a_move_is_read_off_where_numbers_come_from(name):
-    to, expected = MOVES[name]
-    assert moves(to, (4, 3)) == expected

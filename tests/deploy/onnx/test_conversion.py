@@ -111,6 +111,10 @@ WAYS = {
         layers.Conv1D(3, 3, padding="causal"),
         layers.Dense(4),
     ),
+    "moved by operations": chain(
+        lambda y: keras.ops.transpose(y, (0, 2, 1, 3))[:, 1:, ::2],
+        lambda y: keras.ops.reshape(y, (-1, y.shape[1] * y.shape[2], 4)),
+    ),
     "side by side": side_by_side,
     "shortcut": shortcut,
     "a layer that is called twice": one_layer_twice,
@@ -272,7 +276,8 @@ MOVING = {"activations": {"format": "int(8)", "scaling": "real", "dynamic": True
         (chain(layers.PReLU()), {}, "PReLU is not one of the layers that are written"),
         (chain(layers.Activation(keras.activations.glu)), {}, "activation function glu is not among"),
         (lambda y: own()(y), {}, "a class of one's own"),
-        (lambda y: own(True)(y), {}, "does more than to keep values at equal distances"),
+        (lambda y: own(True)(y), {}, "moves numbers otherwise than by reshaping"),  # it computes
+        (lambda y: keras.ops.flip(y, 1), {}, "moves numbers otherwise than by reshaping"),
         (lambda y: y + 1.0, {}, "reads a constant"),
     ],
 )

@@ -1,8 +1,12 @@
-"""What moves numbers without computing, as operators of LiteRT: read off where every number comes from."""
+"""What moves numbers without computing, in a few simple steps: read off where every number comes from.
+
+Files have operators for these steps, whatever the layer of Keras that moves is called.
+"""
 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -45,6 +49,8 @@ class Pad:
     around: tuple[tuple[int, int], ...]
 
 
+_EXACT = 2**24  # whole numbers that float32 has
+
 Move = Reshape | Transpose | Cut | Pad
 
 
@@ -52,13 +58,21 @@ def moves(to: Callable[[np.ndarray, int], np.ndarray], shape: tuple[int, ...]) -
     """Return what a move does to an image of a shape, as few simple ones; None where these do not make it.
 
     Args:
-        to: maps (numbers with an axis of images, what stands in new places) to numbers.
+        to: maps (numbers with an axis of images, float32, what stands in new places) to numbers.
 
     >>> moves(lambda x, fill: x[:, ::2, 1:], (4, 3))
     [Cut(first=(0, 1), last=(3, 3), steps=(2, 1))]
     """
-    here = np.arange(1, np.prod(shape, dtype=np.int64) + 1, dtype=np.int32).reshape(1, *shape)
+    count = math.prod(shape)
+    if count > _EXACT:
+        return None
+    here = np.arange(1, count + 1, dtype=np.float32).reshape(1, *shape)
     there = to(here, 0)
+    if there.ndim < 2 or len(there) != 1:  # it moves numbers from one image to another
+        return None
+    if not np.isin(there, np.append(here, 0)).all():  # it computes
+        return None
+    here, there = here.astype(np.int64), there.astype(np.int64)
     if there.size == here.size and np.array_equal(there.ravel(), here.ravel()):
         return [Reshape(there.shape[1:])] if there.shape != here.shape else []
     if there.ndim != here.ndim:
