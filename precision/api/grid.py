@@ -39,6 +39,7 @@ def run(
     options: RunOptions | None = None,
     quiet: bool = False,
     track: Sequence[str] = (),
+    figures: Sequence[str] = (),
 ) -> Results:
     """Run every trial of a grid file that the store lacks, write the report, and return the results.
 
@@ -56,6 +57,7 @@ def run(
         options: jobs, time and memory limits, retries, where to run: ``precision.RunOptions(jobs=2)``.
         quiet: show no progress.
         track: tools that record every trial: tensorboard, wandb, mlflow, or a plugin's.
+        figures: kinds of files that each figure has beside PNG: ``svg``, ``pdf``.
 
     Raises:
         PrecisionError: when the grid file, a plugin, a path or an option is wrong.
@@ -83,10 +85,12 @@ def run(
     from precision.grid.forecast.counted import Counted, estimator
     from precision.grid.progress import ConsoleWatcher
     from precision.quantization import Policy
+    from precision.report.pages.folder import kinds_of
     from precision.report.pages.grid import REPORT, try_plugins
     from precision.report.pages.made_from import MadeFrom, check
 
     options = options or RunOptions()
+    kinds = kinds_of(figures)
     named = Changes(changes, seeds)
     parsed, source = load_grid(grid, plugins, named)
     cells = expand(parsed, source)
@@ -120,7 +124,7 @@ def run(
         watcher = Watchers([stack.enter_context(watcher) for watcher in watchers])
         run_trials(left, results_store, setup(results_store, folder, datasets), watcher, options)
     results = collect(parsed, source, cells, results_store)
-    report.write(results, target, force, html=html)
+    report.write(results, target, force, html=html, figures=kinds)
     return results
 
 
@@ -135,6 +139,7 @@ def write_report(
     changes: Sequence[str] = (),
     seeds: str | None = None,
     latex: bool = False,
+    figures: Sequence[str] = (),
 ) -> Results:
     """Write the report of a grid file from the results that the store has, and return them; run nothing.
 
@@ -146,9 +151,12 @@ def write_report(
     6
     """
     from precision import report
+    from precision.report.pages.folder import kinds_of
 
+    kinds = kinds_of(figures)
     results, _ = _stored(grid, store, plugins, Changes(changes, seeds))
-    report.write(results, report_folder(output, results.name), force, html=html, latex=latex)
+    folder = report_folder(output, results.name)
+    report.write(results, folder, force, html=html, latex=latex, figures=kinds)
     return results
 
 

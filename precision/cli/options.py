@@ -66,5 +66,9 @@ HtmlPage = Annotated[
     bool,
     typer.Option("--html", help="Write report.html too: one page to sort, filter, print and mail."),
 ]
+FigureFiles = Annotated[
+    str | None,
+    typer.Option("--figures", help="Write every figure as svg, pdf or svg,pdf too.", metavar="KINDS"),
+]
 Force = Annotated[bool, typer.Option("--force", help="Replace a file that exists.")]
 RUNS = Path("runs")

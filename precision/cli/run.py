@@ -11,6 +11,7 @@ from precision.cli.echo import echo
 from precision.cli.options import (
     RUNS,
     DataDir,
+    FigureFiles,
     GridFile,
     HtmlPage,
     OnlyOption,
@@ -95,6 +96,7 @@ def run(
     track: Track = None,
     force: Replace = False,
     html: HtmlPage = False,
+    figures: FigureFiles = None,
 ) -> None:
     """Run the trials of GRID that have no result yet, and write the report."""
     import precision
@@ -128,6 +130,7 @@ def run(
             track=track or (),
             force=force,
             html=html,
+            figures=() if figures is None else figures.split(","),
         )
     except KeyboardInterrupt:
         echo(
@@ -187,6 +190,7 @@ def report(
     seeds: SeedsOption = None,
     force: Replace = False,
     html: HtmlPage = False,
+    figures: FigureFiles = None,
     latex: Annotated[
         bool, typer.Option("--latex", help="Write the tables for a paper, too: tables.tex, for booktabs.")
     ] = False,
@@ -208,6 +212,7 @@ def report(
         force=force,
         html=html,
         latex=latex,
+        figures=() if figures is None else figures.split(","),
     )
     echo(pivot_text(results))
     echo(f"\nreport: {_path(output, results)}")

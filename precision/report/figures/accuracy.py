@@ -16,7 +16,7 @@ from precision.analysis import Block, Results, blocks, rows_of
 from precision.analysis.columns import UNRUN
 from precision.registry import FIGURES
 from precision.report.document import Figure, Words, note, order
-from precision.report.figures.page import HEIGHT, WIDTH, left_out, room, say, short
+from precision.report.figures.page import HEIGHT, LETTER, WIDTH, left_out, room, say, short
 from precision.report.figures.style import (
     COLOURS,
     INK,
@@ -132,7 +132,7 @@ def draw_accuracy(frame: pd.DataFrame, baseline: str = "float32", task: Task = C
         stack = figure.subplots(len(panels), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
         failed = False
         for axes, block in zip(stack, panels, strict=True):
-            _prepare(axes, where, top=axes is stack[0])
+            _prepare(axes, where, (width - EDGE) / _span(where), top=axes is stack[0])
             axes.set_ylim(high, low)
             rows = rows_of(frame, block, baseline)
             for name, look in looks.items():
@@ -234,15 +234,17 @@ def _title(block: Block, several_datasets: bool) -> str:
     return label(", ".join(part for part in parts if part))
 
 
-def _prepare(axes: Axes, where: Slots, *, top: bool) -> None:
-    """Draw bands of equal bits, the policies' names below and the bits above."""
+def _prepare(axes: Axes, where: Slots, inches: float, *, top: bool) -> None:
+    """Draw bands of equal bits, the policies' names below and the bits above; a place has so many inches."""
     axes.set_yscale("log")
     for i, (left, right, _) in enumerate(where.bands):
         if i % 2 == 0:
             axes.axvspan(left, right, color="#f3f3f3", linewidth=0, zorder=0)
     axes.set_xlim(where.bands[0][0], where.bands[-1][1])
     names = short(list(where.place))
-    axes.set_xticks(list(where.place.values()), names, **(TURNED if max(map(len, names)) > 9 else {}))
+    axes.set_xticks(
+        list(where.place.values()), names, **(TURNED if max(map(len, names)) * LETTER > inches else {})
+    )
     axes.tick_params(axis="x", length=0)
     if top:
         above = axes.secondary_xaxis("top")

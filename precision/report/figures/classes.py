@@ -15,11 +15,15 @@ from precision.analysis.classes import NETWORKS
 from precision.registry import FIGURES
 from precision.report.document import Figure, note, order
 from precision.report.figures.page import WIDTH, left_out, say, short
-from precision.report.figures.style import COLOURS, INK, STYLE, empty_figure, set_lines
+from precision.report.figures.style import INK, STYLE, colours, empty_figure, set_lines
 from precision.tasks.by_class import rates
 
 PANEL = 2.45  # inches of a panel's height
-NUMBERED = 12  # classes up to which a matrix has its numbers
+NUMBERED = 12  # classes up to which a matrix has its numbers, and curves are told apart by a legend
+_DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1)), (0, (5, 1.5, 1, 1.5)))
+"""By turns, so that two curves of one kind of line are far apart in the ramp of shades."""
+_LIGHT = np.array([0.2126, 0.7152, 0.0722])  # what red, green and blue give to the brightness
+_DARK = 0.5  # brightness below which a text is white
 _OTHERS = """\
 Beside the baseline stand the least accurate formats that keep half of its accuracy."""
 _CONFUSION = """\
@@ -70,6 +74,8 @@ def draw_confusion(networks: Mapping[str, Sequence[Classes]], others: Sequence[s
                 _matrix(ax, change, "PuOr_r", SymLogNorm(1, vmin=-1.6 * most, vmax=1.6 * most), signed=True)
             _titled(axes, title, runs, lambda run: f"{100 * _right(run):.2f} % right")
         say(figure, left_out("networks", others))
+        # The first layout does not know yet that the panels are square: titles would lie on the row above.
+        figure.draw_without_rendering()
     return figure
 
 
@@ -78,22 +84,26 @@ def draw_roc(networks: Mapping[str, Sequence[Classes]], others: Sequence[str] = 
     at = rates()[1:]  # a logarithmic axis has no zero
     with mpl.rc_context(STYLE):
         figure, rows = _panels(networks, sharey=True)
+        classes = max(len(run.auc) for runs in networks.values() for run in runs)
+        shades = colours(classes)
         for axes, (title, runs) in zip(rows, networks.items(), strict=True):
             for ax, run in zip(axes, runs, strict=False):
                 for number, curve in enumerate(run.roc):
-                    dashes = ("-", "--", ":")[number // len(COLOURS) % 3]
-                    shade = COLOURS[number % len(COLOURS)]
-                    ax.step(at, curve[1:], dashes, where="post", color=shade, linewidth=1, label=str(number))
+                    look: dict[str, Any] = {
+                        "color": shades[number],
+                        "linestyle": _DASHES[number % len(_DASHES)],
+                    }
+                    ax.step(at, curve[1:], where="post", linewidth=1, label=str(number), **look)
                 ax.set_xscale("log")
                 ax.set_xlim(at[0], 1)
                 ax.set_xlabel("false positives")
             axes[0].set_ylabel("share found")
             set_lines(axes)
             _titled(axes, title, runs, lambda run: f"mean area {np.nanmean(run.auc):.5f}")
-            if len(runs[0].auc) <= NUMBERED:
-                axes[len(runs) - 1].legend(
-                    title="class", fontsize=6, title_fontsize=6.5, ncols=2, loc="lower right"
-                )
+            if classes <= NUMBERED and len(runs[0].auc) == classes:
+                key = axes[0].get_legend_handles_labels()
+        if classes <= NUMBERED:
+            figure.legend(*key, title="class", loc="outside right upper", fontsize=7, title_fontsize=7)
         say(figure, left_out("networks", others))
     return figure
 
@@ -128,7 +138,7 @@ def _right(run: Classes) -> float:
 
 
 def _matrix(ax: Any, values: np.ndarray, shades: str, norm: Any, signed: bool = False) -> None:
-    ax.imshow(values, cmap=shades, norm=norm, interpolation="nearest")
+    picture = ax.imshow(values, cmap=shades, norm=norm, interpolation="nearest")
     ax.tick_params(length=0, labelsize=6.5)
     ax.spines[:].set_visible(False)
     if len(values) > NUMBERED:
@@ -140,7 +150,7 @@ def _matrix(ax: Any, values: np.ndarray, shades: str, norm: Any, signed: bool = 
         number = round(float(value))
         if number:
             text = f"{number:+d}".replace("-", "\N{MINUS SIGN}") if signed else str(number)
-            dark = abs(float(norm(value)) - (0.5 if signed else 0)) > (0.3 if signed else 0.5)
+            dark = _LIGHT @ picture.to_rgba(value)[:3] < _DARK
             size = 5.2 if len(text) < 4 else 4.4
             ax.text(
                 column, row, text, ha="center", va="center", fontsize=size, color="white" if dark else INK

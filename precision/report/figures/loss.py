@@ -17,14 +17,16 @@ from matplotlib.ticker import FixedLocator, MaxNLocator
 from precision.analysis import Results
 from precision.registry import FIGURES
 from precision.report.document import Figure, note, order
-from precision.report.figures.page import HEIGHT, WIDTH, left_out, room, say, short
+from precision.report.figures.page import HEIGHT, LEGEND, WIDTH, left_out, room, say, short, spread
 from precision.report.figures.style import (
     INK,
+    MARKERS,
     STYLE,
     colours,
     columns_of_legend,
     empty_figure,
     log_ticks,
+    marks,
     set_lines,
     set_ticks,
 )
@@ -34,9 +36,10 @@ History = Sequence[Mapping[str, Any]]
 
 COLUMNS = 3
 PANELS = 15  # that a page has room for
-CURVES = 36
+CURVES = 12
+"""Formats that can be told apart, with and without colours."""
 DOTS = 12
-"""Epochs up to which every epoch has a dot; a single epoch would have nothing else."""
+"""Epochs up to which every epoch has a marker; a single epoch would have nothing else."""
 
 _NOTE = """\
 Only trials that train have a curve: the baseline, formats that are present while training, and the baseline
@@ -80,14 +83,17 @@ def draw_loss(frame: pd.DataFrame, histories: Mapping[str, History], baseline: s
     # From many bits to few, as the ramp of colours goes.
     order = trained.sort_values("weight_bits", ascending=False, kind="stable")["curve"].unique()
     found = [str(name) for name in order if name != baseline]
-    others = found[:CURVES]
+    chosen = spread(sorted(found, key=_last_losses(trained, histories).__getitem__), CURVES)
+    others = [name for name in found if name in chosen]
+    between = ", whose last losses lie between those shown"
+    missing = [left_out("formats", [name for name in found if name not in chosen], between)]
     trained = trained[trained["curve"].isin([baseline, *others])]
     curves = [baseline, *others] if (trained["curve"] == baseline).any() else others
     colour = {baseline: "black"} | dict(zip(others, colours(len(others)), strict=True))
+    number = {name: place for place, name in enumerate([baseline, *others])}
     every = list(trained.groupby(["dataset", "training", "architecture"], sort=False))
     panels = every[:PANELS]
     several = frame["dataset"].nunique() > 1
-    missing = [left_out("formats", found[CURVES:])]
     missing.append(left_out("panels", [_title(key, several) for key, _ in every[PANELS:]]))
     asked = [name for name in frame["task"].unique() if name] if "task" in frame else []
     units = {named(name).unit_of_loss for name in asked or [""]}
@@ -98,7 +104,7 @@ def draw_loss(frame: pd.DataFrame, histories: Mapping[str, History], baseline: s
         columns = max(1, min(COLUMNS, len(panels)))
         rows = max(1, math.ceil(len(panels) / columns))
         width = min(WIDTH, max(5.5, 3.2 * columns))
-        texts = [*short(curves), "training", "test"]
+        texts = [*short(curves, LEGEND), "training", "test"]
         legend_columns = columns_of_legend(texts, width)
         legend_rows = math.ceil(len(texts) / legend_columns)
         height = 0.5 + 0.2 * legend_rows + (0.4 if any(missing) else 0)
@@ -108,10 +114,10 @@ def draw_loss(frame: pd.DataFrame, histories: Mapping[str, History], baseline: s
         shown: list[float] = []
         for axes, (key, of_panel) in zip(flat, panels, strict=False):
             for name, of_curve in of_panel.groupby("curve", sort=False):
-                chosen = [histories[trial] for trial in of_curve["trial"]]
+                own = [histories[trial] for trial in of_curve["trial"]]
                 shift = _shift(curves.index(str(name)), len(curves)) if epochs == 1 else 0.0
                 strong = name == baseline
-                shown += _draw(axes, chosen, colour[str(name)], shift, strong=strong, dots=epochs <= DOTS)
+                shown += _draw(axes, own, colour[str(name)], shift, number[str(name)], strong=strong)
             axes.set_title(short([_title(key, several)], int(width / columns / 0.085))[0])
         _finish(flat, len(panels), shown, epochs)
         say(figure, *missing)
@@ -119,8 +125,11 @@ def draw_loss(frame: pd.DataFrame, histories: Mapping[str, History], baseline: s
             axes.set_xlabel("epoch")
         for axes in flat[::columns]:
             axes.set_ylabel(f"loss ({unit})" if unit else "loss")
-        handles = [Line2D([], [], color=colour[name], linewidth=1.8) for name in curves]
-        handles += [Line2D([], [], **look) for look in _looks(INK, dots=epochs <= DOTS)]
+        handles = [
+            Line2D([], [], color=colour[name], linewidth=1.8, marker=MARKERS[number[name]], markersize=4)
+            for name in curves
+        ]
+        handles += [Line2D([], [], marker="o", **look) for look in _looks(INK)]
         figure.legend(handles, texts, loc="outside upper left", ncols=legend_columns)
     return figure
 
@@ -144,9 +153,19 @@ def _curve_names(trained: pd.DataFrame, baseline: str) -> pd.Series:
     return trained["policy"].where(~named, trained["policy"] + " (" + trained["method"] + ")")
 
 
-def _looks(colour: str, *, dots: bool) -> list[dict[str, Any]]:
+def _last_losses(trained: pd.DataFrame, histories: Mapping[str, History]) -> dict[str, float]:
+    """Return of each curve its mean loss on the test images in the last epoch; infinite where unknown."""
+    found: dict[str, list[float]] = {}
+    for trial, curve in zip(trained["trial"], trained["curve"], strict=True):
+        last = histories[trial][-1] if histories[trial] else {}
+        value = last.get("val_loss")
+        found.setdefault(curve, []).append(math.inf if value is None or math.isnan(value) else float(value))
+    return {curve: sum(values) / len(values) for curve, values in found.items()}
+
+
+def _looks(colour: str) -> list[dict[str, Any]]:
     """Return how a curve of the training images is drawn, and one of the test images."""
-    look = {"color": colour, "marker": "o" if dots else None, "markersize": 3.2}
+    look = {"color": colour, "markersize": 3.4}
     styles = (("-", colour), ("--", "white"))
     return [{**look, "linestyle": dashes, "markerfacecolor": face} for dashes, face in styles]
 
@@ -169,14 +188,15 @@ def _mean_curve(histories: Sequence[History], series: str) -> tuple[list[int], l
 
 
 def _draw(
-    axes: Axes, histories: Sequence[History], colour: str, shift: float, *, strong: bool, dots: bool
+    axes: Axes, histories: Sequence[History], colour: str, shift: float, number: int, *, strong: bool
 ) -> list[float]:
     """Draw the training and the test curve of one format; return the values drawn."""
     drawn: list[float] = []
     width, height = (1.6, 3) if strong else (1.1, 2)
-    for series, look in zip(("loss", "val_loss"), _looks(colour, dots=dots), strict=True):
+    for series, look in zip(("loss", "val_loss"), _looks(colour), strict=True):
         epochs, values = _mean_curve(histories, series)
         xs = [epoch + shift for epoch in epochs]
+        look |= marks(number, len(xs), DOTS)
         axes.plot(xs, values, linewidth=width, markeredgewidth=0.9, zorder=height, **look)
         drawn += values
     return drawn

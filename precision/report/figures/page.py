@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from matplotlib.figure import Figure
 
 from precision.report.figures.style import INK, label
 
+T = TypeVar("T")
+
 WIDTH, HEIGHT = 7.5, 10.0
 """Inches between the margins of a page, the larger of which is A4's or that of US letter."""
 LETTER = 0.07  # inches that a letter of the usual size takes, on average
-NAME = 28  # letters of a name on an axis
+NAME, LEGEND = 28, 22  # letters of a name on an axis, and in a legend
 LISTED = 6  # names of what was left out
 
 
@@ -28,6 +30,13 @@ def room(number: int, inches: float, best: float, least: float) -> Room:
     """Share some inches among things that want ``best`` each and need ``least``; one at least is shown."""
     shown = max(1, min(number, int(inches / least + 1e-9)))
     return Room(shown, min(best, inches / shown))
+
+
+def spread(things: Sequence[T], most: int) -> list[T]:
+    """Return so many of the things at most, evenly spread, the first and the last among them."""
+    if len(things) <= most:
+        return list(things)
+    return [things[round(place * (len(things) - 1) / max(1, most - 1))] for place in range(most)]
 
 
 def short(names: Sequence[object], most: int = NAME) -> list[str]:
@@ -49,7 +58,8 @@ def left_out(what: str, names: Sequence[object], why: str = "") -> str:
     """Return the sentence that says what a figure does not show; empty where it shows everything."""
     if not names:
         return ""
-    listed = ", ".join(short(names[:LISTED]))
+    between = "; " if any("," in str(name) and "(" not in str(name) for name in names) else ", "
+    listed = between.join(short(names[:LISTED]))
     more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
     return f"Not shown, for want of room: the {what} {listed}{more}{why}."
 

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from precision.report.figures.page import HEIGHT, WIDTH, left_out, room, say, short
+from precision.report.figures.page import HEIGHT, LEGEND, WIDTH, left_out, room, say, short
 from precision.report.figures.style import (
     INK,
     STYLE,
@@ -22,6 +22,7 @@ from precision.report.figures.style import (
     columns_of_legend,
     empty_figure,
     log_ticks,
+    marks,
     set_lines,
     set_ticks,
 )
@@ -29,7 +30,7 @@ from precision.samples import QUANTITIES, Samples
 
 POINTS = 100
 """Points that a line has at most: with more of them a few lines hide each other."""
-COLUMNS = 4
+COLUMNS, MARKED = 4, 4  # columns of panels, and points of a long line that have its marker
 FAR = 12.0
 """How many times as long as the shortest trial the longest is where time is shown by its logarithm."""
 _FROM_ZERO = ("%", "W")
@@ -66,8 +67,9 @@ def draw_resources(curves: Sequence[Curve], missing: Sequence[str] = ()) -> Draw
     names = list(dict.fromkeys(curve.name for curve in sorted(curves, key=lambda one: not one.strong)))
     plain = names[1:] if any(curve.strong for curve in curves) else names
     colour = dict(zip(plain, colours(len(plain)), strict=True))
+    order = {name: place for place, name in enumerate(plain, 1)}
     with mpl.rc_context(STYLE):
-        texts = short(names)
+        texts = short(names, LEGEND)
         legend_columns = columns_of_legend(texts, WIDTH)
         around = 0.75 + 0.2 * math.ceil(len(texts) / legend_columns) + (0.4 if missing else 0)
         rows = room(len(known), HEIGHT - around, 1.35, 0.8)
@@ -79,7 +81,7 @@ def draw_resources(curves: Sequence[Curve], missing: Sequence[str] = ()) -> Draw
             here = [curve for curve in curves if curve.column == column]
             for axes, quantity in zip(grid[:, number], known, strict=True):
                 for curve in here:
-                    _draw(axes, curve, quantity, colour.get(curve.name, "black"))
+                    _draw(axes, curve, quantity, colour.get(curve.name, "black"), order.get(curve.name, 0))
             _set_time(grid[-1, number], here)
         for axes, quantity in zip(grid[:, 0], known, strict=True):
             _set_values(axes, quantity)
@@ -88,12 +90,22 @@ def draw_resources(curves: Sequence[Curve], missing: Sequence[str] = ()) -> Draw
             axes.annotate(head, (1, 1), xytext=(0, 18), xycoords="axes fraction", **_HEAD)
         set_lines(grid.flat)
         say(figure, left_out("formats", missing), left_out("quantities", hidden))
-        handles = [Line2D([], [], color=colour.get(name, "black"), linewidth=1.8) for name in names]
+        handles = [
+            Line2D(
+                [],
+                [],
+                color=colour.get(name, "black"),
+                linewidth=1.8,
+                **marks(order.get(name, 0), 1, 1),
+                markersize=4,
+            )
+            for name in names
+        ]
         figure.legend(handles, texts, loc="outside upper left", ncols=legend_columns)
     return figure
 
 
-def _draw(axes: Axes, curve: Curve, quantity: str, colour: str) -> None:
+def _draw(axes: Axes, curve: Curve, quantity: str, colour: str, number: int) -> None:
     """Draw one quantity of one trial; where it was not told the line has no point."""
     samples = curve.samples.thinned(POINTS)
     values = samples.series.get(quantity, np.empty(0))
@@ -103,8 +115,8 @@ def _draw(axes: Axes, curve: Curve, quantity: str, colour: str) -> None:
     look: dict[str, Any] = (
         {"linewidth": 1.6, "zorder": 3} if curve.strong else {"linewidth": 1.1, "zorder": 2}
     )
-    dot: dict[str, Any] = {"marker": "o", "markersize": 2.6} if told.sum() < 4 else {}
-    axes.plot(samples.seconds[told], values[told] / _scale(quantity)[1], color=colour, **look, **dot)
+    look |= marks(number, int(told.sum()), MARKED)
+    axes.plot(samples.seconds[told], values[told] / _scale(quantity)[1], color=colour, markersize=2.8, **look)
 
 
 def _scale(quantity: str) -> tuple[str, float]:

@@ -9,8 +9,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from precision.report.figures.names import name_points
 from precision.report.figures.page import short, wrapped
-from precision.report.figures.style import COLOURS, INK, STYLE, empty_figure, set_lines, set_ticks
+from precision.report.figures.style import COLOURS, STYLE, empty_figure, set_lines, set_ticks
 from precision.tasks import of_all
 
 COSTS = {
@@ -52,10 +53,6 @@ def search_figure(rows: pd.DataFrame, objective: str, tolerance: float, title: s
         }
         for height, (name, (points, look)) in enumerate(series.items(), 2):
             axes.plot(points["cost"], points[task.lost], label=name, zorder=height, **look)
-        for row in uniform.itertuples():
-            beside: dict[str, Any] = {"xytext": (4, 4), "textcoords": "offset points"}
-            place = (row.cost, getattr(row, task.lost))
-            axes.annotate(short([row.policy])[0], place, **beside, fontsize=7.5, color=INK, zorder=6)
         _scale(axes, rows[task.lost], tolerance)
         axes.set_xlim(0, 1.1 * float(rows["cost"].max()))
         axes.set_xlabel(cost)
@@ -65,6 +62,13 @@ def search_figure(rows: pd.DataFrame, objective: str, tolerance: float, title: s
         axes.text(0.008, tolerance, f"tolerance {tolerance:g}", **edge, fontsize=7.5, color=COLOURS[1])
         axes.set_title(wrapped(title, 5.6, 0.085), fontweight="bold")
         figure.legend(loc="outside lower center", ncols=4)
+        figure.draw_without_rendering()  # from here on it is known where the panel stands
+        names = short(list(uniform["policy"]))
+        unnamed = name_points(
+            axes, list(zip(uniform["cost"], uniform[task.lost], names, strict=True)), size=7.5
+        )
+        if unnamed:
+            axes.set_xlabel(f"{cost} [{len(unnamed)} unnamed]")
     return figure
 
 

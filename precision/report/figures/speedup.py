@@ -13,7 +13,7 @@ from precision.analysis import Results
 from precision.analysis.speedup import GROUP, fits, speedups
 from precision.registry import FIGURES
 from precision.report.document import Figure, note, order
-from precision.report.figures.page import short
+from precision.report.figures.page import WIDTH, left_out, say, short, spread
 from precision.report.figures.style import (
     COLOURS,
     INK,
@@ -25,7 +25,7 @@ from precision.report.figures.style import (
     set_ticks,
 )
 
-WIDTH, HEIGHT, LINES = 7.2, 3.0, 8
+HEIGHT, LINES, PANELS = 3.0, 8, 3
 _PANEL = ["dataset", "others", "timing", "machine"]
 _NOTE = """\
 Points: speed-up against the fewest threads of the CPU. Curve: the fit of Amdahl's law to as many threads as
@@ -56,10 +56,13 @@ def draw_speedup(table: pd.DataFrame) -> Drawing:
     )  # one baseline under all methods
     panels = list(once.groupby(_PANEL, sort=False))
     with mpl.rc_context(STYLE):
-        figure = empty_figure(WIDTH, HEIGHT * len(panels))
-        axes: Any = figure.subplots(len(panels), 1, squeeze=False)[:, 0]
-        for ax, ((dataset, others, timing, _), rows) in zip(axes, panels, strict=True):
-            _draw(ax, rows, ", ".join(str(part) for part in (dataset, others, timing) if part))
+        shown = panels[:PANELS]
+        figure = empty_figure(WIDTH, HEIGHT * len(shown) + 0.3)
+        axes: Any = figure.subplots(len(shown), 1, squeeze=False)[:, 0]
+        titles = [", ".join(str(part) for part in key[:3] if part) for key, _ in panels]
+        for ax, title, (_, rows) in zip(axes, titles, shown, strict=False):
+            _draw(ax, rows, title)
+        say(figure, left_out("panels", titles[PANELS:]))
     return figure
 
 
@@ -67,8 +70,9 @@ def _draw(ax: Any, rows: pd.DataFrame, title: str) -> None:
     threads = sorted(rows["threads"].unique())
     found = fits(rows)
     groups = list(rows.groupby(GROUP, sort=False))
-    names = short([f"{own['architecture'].iloc[0]} {own['policy'].iloc[0]}" for _, own in groups[:LINES]])
-    for index, (key, own) in enumerate(groups[:LINES]):
+    shown = spread(groups, LINES)
+    names = short([f"{own['architecture'].iloc[0]} {own['policy'].iloc[0]}" for _, own in shown])
+    for index, (key, own) in enumerate(shown):
         colour, name = COLOURS[index % len(COLOURS)], names[index]
         base = own[own["speedup"] == 1].iloc[0]
         mine = own[own["device"] == base["device"]].sort_values("threads")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 import math
 from collections.abc import Iterable, Sequence
@@ -23,7 +22,7 @@ from precision.report.text import bits
 # Okabe and Ito's colours for all kinds of colour vision, without black (the baseline) and pale yellow;
 # then wine and grey.
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255", "#7F7F7F"]
-MARKERS = ["o", "s", "^", "D", "v", "P", "X", "<", ">", "p"]
+MARKERS = ["o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "*", "h", "d"]
 INK = "#404040"
 TURNED: dict[str, Any] = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"}
 """How long names stand below an axis."""
@@ -62,6 +61,15 @@ def colours(number: int) -> list[str]:
         return COLOURS[:number]
     ramp = colormaps["viridis"]
     return [to_hex(ramp(0.92 * i / (number - 1))) for i in range(number)]
+
+
+def marks(number: int, points: int, most: int) -> dict[str, Any]:
+    """Return the marker of a line by its number, by which it is known without its colour.
+
+    On a line of more than ``most`` points only some have one, and not those of its neighbours.
+    """
+    step = max(1, math.ceil(points / most))
+    return {"marker": MARKERS[number % len(MARKERS)], "markevery": (number * 5 % step, step)}
 
 
 def columns_of_legend(names: Sequence[str], width: float) -> int:
@@ -142,14 +150,3 @@ def slots(frame: pd.DataFrame, gap: float = 1.6) -> Slots:
         spans.append((start, position, _band_label(known)))
     edges = [-0.8, *((a[1] + b[0]) / 2 for a, b in itertools.pairwise(spans)), position + 0.8]
     return Slots(place, [(edges[i], edges[i + 1], span[2]) for i, span in enumerate(spans)])
-
-
-def png(figure: Figure) -> bytes:
-    """Return the figure as PNG, without the name of the software, so that equal figures are equal bytes.
-
-    It is drawn once; ``savefig`` draws it twice, in case that its edges are cut.
-    """
-    buffer = io.BytesIO()
-    figure.set_dpi(DPI)
-    FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})
-    return buffer.getvalue()

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from precision import files
-from precision.errors import PrecisionError, line_in, shown, trouble
+from precision.errors import PrecisionError, line_in, shown, suggest, trouble
 from precision.registry import foreign
 from precision.report.document import Document, Figure
 from precision.report.pages.made_from import FILE, MadeFrom, check, recorded
 from precision.report.render.markdown import render
+
+KINDS = ("png", "svg", "pdf")
+"""Of files of a figure; the report shows the first."""
 
 
 def write_report(
@@ -22,6 +25,7 @@ def write_report(
     made_from: MadeFrom | None = None,
     force: bool = False,
     page: tuple[str, Callable[[Mapping[str, bytes]], str]] | None = None,
+    kinds: Collection[str] = (),
 ) -> Path:
     """Write a report in Markdown, its figures and other files, by their names; return the path of the report.
 
@@ -33,6 +37,7 @@ def write_report(
         force: replace the report of another grid, or one with more results.
         page: name of a file that shows the same with its pictures in it, and what makes its text of the
             pictures, which are PNG files by their names.
+        kinds: of files that each figure has beside the PNG file that the report shows: of ``KINDS``.
 
     Raises:
         PrecisionError: when a report is there that is not to be replaced, or nothing can be written here.
@@ -40,26 +45,52 @@ def write_report(
     if made_from is not None:
         check(path, made_from, force)
         beside = {**beside, FILE: recorded(path, made_from)}
-    # Here, not at the top: matplotlib takes most of a second to import.
-    from precision.report.figures.style import png
-
     text = render(document)
-    drawn = {f.file: _picture(f, png) if f.draw else None for f in document.figures()}
     contents = {name: content.encode() for name, content in beside.items()}
-    pictures = {name: picture for name, picture in drawn.items() if picture is not None}
-    contents |= pictures
+    figures = document.figures()
+    for figure in figures:
+        contents |= _pictures(figure, kinds)
     if page is not None:
-        contents[page[0]] = page[1](pictures).encode()
+        shown_there = {one.file: contents[one.file] for one in figures if one.file in contents}
+        contents[page[0]] = page[1](shown_there).encode()
     with files.refused(path.parent, "the report cannot be written here", "give another --output"):
         files.write_all(path.parent, {**contents, path.name: text.encode()})
-        for name in drawn.keys() - contents.keys():
+        for name in {f"{figure.name}.{kind}" for figure in figures for kind in KINDS} - contents.keys():
             # A figure of an earlier report in this folder would contradict this one.
             (path.parent / name).unlink(missing_ok=True)
     return path
 
 
-def _picture(figure: Figure, png: Callable[[Any], bytes]) -> bytes:
-    """Return the picture of a figure; a plugin's that cannot be drawn is refused with its line."""
+def kinds_of(asked: Iterable[str]) -> tuple[str, ...]:
+    """Return kinds of files of a figure, in small letters.
+
+    Raises:
+        PrecisionError: for one that is none of ``KINDS``.
+
+    >>> from precision.report.pages.folder import kinds_of
+    >>> kinds_of(["SVG", "pdf"])
+    ('svg', 'pdf')
+    """
+    found = [str(word).strip().lower() for word in asked]
+    for word in found:
+        if word not in KINDS:
+            raise PrecisionError(f"figures: {shown(word)} is no kind of file; {suggest(word, KINDS)}")
+    return tuple(dict.fromkeys(found))
+
+
+def _pictures(figure: Figure, kinds: Collection[str]) -> dict[str, bytes]:
+    """Return the files of a figure by their names; none where there is nothing to draw."""
+    if figure.draw is None:
+        return {}
+    # Here, not at the top: matplotlib takes most of a second to import.
+    from precision.report.figures.files import WRITERS
+
+    drawn = _drawn(figure)
+    return {f"{figure.name}.{kind}": WRITERS[kind](drawn) for kind in KINDS if kind == "png" or kind in kinds}
+
+
+def _drawn(figure: Figure) -> Any:
+    """Return a figure drawn; a plugin's that cannot be drawn is refused with its line."""
     code = getattr(figure.draw, "__code__", None)
     file = code.co_filename if code else ""
     try:
@@ -77,7 +108,7 @@ def _picture(figure: Figure, png: Callable[[Any], bytes]) -> bytes:
             f"{file}:{code.co_firstlineno if code else 0}: drawing the figure {figure.name!r} must return a "
             f"matplotlib figure, but it returned {shown(drawn)}"
         )
-    return png(drawn)
+    return drawn
 
 
 def file_stem(label: str) -> str:

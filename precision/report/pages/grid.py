@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -29,7 +29,13 @@ REPORT, TABLES = "report.md", "tables.tex"
 
 
 def write(
-    results: Results, output: Path, force: bool = False, *, html: bool = False, latex: bool = False
+    results: Results,
+    output: Path,
+    force: bool = False,
+    *,
+    html: bool = False,
+    latex: bool = False,
+    figures: Collection[str] = (),
 ) -> Path:
     """Write report.md, results.csv, summary.csv and the figures into a folder; return the path of report.md.
 
@@ -40,6 +46,7 @@ def write(
         force: replace the report of another grid, or one with more results.
         html: write report.html too, the report as one page that can be sorted, filtered and mailed.
         latex: write tables.tex, too.
+        figures: kinds of files that each figure has beside PNG: svg, pdf.
 
     Raises:
         PrecisionError: when the frame of the results breaks the rules of ``COLUMNS``, and when a report is
@@ -63,7 +70,9 @@ def write(
         files[TABLES] = tables_in_latex(report)
     made_from = MadeFrom(results.grid, results.changes, int((cells["status"] == "ok").sum()))
     page = (PAGE, partial(html_page, results, report)) if html else None
-    path = write_report(report, output / REPORT, files, made_from if results.grid else None, force, page)
+    path = write_report(
+        report, output / REPORT, files, made_from if results.grid else None, force, page, figures
+    )
     for name, asked in ((PAGE, html), (TABLES, latex)):
         if not asked:  # one of an earlier report would contradict this one
             (output / name).unlink(missing_ok=True)

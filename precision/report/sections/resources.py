@@ -17,7 +17,7 @@ from precision.report.document import Code, Figure, Note, Section, Words, joined
 from precision.samples import QUANTITIES, Samples
 
 FIGURES = 8  # networks that have one; reading what is drawn must not take long
-CURVES = 30  # in each column of a figure
+CURVES = 10  # in each column of a figure, which can be told apart with and without colours
 
 _NONE = """\
 No samples are kept of these trials: they were stored by a version that took none, or failed."""
@@ -111,21 +111,29 @@ def _told_apart(labels: Iterable[str]) -> dict[str, str]:
 
 def _curves(results: Results, lines: list[_Line]) -> tuple[list[Any], list[str]]:
     """Return the curves of the lines, and the names of those for which there is no room."""
+    from precision.report.figures.page import spread
     from precision.report.figures.resources import COLUMNS, Curve
 
-    curves: list[Curve] = []
-    missing: dict[str, None] = {}
+    names = list(dict.fromkeys(line.name for line in lines))
+    wanted = spread(names, CURVES)  # the others come in where these have no samples
+    found: dict[_Line, Curve] = {}
+    missing: list[_Line] = []
     counts: dict[str, int] = {}
-    for line in lines:
+    for line in sorted(lines, key=lambda one: one.name not in wanted):
         number = counts.get(line.column, 0)
         if number >= CURVES or (not number and len(counts) == COLUMNS):
-            missing[line.name if number else f"{line.name} ({line.column})"] = None
+            missing.append(line)
             continue
         samples = _read(results, line.trial)
         if samples is not None and len(samples) and samples.series:
             counts[line.column] = number + 1
-            curves.append(Curve(line.name, line.column, samples, line.strong))
-    return curves, list(missing)
+            found[line] = Curve(line.name, line.column, samples, line.strong)
+    others = [
+        line.name if line.column in counts else f"{line.name} ({line.column})"
+        for line in lines
+        if line in missing
+    ]
+    return [found[line] for line in lines if line in found], list(dict.fromkeys(others))
 
 
 def _read(results: Results, trial: str) -> Samples | None:

@@ -192,7 +192,7 @@ def test_energies_in_words(value, text):
 def test_the_figure_draws_what_there_is():
     frame = found().frame
     figure = search_figure(frame, "memory", 1.0, "a $title")
-    texts = [text.get_text() for text in figure.axes[0].texts]
+    texts = sorted(text.get_text() for text in figure.axes[0].texts)
     assert texts == ["int2", "int4", "int8", "tolerance 1"]
     search_figure(frame[frame["policy"] != ""].assign(front=False, chosen=False), "memory", 0.0, "t").savefig(
         io.BytesIO(), format="png"
