@@ -16,6 +16,7 @@ import pandas as pd
 from precision.analysis.columns import CELL, spread_of, spreads
 from precision.analysis.deployed import deployed, machines
 from precision.analysis.gates import Gate
+from precision.analysis.labelled import labels_of
 from precision.analysis.labels import KEYS
 from precision.analysis.modelled import modelled
 from precision.analysis.published import Published, PublishedFigure
@@ -61,6 +62,7 @@ def collect(grid: Grid, source: Source, cells: list[Cell], store: Store) -> Resu
         options=_options(grid),
         environment=together(result.provenance for result in results),
         predictions=store.predictions,
+        labels=labels_of({r.trial.id: r.facts.get("data_digest", "") for r in results}, store),
         by_class=store.by_class,
         samples=store.samples,
         batches={result.trial.id: result.batches for result in results if result.batches},

@@ -50,6 +50,8 @@ _IDENTITY = {
 
 CHANGED = "changed_images"
 _CHANGED = "test images that get another answer than in the baseline run"
+ALONE = "discordant_images"
+_ALONE = "test images on which either this run or that of the baseline is right, where the labels are stored"
 
 
 def _of_baseline(task: Task) -> dict[str, Column]:
@@ -57,7 +59,10 @@ def _of_baseline(task: Task) -> dict[str, Column]:
     score, unit = task.score, METRICS[task.score].unit
     taken = f"{score} over {task.baseline}, minus 1" if task.relative else f"{score} minus {task.baseline}"
     low, high = task.ends
-    changed = {} if task.relative else {CHANGED: Column("Int64", _CHANGED, "images")}
+    counts = {CHANGED: _CHANGED, ALONE: _ALONE}
+    changed = (
+        {} if task.relative else {name: Column("Int64", text, "images") for name, text in counts.items()}
+    )
     return {
         task.baseline: Column(
             "float64",
@@ -202,6 +207,7 @@ _PAIRED = {
     "pairs": Column("Int64", "seeds with a result both here and of the baseline", "pairs"),
     **{name: column for task in _SCORED for name, column in _paired(task).items()},
     CHANGED: Column("float64", f"mean over seeds of the {_CHANGED}", "images"),
+    ALONE: Column("float64", f"mean over seeds of the {_ALONE}", "images"),
     "compared": Column("Int64", "formats that the p-values of this row are adjusted for", "formats"),
     "p_difference": Column("float64", "two-sided p of no difference to the baseline, adjusted"),
     "p_loss": Column("float64", "p of a loss of the tolerance or more, of the two-sided level, adjusted"),

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from scipy import special
 
 from precision.analysis.columns import CELL, COLUMNS, Column, typed
 from precision.analysis.differences import with_differences
-from precision.analysis.images import Predictions
+from precision.analysis.images import Labels, Predictions
 from precision.analysis.seeds import quantile
 from precision.analysis.tables import summary
 from precision.analysis.verdicts import LEVEL, adjusted, p_values
@@ -54,13 +55,14 @@ class Side:
     Attributes:
         name: where it comes from.
         frame: with the columns of ``COLUMNS``; what it lacks is empty.
-        predictions: as of ``with_differences``; None where none are stored.
+        predictions, labels: as of ``with_differences``; None where none are stored.
         facts: where and with what it ran, by name.
     """
 
     name: str
     frame: pd.DataFrame
     predictions: Predictions | None = None
+    labels: Labels | None = None
     facts: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -96,7 +98,7 @@ def compare(one: Side, other: Side) -> Comparison:
     """
     a, b = (typed(side.frame, COLUMNS).drop_duplicates(CELL).reset_index(drop=True) for side in (one, other))
     a = _relabelled(a, b)
-    drops = _drops(a, b, one.predictions, other.predictions)
+    drops = _drops(a, b, one, other)
     told = {tuple(row[name] for name in PLACE): row for row in drops.to_dict("records")}
     places = list(dict.fromkeys([*_places(a), *_places(b)]))
     groups_a, groups_b = (dict(list(side.groupby(PLACE, sort=False))) for side in (a, b))
@@ -125,9 +127,7 @@ def _relabelled(a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:
     return a if renamed.duplicated(CELL).any() else typed(renamed, COLUMNS)
 
 
-def _drops(
-    a: pd.DataFrame, b: pd.DataFrame, of_a: Predictions | None, of_b: Predictions | None
-) -> pd.DataFrame:
+def _drops(a: pd.DataFrame, b: pd.DataFrame, one: Side, other: Side) -> pd.DataFrame:
     """Return the summary of the differences, a row for each cell with a pair."""
     keys = pd.MultiIndex.from_frame(a[CELL])
     common = keys.intersection(pd.MultiIndex.from_frame(b[CELL]))
@@ -142,17 +142,23 @@ def _drops(
     frame = pd.concat(sides, ignore_index=True)
 
     def predictions(trial: str) -> np.ndarray | None:
-        asked = of_a if trial[0] == "A" else of_b
+        asked = (one if trial[0] == "A" else other).predictions
         return None if asked is None else asked(trial[1:])
 
-    known = predictions if of_a is not None and of_b is not None else None
-    table = summary(with_differences(frame, "A", known))
+    known = predictions if one.predictions is not None and other.predictions is not None else None
+    right = None if other.labels is None else partial(_without_side, other.labels)
+    table = summary(with_differences(frame, "A", known, right))
     table = table[table["policy"] == "B"].reset_index(drop=True)
     parts = table["training"].str.split(_BETWEEN, expand=True).reindex(columns=range(3))
     table = table.assign(policy=parts[0], method=parts[1], training=parts[2])
     if known is not None:
         return table
     return _as_of_other_images(table, frame)
+
+
+def _without_side(labels: Labels, trial: str) -> np.ndarray | None:
+    """Return the labels of a trial of B, of which the run of B is asked."""
+    return labels(trial[1:])
 
 
 _BETWEEN = "\x1f"

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from precision.analysis.columns import CHANGED
-from precision.analysis.images import Pair, Predictions, over_images
+from precision.analysis.columns import ALONE, CHANGED
+from precision.analysis.images import Labels, Pair, Predictions, over_images
 from precision.tasks import TASKS, Task
 
 PAIR = ["dataset", "architecture", "training", "seed"]
@@ -31,7 +31,10 @@ class Block(NamedTuple):
 
 
 def with_differences(
-    frame: pd.DataFrame, baseline: str, predictions: Predictions | None = None
+    frame: pd.DataFrame,
+    baseline: str,
+    predictions: Predictions | None = None,
+    labels: Labels | None = None,
 ) -> pd.DataFrame:
     """Return the frame with ``baseline_accuracy``, ``accuracy_difference`` and ``untouched_accuracy``.
 
@@ -43,6 +46,7 @@ def with_differences(
 
     Args:
         predictions: what the interval of each difference over the test images is made of.
+        labels: which of them are right, where that is known.
 
     >>> import precision
     >>> from precision.analysis import with_differences
@@ -53,12 +57,16 @@ def with_differences(
     found = _with_control(frame)
     for task in {task.score: task for task in TASKS.values()}.values():
         if task.score in found:
-            found = _compared(found, baseline, task, predictions)
+            found = _compared(found, baseline, task, predictions, labels)
     return found
 
 
 def _compared(
-    frame: pd.DataFrame, baseline: str, task: Task, predictions: Predictions | None
+    frame: pd.DataFrame,
+    baseline: str,
+    task: Task,
+    predictions: Predictions | None,
+    labels: Labels | None,
 ) -> pd.DataFrame:
     """Return the frame with the columns that compare the score of a task."""
     score = task.score
@@ -68,7 +76,7 @@ def _compared(
     untouched = _looked_up(score, usable[usable["control"] == ""], frame, PAIR)
     scores = frame[score].where(frame["status"] == "ok")
     names: dict[str, Any] = dict.fromkeys([*task.ends, task.error, task.shared], "float64")
-    names |= {} if task.relative else {CHANGED: "Int64"}
+    names |= {} if task.relative else {CHANGED: "Int64", ALONE: "Int64"}
     found = frame.assign(
         **{
             task.baseline: reference,
@@ -83,9 +91,10 @@ def _compared(
         compared = _looked_up("trial", usable, frame, [*CONTROL, "method"])
         compared = compared.fillna(_looked_up("trial", usable, frame, CONTROL))
         pairs = found[found[task.difference].notna() & (found["policy"] != baseline)]
-        told = over_images(_pairs(pairs, compared, task), task, predictions)
+        told = over_images(_pairs(pairs, compared, task), task, predictions, labels)
+        told = told.rename(columns={"changed": CHANGED, "alone": ALONE})
         for name, dtype in names.items():
-            found[name] = told["changed" if name == CHANGED else name].reindex(found.index).astype(dtype)
+            found[name] = told[name].reindex(found.index).astype(dtype)
     return found
 
 

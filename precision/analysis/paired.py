@@ -1,9 +1,9 @@
 """The interval of a difference in the score between two networks that were asked of the same test images.
 
 Of classes and labels: where both say the same they are right or wrong together. So what the interval rests
-on is the images on which they differ. What is right is not stored, but the two accuracies tell by how many
-more of them one network is right than the other. Those on which they differ and are both wrong cannot be told
-apart and count in pairs, one for either network, by which the interval is a little wide, never too narrow.
+on is the images on which one alone is right. Without the labels, as in older results, the two accuracies
+tell by how many more of them one network is right than the other, and those on which they differ and are both
+wrong count in pairs, one for either network, by which the interval is a little wide, never too narrow.
 
 Of a regression: the errors of every image are stored, and the interval rests on their paired differences.
 """
@@ -26,6 +26,7 @@ class Paired(NamedTuple):
         low, high: its 95 % interval.
         error: its standard error.
         changed: images on which the two networks say different things; None of a regression.
+        alone: images on which one of them alone is right; None without labels.
     """
 
     low: float
@@ -33,18 +34,22 @@ class Paired(NamedTuple):
     images: int
     error: float
     changed: int | None = None
+    alone: int | None = None
 
 
-def between(one: np.ndarray, other: np.ndarray, difference: float) -> Paired | None:
+def between(
+    one: np.ndarray, other: np.ndarray, difference: float, labels: np.ndarray | None = None
+) -> Paired | None:
     """Return the interval of the difference between the scores of two networks, by what is stored of them.
 
     Args:
         one, other: predicted classes (N,) or labels (N, labels), whole numbers; or errors (N, targets).
         difference: of the scores: of accuracies, or the rise of the RMSE as a share of that of the other.
+        labels: what is right, in the shape of the predictions, where that is known.
     """
     if one.dtype.kind == "f":
         return over_errors(one, other)
-    return over_images(one, other, difference)
+    return over_images(one, other, difference, labels)
 
 
 def over_errors(one: np.ndarray, other: np.ndarray) -> Paired | None:
@@ -82,12 +87,16 @@ def over_errors(one: np.ndarray, other: np.ndarray) -> Paired | None:
     return Paired(math.expm1(middle - width), math.expm1(middle + width), images, error)
 
 
-def over_images(one: np.ndarray, other: np.ndarray, difference: float) -> Paired | None:
+def over_images(
+    one: np.ndarray, other: np.ndarray, difference: float, labels: np.ndarray | None = None
+) -> Paired | None:
     """Return the interval of the accuracy of one network minus that of another; None without a common image.
 
     Args:
         one, other: the predicted classes of the same test images, shape (N,) each, or labels (N, labels).
         difference: of the accuracies, a fraction.
+        labels: what is right, likewise. Labels by which the accuracies do not differ as they do are those of
+            other images, and nothing is concluded from them.
 
     >>> import numpy as np
     >>> from precision.analysis.paired import over_images
@@ -100,7 +109,22 @@ def over_images(one: np.ndarray, other: np.ndarray, difference: float) -> Paired
     images = len(one)
     more = round(difference * images)  # images on which one is right, less those on which the other is
     differ = int((one != other).reshape(images, -1).any(axis=1).sum())
-    return of_counts(differ, more, images)
+    signs = gains(one, other, labels)
+    if signs is None or int(signs.sum()) != more:
+        return of_counts(differ, more, images)
+    alone = int(np.abs(signs).sum())
+    return of_counts(alone, more, images)._replace(changed=differ, alone=alone)
+
+
+def gains(one: np.ndarray, other: np.ndarray, labels: np.ndarray | None) -> np.ndarray | None:
+    """Return of each image 1 where the first alone is right, -1 where the second alone is, else 0, int8 (N,).
+
+    None without labels, and where they are not of so many images.
+    """
+    if labels is None or not labels.shape == one.shape == other.shape:
+        return None
+    right, before = ((said == labels).reshape(len(labels), -1).all(axis=1) for said in (one, other))
+    return right.astype(np.int8) - before.astype(np.int8)
 
 
 def of_counts(differ: int, more: int, images: int, z: float = USUAL) -> Paired:

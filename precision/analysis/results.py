@@ -66,6 +66,8 @@ class Results:
             ``{"training": "epochs 3, optimizer adam"}``.
         environment: where the trials ran, for example ``{"cpu": "...", "commit": "..."}``.
         predictions: trial to what was predicted of the test images, as ``TrialResult`` has it.
+        labels: trial to the right answers of the test images, in the form of the predictions; None where they
+            are not stored.
         by_class: trial to what is kept of each class, see ``tasks.by_class``.
         samples: trial to what was sampled while it ran, see ``precision.samples``; None where nothing was.
         targets: by the label of a data set, what its training and its test images have for targets, in words:
@@ -90,6 +92,7 @@ class Results:
     options: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     predictions: Callable[[str], np.ndarray] | None = None
+    labels: Callable[[str], np.ndarray | None] | None = None
     by_class: Callable[[str], Mapping[str, np.ndarray]] | None = None
     targets: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     samples: Callable[[str], Samples | None] | None = None
@@ -126,7 +129,7 @@ class Results:
     def _cells(self) -> pd.DataFrame:
         # Every section and figure of a report asks for them.
         predictions = self.predicted if self.predictions is not None else None
-        return with_differences(checked(self.frame), self.settings.baseline, predictions)
+        return with_differences(checked(self.frame), self.settings.baseline, predictions, self.labels)
 
     @cached_property
     def _summary(self) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from precision.analysis.columns import CELL, CHANGED, COLUMNS, OPTIONAL, SUMMARY_COLUMNS, UNRUN
+from precision.analysis.columns import ALONE, CELL, CHANGED, COLUMNS, OPTIONAL, SUMMARY_COLUMNS, UNRUN
 from precision.analysis.differences import Block, rows_of
 from precision.analysis.seeds import Combined, combined
 from precision.analysis.statistics import estimate
@@ -81,6 +81,7 @@ def _summarised(runs: _Runs) -> dict[str, Any]:
         "timing": _first(runs.all("timing")),
         "machine": "several" if len(machines) > 1 else "".join(machines),
         CHANGED: estimate(runs.ok(CHANGED)).mean,
+        ALONE: estimate(runs.ok(ALONE)).mean,
         "pareto": False,
         "shown": False,
         "verdict": "",

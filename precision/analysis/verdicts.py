@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from precision.analysis.columns import CHANGED
+from precision.analysis.columns import ALONE, CHANGED
 from precision.analysis.paired import exact_p, p_above, split
 from precision.analysis.seeds import quantile, tail
 from precision.tasks import Task, named
@@ -104,8 +104,9 @@ def p_values(row: Mapping[Any, Any], tolerance: float) -> tuple[float, float, fl
 
 
 def _of_counts(row: Mapping[Any, Any], gain: float, margin: float) -> tuple[float, float, float]:
-    """Return the p-values of one seed from the images on which two networks differ."""
-    images, differ = row["test_images"], row[CHANGED]
+    """Return the p-values of one seed from the images on which one network alone is right, or may be."""
+    images, differ = row["test_images"], row.get(ALONE)
+    differ = row[CHANGED] if pd.isna(differ) else differ
     if pd.isna(images) or pd.isna(differ):
         return (math.nan,) * 3
     better, worse = split(int(differ), round(gain * int(images)))

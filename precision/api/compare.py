@@ -16,6 +16,7 @@ from precision.analysis.columns import CELL, COLUMNS, typed
 from precision.analysis.comparison import Comparison, Side
 from precision.analysis.comparison import compare as compared
 from precision.analysis.gates import Broken, broken
+from precision.analysis.labelled import labels_of
 from precision.analysis.results import ReportSettings, Results
 from precision.analysis.stored import stored
 from precision.api.folder import DEFAULT_STORE, report_folder
@@ -100,7 +101,7 @@ class _Given:
             return self.results.summary()
         frame = typed(self.side.frame, COLUMNS)
         if self.side.predictions is not None or frame["baseline_accuracy"].isna().all():
-            frame = with_differences(frame, settings.baseline, self.side.predictions)
+            frame = with_differences(frame, settings.baseline, self.side.predictions, self.side.labels)
         return judged(summary(frame), settings.baseline, settings.tolerance)
 
 
@@ -123,7 +124,13 @@ def _read(path: Path, grid: str | Path | None, store: Path, plugins: Sequence[st
 def _of_grid(path: Path, store: Path, plugins: Sequence[str | Path], name: str) -> _Given:
     parsed, source = load_grid(path, plugins, Changes())
     results = collect(parsed, source, expand(parsed, source), Store(store))
-    side = Side(name, results.cells(), results.predicted, _facts(results.cells()) | dict(results.environment))
+    side = Side(
+        name,
+        results.cells(),
+        results.predicted,
+        results.labels,
+        _facts(results.cells()) | dict(results.environment),
+    )
     return _Given(side, results.settings, results)
 
 
@@ -137,7 +144,8 @@ def _of_store(path: Path) -> _Given:
         except (OSError, PrecisionError):
             return None
 
-    return _Given(Side(str(path), frame, predictions, _facts(frame)))
+    labels = labels_of(dict(zip(frame["trial"], frame["data_digest"], strict=True)), store)
+    return _Given(Side(str(path), frame, predictions, labels, _facts(frame)))
 
 
 def _of_table(table: Path, path: Path) -> _Given:
@@ -155,7 +163,7 @@ def _of_table(table: Path, path: Path) -> _Given:
         frame = typed(frame, COLUMNS)
     except PrecisionError as error:
         raise PrecisionError(f"{table}: {error}") from None
-    return _Given(Side(str(path), frame, None, _facts(frame)))
+    return _Given(Side(str(path), frame, facts=_facts(frame)))
 
 
 def _facts(frame: pd.DataFrame) -> dict[str, str]:

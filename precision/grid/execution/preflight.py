@@ -142,6 +142,8 @@ def share_data(
 ) -> dict[str, Path]:
     """Load every data set of the trials that are left once, and write its arrays for the workers to map.
 
+    The store keeps its labels, from which the analysis knows which answers are right.
+
     A missing or corrupt file is told now, and a download shows its progress.
 
     Args:
@@ -161,6 +163,8 @@ def share_data(
         choice, dataset = asking[0].dataset, _loaded(asking[0], data_dir)
         check_networks(asking, Extent.of(dataset), place)
         check_images(dataset, [trial for trial in trials if trial.dataset == choice], store)
+        if not dataset.asks.relative:  # of a regression, the errors of every image are kept
+            store.keep_labels(dataset.digest(), dataset.y_test)
         folders[repr(choice)] = share(dataset, folder)
     return folders
 

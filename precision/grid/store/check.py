@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from precision import received
-from precision.grid.store import reading, record, sums
+from precision.grid.store import labels, reading, record, sums
 from precision.grid.store.store import Store
 from precision.grid.store.trusted import DONE
 from precision.trial import FLOAT32, Trial
@@ -29,7 +29,7 @@ class Findings:
 
 
 def check(store: Store) -> Findings:
-    """Compare all files of all trials with their sums; results of other numerics are none of ours."""
+    """Compare files of trials, and labels, with their sums; results of other numerics are none of ours."""
     findings, unsummed = Findings(), store.unsummed
     for name in reading.ids(store.root / "trials"):
         path = store.folder(name) / "result.json"
@@ -47,6 +47,10 @@ def check(store: Store) -> Findings:
         for other, why in _others(path.parent, found):
             findings.files += not why
             findings.problems += [f"{other}: {why}"] if why else []
+    for path in labels.all_of(store.root):
+        why = labels.why_not(path)
+        findings.files += not why
+        findings.problems += [f"{path}: {why}"] if why else []
     return findings
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from precision import files, received
 from precision.errors import PrecisionError
-from precision.grid.store import links, own, reading, record
+from precision.grid.store import labels, links, own, reading, record
 from precision.grid.store.locks import granted, held, is_lock
 from precision.grid.store.registered import LOCK
 from precision.grid.store.store import Store
@@ -84,7 +84,7 @@ def find(store: Store, kept: Collection[str], unreadable: bool = False) -> Found
             found.left.append(f"{path}: another process is at this trial, which stays")
         else:
             _look_at(store, name, results.get(name), name in kept, unreadable, found)
-    for folder in (store.root / "grids", store.root / "locks"):
+    for folder in (store.root / "grids", store.root / "locks", store.root / labels.FOLDER):
         for name in _names(folder):
             path = folder / name
             if files.is_draft(name):

@@ -7,6 +7,7 @@
     <root>/trials/<id>/samples.json     what was sampled while it ran; the only one that may be missing
     <root>/store.json                   the version of the store, see ``version``
     <root>/locks/<id>.lock              held by the process that runs the trial
+    <root>/labels/<digests>.npy         the right answers of test images, see ``labels``
     <root>/grids/<hash>.json            the grids that were run, see ``registered``
     <root>/index.sqlite                 a cache of the result files, see ``index``
 
@@ -27,6 +28,7 @@ import numpy as np
 from precision import files, received
 from precision.errors import PrecisionError, said
 from precision.grid.store import (
+    labels,
     links,
     predictions,
     reading,
@@ -220,6 +222,24 @@ class Store:
         """
         decode = predictions.decode
         return self._decoded(trial_id, sums.PREDICTIONS, decode, "these predictions", PREDICTIONS)
+
+    def keep_labels(self, digest: str, targets: np.ndarray) -> None:
+        """Keep the right answers of the test images of a data set, once for all trials of these images.
+
+        Raises:
+            PrecisionError: when they cannot be written.
+        """
+        with files.refused(self.root, "results cannot be written here", "give another --store"):
+            labels.keep(self.root, digest, targets)
+
+    def labels(self, digest: str) -> np.ndarray:
+        """Return the right answers of the test images of a data set, by its digest.
+
+        Raises:
+            FileNotFoundError: when there are none.
+            PrecisionError: when the file is not the one that was written.
+        """
+        return labels.load(self.root, digest)
 
     def by_class(self, trial_id: str) -> dict[str, np.ndarray]:
         """Return what is kept of each class for a trial, see ``tasks.by_class``.

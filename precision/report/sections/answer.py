@@ -28,7 +28,7 @@ from precision.report.document import (
     table_of,
 )
 from precision.report.sections.headline import covered_table, headline
-from precision.report.sections.pivots import sample_note, task_of, with_images
+from precision.report.sections.pivots import sample_note, task_of, with_images, without_labels
 from precision.report.titles import columns_of, score_column, scores_of, title_of
 from precision.tasks import SCORES, Task
 
@@ -123,8 +123,8 @@ def _table(block: Block, task: Task, choices: pd.DataFrame, results: Results) ->
     answers: list[Any] = [_answer(row) for _, row in own.iterrows()]
     intervals: list[Any] = [_interval(row, task) for _, row in own.iterrows()]
     own = own.assign(answer=answers, difference=lost, interval=intervals)
-    images = with_images(results, task)
-    notes = tuple(sample_note(int(n), images) for n in sorted(own["pairs"].dropna().unique()))
+    images, guessed = with_images(results, task), without_labels(results, task)
+    notes = tuple(sample_note(int(n), images, guessed) for n in sorted(own["pairs"].dropna().unique()))
     return table_of(own, columns, title_of(block), notes)
 
 

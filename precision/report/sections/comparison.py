@@ -24,7 +24,14 @@ from precision.report.document import (
     note,
     order,
 )
-from precision.report.sections.pivots import Pivot, pivots, sample_note, score_note, with_images
+from precision.report.sections.pivots import (
+    Pivot,
+    pivots,
+    sample_note,
+    score_note,
+    with_images,
+    without_labels,
+)
 from precision.report.titles import score_column, scores_of, title_of
 from precision.tasks import CLASSIFICATION
 
@@ -111,7 +118,7 @@ def difference(results: Results) -> Section:
             for name in pivot.architectures
         )
         columns = (Column("Architecture"), *(Column(policy, Unit.DIFFERENCE) for policy in policies))
-        notes = (sample_note(seeds, with_images(results, pivot.task)),)
+        notes = (sample_note(seeds, with_images(results, pivot.task), without_labels(results, pivot.task)),)
         tables.append(Table(columns, rows, title_of(pivot.block), notes, seeds, across="Policy"))
     text = _DIFFERENCE if tables else "There is no other format to compare with {baseline}."
     found = scores_of(tasks)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 import pandas as pd
 
 from precision.analysis import Block, Estimate, Results, blocks, pivot, rows_of
-from precision.analysis.columns import CELL
+from precision.analysis.columns import ALONE, CELL
 from precision.report.document import Failure, Note, Runs, note
 from precision.tasks import Task, of_all
 
@@ -20,6 +20,10 @@ def task_of(cells: pd.DataFrame, block: Block, baseline: str) -> Task:
     return of_all(rows_of(cells, block, baseline)["task"])
 
 
+_GUESSED = (
+    " The labels of these images are not stored: where both networks are wrong in different ways, one counts "
+    "as right for either, which makes an interval a little wide."
+)
 _TOLD = (*CELL, "task", "reason")
 
 
@@ -75,8 +79,19 @@ def with_images(results: Results, task: Task) -> bool:
     return bool(results.cells()[task.error].notna().any())
 
 
-def sample_note(seeds: int, images: bool) -> Note:
-    """Return what the intervals of differences are over, by the number of seeds; see ``with_images``."""
+def without_labels(results: Results, task: Task) -> bool:
+    """Return whether intervals over test images do without knowing which answers are right."""
+    return not task.relative and with_images(results, task) and results.cells()[ALONE].isna().all()
+
+
+def sample_note(seeds: int, images: bool, guessed: bool = False) -> Note:
+    """Return what the intervals of differences are over, by the number of seeds.
+
+    Args:
+        images: of ``with_images``.
+        guessed: of ``without_labels``.
+    """
+    added = _GUESSED if images and guessed else ""
     if seeds == 0:
         return note("No run has a result together with its baseline.")
     if seeds == 1 and not images:
@@ -84,7 +99,7 @@ def sample_note(seeds: int, images: bool) -> Note:
     if seeds == 1:
         return note(
             "n = 1: differences of one run with their 95 % interval over the test images, which says nothing "
-            "of other seeds."
+            f"of other seeds.{added}"
         )
     over = "seeds and test images" if images else "seeds"
-    return note(f"n = {seeds}: mean of the paired differences ± half their 95 % interval over {over}.")
+    return note(f"n = {seeds}: mean of the paired differences ± half their 95 % interval over {over}.{added}")
