@@ -28,6 +28,7 @@ NOT_RUN = {
     "precision results import": "likewise",
     "python3 run.py": "likewise",
     "build/aarch64/": "an emulated processor: likewise, where it is set up",
+    "precision report my-grid.yaml --serve": "serves until it is interrupted: tests/cli/test_serve.py",
     "ray ": "a cluster: tests/grid/execution/ray",
     "precision run grid.yaml --executor ray": "likewise",
     "precision run grid.yaml --track": "the packages may be missing: tests/tracking",

@@ -194,13 +194,46 @@ def report(
     latex: Annotated[
         bool, typer.Option("--latex", help="Write the tables for a paper, too: tables.tex, for booktabs.")
     ] = False,
+    serve: Annotated[
+        bool,
+        typer.Option(
+            "--serve",
+            help="Show it to browsers of this machine, follow a run, until Ctrl-C; write no file.",
+        ),
+    ] = False,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            "--port",
+            min=1,
+            max=65535,
+            help="With --serve: the port [default: one that is free].",
+            metavar="N",
+        ),
+    ] = None,
 ) -> None:
     """Write the report of GRID from the results there are; run nothing.
 
     The exit code is 1 when a requirement of GRID is not met, see report.require.
     """
     import precision
+    from precision.errors import PrecisionError
     from precision.report import pivot_text
+
+    if serve:
+        written = {
+            "--output": output,
+            "--force": force,
+            "--html": html,
+            "--latex": latex,
+            "--figures": figures,
+        }
+        if given := [name for name, value in written.items() if value]:
+            raise PrecisionError(f"{given[0]} is about files, and --serve writes none; leave one out")
+        _serve(grid, store, plugin, changes, seeds, port or 0)
+        return
+    if port is not None:
+        raise PrecisionError("--port belongs to --serve, which is not given")
 
     results = precision.write_report(
         grid,
@@ -217,6 +250,27 @@ def report(
     echo(pivot_text(results))
     echo(f"\nreport: {_path(output, results)}")
     _gates(results)
+
+
+def _serve(
+    grid: Path,
+    store: Path,
+    plugin: list[Path] | None,
+    changes: list[str] | None,
+    seeds: str | None,
+    port: int,
+) -> None:
+    """Show the report until Ctrl-C."""
+    from precision.api.serving import server_of
+
+    server = server_of(grid, store=store, plugins=plugin or (), changes=changes or (), seeds=seeds, port=port)
+    echo(f"report: {server.address}")
+    echo("for browsers on this machine that know the whole address; Ctrl-C ends it")
+    with server:
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            echo("")
 
 
 def _path(output: Path | None, results: Results) -> Path:

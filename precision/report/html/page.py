@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 from string import Template
+from typing import Any
 
 from precision.analysis import Results
 from precision.report.document import Document, Section
@@ -17,9 +18,14 @@ from precision.report.render.html import blocks, contents, escape
 from precision.report.sections.experiment import TRIALS
 
 PAGE = "report.html"
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+LIVE_POLICY = f"{POLICY}; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+"""Of a page that is served, which asks for trials; a header, as only there its last part counts."""
 
 
-def page(results: Results, document: Document, pictures: Mapping[str, bytes]) -> str:
+def page(
+    results: Results, document: Document, pictures: Mapping[str, bytes], live: Mapping[str, Any] | None = None
+) -> str:
     """Return the report of a grid as one page, with its pictures, styles and programs in it.
 
     Tabulator sorts and filters the table of trials and Chart.js draws the plot; both are part of the page,
@@ -29,11 +35,15 @@ def page(results: Results, document: Document, pictures: Mapping[str, bytes]) ->
     Args:
         document: the report, whose own table of every trial the sortable one replaces.
         pictures: PNG files of its figures by their names.
+        live: the trials of a page that is served, see ``live.content``: it asks for newer ones. None for a
+            page that stands alone.
     """
     parts = tuple(part for part in document.parts if not (isinstance(part, Section) and part.title == TRIALS))
-    data = json.dumps(trials(results), allow_nan=False, separators=(",", ":"))
+    known = trials(results) if live is None else live
+    data = json.dumps(known, allow_nan=False, separators=(",", ":"))
     return Template(_asset("page.html")).substitute(
         title=escape(document.title),
+        policy=POLICY if live is None else POLICY + "; connect-src 'self'",
         contents=contents(parts),
         report=blocks(parts, {name: _small(picture) for name, picture in pictures.items()}),
         trials=data.replace("<", "\\u003c"),  # as no label may end the element that holds it

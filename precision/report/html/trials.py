@@ -31,7 +31,7 @@ _SCORES = {  # title, scale and decimals
     "loss": ("Loss", 1.0, 4),
 }
 SCORES = ("accuracy", "rmse")
-COSTS = ("weight_bits", "weight_bytes", "peak_activation_bytes", "bops", "energy_pj")
+COSTS = ("weight_bits", "weight_bytes", "peak_activation_bytes", "bops", "energy_modelled_pj")
 _SCALES = {"byte": ("KiB", 1 / 1024), "pJ": ("µJ", 1e-6)}
 
 

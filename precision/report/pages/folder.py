@@ -78,6 +78,14 @@ def kinds_of(asked: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def pictures(document: Document) -> dict[str, bytes]:
+    """Return the PNG files of the figures of a report by their names."""
+    found: dict[str, bytes] = {}
+    for figure in document.figures():
+        found |= _pictures(figure, ())
+    return found
+
+
 def _pictures(figure: Figure, kinds: Collection[str]) -> dict[str, bytes]:
     """Return the files of a figure by their names; none where there is nothing to draw."""
     if figure.draw is None:

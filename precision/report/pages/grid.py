@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import NoneType
+from typing import Any
 
 from precision.analysis import COLUMNS, SUMMARY_COLUMNS, Results
 from precision.analysis.choice import chosen
@@ -17,7 +18,7 @@ from precision.registry import FIGURES, SECTIONS, foreign
 from precision.report.document import LAST, Column, Document, Figure, Markdown, Note, Part, Section
 from precision.report.html.page import PAGE
 from precision.report.html.page import page as html_page
-from precision.report.pages.folder import file_stem, write_report
+from precision.report.pages.folder import file_stem, pictures, write_report
 from precision.report.pages.made_from import MadeFrom
 from precision.report.render import terminal
 from precision.report.render.csv import to_csv
@@ -77,6 +78,12 @@ def write(
         if not asked:  # one of an earlier report would contradict this one
             (output / name).unlink(missing_ok=True)
     return path
+
+
+def live_page(results: Results, trials: dict[str, Any]) -> str:
+    """Return the report as the page of a server, see ``html.live``."""
+    report = document(results)
+    return html_page(results, report, pictures(report), trials)
 
 
 def document(results: Results) -> Document:

@@ -18,7 +18,10 @@ from precision.report.document import (
     Section,
     Table,
 )
-from precision.report.render.cells import Form, cell_text, rows_text
+from precision.report.render.cells import Form, cell_text, fitting, rows_text
+
+WIDTH, GAP = 120, 3
+"""Letters that a row of a table has room for, and between two columns."""
 
 
 def escape(text: object) -> str:
@@ -33,6 +36,15 @@ FORM = Form(
     link=lambda text, file: f'<a href="{escape(file)}">{escape(text)}</a>',
     strong=lambda text: f"<strong>{text}</strong>",
 )
+
+
+_BARE = Form(
+    text=lambda text: " ".join(printable(text).split()),
+    words=str,
+    code=str,
+    link=lambda text, file: text,
+    strong=str,
+)  # as long as what a reader sees
 
 
 def blocks(parts: Sequence[Part], pictures: Mapping[str, bytes], level: int = 2, place: str = "s") -> str:
@@ -75,6 +87,7 @@ def contents(parts: Sequence[Part], place: str = "s") -> str:
 
 
 def _table(table: Table) -> str:
+    table = fitting(table, _BARE, WIDTH, GAP)
     kinds = ["" if column.unit is None else ' class="n"' for column in table.columns]
     caption = f"<caption>{escape(table.title)}</caption>" if table.title else ""
     titles = (escape(column.title) for column in table.columns)

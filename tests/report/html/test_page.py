@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 
+from precision.metrics import METRICS
 from precision.report import write
 from precision.report.document import (
     Code,
@@ -24,7 +25,8 @@ from precision.report.document import (
     Unit,
     Words,
 )
-from precision.report.html.trials import trials
+from precision.report.html.page import page as page_of
+from precision.report.html.trials import COSTS, trials
 from precision.report.render.html import blocks, contents
 
 NASTY = '<img src=x onerror=alert(1)>&"</script>'
@@ -103,6 +105,31 @@ def test_a_trial_without_a_result_has_no_number(grid, results, failed):
     json.dumps(found, allow_nan=False)
 
 
+def test_every_cost_of_the_plot_is_a_metric(grid, results):
+    frame = grid(policies={"float32": 32.0, "fixed8": 8.0}).assign(energy_modelled_pj=2.5e6)
+    assert set(COSTS) <= set(METRICS)
+    found = trials(results(frame))
+    assert "energy_modelled_pj" in found["x"]
+    (place,) = [n for n, column in enumerate(found["columns"]) if column["title"] == "Modelled energy (µJ)"]
+    assert {row[place] for row in found["rows"]} == {2.5}
+
+
+def test_a_page_of_ten_thousand_trials_is_no_larger_than_can_be_mailed(grid, results):
+    given = results(grid(policies={"float32": 32.0, "fixed8": 8.0}))
+    few = trials(given)
+    many = {**few, "rows": few["rows"] * (10_000 // len(few["rows"]))}
+    assert len(page_of(given, Document("d", ()), {}, many)) < 3_000_000
+
+
+def test_a_table_of_many_formats_has_a_row_for_each():
+    formats = [Column(f"fixed({bits},2)", Unit.ACCURACY) for bits in range(3, 23)]
+    table = Table((Column("Architecture"), *formats), (("lenet", *[0.5] * 20),), across="Policy")
+    text = blocks((table,), {})
+    assert text.count("<tr>") == 21 and '<th scope="col">Policy</th>' in text
+    few = Table(table.columns[:4], (table.rows[0][:4],), across="Policy")
+    assert blocks((few,), {}).count("<tr>") == 2
+
+
 def test_a_page_of_an_earlier_report_is_removed(grid, results, tmp_path):
     given = results(grid(policies={"float32": 32.0, "fixed8": 8.0}))
     write(given, tmp_path, html=True)
@@ -164,7 +191,12 @@ const type = (element, text) => {
   chart.update();
   told.hovered = chart.tooltip.body[0].lines;
   document.getElementById("theme").click();
-  told.theme = document.documentElement.dataset.theme;
+  const theme = () => document.documentElement.dataset.theme;
+  told.theme = theme();
+  dispatchEvent(new Event("beforeprint"));
+  told.printed = [theme(), document.querySelectorAll(".tabulator-print-table tbody tr").length];
+  dispatchEvent(new Event("afterprint"));
+  told.afterwards = theme();
   told.pictures = document.querySelectorAll("img[src^=x]").length;
   const result = document.createElement("pre");
   result.id = "told";
@@ -201,4 +233,5 @@ def test_a_reader_sorts_filters_and_hovers(page, tmp_path):
     assert told["found"] == ["fixed4"] and re.fullmatch(rf"\d+ of {rows} trials", told["count"])
     assert told["wide"] == ["float32"]
     assert len(told["hovered"]) == 3 and "trial" in told["hovered"][2]
-    assert told["theme"] in ("dark", "light")
+    assert told["theme"] == "dark" == told["afterwards"]
+    assert told["printed"] == ["light", rows]  # paper is white, and has every trial
