@@ -41,9 +41,8 @@ def server_of(
     parsed, source = load_grid(grid, plugins, Changes(changes, seeds))
     cells, results = expand(parsed, source), Store(store)
     paths = [results.folder(trial.id) / "result.json" for cell in cells for trial in cell.trials()]
-    return Server(
-        Live(lambda: collect(parsed, source, cells, results), lambda: _stamp(paths), live_page), port
-    )
+    live = Live(lambda: collect(parsed, source, cells, results), lambda: _stamp(paths), live_page)
+    return Server(live, port)
 
 
 def _stamp(paths: Sequence[Path]) -> Hashable:

@@ -22,6 +22,7 @@ PANEL = 2.45  # inches of a panel's height
 NUMBERED = 12  # classes up to which a matrix has its numbers, and curves are told apart by a legend
 _DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1)), (0, (5, 1.5, 1, 1.5)))
 """By turns, so that two curves of one kind of line are far apart in the ramp of shades."""
+_LOWEST = 0.98  # share found at which the axis of a network begins that finds more of everything
 _LIGHT = np.array([0.2126, 0.7152, 0.0722])  # what red, green and blue give to the brightness
 _DARK = 0.5  # brightness below which a text is white
 _OTHERS = """\
@@ -97,6 +98,8 @@ def draw_roc(networks: Mapping[str, Sequence[Classes]], others: Sequence[str] = 
                 ax.set_xscale("log")
                 ax.set_xlim(at[0], 1)
                 ax.set_xlabel("false positives")
+            low = min(_LOWEST, *(float(np.nanmin(run.roc[:, 1:], initial=1)) for run in runs))
+            axes[0].set_ylim(low - 0.04 * (1 - low), 1 + 0.04 * (1 - low))  # no share is above one
             axes[0].set_ylabel("share found")
             set_lines(axes)
             _titled(axes, title, runs, lambda run: f"mean area {np.nanmean(run.auc):.5f}")

@@ -161,7 +161,7 @@ def draw_multipliers(frame: pd.DataFrame) -> Drawing:
     names = short([_multiplier(policy) for policy in policies[:BARS]])
     turned = max(map(len, names)) * LETTER > (WIDTH - 1.2) / len(names)
     below = 0.6 + (0.055 * max(map(len, names)) if turned else 0)
-    panels = room(len(networks), HEIGHT - below - 0.5, 2.2, 1.1)
+    panels = room(len(networks), HEIGHT - below - 0.5, 1.6, 1.1)
     missing = [left_out("networks", [title for title, _ in networks[panels.shown :]])]
     missing.append(left_out("multipliers", [_multiplier(policy) for policy in policies[BARS:]]))
     with mpl.rc_context(STYLE):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Hashable
 from typing import Any
@@ -23,6 +24,7 @@ class Live:
         collect: returns the results.
         stamp: returns something else whenever the store may have changed; it has to be quick.
         draw: returns the page of results, which holds the trials as they are given too.
+        rest: how many times as long as reading took nothing is read again, so that the run has the processor.
     """
 
     def __init__(
@@ -30,21 +32,22 @@ class Live:
         collect: Callable[[], Results],
         stamp: Callable[[], Hashable],
         draw: Callable[[Results, dict[str, Any]], str],
+        rest: float = 4.0,
     ) -> None:
-        self._collect, self._stamp, self._draw = collect, stamp, draw
+        self._collect, self._stamp, self._draw, self._rest = collect, stamp, draw, rest
         self._lock = threading.Lock()
         self._seen: Hashable = None
+        self._until = 0.0
         self._results: Results | None = None
-        self._trials = b""
-        self._page: tuple[str, bytes] = ("", b"")
+        self._version, self._trials = "", b""
+        self._page = ("", b"")
 
     def page(self) -> bytes:
         """Return the page as of now; it is drawn again only where something has changed."""
         with self._lock:
             results = self._read()
-            version = _version(self._trials)
-            if self._page[0] != version:
-                self._page = (version, self._draw(results, json.loads(self._trials)).encode())
+            if self._page[0] != self._version:
+                self._page = (self._version, self._draw(results, json.loads(self._trials)).encode())
             return self._page[1]
 
     def trials(self, known: str = "") -> bytes | None:
@@ -58,22 +61,28 @@ class Live:
         """
         with self._lock:
             self._read()
-            return None if known == _version(self._trials) else self._trials
+            return None if known == self._version else self._trials
 
     def _read(self) -> Results:
+        """Return the results, read again where they may be others."""
+        if self._results is not None and time.monotonic() < self._until:
+            return self._results
         stamp = self._stamp()
         if self._results is None or stamp != self._seen:
+            began = time.monotonic()
             self._results = self._collect()
             self._seen = stamp
-            self._trials = content(self._results)
+            self._version, self._trials = content(self._results)
+            ended = time.monotonic()
+            self._until = ended + self._rest * (ended - began)
         return self._results
 
 
-def content(results: Results) -> bytes:
-    """Return the trials, how far the grid is, and the version of both, as JSON."""
+def content(results: Results) -> tuple[str, bytes]:
+    """Return a version of the trials and of how far the grid is, and all three as JSON."""
     found = {**trials(results), "progress": progress(results)}
-    text = _text(found)
-    return _text({"version": hashlib.sha256(text).hexdigest()[:16], **found})
+    version = hashlib.sha256(_text(found)).hexdigest()[:16]
+    return version, _text({"version": version, **found})
 
 
 def progress(results: Results) -> dict[str, int]:
@@ -90,7 +99,3 @@ def progress(results: Results) -> dict[str, int]:
 
 def _text(found: dict[str, Any]) -> bytes:
     return json.dumps(found, allow_nan=False, separators=(",", ":")).encode()
-
-
-def _version(trials: bytes) -> str:
-    return str(json.loads(trials)["version"])

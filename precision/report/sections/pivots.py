@@ -81,7 +81,7 @@ def with_images(results: Results, task: Task) -> bool:
 
 def without_labels(results: Results, task: Task) -> bool:
     """Return whether intervals over test images do without knowing which answers are right."""
-    return not task.relative and with_images(results, task) and results.cells()[ALONE].isna().all()
+    return not task.relative and with_images(results, task) and bool(results.cells()[ALONE].isna().all())
 
 
 def sample_note(seeds: int, images: bool, guessed: bool = False) -> Note:

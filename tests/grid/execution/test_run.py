@@ -104,7 +104,8 @@ def test_every_trial_has_its_whole_record(finished):
         assert predictions.dtype == np.uint8 and predictions.shape == (32,)
         assert (store.folder(trial_id) / "predictions.npy").stat().st_size == 128 + 32
         metrics = result.metrics
-        assert 0 <= metrics["accuracy"] <= 1
+        right = store.labels(result.facts["data_digest"])  # kept once for all of them
+        assert metrics["accuracy"] == pytest.approx((predictions == right).mean())
         assert metrics["parameters"] == 784 * 32 + 32 + 32 * 10 + 10
         plain = {m.name for m in METRICS.values() if m.computed is None and not m.special}
         known = {"best_loop_ms", "train_loop_ms", "inference_loop_ms", "macro_auc"}
@@ -133,6 +134,11 @@ def test_every_trial_has_its_whole_record(finished):
                 "seconds",
             }
             assert result.history[-1]["val_accuracy"] == metrics["accuracy"]
+    cells = precision.load_results(finished[0] / "tiny.yaml", store=store.root)
+    compared = cells[(cells["policy"] != "float32") & (cells["status"] == "ok")]
+    gained = (32 * compared["accuracy_difference"]).round().abs()
+    assert len(compared) and (gained <= compared["discordant_images"]).all()
+    assert (compared["discordant_images"] <= compared["changed_images"]).all()
     fixed3 = next(r for r in found.values() if r.trial.policy.get("weights") == "fixed(3,1)")
     assert fixed3.metrics["weight_bytes"] == int(np.ceil(3 * fixed3.metrics["parameters"] / 8))
 

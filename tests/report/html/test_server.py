@@ -50,7 +50,7 @@ def server(grid):
         drawn.append(trials["version"])
         return f"<p>{len(drawn)}</p>"
 
-    with Server(Live(grid.collect, lambda: grid.step, draw)) as found:
+    with Server(Live(grid.collect, lambda: grid.step, draw, rest=0)) as found:
         thread = threading.Thread(target=found.serve_forever, args=(0.01,))
         thread.start()
         yield found
@@ -109,6 +109,13 @@ def test_trials_are_sent_when_there_are_newer_ones_and_read_when_the_store_has_c
     assert ask(server)[2] == "<p>1</p>" == ask(server)[2]  # drawn once for what there is
     grid.step = 2
     assert ask(server)[2] == "<p>2</p>"
+
+
+def test_a_run_is_not_kept_from_its_work(grid):
+    live = Live(grid.collect, lambda: grid.step, lambda results, trials: "", rest=1e9)
+    first = live.trials()
+    grid.step = 1
+    assert live.trials() == first and grid.read == 1
 
 
 def test_what_failed_is_not_left(results):
@@ -171,7 +178,7 @@ def test_a_page_follows_a_run_and_keeps_sort_and_filter(grid, tmp_path):
         return page.replace("<body>", "<body>" + _ACTS, 1).replace("</body>", _FOLLOWS, 1)
 
     asked = []
-    with Server(Live(grid.collect, stamp, draw)) as server:
+    with Server(Live(grid.collect, stamp, draw, rest=0)) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         words = ["--headless", "--no-sandbox", "--disable-gpu", "--window-size=1300,900", "--dump-dom"]
