@@ -7,7 +7,8 @@ from precision.analysis.choice import smallest_within_tolerance
 from precision.analysis.classes import Classes, by_class
 from precision.analysis.columns import COLUMNS, STATUSES, SUMMARY_COLUMNS, VERDICTS, Column, checked
 from precision.analysis.differences import Block, blocks, rows_of, with_differences
-from precision.analysis.results import Published, ReportSettings, Results
+from precision.analysis.published import Published, PublishedFigure
+from precision.analysis.results import ReportSettings, Results
 from precision.analysis.statistics import Estimate, estimate
 from precision.analysis.tables import pareto_front, pivot, summary
 from precision.analysis.verdicts import judged
@@ -22,6 +23,7 @@ __all__ = [
     "Column",
     "Estimate",
     "Published",
+    "PublishedFigure",
     "ReportSettings",
     "Results",
     "blocks",

@@ -15,10 +15,13 @@ import pandas as pd
 
 from precision.analysis.columns import CELL, spread_of, spreads
 from precision.analysis.gates import Gate
+from precision.analysis.labels import KEYS
 from precision.analysis.modelled import modelled
-from precision.analysis.results import Published, ReportSettings, Results
+from precision.analysis.published import Published, PublishedFigure
+from precision.analysis.results import ReportSettings, Results
 from precision.grid.command import command_of
 from precision.grid.file.energy import energy_table
+from precision.grid.file.published import PublishedFigures
 from precision.grid.file.report import ReportOptions
 from precision.grid.file.schema import Grid
 from precision.grid.file.source import Source
@@ -185,15 +188,24 @@ def _check_same(cell: Cell, runs: list[TrialResult]) -> None:
 
 
 def _settings(options: ReportOptions) -> ReportSettings:
-    published = options.published
     return ReportSettings(
         baseline=options.baseline,
         tolerance=options.tolerance,
-        published=Published(published.source, published.note, published.accuracy) if published else None,
+        published=_published(options.published) if options.published else None,
         notes=options.notes,
         energy_table=energy_table(options.energy_table).title,
         gates=tuple(Gate(**requirement.model_dump()) for requirement in options.require),
     )
+
+
+def _published(given: PublishedFigures) -> Published:
+    figures = []
+    for one in given.figures:
+        kind, value = one.stated
+        labels = one.model_dump(include={*KEYS, "bound", "name"})
+        margin = given.margin if one.margin is None else one.margin
+        figures.append(PublishedFigure(**labels, kind=kind, value=value, margin=margin or 0.0))
+    return Published(given.source, given.note, given.accuracy, given.margin, tuple(figures))
 
 
 def _options(grid: Grid) -> dict[str, str]:

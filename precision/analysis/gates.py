@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Any
 
 import pandas as pd
 
 from precision.analysis.columns import UNRUN
 from precision.analysis.evidence import within
+from precision.analysis.labels import PLACE, Labels, cell_name
 from precision.tasks import Task, named
-
-KEYS = ("dataset", "architecture", "policy", "method")
 
 
 @dataclass(frozen=True)
-class Gate:
+class Gate(Labels):
     """A requirement of a grid file, see ``grid.file.report.Requirement``.
 
     >>> from precision.analysis.gates import Gate
@@ -25,10 +23,6 @@ class Gate:
     'policy fixed8: max_loss 1, shown'
     """
 
-    dataset: Sequence[str] = ("*",)
-    architecture: Sequence[str] = ("*",)
-    policy: Sequence[str] = ("*",)
-    method: Sequence[str] = ("*",)
     min_accuracy: float | None = None
     max_rmse: float | None = None
     max_loss: float | None = None
@@ -36,18 +30,10 @@ class Gate:
     shown: bool = False
 
     def __str__(self) -> str:
-        where = [f"{key} {'|'.join(value)}" for key in KEYS if list(value := getattr(self, key)) != ["*"]]
         limits = ("min_accuracy", "max_rmse", "max_loss", "max_drop")
         asked = [f"{name} {value:g}" for name in limits if (value := getattr(self, name)) is not None]
         asked += ["shown"] if self.shown else []
-        return f"{' '.join(where) or 'every cell'}: {', '.join(asked)}"
-
-    def admits(self, row: Mapping[Hashable, Any]) -> bool:
-        """Return whether a cell is one of those that have to reach it."""
-        return all(
-            any(row[key] == pattern or fnmatchcase(str(row[key]), pattern) for pattern in getattr(self, key))
-            for key in KEYS
-        )
+        return f"{self.words() or 'every cell'}: {', '.join(asked)}"
 
 
 @dataclass(frozen=True)
@@ -81,18 +67,14 @@ def broken(
     """
     found = []
     rows = summary.to_dict("records")
-    others = {} if drops is None else {tuple(row[k] for k in _PLACE): row for row in drops.to_dict("records")}
+    others = {} if drops is None else {tuple(row[k] for k in PLACE): row for row in drops.to_dict("records")}
     for gate in gates:
         for row in rows:
             if not gate.admits(row) or row["status"] == "skipped":
                 continue
-            cell = " ".join(str(row[key]) for key in _PLACE if row[key])
-            drop = others.get(tuple(row[key] for key in _PLACE))
+            cell, drop = cell_name(row), others.get(tuple(row[key] for key in PLACE))
             found += [Broken(str(gate), cell, why) for why in _faults(gate, row, baseline, drop)]
     return found
-
-
-_PLACE = ("dataset", "architecture", "policy", "method", "training")
 
 
 def _faults(

@@ -14,26 +14,11 @@ import pandas as pd
 from precision.analysis.columns import checked
 from precision.analysis.differences import with_differences
 from precision.analysis.gates import Gate
+from precision.analysis.published import Published
 from precision.analysis.tables import summary
 from precision.analysis.verdicts import judged
 from precision.errors import PrecisionError
 from precision.samples import Samples
-
-
-@dataclass(frozen=True)
-class Published:
-    """Figures of another work, printed beside ours.
-
-    ``accuracy`` maps an architecture to a policy to the published test accuracy in percent.
-
-    >>> from precision.analysis import Published
-    >>> Published("a paper", "other training", {"lenet": {"fixed8": 98.5}}).accuracy["lenet"]
-    {'fixed8': 98.5}
-    """
-
-    source: str
-    note: str
-    accuracy: Mapping[str, Mapping[str, float]]
 
 
 @dataclass(frozen=True)

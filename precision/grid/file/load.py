@@ -13,8 +13,9 @@ from precision import plugins
 from precision.errors import Mistakes, PrecisionError, shown, suggest
 from precision.grid.file.changes import Changes
 from precision.grid.file.extends import KEY
+from precision.grid.file.published import PublishedFigure, PublishedFigures
 from precision.grid.file.refusals import refusals
-from precision.grid.file.report import PublishedFigures, ReportOptions, Requirement
+from precision.grid.file.report import ReportOptions, Requirement
 from precision.grid.file.schema import Exclusion, Grid, Inclusion, RuntimeAxes, TrainingAxes
 from precision.grid.file.source import Location, Source, portable, read
 
@@ -82,6 +83,7 @@ _PARTS: dict[str, type[BaseModel]] = {
     "include": Inclusion,
     "report": ReportOptions,
     "published": PublishedFigures,
+    "figures": PublishedFigure,
     "require": Requirement,
 }
 

@@ -9,17 +9,10 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 from precision.errors import PrecisionError
 from precision.grid.file.energy import check_name
 from precision.grid.file.listed import Listed, Words
+from precision.grid.file.published import PublishedFigures
 from precision.options import Options
 
 LIMITS = ("min_accuracy", "max_rmse", "max_loss", "max_drop")
-
-
-class PublishedFigures(Options):
-    """Figures of another work, shown beside ours: test accuracy in percent by architecture and policy."""
-
-    source: str
-    note: str = ""
-    accuracy: dict[str, dict[str, Annotated[float, Field(ge=0, le=100)]]]
 
 
 class Requirement(Options):

@@ -12,6 +12,8 @@ from precision import plugins
 from precision.errors import Mistakes, PrecisionError, unknown
 from precision.grid.file.choices import Labelled
 from precision.grid.file.entry import Location
+from precision.grid.file.published import PublishedFigure
+from precision.grid.file.report import Requirement
 from precision.grid.file.schema import Grid, Inclusion
 from precision.grid.file.source import Source
 from precision.grid.plan.axes import (
@@ -107,16 +109,21 @@ def _check_baseline(grid: Grid, source: Source) -> None:
 
 
 def _check_requirements(grid: Grid, cells: Iterable[Cell], source: Source) -> None:
-    """Refuse a requirement that is about no cell of the grid."""
-    if not grid.report.require:
+    """Refuse a requirement and a published figure that are about no cell of the grid."""
+    published = grid.report.published.figures if grid.report.published else []
+    asked: list[tuple[Location, Requirement | PublishedFigure]] = [
+        *((("report", "require", index), one) for index, one in enumerate(grid.report.require)),
+        *((("report", "published", "figures", index), one) for index, one in enumerate(published)),
+    ]
+    if not asked:
         return
     known = list(cells)
     axes = ("dataset", "architecture", "policy", "method")
     labels = {axis: list(dict.fromkeys(getattr(cell, axis) for cell in known)) for axis in axes}
     mistakes = Mistakes()
-    for index, requirement in enumerate(grid.report.require):
+    for location, one in asked:
         with mistakes.noted():
-            check_patterns(requirement, labels, source, ("report", "require", index))
+            check_patterns(one, labels, source, location)
     mistakes.tell()
 
 

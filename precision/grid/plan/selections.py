@@ -8,6 +8,7 @@ from typing import Any
 
 from precision.errors import shown, suggest
 from precision.grid.file.entry import Location
+from precision.grid.file.published import PublishedFigure
 from precision.grid.file.report import Requirement
 from precision.grid.file.schema import Exclusion, Inclusion, Selection
 from precision.grid.file.source import Source
@@ -46,7 +47,7 @@ def check_selection(selection: Selection, axes: Axes, source: Source, location: 
 
 
 def check_patterns(
-    selection: Selection | Requirement,
+    selection: Selection | Requirement | PublishedFigure,
     labels: Mapping[str, Iterable[str]],
     source: Source,
     location: Location,

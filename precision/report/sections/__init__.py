@@ -9,6 +9,7 @@ from precision.report.sections import deployed as deployed
 from precision.report.sections import experiment as experiment
 from precision.report.sections import measured_energy as measured_energy
 from precision.report.sections import multipliers as multipliers
+from precision.report.sections import published as published
 from precision.report.sections import requirements as requirements
 from precision.report.sections import resources as resources
 from precision.report.sections import speedup as speedup

@@ -1,4 +1,4 @@
-"""The tables that compare formats: accuracy or RMSE, difference to the baseline, published figures."""
+"""The tables that compare formats: accuracy or RMSE, and the difference to the baseline."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
-from precision.analysis import Published, Results
+from precision.analysis import Results
 from precision.registry import SECTIONS
 from precision.report.document import (
     Cell,
@@ -145,47 +145,3 @@ def _difference(pivot: Pivot, name: str, policy: str, row: Mapping[Hashable, Any
     rest = (Words(f" ({', '.join(more)})"),) if more else ()
     found = (*spans, *rest)
     return Strong(found) if row["shown"] else found
-
-
-@SECTIONS.register("published")
-@order(50)
-def published(results: Results) -> Section | None:
-    """Return our accuracy and the published one side by side, in percent, one table per block."""
-    figures = results.settings.published
-    tables = _published_tables(results, figures) if figures else []
-    if not figures or not tables:
-        return None
-    about = note("Test accuracy in percent: ours beside those of {source}.", source=figures.source)
-    source = note(
-        "Source: {source}.{gap}{more}",
-        source=figures.source.rstrip("."),
-        gap=Words(" " if figures.note.strip() else ""),
-        more=figures.note,
-    )
-    return Section("Published figures", (about, *tables, source))
-
-
-def _published_tables(results: Results, figures: Published) -> list[Table]:
-    """Return a table per block, of what the publication names, in grid order as far as the grid has it."""
-    known = list(results.cells()["policy"].unique())
-    named = list(dict.fromkeys(policy for row in figures.accuracy.values() for policy in row))
-    named.sort(key=lambda policy: known.index(policy) if policy in known else len(known))
-    columns = [Column("Architecture")]
-    for policy in named:
-        columns += [Column(f"{policy} ours", Unit.ACCURACY), Column(f"{policy} published", Unit.PERCENT)]
-    tables = []
-    # Figures of another work are accuracies.
-    found = [pivot for pivot in pivots(results, lambda task: task.score) if not pivot.task.relative]
-    for pivot in found:
-        if len(found) > 1 and not set(named) & set(pivot.policies) - {results.settings.baseline}:
-            continue  # the baseline alone stands beside the figures of another block already
-        rows = []
-        ordered = [name for name in pivot.architectures if name in figures.accuracy]
-        for name in dict.fromkeys([*ordered, *figures.accuracy]):
-            row: list[Cell] = [name]
-            for policy in named:
-                row += [pivot.cell(name, policy), figures.accuracy[name].get(policy)]
-            rows.append(tuple(row))
-        seeds = pivot.seeds(pivot.policies)
-        tables.append(Table(tuple(columns), tuple(rows), title_of(pivot.block), seeds=seeds))
-    return tables

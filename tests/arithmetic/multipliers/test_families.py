@@ -1,5 +1,6 @@
 """Every family against its definition, written here bit by bit or with fractions, one pair at a time."""
 
+import functools
 import itertools
 import random
 from fractions import Fraction
@@ -160,13 +161,28 @@ def roba(a, w, bits, signed):
     return nearest(a) * w + nearest(w) * a - nearest(a) * nearest(w)
 
 
+@functools.cache
+def spelt(bits, letters):
+    """The magnitudes that quartets of shifted letters make, the uppermost quartet cut where the bits end."""
+    digits = {0} | {letter << shift for letter in letters for shift in range(4)}
+    quartets = [[d << low for d in digits if d < 2 ** min(4, bits - low)] for low in range(0, bits, 4)]
+    return {sum(word) for word in itertools.product(*quartets)}
+
+
+@signs
+def alphabet(a, w, bits, signed, *letters):
+    return a * min(spelt(bits - signed, letters), key=lambda known: (abs(known - w), known))
+
+
 DEFINITIONS = {
+    "alphabet": alphabet,
     "exact": exact, "operand_truncated": operand_truncated, "truncated": truncated,
     "broken_array": broken_array, "loa": loa, "xor_blocks": xor_blocks, "drum": drum, "ssm": ssm,
     "mitchell": mitchell, "udm": udm, "roba": roba,
 }  # fmt: skip
 SMALL = [
-    "exact(3)", "exact(4,signed=True)",
+    "alphabet(3,1)", "alphabet(5,1)", "alphabet(5,1,3)", "alphabet(5,5,signed=True)",
+    "alphabet(6,1,3,signed=True)", "exact(3)", "exact(4,signed=True)",
     "operand_truncated(4,1,3)", "operand_truncated(4,2,1,signed=True)",
     "truncated(4,0)", "truncated(4,3)", "truncated(4,3,signed=True)", "truncated(4,6,signed=True)",
     "truncated(4,8)", "broken_array(4,1,3)", "broken_array(5,2,0)", "broken_array(4,2,3,signed=True)",
@@ -178,6 +194,7 @@ SMALL = [
     "roba(4,signed=True)",
 ]  # fmt: skip
 LARGE = [
+    "alphabet(8,1,signed=True)", "alphabet(8,1,3,5,7)", "alphabet(10,3,11)",
     "exact(16,signed=True)", "operand_truncated(16,5,3,signed=True)", "truncated(16,12)",
     "truncated(16,12,signed=True)", "truncated(8,8)", "broken_array(16,4,11,signed=True)",
     "broken_array(8,3,6)", "loa(16,11)", "loa(8,6)", "xor_blocks(16,9)", "xor_blocks(8,6)",
@@ -257,6 +274,13 @@ def test_every_family_has_a_definition_here():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        (
+            "alphabet(8)",
+            "letters are odd numbers from 1 to 15 in ascending order, but got none; write alphabet(",
+        ),
+        ("alphabet(8,1,4)", "letters are odd numbers from 1 to 15 in ascending order, but got (1, 4); write"),
+        ("alphabet(8,3,1)", "letters are odd numbers from 1 to 15 in ascending order, but got (3, 1); write"),
+        ("alphabet(8,17)", "letter must be an integer with 1 <= letter <= 15, but got 17"),
         ("exact(1)", "exact(bits): bits must be an integer with 2 <= bits <= 16, but got 1"),
         ("exact(8,signed=yes)", "exact(bits): signed must be True or False, but got 'yes'"),
         ("operand_truncated(8,8,0)", "activation must be an integer with 0 <= activation <= 7, but got 8"),
@@ -286,3 +310,11 @@ def test_both_options_of_the_logarithm_are_written():
     name = "mitchell(8,corrections=1,signed=True)"
     assert parse_multiplier("mitchell(8, signed=True, corrections=1)").name == name
     assert parse_multiplier("mitchell(8,corrections=0,signed=False)").name == "mitchell(8)"
+
+
+def test_the_alphabet_of_all_letters_is_exact_and_that_of_one_shifts():
+    every = parse_multiplier("alphabet(8,1,3,5,7,9,11,13,15)").table().table
+    np.testing.assert_array_equal(every, np.multiply.outer(np.arange(256), np.arange(256)))
+    shifts = parse_multiplier("alphabet(8,1,signed=True)")  # of magnitudes of 7 bits, three and four of them
+    weights = {int(shifts.multiply(1, w)) for w in range(128)}
+    assert weights == {16 * p + r for p in (0, 1, 2, 4) for r in (0, 1, 2, 4, 8)}
