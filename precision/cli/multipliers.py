@@ -1,4 +1,4 @@
-"""The commands ``precision multipliers list | show | compare``."""
+"""The commands ``precision multipliers list | show | compare | published``."""
 
 from __future__ import annotations
 
@@ -116,6 +116,39 @@ def compare(
 
     export(frame_of(found), FIELDS, output)
     echo(f"{output}: {len(found)} multipliers")
+
+
+@app.command(epilog=example("multipliers published experiments/published/multipliers/families.yaml"))
+def published(
+    path: Annotated[
+        Path, typer.Argument(metavar="FILE", help="YAML file of figures, each with how far ours may be away.")
+    ],
+    output: Annotated[
+        Path | None, typer.Option("--output", help="Write the report into this .md file.", metavar="FILE")
+    ] = None,
+    samples: Samples = SAMPLES,
+    seed: Seed = 0,
+    plugin: PluginFiles = None,
+) -> None:
+    """Print the errors of multipliers that others published beside ours.
+
+    The exit code is 1 when one of ours is further away than its margin.
+    """
+    from precision import received
+    from precision.report.multipliers.published import compared
+
+    _load(plugin)
+    if output is not None:
+        received.check_name(output)
+        if output.suffix != ".md":
+            raise PrecisionError(f"{output}: the report is Markdown; give --output a name that ends in .md")
+    found = compared(path, samples, seed)
+    echo(found.text(), nl=False)
+    if output is not None:
+        found.write(output)
+        echo(f"report: {output}")
+    if not found.passed:
+        raise typer.Exit(1)
 
 
 def _measured(multiplier: Multiplier, samples: int, seed: int) -> Measured:
