@@ -22,7 +22,10 @@ def written() -> dict[str, str]:
     columns = columns_document()
     results = (ROOT / "docs" / "results.md").read_text()
     about = results[: results.index(columns.splitlines()[0])]
-    grids = sorted((ROOT / "experiments").glob("*.yaml"))
+    grids = [
+        *sorted((ROOT / "experiments").glob("*.yaml")),
+        *sorted((ROOT / "experiments/published").glob("*.yaml")),
+    ]
     ids = {path.name: [trial.id for trial in schedule(expand(*load_grid(path)))] for path in grids}
     return {
         "docs/cli.md": page(),

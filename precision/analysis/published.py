@@ -10,6 +10,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from precision.analysis.labels import Labels, cell_name
+from precision.tasks import CLASSIFICATION
 
 Kind = Literal["accuracy", "difference"]
 Bound = Literal["within", "at_least", "at_most"]
@@ -103,13 +104,13 @@ def compared(published: Published, summary: pd.DataFrame) -> list[Comparison]:
 
 
 def _comparison(figure: PublishedFigure, rows: Sequence[Mapping[Hashable, Any]]) -> Comparison:
-    column = f"{figure.kind}_mean"
-    found = [row for row in rows if not pd.isna(row[column])]
+    column = CLASSIFICATION.score if figure.kind == "accuracy" else CLASSIFICATION.difference
+    found = [row for row in rows if not pd.isna(row[f"{column}_mean"])]
     if not found:
         why = f"no result ({rows[0]['status']})" if rows else "no such cell"
         return Comparison(figure, figure.words(), math.nan, math.nan, 0, why)
-    best = max(found, key=lambda row: float(row["accuracy_mean"]))
-    ours, half = (100 * float(best[f"{figure.kind}_{part}"]) for part in ("mean", "ci95"))
+    best = max(found, key=lambda row: float(row[f"{CLASSIFICATION.score}_mean"]))
+    ours, half = (100 * float(best[f"{column}_{part}"]) for part in ("mean", "ci95"))
     status = "pass" if holds(figure, ours) else "fail"
     return Comparison(figure, cell_name(best), ours, half, int(best["n"]), status)
 

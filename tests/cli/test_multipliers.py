@@ -8,7 +8,7 @@ import pytest
 from commands import here
 from matplotlib.image import imread
 
-from precision.arithmetic.multipliers import parse_multiplier, usage, write_table
+from precision.arithmetic.multipliers import errors_of, parse_multiplier, usage, write_table
 from precision.registry import MULTIPLIERS
 from precision.report.multipliers.description import FIELDS
 from precision.report.multipliers.figure import error_map
@@ -134,3 +134,56 @@ def test_the_map_of_errors(folder):
 )
 def test_what_is_refused(folder, words, message):
     assert message in refused(folder, *words)
+
+
+PUBLISHED = """\
+title: Errors
+works:
+  - name: DRUM
+    source: a paper
+    margins: {mean_relative_error: 0.01}
+    multipliers:
+      drum(8,4): {mean_relative_error: "5.89", worst_error_share: "5.4"}
+      drum(8,6): {mean_relative_error: 1.5}
+"""
+
+
+def test_published_errors_beside_ours(folder):
+    (folder / "errors.yaml").write_text(PUBLISHED)
+    found = here(folder, "multipliers", "published", "errors.yaml", "--output", "page/errors.md")
+    assert found.returncode == 1 and not found.stderr  # one is not as published
+    lines = [line.split() for line in found.stdout.splitlines() if "drum(8," in line]
+    ours = errors_of(parse_multiplier("drum(8,4)"))
+    assert [line[-1] for line in lines] == ["pass", "fail", "fail"]
+    assert lines[0][3:] == ["drum(8,4)", "5.89", f"{100 * ours.relative:.4f}", lines[0][6], "0.01", "pass"]
+    assert lines[1][4:6] == ["5.4", f"{100 * ours.worst / 65536:.3f}"] and lines[1][-2] == "0.05"
+    text = (folder / "page" / "errors.md").read_text()
+    assert "**1 of 3 figures within the margin, 2 not**." in text and "| drum(8,6)" in text
+    assert "precision multipliers published errors.yaml" in text
+    right = PUBLISHED.replace("1.5}", "1.3}").replace(', worst_error_share: "5.4"', "")
+    (folder / "errors.yaml").write_text(right)
+    assert "2 of 2 figures within the margin, 0 not." in ran(folder, "published", "errors.yaml")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        (
+            "5.4",
+            "much",
+            "errors.yaml:7: works.multipliers.drum(8,4).worst_error_share: a figure in quotes is",
+        ),
+        ('"5.4"', "5.4", "worst_error_share 5.4 has no margin; add 'margins: {worst_error_share: 0.01}', or"),
+        (
+            "worst_error_share",
+            "worst_share",
+            "unknown figure 'worst_share'; did you mean 'worst_error_share'?",
+        ),
+        ("drum(8,6)", "drumm(8,6)", "errors.yaml:8: works.multipliers.drumm(8,6): unknown multiplier"),
+        ("source", "sorce", "errors.yaml:4: unknown key 'sorce'; did you mean 'source'?"),
+        ("works:", "work:", "errors.yaml:2: unknown key 'work'; did you mean 'works'?"),
+    ],
+)
+def test_what_is_refused_of_published_errors(folder, before, after, message):
+    (folder / "errors.yaml").write_text(PUBLISHED.replace(before, after))
+    assert message in refused(folder, "published", "errors.yaml")

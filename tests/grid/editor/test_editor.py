@@ -83,6 +83,7 @@ VALID = [
     "include: [{policy: half, method: {name: qat, epochs: {each: [1, 2]}}, training: {epochs: [3, 4]},"
     " runtime: {threads: 1}, seed: [1, 2]}]",
     "report: {tolerance: 2, notes: x, published: {source: s, accuracy: {lenet: {half: 99}}}}",
+    "report: {published: {source: s, margin: 1, figures: {policy: half, difference: -1, bound: at_most}}}",
     "x-anything: {goes: [here]}",
     "training.learning_rate: [1e-3]",
     "report.tolerance: 2",
@@ -103,6 +104,9 @@ def test_what_a_grid_may_say(tmp_path, line):
 
 
 WRONG = [
+    "report: {published: {source: s, figures: {policy: half, margin: 1}}}",
+    "report: {published: {source: s, figures: {accuracy: 9, difference: 1, margin: 1}}}",
+    "report: {published: {source: s, figures: {accuracy: 9, margin: 1, bound: above}}}",
     "architecture: [lenet]",
     "architectures: [{width: 2}]",
     "architectures: [{name: vgg, widht: 2}]",

@@ -78,6 +78,34 @@ def test_a_missing_float32_policy_in_its_words(tmp_path):
     ]
 
 
+@pytest.mark.parametrize(
+    ("published", "sentence"),
+    [
+        (
+            "figures: [{policy: half, accuracy: 99}]",
+            "published.figures: a published figure has a margin; say how many percentage points ours may be "
+            "away, as in margin: 1.0, here or for all figures",
+        ),
+        (
+            "margin: 1, figures: [{policy: half}]",
+            "published.figures: a published figure has either an accuracy or a difference",
+        ),
+        ("margin: 1", "published: published figures stand under accuracy, figures or both"),
+        (
+            "margin: 1, figures: [{policy: haf, accuracy: 99}]",
+            "policy 'haf' is not in the grid; did you mean 'half'?",
+        ),
+        (
+            "margin: 1, figures: [{polcy: half, accuracy: 99}]",
+            "unknown key 'polcy'; did you mean 'policy'?",
+        ),
+    ],
+)
+def test_of_published_figures(tmp_path, published, sentence):
+    _, [told] = mistakes(tmp_path, GOOD + "report:\n  published: {source: a paper, " + published + "}\n")
+    assert told.startswith("grid.yaml:7: ") and told.endswith(sentence)
+
+
 TORN = "inside { } and [ ] write a format in quotes, here as "
 
 
