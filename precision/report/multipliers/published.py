@@ -34,7 +34,18 @@ from precision.grid.file.refusals import refusals
 from precision.grid.file.source import Source, portable
 from precision.options import Options
 from precision.report.checks import WITHIN, Check, counted, table_of_checks
-from precision.report.document import Document, Listing, Markdown, Quantity, Section, Unit, inline, note
+from precision.report.document import (
+    Document,
+    Listing,
+    Markdown,
+    Note,
+    Quantity,
+    Section,
+    Table,
+    Unit,
+    inline,
+    note,
+)
 from precision.report.multipliers.description import short_name
 from precision.report.pages.folder import write_report
 from precision.report.render import terminal
@@ -196,7 +207,8 @@ def compared(path: Path, samples: int, seed: int) -> Compared:
         checks = checks_of(work, samples, seed)
         every += checks
         text = note("{source}. {note}", source=work.source.rstrip("."), note=work.note)
-        found = (text, counted(checks), table_of_checks(checks))
+        counts = (counted(checks),) if len(given.works) > 1 else ()
+        found: tuple[Note | Table, ...] = (text, *counts, table_of_checks(checks))
         parts.append(Section(work.name, found))
         plain += found
     about = note(_ABOUT, most=str(EXHAUSTIVE), samples=Quantity(samples, Unit.COUNT), seed=str(seed))
