@@ -118,7 +118,7 @@ def compare(
     echo(f"{output}: {len(found)} multipliers")
 
 
-@app.command(epilog=example("multipliers published experiments/published/multipliers/families.yaml"))
+@app.command(epilog=example("multipliers published errors.yaml"))
 def published(
     path: Annotated[
         Path, typer.Argument(metavar="FILE", help="YAML file of figures, each with how far ours may be away.")

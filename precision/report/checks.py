@@ -42,12 +42,9 @@ class Check:
 def counted(checks: Sequence[Check]) -> Note:
     """Return in one line how many figures pass."""
     passed = sum(check.status == "pass" for check in checks)
-    of = f"{passed} of {len(checks)} figures" if len(checks) > 1 else f"{passed} of 1 figure"
-    rest = len(checks) - passed
+    text = f"{passed} of {len(checks)} {'figures' if len(checks) > 1 else 'figure'} within the margin"
     missing = sum(check.status not in ("pass", "fail") for check in checks)
-    text = f"{of} within the margin, {rest} not" + (
-        f", {missing} of them without a result" if missing else ""
-    )
+    text += f", {missing} without a result" if missing else ""
     return note("{line}.", line=Strong(Words(text)))
 
 
