@@ -13,7 +13,7 @@ def results(text):
     return [
         row.split("|")[-2].strip()
         for row in text.splitlines()
-        if re.search(r"\| (pass|\*\*.*\*\*) +\|$", row)
+        if re.search(r"\| (pass|\*\*(fail|no .*)\*\*) +\|$", row)
     ]
 
 
