@@ -26,6 +26,10 @@ class PublishedFigure(Labels):
         margin: percentage points that ours may be away from it.
         bound: ``within`` the margin on both sides, or ``at_least`` or ``at_most`` the figure, but for it.
         name: what the figure is called; the labels of our cell where it is empty.
+
+    >>> from precision.analysis import PublishedFigure
+    >>> PublishedFigure(policy=["posit8*"], value=98.0, margin=5.0).words()
+    'policy posit8*'
     """
 
     value: float = math.nan
