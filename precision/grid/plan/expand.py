@@ -12,8 +12,6 @@ from precision import plugins
 from precision.errors import Mistakes, PrecisionError, unknown
 from precision.grid.file.choices import Labelled
 from precision.grid.file.entry import Location
-from precision.grid.file.published import PublishedFigure
-from precision.grid.file.report import Requirement
 from precision.grid.file.schema import Grid, Inclusion
 from precision.grid.file.source import Source
 from precision.grid.plan.axes import (
@@ -29,7 +27,7 @@ from precision.grid.plan.axes import (
 from precision.grid.plan.cell import Cell
 from precision.grid.plan.controls import add_controls
 from precision.grid.plan.only import word
-from precision.grid.plan.selections import check_patterns, check_selection, excluded_by, matches
+from precision.grid.plan.selections import check_report, check_selection, excluded_by, matches
 from precision.grid.plan.unrounded import computes_itself, unrounded
 from precision.quantization import Policy
 from precision.registry import ARCHITECTURES, DATASETS, METHODS, Registry
@@ -86,7 +84,7 @@ def expand(grid: Grid, source: Source) -> list[Cell]:
     if not cells:
         raise source.error(("exclude",), "the grid is empty: exclude leaves no trial")
     _check_methods(cells.values(), grid, source)
-    _check_requirements(grid, cells.values(), source)
+    check_report(grid.report, cells.values(), source)
     if grid.policies[grid.report.baseline].is_float32:
         add_controls(cells, grid.report.baseline, included, left_out)
     return list(cells.values())
@@ -106,25 +104,6 @@ def _check_baseline(grid: Grid, source: Source) -> None:
         f"policies: there is no policy {name!r}, with which the others are compared; add '{name}: {name}', "
         "or name one of these as report.baseline",
     )
-
-
-def _check_requirements(grid: Grid, cells: Iterable[Cell], source: Source) -> None:
-    """Refuse a requirement and a published figure that are about no cell of the grid."""
-    published = grid.report.published.figures if grid.report.published else []
-    asked: list[tuple[Location, Requirement | PublishedFigure]] = [
-        *((("report", "require", index), one) for index, one in enumerate(grid.report.require)),
-        *((("report", "published", "figures", index), one) for index, one in enumerate(published)),
-    ]
-    if not asked:
-        return
-    known = list(cells)
-    axes = ("dataset", "architecture", "policy", "method")
-    labels = {axis: list(dict.fromkeys(getattr(cell, axis) for cell in known)) for axis in axes}
-    mistakes = Mistakes()
-    for location, one in asked:
-        with mistakes.noted():
-            check_patterns(one, labels, source, location)
-    mistakes.tell()
 
 
 class _Maker:

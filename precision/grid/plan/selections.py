@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
-from precision.errors import shown, suggest
+from precision.errors import Mistakes, shown, suggest
 from precision.grid.file.entry import Location
 from precision.grid.file.published import PublishedFigure
-from precision.grid.file.report import Requirement
+from precision.grid.file.report import ReportOptions, Requirement
 from precision.grid.file.schema import Exclusion, Inclusion, Selection
 from precision.grid.file.source import Source
 from precision.grid.plan.axes import Axes
@@ -64,6 +64,25 @@ def check_patterns(
                 raise source.error(
                     (*location, key), f"{key} {shown(pattern)} is not in the grid; {suggest(pattern, known)}"
                 )
+
+
+def check_report(report: ReportOptions, cells: Iterable[Cell], source: Source) -> None:
+    """Refuse a requirement and a published figure that are about no cell of the grid."""
+    published = report.published.figures if report.published else []
+    asked: list[tuple[Location, Requirement | PublishedFigure]] = [
+        *((("report", "require", index), one) for index, one in enumerate(report.require)),
+        *((("report", "published", "figures", index), one) for index, one in enumerate(published)),
+    ]
+    if not asked:
+        return
+    known = list(cells)
+    axes = ("dataset", "architecture", "policy", "method")
+    labels = {axis: list(dict.fromkeys(getattr(cell, axis) for cell in known)) for axis in axes}
+    mistakes = Mistakes()
+    for location, one in asked:
+        with mistakes.noted():
+            check_patterns(one, labels, source, location)
+    mistakes.tell()
 
 
 def excluded_by(exclusion: Exclusion, axes: Axes) -> Callable[[Cell], bool]:
