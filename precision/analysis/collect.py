@@ -16,11 +16,11 @@ import pandas as pd
 from precision.analysis.columns import CELL, spread_of, spreads
 from precision.analysis.deployed import deployed, machines
 from precision.analysis.gates import Gate
-from precision.analysis.labelled import labels_of
-from precision.analysis.labels import KEYS
 from precision.analysis.modelled import modelled
 from precision.analysis.published import Published, PublishedFigure
 from precision.analysis.results import ReportSettings, Results
+from precision.analysis.selected import KEYS
+from precision.analysis.true_labels import labels_of
 from precision.grid.command import command_of
 from precision.grid.file.energy import energy_table
 from precision.grid.file.published import PublishedFigures

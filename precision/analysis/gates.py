@@ -10,12 +10,12 @@ import pandas as pd
 
 from precision.analysis.columns import UNRUN
 from precision.analysis.evidence import within
-from precision.analysis.labels import PLACE, Labels, cell_name
+from precision.analysis.selected import PLACE, Selected, cell_name
 from precision.tasks import Task, named
 
 
 @dataclass(frozen=True)
-class Gate(Labels):
+class Gate(Selected):
     """A requirement of a grid file, see ``grid.file.report.Requirement``.
 
     >>> from precision.analysis.gates import Gate

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from precision.analysis.labels import Labels, cell_name
+from precision.analysis.selected import Selected, cell_name
 from precision.tasks import CLASSIFICATION
 
 Kind = Literal["accuracy", "difference"]
@@ -17,7 +17,7 @@ Bound = Literal["within", "at_least", "at_most"]
 
 
 @dataclass(frozen=True)
-class PublishedFigure(Labels):
+class PublishedFigure(Selected):
     """One figure of another work: the labels of our cells, of which the most accurate stands beside it.
 
     Attributes:

@@ -16,9 +16,9 @@ from precision.analysis.columns import CELL, COLUMNS, typed
 from precision.analysis.comparison import Comparison, Side
 from precision.analysis.comparison import compare as compared
 from precision.analysis.gates import Broken, broken
-from precision.analysis.labelled import labels_of
 from precision.analysis.results import ReportSettings, Results
 from precision.analysis.stored import stored
+from precision.analysis.true_labels import labels_of
 from precision.api.folder import DEFAULT_STORE, report_folder
 from precision.errors import PrecisionError, said
 from precision.grid import Changes, Store, expand, load_grid

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from stored import make_result, make_trial
 
-from precision.analysis.labelled import labels_of
+from precision.analysis.true_labels import labels_of
 from precision.errors import PrecisionError
 from precision.grid.store import Store
 from precision.grid.store.check import check

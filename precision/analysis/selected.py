@@ -12,12 +12,12 @@ PLACE = (*KEYS, "training")
 
 
 @dataclass(frozen=True)
-class Labels:
+class Selected:
     """The labels, or wildcards, of cells by axis; all where nothing else is said.
 
-    >>> from precision.analysis.labels import Labels
+    >>> from precision.analysis.selected import Selected
     >>> cell = {"dataset": "mnist", "architecture": "mlp", "policy": "fixed8", "method": "ptq"}
-    >>> Labels(policy=["fixed*"]).admits(cell), Labels(policy=["float*"]).admits(cell)
+    >>> Selected(policy=["fixed*"]).admits(cell), Selected(policy=["float*"]).admits(cell)
     (True, False)
     """
 
