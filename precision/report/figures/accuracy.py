@@ -43,7 +43,7 @@ _NOTE = """\
 The vertical axis is logarithmic in the {error}, so that differences near the top stay
 visible beside formats that fail altogether. With several seeds the bar spans all of them. Weights in formats
 of equal size stand side by side within one band. Under a method that goes on training the baseline is the one
-that went on in float32."""
+that went on likewise, with its own policy."""
 
 
 @FIGURES.register("accuracy_vs_bits")

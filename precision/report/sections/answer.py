@@ -39,8 +39,9 @@ are several seeds, otherwise over the test images, at 95 % for all formats of a 
 is the best candidate where only means are within. A format with a failed run is not considered. How to read
 the verdicts: {guide}."""
 _CONTINUED = """\
-Of a method that goes on training, {baseline} is the network that went on in float32, for as many epochs, at
-the same rate and over the images in the same order; {baseline} untouched is the one that both began with."""
+Of a method that goes on training, {baseline} is the network that went on with that policy, for as many
+epochs, at the same rate and over the images in the same order; {baseline} untouched is the one that both
+began with."""
 
 
 @SECTIONS.register("answer")
