@@ -30,6 +30,7 @@ FORM = (
         "output",
         "force",
         "html",
+        "figures",
         "plugins",
         "changes",
         "seeds",

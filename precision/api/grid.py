@@ -32,6 +32,7 @@ def run(
     output: str | Path | None = None,
     force: bool = False,
     html: bool = False,
+    figures: Sequence[str] = (),
     plugins: Sequence[str | Path] = (),
     changes: Sequence[str] = (),
     seeds: str | None = None,
@@ -39,7 +40,6 @@ def run(
     options: RunOptions | None = None,
     quiet: bool = False,
     track: Sequence[str] = (),
-    figures: Sequence[str] = (),
 ) -> Results:
     """Run every trial of a grid file that the store lacks, write the report, and return the results.
 
@@ -50,6 +50,7 @@ def run(
         output: folder of the report; None means reports/<name of the grid>.
         force: replace the report of another grid, or one with more results.
         html: write the report as one page of HTML too.
+        figures: kinds of files that each figure has beside PNG: ``svg``, ``pdf``.
         plugins: plugin files (see ``precision.plugins``), besides those that the grid names.
         changes: other values for entries of the file, such as ``training.epochs=3``.
         seeds: instead of the file's: ``5`` for 0 to 4, or a list such as ``3,5``.
@@ -57,7 +58,6 @@ def run(
         options: jobs, time and memory limits, retries, where to run: ``precision.RunOptions(jobs=2)``.
         quiet: show no progress.
         track: tools that record every trial: tensorboard, wandb, mlflow, or a plugin's.
-        figures: kinds of files that each figure has beside PNG: ``svg``, ``pdf``.
 
     Raises:
         PrecisionError: when the grid file, a plugin, a path or an option is wrong.
@@ -135,11 +135,11 @@ def write_report(
     output: str | Path | None = None,
     force: bool = False,
     html: bool = False,
+    figures: Sequence[str] = (),
     plugins: Sequence[str | Path] = (),
     changes: Sequence[str] = (),
     seeds: str | None = None,
     latex: bool = False,
-    figures: Sequence[str] = (),
 ) -> Results:
     """Write the report of a grid file from the results that the store has, and return them; run nothing.
 

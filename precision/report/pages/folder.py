@@ -71,6 +71,8 @@ def kinds_of(asked: Iterable[str]) -> tuple[str, ...]:
     >>> kinds_of(["SVG", "pdf"])
     ('svg', 'pdf')
     """
+    if isinstance(asked, str):
+        raise PrecisionError(f"figures takes a list of texts such as svg, but got {shown(asked)}")
     found = [str(word).strip().lower() for word in asked]
     for word in found:
         if word not in KINDS:

@@ -48,3 +48,5 @@ def test_another_kind_is_refused():
     assert kinds_of(["SVG", " pdf", "svg"]) == ("svg", "pdf")
     with pytest.raises(PrecisionError, match="figures: 'svgz' is no kind of file; did you mean 'svg'"):
         kinds_of(["svgz"])
+    with pytest.raises(PrecisionError, match="figures takes a list of texts such as svg, but got 'svg'"):
+        kinds_of("svg")
