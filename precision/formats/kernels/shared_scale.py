@@ -72,6 +72,14 @@ class BlockProgram(Program):
         factors = self.factors(xp, *self.numbers(xp, x, parameters, most))
         return self.elements(xp, x, parameters, factors, uniform)
 
+    def units(self, xp: Any, x: Any, parameters: Any) -> Any:
+        """Return ``x`` of that shape in units of the elements, as it is before they are rounded."""
+        if self.power_of_two:
+            down, _ = _powers(xp, *self.exponents(xp, x, parameters))
+            return x * down[0] * down[1]
+        scale, part, rest = self.factors(xp, *self.numbers(xp, x, parameters))
+        return xp.where(scale == 0, np.float32(0), x * part * rest)
+
     def exponents(self, xp: Any, x: Any, parameters: Any) -> tuple[Any, Any]:
         """Return the power of two of each block, shape (outer, 1, inner), and where there is none (NaN)."""
         largest, broken = self._largest(xp, x)
