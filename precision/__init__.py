@@ -6,6 +6,7 @@ precision.load_results("grid.yaml")   the stored results as a DataFrame
 precision.audit("model.keras", data="images.npz")    which formats a trained model can use
 precision.compare("before", "after")  what changed between two sets of results, beyond noise or not
 precision.sensitivity("grid.yaml")    which layer needs which format
+precision.explain("3e5228d43ca1")     why the format of a trial loses: the parts of its loss
 precision.search("grid.yaml")         a policy per layer; options=precision.SearchOptions(tolerance=0.5)
 precision.formats.parse("fixed(8,4)") a number format
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:  # what editors and type checkers see; when it runs, __getattr
     from precision import report as report
     from precision.api.audit import audit
     from precision.api.compare import compare
+    from precision.api.explain import explain
     from precision.api.exploration import search, sensitivity
     from precision.api.grid import load_results, run, write_report
     from precision.exploration.options import SearchOptions
@@ -43,6 +45,7 @@ __all__ = [
     "SearchOptions",
     "audit",
     "compare",
+    "explain",
     "load_results",
     "run",
     "search",
@@ -56,6 +59,7 @@ _MODULES = {
     "SearchOptions": "precision.exploration.options",
     "audit": "precision.api.audit",
     "compare": "precision.api.compare",
+    "explain": "precision.api.explain",
     "load_results": "precision.api.grid",
     "run": "precision.api.grid",
     "search": "precision.api.exploration",

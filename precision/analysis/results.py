@@ -14,6 +14,7 @@ import pandas as pd
 from precision.analysis.columns import checked
 from precision.analysis.deployed import Deployed, Machine
 from precision.analysis.differences import with_differences
+from precision.analysis.explanation import Explanation
 from precision.analysis.gates import Gate
 from precision.analysis.published import Published
 from precision.analysis.tables import summary
@@ -56,6 +57,7 @@ class Results:
             ``val_accuracy``, ``seconds``, and ``rmse`` of a regression; ``val_`` is measured on the test
             images). The epochs of a training that goes on from a baseline of n epochs begin at n + 1. A trial
             that trained nothing is absent.
+        explanations: trial to why its format loses, where that was looked into (see ``analysis.explanation``).
         batches: trial to a row for each size of a batch for which its network was timed: ``batch``,
             ``calls``, ``median_ms``, ``p95_ms``, ``images_per_second``. What was not timed is absent.
         settings: what the grid file asks of the report.
@@ -99,6 +101,7 @@ class Results:
     batches: Mapping[str, Sequence[Mapping[str, float]]] = field(default_factory=dict)
     deployed: Mapping[str, Deployed] = field(default_factory=dict)
     machines: Sequence[Machine] = ()
+    explanations: Mapping[str, Explanation] = field(default_factory=dict)
 
     def cells(self) -> pd.DataFrame:
         """Return the frame checked, in the documented order, with its differences to the baseline.

@@ -34,8 +34,8 @@ def sensitivity(
     only: Sequence[str] = (),
     quiet: bool = False,
     policies: Sequence[str] = (),
-    slots: Sequence[str] = (),
     images: int | None = None,
+    slots: Sequence[str] = (),
 ) -> Sensitivities:
     """Round one slot of one layer of each network at a time, report what that alone costs, and return it.
 
@@ -47,8 +47,8 @@ def sensitivity(
         force: replace the report of another grid or of other options, or one with more rows.
         only: look at these cells alone.
         policies: names of policies of the grid; empty for all that round something.
-        slots: weights, biases, activations or inputs; empty for all.
         images: the first so many test images; None for all.
+        slots: weights, biases, activations or inputs; empty for all.
 
     Raises:
         PrecisionError: when the grid file, a plugin, a path or a name is wrong.
@@ -86,8 +86,8 @@ def sensitivity(
         only=only,
         quiet=quiet,
         policies=policies,
-        slots=slots,
         images=images,
+        slots=slots,
     )
     command = command_of("sensitivity", source, select(expand(parsed, source), only), words, only)
     write_sensitivity(

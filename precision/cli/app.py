@@ -18,6 +18,7 @@ from precision.cli import (
     clean,
     compare,
     datasets,
+    explain,
     explore,
     export,
     formats,
@@ -112,6 +113,7 @@ _COMMANDS: dict[str, list[tuple[Callable[..., None] | typer.Typer, str, str]]] =
         (policy.app, "policy", "policy show my-grid.yaml --policy fixed8"),
         (explore.sensitivity, "sensitivity", "sensitivity my-grid.yaml --slot weights"),
         (explore.search, "search", "search my-grid.yaml --tolerance 1"),
+        (explain.explain, "explain", "explain 3e5228d43ca1 --images 2000"),
     ],
     "Number formats": [
         (formats.app, "formats", "formats show 'posit(8,2)'"),

@@ -63,8 +63,8 @@ def sensitivity(
     only: Sequence[str] = (),
     quiet: bool = False,
     policies: Sequence[str] = (),
-    slots: Sequence[str] = (),
     images: int | None = None,
+    slots: Sequence[str] = (),
 ) -> Sensitivities:
     """Measure every policy, layer and slot of a grid file on its test images; what is stored is not repeated.
 
@@ -79,8 +79,8 @@ def sensitivity(
         only: cells of the grid to look at, as by --only.
         quiet: show no progress.
         policies: labels of the grid; empty for all that round something.
-        slots: some of ``SLOTS``; empty for all.
         images: the first so many test images; None for all.
+        slots: some of ``SLOTS``; empty for all.
 
     Raises:
         PrecisionError: when the grid, a name or a path is wrong.

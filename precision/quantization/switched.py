@@ -124,7 +124,8 @@ def _switch_sums(layer: Quantized) -> None:
         )
 
     layer.settings = {slot: setting for slot, setting in layer.settings.items() if slot != SUMS}
-    layer.through, through.on = through, on  # type: ignore[attr-defined]
+    through.on, through.settings = on, {SUMS: accumulator}  # type: ignore[attr-defined]
+    layer.through = through
 
 
 def turn(model: Any, on: Switch) -> None:

@@ -172,3 +172,7 @@ class Task(ABC):
     @abstractmethod
     def judge(self, outputs: np.ndarray, targets: np.ndarray) -> Judged:
         """Return what outputs (N, k) say of images with these targets."""
+
+    @abstractmethod
+    def scored(self, predictions: np.ndarray, targets: np.ndarray) -> float:
+        """Return the score of images whose predictions are stored, as ``judge`` has them."""

@@ -107,6 +107,10 @@ class Classification(Shares):
         }
         return Judged(metrics, predictions)
 
+    def scored(self, predictions: np.ndarray, targets: np.ndarray) -> float:
+        """Return the accuracy."""
+        return float((predictions == targets).mean())
+
 
 def mean_recall(right: np.ndarray, targets: np.ndarray) -> float:
     """Return the mean over the classes that have images of the share of these that are right.

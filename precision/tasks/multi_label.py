@@ -80,6 +80,10 @@ class MultiLabel(Shares):
         }
         return Judged(metrics, predictions)
 
+    def scored(self, predictions: np.ndarray, targets: np.ndarray) -> float:
+        """Return the share of images with every label right."""
+        return float((predictions == targets).all(axis=1).mean())
+
 
 def _mean_average_precision(logits: np.ndarray, there: np.ndarray) -> float:
     """Return the mean of the average precisions of the labels that some image has; NaN where a logit is."""

@@ -8,6 +8,7 @@ from precision.report.sections import cost as cost
 from precision.report.sections import deployed as deployed
 from precision.report.sections import elsewhere as elsewhere
 from precision.report.sections import experiment as experiment
+from precision.report.sections import explained as explained
 from precision.report.sections import measured_energy as measured_energy
 from precision.report.sections import multipliers as multipliers
 from precision.report.sections import published as published
