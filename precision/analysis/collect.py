@@ -15,6 +15,7 @@ import pandas as pd
 
 from precision.analysis.columns import CELL, spread_of, spreads
 from precision.analysis.deployed import deployed, machines
+from precision.analysis.explained import explanations
 from precision.analysis.gates import Gate
 from precision.analysis.modelled import modelled
 from precision.analysis.published import Published, PublishedFigure
@@ -65,6 +66,7 @@ def collect(grid: Grid, source: Source, cells: list[Cell], store: Store) -> Resu
         labels=labels_of({r.trial.id: r.facts.get("data_digest", "") for r in results}, store),
         by_class=store.by_class,
         samples=store.samples,
+        explanations=explanations(store.root, {result.trial.id for result in results}),
         batches={result.trial.id: result.batches for result in results if result.batches},
         targets=_targets(cells, found),
         deployed=deployed(found, others),

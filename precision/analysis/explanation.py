@@ -211,8 +211,7 @@ def table(task: Task, baseline: float, measured: Sequence[Error]) -> pd.DataFram
     rows = []
     for one in measured:
         none, every, lost, rest = (
-            points(task, reading.score, baseline)
-            for reading in (one.none, one.every, one.alone, one.without)
+            points(task, reading.score, baseline) for reading in (one.none, one.every, one.alone, one.without)
         )
         rows.append(
             {

@@ -57,7 +57,7 @@ class Results:
             ``val_accuracy``, ``seconds``, and ``rmse`` of a regression; ``val_`` is measured on the test
             images). The epochs of a training that goes on from a baseline of n epochs begin at n + 1. A trial
             that trained nothing is absent.
-        explanations: trial to why its format loses, where that was looked into (see ``analysis.explanation``).
+        explanations: trial to why its format loses, see ``analysis.explanation``, where that was measured.
         batches: trial to a row for each size of a batch for which its network was timed: ``batch``,
             ``calls``, ``median_ms``, ``p95_ms``, ``images_per_second``. What was not timed is absent.
         settings: what the grid file asks of the report.

@@ -135,17 +135,16 @@ def turn(model: Any, on: Switch) -> None:
             slot = layer.slot_of(site)
             states = [on(address(layer), slot, fate) for fate in FATES]
             quantizer.on.assign(np.array(states))  # type: ignore[attr-defined]
-        if hasattr(layer.through, "on"):
-            layer.through.on.assign(on(address(layer), SUMS, ACCUMULATION))
+        sums: Any = layer.through
+        if hasattr(sums, "on"):
+            sums.on.assign(on(address(layer), SUMS, ACCUMULATION))
 
 
 def watch(model: Any, told: Watch | None) -> None:
     """Let a function see what each call outside a graph rounds; None for nothing more."""
 
     def noting(layer: str, slot: str, quantizer: Quantizer, told: Watch) -> Callable[..., None]:
-        return lambda x, y, beyond, vanished, axis: told(
-            layer, slot, quantizer, x, y, beyond, vanished, axis
-        )
+        return lambda x, y, beyond, vanished, axis: told(layer, slot, quantizer, x, y, beyond, vanished, axis)
 
     for layer in wrapped(model):
         for site, each in layer.quantizers.items():

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+
+import pandas as pd
 
 from precision.analysis.explanation import (
     CAUSES,
@@ -17,8 +19,8 @@ from precision.analysis.explanation import (
     table,
     with_parts,
 )
-from precision.exploration.explain.passes import Passes
-from precision.exploration.explain.tensors import Tensor
+from precision.exploration.explain.passes import Passes, everything, nothing
+from precision.exploration.explain.tensors import Seen, Tensor
 from precision.exploration.journal import Journal, Row
 from precision.grid.progress.steps import Steps
 from precision.methods.evaluation import Evaluation
@@ -30,9 +32,9 @@ Tensors = Mapping[tuple[str, str], Tensor]
 
 
 def most_steps(keys: Sequence[Key]) -> int:
-    """Return how many readings an explanation takes at most, with two of each of the whole networks."""
+    """Return how many readings an explanation takes at most, with those of the whole networks."""
     kinds = len({cause for _, _, cause in keys})
-    return 4 + 2 * len(keys) + 2**kinds + 2 ** (min(len(keys), PLAYERS) + 1)
+    return 2 + 2 * len(keys) + 2**kinds + 2 ** (min(len(keys), PLAYERS) + 1)
 
 
 class Reader:
@@ -96,6 +98,52 @@ def reading(judged: Evaluation, task: Task) -> Reading:
     return Reading(judged.metrics[task.score], judged.loss)
 
 
+@dataclass(frozen=True)
+class Measured:
+    """What was measured of a network.
+
+    Attributes:
+        free, whole: the network without any error, and with all.
+        rounded: its tensors with all errors, and their magnitudes.
+        errors: each of them alone, and all but each.
+        reader: that reads any other set of them.
+    """
+
+    free: Evaluation
+    whole: Evaluation
+    rounded: Tensors
+    errors: list[Error]
+    reader: Reader
+
+
+def measured(
+    passes: Passes,
+    keys: Sequence[Key],
+    settings: Mapping[tuple[str, str], str],
+    journal: Journal | None = None,
+    steps: Steps | None = None,
+) -> Measured:
+    """Measure a network whose errors have switches, whole and each of them.
+
+    Args:
+        keys: its errors.
+        settings: how each layer and slot is rounded, in words.
+        journal, steps: as of :class:`Reader`.
+    """
+    evaluations, tensors = [], []
+    for on, what in ((nothing, "the network without rounding"), (everything, "the rounded network")):
+        evaluations.append(passes.judged(on))
+        seen = Seen(magnitudes=on is everything)
+        passes.watched(on, seen)
+        tensors.append(seen.tensors)
+        if steps is not None:
+            steps.step(what)
+    free, whole = evaluations
+    readings = (reading(judged, passes.task) for judged in evaluations)
+    reader = Reader(passes, journal, steps, keys, *readings)
+    return Measured(free, whole, tensors[1], errors(reader, settings, *tensors), reader)
+
+
 def errors(
     reader: Reader, settings: Mapping[tuple[str, str], str], exact: Tensors, rounded: Tensors
 ) -> list[Error]:
@@ -128,14 +176,17 @@ def errors(
     return found
 
 
-def divided(
-    reader: Reader, task: Task, baseline: float, measured: Sequence[Error]
-) -> tuple[dict[str, float], Any, float]:
+def divided(found: Measured, task: Task, baseline: float) -> tuple[dict[str, float], pd.DataFrame, float]:
     """Divide what a network loses: by kinds of errors, and among the errors that take most.
+
+    Args:
+        baseline: score of the network against which is lost.
 
     Returns:
         the part of each kind; the errors as ``analysis.explanation`` has them; the part of the others.
     """
+
+    reader = found.reader
 
     def game(teams: Sequence[frozenset[Key]], what: str) -> list[float]:
         def worth(some: frozenset[int]) -> float:
@@ -147,7 +198,7 @@ def divided(
     kinds = [cause for cause in CAUSES if any(key[2] == cause for key in reader.keys)]
     by_kind = [frozenset(key for key in reader.keys if key[2] == cause) for cause in kinds]
     causes = dict(zip(kinds, game(by_kind, "some kinds of errors"), strict=True))
-    frame = table(task, baseline, measured)
+    frame = table(task, baseline, found.errors)
     singles = [
         frozenset({(str(row.layer), str(row.slot), str(row.cause))})
         for row in frame.head(players(frame)).itertuples()

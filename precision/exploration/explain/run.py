@@ -9,25 +9,23 @@ import numpy as np
 import pandas as pd
 from rich.console import Console
 
+from precision.analysis.explained import KIND
 from precision.analysis.explanation import Explanation, Flips, Scores
 from precision.data import Dataset
 from precision.errors import PrecisionError
-from precision.exploration.explain.errors import Reader, divided, errors, most_steps, reading
-from precision.exploration.explain.passes import Passes, everything, nothing
+from precision.exploration.explain.errors import Measured, divided, measured, most_steps
+from precision.exploration.explain.passes import Passes
 from precision.exploration.explain.subject import Subject, check, in_words, settings_of, subject
-from precision.exploration.explain.tensors import Seen, histograms
+from precision.exploration.explain.tensors import histograms
 from precision.exploration.journal import Journal, Row
 from precision.grid import Store
 from precision.grid.execution.provenance import provenance
 from precision.grid.progress.steps import Steps
 from precision.measure.machine.environment import together
-from precision.methods.evaluation import Evaluation
 from precision.methods.restored import Restoring
-from precision.quantization.switched import Switch
 from precision.tasks import CLASSIFICATION, Task
 from precision.trial import TrialResult
 
-KIND = "explain"  # the folder of the store
 VERSION = 1  # raised by hand when a change of the code changes the numbers
 
 
@@ -60,26 +58,19 @@ def explain(
     passes = Passes(found.model, dataset.x_test, dataset.y_test, count, task)
     store.create()
     about = {"version": VERSION, "trial": result.trial.id, "images": count}
-    more = {"content": result.trial.to_json(), "environment": together([provenance(result.trial)])}
+    network, policy = in_words(result.trial)
+    more = {"network": network, "policy": policy, "task": task.name, "content": result.trial.to_json()}
+    more |= {"environment": together([provenance(result.trial)])}
     console = Console(stderr=True, quiet=quiet)
     with (
         Journal(store.root, KIND, about, more) as journal,
         Steps(most_steps(found.errors), console) as steps,
     ):
-        whole = _judged(passes, everything, steps, "the rounded network")
-        free = _judged(passes, nothing, steps, "the network without rounding")
-        rounded, exact = Seen(magnitudes=True), Seen()
-        passes.watched(everything, rounded)
-        steps.step("the tensors of the rounded network")
-        passes.watched(nothing, exact)
-        steps.step("the tensors of the network without rounding")
-        scores, differing = _scores(result, found, whole, free, count, task)
-        reader = Reader(passes, journal, steps, found.errors, reading(free, task), reading(whole, task))
-        measured = errors(reader, settings_of(found.model), exact.tensors, rounded.tensors)
-        causes, frame, others = divided(reader, task, scores.baseline, measured)
+        seen = measured(passes, found.errors, settings_of(found.model), journal, steps)
+        scores, differing = _scores(result, found, seen, count, task)
+        causes, frame, others = divided(seen, task, scores.baseline)
         _keep(journal, scores, differing, found.baseline, causes, frame, others)
         environment = journal.about.get("environment", {})
-    network, policy = in_words(result.trial)
     return Explanation(
         trial=result.trial.id,
         network=network,
@@ -92,42 +83,34 @@ def explain(
         others=others,
         differing=differing,
         baseline=found.baseline,
-        histograms=histograms(rounded.tensors),
-        flips=_flips(dataset, found.before, free, whole, count),
+        histograms=histograms(seen.rounded),
+        flips=_flips(dataset, found.before, seen, count),
         environment=environment,
     )
 
 
-def _judged(passes: Passes, on: Switch, steps: Steps, what: str) -> Evaluation:
-    found = passes.judged(on)
-    steps.step(what)
-    return found
-
-
 def _scores(
-    result: TrialResult, found: Subject, whole: Evaluation, free: Evaluation, count: int, task: Task
+    result: TrialResult, found: Subject, seen: Measured, count: int, task: Task
 ) -> tuple[Scores, int | None]:
     """Return the scores of the networks, and how many predictions are not those that are stored."""
     targets = found.dataset.y_test[:count]
-    unrounded = free.metrics[task.score]
+    unrounded = seen.free.metrics[task.score]
     baseline = unrounded if found.before is None else task.scored(found.before[:count], targets)
     stored, differing = math.nan, None
     if result.predictions is not None:
         before = result.predictions[:count]
         stored = task.scored(before, targets)
-        apart = before != whole.predictions
+        apart = before != seen.whole.predictions
         differing = int((apart if apart.ndim == 1 else apart.any(axis=1)).sum())
-    return Scores(baseline, unrounded, whole.metrics[task.score], stored), differing
+    return Scores(baseline, unrounded, seen.whole.metrics[task.score], stored), differing
 
 
-def _flips(
-    dataset: Dataset, before: np.ndarray | None, free: Evaluation, whole: Evaluation, count: int
-) -> Flips | None:
+def _flips(dataset: Dataset, before: np.ndarray | None, seen: Measured, count: int) -> Flips | None:
     """Return the images that the two networks give different classes."""
     if dataset.asks is not CLASSIFICATION:
         return None
-    was = free.predictions if before is None else before[:count]
-    now, truth = whole.predictions, dataset.y_test[:count]
+    was = seen.free.predictions if before is None else before[:count]
+    now, truth = seen.whole.predictions, dataset.y_test[:count]
     number = np.flatnonzero(was != now)
     names = np.array([*dataset.class_names, "none"])
 

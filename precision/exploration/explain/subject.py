@@ -80,9 +80,7 @@ def subject(result: TrialResult, bench: Restoring, store: Store) -> Subject:
     return Subject(trial, dataset, predictor.model, tuple(errors), before, words)
 
 
-def _before(
-    trial: Trial, bench: Restoring, store: Store, dataset: Dataset
-) -> tuple[np.ndarray | None, str]:
+def _before(trial: Trial, bench: Restoring, store: Store, dataset: Dataset) -> tuple[np.ndarray | None, str]:
     """Return what the float32 network predicted that a trial is compared with, and which that is."""
     from precision.deploy.predictor import KerasPredictor
     from precision.methods.evaluation import evaluate

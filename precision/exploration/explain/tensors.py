@@ -13,7 +13,7 @@ from precision.analysis.explanation import Histogram
 from precision.errors import PrecisionError
 from precision.formats import Block, NumberFormat
 from precision.formats.engine.program import Axis
-from precision.quantization.fates import placed
+from precision.quantization.fates import FATES, placed
 from precision.quantization.quantizer import Quantizer
 
 BINS = 4  # of a histogram, for each power of two
@@ -37,7 +37,7 @@ class Tensor:
     format: NumberFormat
     affine: bool
     values: int = 0
-    suffer: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("overflow", "underflow", "rounding"), 0))
+    suffer: dict[str, int] = field(default_factory=lambda: dict.fromkeys(FATES, 0))
     counts: np.ndarray = field(default_factory=lambda: np.zeros(len(EDGES) - 1, np.int64))
     zeros: int = 0
 
@@ -76,10 +76,10 @@ class Seen:
         setting = quantizer.scale.setting
         fresh = Tensor(str(setting), setting.number_format, setting.scaling.zero_point)
         tensor = self.tensors.setdefault((layer, slot), fresh)
-        before, after, out, gone = (np.asarray(keras.ops.convert_to_numpy(v)) for v in (x, y, beyond, vanished))
+        before, after, out, gone = map(keras.ops.convert_to_numpy, (x, y, beyond, vanished))
         moved = ~(out | gone) & (before != after) & ~(np.isnan(before) & np.isnan(after))
         tensor.values += before.size
-        for name, mask in (("overflow", out), ("underflow", gone), ("rounding", moved)):
+        for name, mask in zip(FATES, (out, gone, moved), strict=True):
             tensor.suffer[name] += int(mask.sum())
         if self._magnitudes:
             units = np.abs(np.asarray(keras.ops.convert_to_numpy(placed(quantizer, x, axis)[0])))

@@ -1,4 +1,4 @@
-"""A contact sheet of test images that another class was given to: the true one, that before and that after."""
+"""A contact sheet of test images that get another class: the true one, that before and that after."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def draw_flips(flips: Flips) -> Figure:
         left = len(flips.number) - len(chosen)
         say(
             figure,
-            "Above each image its number and true class, below it the class before and after; a class that is "
-            "right is bold.",
+            "Above each image its number and true class, below it the class before and after; what is right "
+            "is bold.",
             f"{left} more images flipped." if left else "",
         )
     return figure
@@ -73,16 +73,15 @@ def _picture(axes: mpl.axes.Axes, flips: Flips, place: int) -> None:
     )
     axes.set_title(f"{flips.number[place]}: {truth}", fontsize=6.5, color=INK, pad=2, loc="center")
     right = flips.before[place] == flips.truth[place], flips.after[place] == flips.truth[place]
-    for x, text, bold in ((0.0, before, right[0]), (1.0, after, right[1])):
+    for y, text, bold in ((-0.03, before, right[0]), (-0.17, f"\N{RIGHTWARDS ARROW} {after}", right[1])):
         axes.text(
-            x,
-            -0.03,
+            0.5,
+            y,
             text,
             transform=axes.transAxes,
-            ha="left" if x == 0 else "right",
+            ha="center",
             va="top",
             fontsize=6.5,
             color=INK,
             fontweight="bold" if bold else "normal",
         )
-    axes.text(0.5, -0.03, "\N{RIGHTWARDS ARROW}", transform=axes.transAxes, ha="center", va="top", fontsize=6.5)

@@ -11,17 +11,18 @@ from matplotlib.figure import Figure
 
 from precision.analysis.explanation import Histogram
 from precision.report.figures.page import WIDTH, left_out, say, short
-from precision.report.figures.style import COLOURS, INK, STYLE, empty_figure
+from precision.report.figures.style import INK, STYLE, empty_figure
 
 COLUMNS, ROWS = 3, 5  # panels that a page has room for
-_LOST = "#D55E00"
+_KEPT, _LOST = "#8AB8DC", "#A63600"  # told apart in black and white too
+_RARE = 5e-4  # share of the values up to which a bar at the left end is left out
 
 
 def draw_magnitudes(histograms: Sequence[Histogram]) -> Figure:
     """Draw a histogram of each tensor over powers of two, and ticks where its format has a magnitude.
 
     What lies beyond the format is drawn in another colour, to the left what becomes zero and to the right
-    what overflows. Where there are more tensors than panels the first are shown; the figure says which are not.
+    what overflows. Of more tensors than there are panels the first are shown; the figure says which are not.
     """
     shown, others = histograms[: COLUMNS * ROWS], histograms[COLUMNS * ROWS :]
     columns = min(COLUMNS, len(shown))
@@ -47,10 +48,15 @@ def _panel(axes: Any, histogram: Histogram) -> None:
     low, high = (values[0], values[-1]) if len(values) else (0.0, np.inf)
     with np.errstate(divide="ignore"):
         beyond = (middle < np.log2(low / 2)) | (middle > np.log2(high))
-    colours = np.where(beyond, _LOST, COLOURS[0])
+    colours = np.where(beyond, _LOST, _KEPT)
     axes.bar(middle, 100 * histogram.counts / total, width=widths, color=colours, linewidth=0)
+    common = np.flatnonzero(histogram.counts > _RARE * total)
+    if common.size:
+        axes.set_xlim(histogram.edges[common[0]] - 1, histogram.edges[-1] + 1)
     if len(values):
         at = np.log2(values)
+        left, right = axes.get_xlim()
+        at = at[(at >= left) & (at <= right)]
         axes.plot(at, np.zeros(len(at)), "|", color=INK, markersize=5, markeredgewidth=0.6, clip_on=False)
     axes.set_title(
         f"{short([histogram.layer], 20)[0]}, {histogram.slot}\n"

@@ -1,4 +1,4 @@
-"""The report of why the format of a trial loses: the parts of the loss, the tensors, the images that flipped."""
+"""The report of why the format of a trial loses: parts of the loss, tensors, images that flipped."""
 
 from __future__ import annotations
 
@@ -93,9 +93,7 @@ def write_explanation(
         parts_table(found),
         bars,
     )
-    numbers = note(
-        "All parts are in {table} and {data}.", table=Link(PARTS, PARTS), data=Link(JSON, JSON)
-    )
+    numbers = note("All parts are in {table} and {data}.", table=Link(PARTS, PARTS), data=Link(JSON, JSON))
     parts: list[Part] = [
         *about,
         Section("The parts", loss),
@@ -110,7 +108,8 @@ def write_explanation(
 
 def explanation_text(found: Explanation) -> str:
     """Return the answer and the largest parts as lines for a terminal."""
-    kinds = joined((inline("{name} {part}", name=k, part=Quantity(v, Unit.PERCENT)) for k, v in found.causes.items()), ", ")
+    each = (inline("{name} {part}", name=k, part=Quantity(v, Unit.PERCENT)) for k, v in found.causes.items())
+    kinds = joined(each, ", ")
     parts: list[terminal.Shown] = [Note(answer(found)), note("by kind of error: {kinds}", kinds=kinds)]
     parts.append(parts_table(found))
     if found.differing != 0:
@@ -144,9 +143,7 @@ def json_text(found: Explanation) -> str:
 
 def _about(found: Explanation) -> Note:
     unit = "in per cent of its RMSE" if found.asks.relative else "in percentage points of accuracy"
-    return note(
-        _ABOUT, baseline=Words(found.baseline), unit=Words(unit), images=_images(found.images)
-    )
+    return note(_ABOUT, baseline=Words(found.baseline), unit=Words(unit), images=_images(found.images))
 
 
 def _images(number: int, what: str = "test image") -> tuple[Quantity, Words]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from precision.analysis import Results
 from precision.analysis.explanation import Explanation
 from precision.registry import SECTIONS
@@ -40,13 +42,14 @@ def explained(results: Results) -> Section | None:
     """Return the parts of the loss of each trial that was explained; None where none was."""
     if not results.explanations:
         return None
-    cells = results.cells().drop_duplicates("trial").set_index("trial")
+    cells = results.cells().drop_duplicates("trial")
     parts: list[Part] = [note(_ABOUT, command=Code("precision explain"))]
-    for trial, found in results.explanations.items():
-        if trial not in cells.index:
+    for row in cells.to_dict("records"):
+        found = results.explanations.get(str(row["trial"]))
+        if found is None:
             continue
-        labels = [str(cells.loc[trial, name]) for name in ("dataset", "architecture", "policy", "method")]
-        title = f"{', '.join(labels)}, seed {cells.loc[trial, 'seed']}"
+        labels = [str(row[name]) for name in ("dataset", "architecture", "policy", "method")]
+        title = f"{', '.join(labels)}, seed {row['seed']}"
         parts += [Section(title, (Note(answer(found, labels[2])), causes_table(found), parts_table(found)))]
     return Section("Why formats lose", tuple(parts)) if len(parts) > 1 else None
 
@@ -59,9 +62,8 @@ def answer(found: Explanation, policy: str = "") -> Inline:
     """
     task, whole = found.asks, found.whole
     name: Span = policy or found.policy
-    scores = Words(
-        f" ({task.said(found.scores.baseline)} to {task.said(found.scores.rounded)}, {found.images:,} test images)"
-    )
+    before, after = (task.said(score) for score in (found.scores.baseline, found.scores.rounded))
+    scores = Words(f" ({before} to {after}, {found.images:,} test images)")
     unit = Words(" % of RMSE" if task.relative else " points")
     lost = (Quantity(abs(whole), Unit.PERCENT), unit)
     if not whole > 0:
@@ -81,8 +83,8 @@ def _largest(found: Explanation) -> list[tuple[float, Inline]]:
     """Return what takes most of a loss: single errors, all others together, and another network."""
     rows = found.frame[found.frame["part"] > 0].head(NAMED)
     each: list[tuple[float, Inline]] = [
-        (float(row.part), (Words(f"{row.cause} of the {row.slot} of "), str(row.layer)))
-        for row in rows.itertuples()
+        (float(row["part"]), (Words(f"{row['cause']} of the {row['slot']} of "), str(row["layer"])))
+        for row in rows.to_dict("records")
     ]
     each += [(found.others, Words("all other errors together")), (found.before, Words("before any rounding"))]
     first, *others = sorted(each, key=lambda one: -one[0])
@@ -103,9 +105,10 @@ def parts_table(found: Explanation, shown: int = SHOWN) -> Table:
     )
     rows: list[tuple[Cell, ...]] = []
     top, parted = found.frame.head(shown), int(found.frame["part"].notna().sum())
-    for row in top.itertuples():
-        share, part = (None if value != value else value for value in (row.share, row.part))
-        rows.append((row.cause, row.slot, row.layer, row.setting, share, row.alone, row.restored, part))
+    for row in top.to_dict("records"):
+        texts = (str(row[name]) for name in ("cause", "slot", "layer", "setting"))
+        numbers = (float(row[name]) for name in ("share", "alone", "restored", "part"))
+        rows.append((*texts, *(None if math.isnan(number) else number for number in numbers)))
 
     def total(words: str, part: Cell) -> tuple[Cell, ...]:
         return (Words(words), *[None] * 6, part)
