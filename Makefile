@@ -2,6 +2,7 @@
 # make quickstart a grid on real images in two minutes, with its report
 # make test       the tests
 # make faults     kills at random moments over a thousand trials, and every other attack; counts in reports/faults.md
+# make planted    forty faults, planted in small networks, each named first by `precision explain`
 # make wheel      a wheel, installed in an environment of its own, runs a grid there
 # make verify     every float32 bit pattern, rounded to every small format (run again to resume)
 # make statistics how often intervals and verdicts hold, over 10,000 simulated grids; into docs/statistics.md
@@ -14,7 +15,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install quickstart test faults wheel verify statistics check pages bench aarch64 agreement gpu-wheels clean
+.PHONY: install quickstart test faults planted wheel verify statistics check pages bench aarch64 agreement gpu-wheels clean
 
 install: .venv/.installed
 
@@ -42,6 +43,9 @@ test: .venv/.test
 faults: .venv/.test
 	PRECISION_FAULT_TRIALS=1000 PRECISION_FAULT_KILLS=60 PRECISION_FORKS=2000 \
 		PRECISION_FAULTS_REPORT=reports/faults.md $(BIN)/python -m pytest -m faults
+
+planted: .venv/.test
+	PRECISION_PLANTED=1 $(BIN)/python -m pytest -s -k twenty tests/exploration/explain/test_planted.py
 
 wheel: .venv/.test
 	PRECISION_WHEEL=1 $(BIN)/python -m pytest tests/test_wheel.py

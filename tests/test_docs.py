@@ -117,8 +117,18 @@ def test_the_arguments_of_the_python_page(tmp_path, monkeypatch):
     page = (ROOT / "docs" / "python.md").read_text()
     assert "`precision.audit(model, data=...)`" in page
     assert "`precision.compare(a, b)`" in page
-    for name in ("run", "write_report", "load_results", "sensitivity", "search", "audit", "compare"):
-        assert f"`precision.{name}(grid)`" in page or name in ("audit", "compare")
+    assert "`precision.explain(trial)`" in page
+    for name in (
+        "run",
+        "write_report",
+        "load_results",
+        "sensitivity",
+        "search",
+        "audit",
+        "compare",
+        "explain",
+    ):
+        assert f"`precision.{name}(grid)`" in page or name in ("audit", "compare", "explain")
         for word in list(inspect.signature(getattr(precision, name)).parameters)[1 + (name == "compare") :]:
             assert re.search(rf"`{word}[`=]", page), word
     monkeypatch.chdir(tmp_path)

@@ -18,8 +18,8 @@ import precision
 
 ROOT = Path(__file__).parent.parent
 OF_A_GRID = ("run", "write_report", "load_results", "sensitivity", "search")
-FUNCTIONS = (*OF_A_GRID, "audit", "compare")
-POSITIONAL = {"compare": 2}  # two sets of results; the others take a grid, or a model
+FUNCTIONS = (*OF_A_GRID, "audit", "compare", "explain")
+POSITIONAL = {"compare": 2}  # two sets of results; the others take a grid, a model or a trial
 # What two or more of them take, in this order; what one alone takes comes after it.
 FORM = (
     *(
@@ -39,6 +39,7 @@ FORM = (
         "quiet",
     ),
     "policies",
+    "images",
 )
 
 
@@ -93,6 +94,7 @@ reveal_type(precision.write_report(Path("grid.yaml")).name)
 frame: pd.DataFrame = precision.load_results("grid.yaml", only=["seed=0"])
 reveal_type(precision.sensitivity("grid.yaml", slots=["weights"]))
 reveal_type(precision.search("grid.yaml", options=precision.SearchOptions(tolerance=0.5)).networks)
+reveal_type(precision.explain("3e5228d43ca1", images=100).frame)
 reveal_type(precision.audit("model.keras", data="images.npz", targets=["fixed"]).answers)
 reveal_type(precision.formats.parse("fixed(8,4)"))
 reveal_type(report.pivot_text(results))
@@ -105,6 +107,7 @@ TYPES = (
     "str",
     "precision.exploration.sensitivity.Sensitivities",
     "tuple[precision.analysis.search.Found, ...]",
+    "pandas.core.frame.DataFrame",
     "pandas.core.frame.DataFrame",
     "precision.formats.base.NumberFormat",
     "str",

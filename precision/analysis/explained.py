@@ -15,6 +15,7 @@ from precision import received
 from precision.analysis.explanation import EXPLANATION_COLUMNS, Explanation, Scores
 
 KIND = "explain"  # the folder of the store
+VERSION = 1  # raised by hand when a change of the code changes the numbers
 _NUMBERS = ("share", "alone", "restored", "part", "alone_loss", "restored_loss")
 
 
@@ -30,22 +31,22 @@ def explanations(root: Path, trials: Collection[str]) -> dict[str, Explanation]:
     found: dict[str, Explanation] = {}
     for path in sorted((root / KIND).glob("*.jsonl")):
         try:
-            one = _read(path)
+            one = _read(path, trials)
         except (OSError, ValueError, KeyError, TypeError) as error:
             warnings.warn(f"{path}: this explanation cannot be read and is left out ({error})", stacklevel=2)
             continue
-        if one is None or one.trial not in trials:
-            continue
-        if one.trial not in found or found[one.trial].images < one.images:
+        if one is not None and (one.trial not in found or found[one.trial].images < one.images):
             found[one.trial] = one
     return found
 
 
-def _read(path: Path) -> Explanation | None:
-    """Return the explanation that a file ends with; None where it does not end with one."""
-    _, content = received.stored(path)
-    lines = [json.loads(line) for line in content.splitlines() if line.strip()]
-    about, rows = lines[0]["about"], lines[1:]
+def _read(path: Path, trials: Collection[str]) -> Explanation | None:
+    """Return the explanation that a file ends with; None of another trial, or of one that is not finished."""
+    first, *lines = received.stored(path)[1].splitlines()
+    about = json.loads(first)["about"]
+    if about["trial"] not in trials or about["version"] != VERSION:
+        return None
+    rows = [json.loads(line) for line in lines]
     if not rows or "scores" not in rows[-1]:
         return None
     end, errors = rows[-1], []

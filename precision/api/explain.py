@@ -53,6 +53,7 @@ def explain(
     """
     from precision import plugins as loader
     from precision.data.files.locate import data_directory
+    from precision.exploration.explain.served import check as check_served
     from precision.grid import Store
     from precision.grid.execution.rerun import find, stored
     from precision.report.pages.explain import EXPLAIN, write_explanation
@@ -64,6 +65,7 @@ def explain(
     trial_id = find(results, trial)
     words = [] if images is None else [f"--images={images}"]
     result = stored(results, trial_id)
+    check_served(result.trial)
     folder = report_folder(output, f"{trial_id}-explain")
     made_from = MadeFrom(trial_id, tuple(words))
     check(folder / EXPLAIN, made_from, force)

@@ -9,13 +9,14 @@ import numpy as np
 import pandas as pd
 from rich.console import Console
 
-from precision.analysis.explained import KIND
+from precision.analysis.explained import KIND, VERSION
 from precision.analysis.explanation import Explanation, Flips, Scores
 from precision.data import Dataset
 from precision.errors import PrecisionError
 from precision.exploration.explain.errors import Measured, divided, measured, most_steps
 from precision.exploration.explain.passes import Passes
-from precision.exploration.explain.subject import Subject, check, in_words, settings_of, subject
+from precision.exploration.explain.served import check
+from precision.exploration.explain.subject import Subject, in_words, settings_of, subject
 from precision.exploration.explain.tensors import histograms
 from precision.exploration.journal import Journal, Row
 from precision.grid import Store
@@ -25,8 +26,6 @@ from precision.measure.machine.environment import together
 from precision.methods.restored import Restoring
 from precision.tasks import CLASSIFICATION, Task
 from precision.trial import TrialResult
-
-VERSION = 1  # raised by hand when a change of the code changes the numbers
 
 
 def explain(

@@ -9,6 +9,7 @@ import numpy as np
 
 from precision.data import Dataset
 from precision.errors import PrecisionError
+from precision.exploration.explain.served import check
 from precision.grid import Store
 from precision.grid.plan.unrounded import needs_baseline, unrounded
 from precision.methods.restored import Restoring, evaluated
@@ -17,10 +18,7 @@ from precision.quantization import Policy
 from precision.quantization.layers.flat import address
 from precision.quantization.model import wrapped
 from precision.quantization.switched import switched
-from precision.registry import METHODS
 from precision.trial import FLOAT32, Trial, TrialResult
-
-EXPLAINED = ("ptq", "qat", "low_precision")
 
 
 @dataclass(frozen=True)
@@ -41,21 +39,6 @@ class Subject:
     errors: tuple[tuple[str, str, str], ...]
     before: np.ndarray | None
     baseline: str
-
-
-def check(trial: Trial) -> None:
-    """Refuse a trial whose errors cannot be switched off.
-
-    Raises:
-        PrecisionError: saying which can be.
-    """
-    if trial.method.name not in EXPLAINED and METHODS.owner(trial.method.name).builtin:
-        raise PrecisionError(
-            f"trial {trial.id} is of method {trial.method.name}, whose errors cannot be switched off one by "
-            f"one; explain a trial of {', '.join(EXPLAINED[:-1])} or {EXPLAINED[-1]} with the same policy"
-        )
-    if not trial.policy:
-        raise PrecisionError(f"trial {trial.id} rounds nothing, so there is nothing to explain")
 
 
 def subject(result: TrialResult, bench: Restoring, store: Store) -> Subject:

@@ -10,7 +10,7 @@ from precision import files
 from precision.errors import short
 from precision.grid.store import links, sums, version
 
-_FOLDERS = (*links.FOLDERS, "sensitivity", "search", "audit", "bundles", "labels")
+_FOLDERS = (*links.FOLDERS, "sensitivity", "search", "audit", "explain", "bundles", "labels")
 _FILE = re.compile(rf"{re.escape(version.NAME)}|index\.sqlite.*")
 _OF_A_TRIAL = re.compile(rf"result\.json|result\.schema\d+\.json|{'|'.join(map(re.escape, sums.FILES))}")
 _CHECKPOINT = "state.npz"

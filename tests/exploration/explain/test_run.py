@@ -14,7 +14,7 @@ from precision.analysis.collect import collect
 from precision.data import as_float
 from precision.errors import PrecisionError
 from precision.exploration.explain import passes
-from precision.exploration.explain.subject import check
+from precision.exploration.explain.served import check
 from precision.formats import parse
 from precision.grid import Store, expand, load_grid
 from precision.methods import evaluation
