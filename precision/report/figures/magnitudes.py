@@ -47,7 +47,8 @@ def _panel(axes: Any, histogram: Histogram) -> None:
     values = histogram.values
     low, high = (values[0], values[-1]) if len(values) else (0.0, np.inf)
     with np.errstate(divide="ignore"):
-        beyond = (middle < np.log2(low / 2)) | (middle > np.log2(high))
+        gone = (middle < np.log2(low / 2)) & (histogram.underflow > 0)  # of a posit nothing is
+        beyond = gone | ((middle > np.log2(high)) & (histogram.overflow > 0))
     colours = np.where(beyond, _LOST, _KEPT)
     axes.bar(middle, 100 * histogram.counts / total, width=widths, color=colours, linewidth=0)
     common = np.flatnonzero(histogram.counts > _RARE * total)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
@@ -34,16 +36,10 @@ def draw_parts(found: Explanation) -> Figure:
         axes.barh(places[:own], parts[:own], color=COLOURS[0], alpha=0.75, label="part")
         axes.barh(places[own:], parts[own:], color="#9a9a9a")
         axes.hlines(places[:own], shown["alone"], shown["restored"], color=INK, linewidth=0.8)
-        axes.plot(
-            shown["alone"],
-            places[:own],
-            "o",
-            color=INK,
-            markerfacecolor="white",
-            markersize=4,
-            label="alone",
-        )
-        axes.plot(shown["restored"], places[:own], "o", color=INK, markersize=4, label="restored without it")
+        dots: dict[str, Any] = {"color": INK, "clip_on": False, "zorder": 3}
+        alone, restored = shown["alone"], shown["restored"]
+        axes.plot(alone, places[:own], "o", **dots, markerfacecolor="white", markersize=6, label="alone")
+        axes.plot(restored, places[:own], "o", **dots, markersize=3.5, label="restored without it")
         axes.set_yticks(places, names, fontsize=7.5)
         axes.invert_yaxis()
         axes.axvline(0, color=INK, linewidth=0.7)

@@ -14,10 +14,12 @@ from precision.analysis.collect import collect
 from precision.data import as_float
 from precision.errors import PrecisionError
 from precision.exploration.explain import passes
+from precision.exploration.explain.run import explain
 from precision.exploration.explain.served import check
 from precision.formats import parse
 from precision.grid import Store, expand, load_grid
 from precision.methods import evaluation
+from precision.methods.restored import Restoring
 from precision.methods.run import run_trial
 from precision.methods.workbench import Workbench
 from precision.quantization import parse_policy
@@ -160,7 +162,7 @@ def test_noise_and_batches_are_those_of_the_trial(folder, monkeypatch):
         "layers": {"logits": sums},
     }
     noisy = run(store, policy)
-    whole = precision.explain(noisy.trial.id, store=store.root, output=folder / "noisy", quiet=True)
+    whole = explain(noisy, Restoring(None, store.weights), store, quiet=True)
     assert whole.differing == 0 and whole.scores.rounded == noisy.metrics["accuracy"]
     assert set(whole.causes) == {"overflow", "underflow", "rounding", "accumulation"}
     adds_up(whole)
@@ -176,8 +178,9 @@ def test_noise_and_batches_are_those_of_the_trial(folder, monkeypatch):
 def test_what_training_did_is_no_error_of_rounding(folder, monkeypatch):
     """Of a network that went on training, the float32 one that did so too is not in this store."""
     monkeypatch.setattr(explanation, "PLAYERS", 1)
-    trained = run(Store(folder / "runs"), {"weights": "fixed(3,1)"}, "qat", epochs=1)
-    found = precision.explain(trained.trial.id, store=folder / "runs", output=folder / "qat", quiet=True)
+    store = Store(folder / "runs")
+    trained = run(store, {"weights": "fixed(3,1)"}, "qat", epochs=1)
+    found = explain(trained, Restoring(None, store.weights), store, quiet=True)
     assert found.differing == 0 and found.scores.rounded == trained.metrics["accuracy"]
     assert found.before == pytest.approx(100 * (found.scores.baseline - found.scores.unrounded))
     adds_up(found)
