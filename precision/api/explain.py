@@ -46,9 +46,9 @@ def explain(
     >>> import precision
     >>> cells = precision.load_results("grid.yaml", only=["policy=fixed4", "seed=0"])
     >>> found = precision.explain(cells["trial"].iloc[0], output="report", quiet=True)
-    >>> found.differing  # predictions that are not those of the stored trial
-    0
-    >>> bool(abs(found.before + found.frame["part"].sum() + found.others - found.whole) < 1e-9)
+    >>> sorted(found.causes)
+    ['overflow', 'rounding', 'underflow']
+    >>> bool(abs(found.before + sum(found.causes.values()) - found.whole) < 1e-9)
     True
     """
     from precision import plugins as loader

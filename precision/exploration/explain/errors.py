@@ -15,10 +15,10 @@ from precision.analysis.explanation import (
     Reading,
     players,
     points,
-    shapley,
     table,
     with_parts,
 )
+from precision.analysis.shapley import shapley
 from precision.exploration.explain.passes import Passes, everything, nothing
 from precision.exploration.explain.tensors import Seen, Tensor
 from precision.exploration.journal import Journal, Row

@@ -67,6 +67,11 @@ def explain(
     ):
         seen = measured(passes, found.errors, settings_of(found.model), journal, steps)
         scores, differing = _scores(result, found, seen, count, task)
+        if not math.isfinite(scores.rounded + scores.unrounded):
+            raise PrecisionError(
+                f"trial {result.trial.id} returns no finite number for some test images, so that what it "
+                "loses cannot be divided"
+            )
         causes, frame, others = divided(seen, task, scores.baseline)
         _keep(journal, scores, differing, found.baseline, causes, frame, others)
         environment = journal.about.get("environment", {})

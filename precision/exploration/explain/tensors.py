@@ -29,8 +29,8 @@ class Tensor:
     Attributes:
         values: how many.
         suffer: of these, by kind of error, those that suffer it.
-        counts: by magnitude in units of the format, see ``EDGES``.
-        zeros: values that are zero.
+        counts: of the first call, by magnitude in units of the format, see ``EDGES``.
+        zeros: of the first call, values that are zero.
     """
 
     setting: str
@@ -49,7 +49,8 @@ class Tensor:
 class Seen:
     """The tensors of a network, by layer and slot, as a watch is told of them.
 
-    A variable is the same for every batch, and is counted in each, which changes no share.
+    A variable is the same for every batch, and is counted in each, which changes no share. Magnitudes are
+    those of the first batch: to count all of them takes longer than to evaluate the network.
 
     Args:
         magnitudes: whether they are counted too.
@@ -81,7 +82,7 @@ class Seen:
         tensor.values += before.size
         for name, mask in zip(FATES, (out, gone, moved), strict=True):
             tensor.suffer[name] += int(mask.sum())
-        if self._magnitudes:
+        if self._magnitudes and not tensor.counts.any() and not tensor.zeros:
             units = np.abs(np.asarray(keras.ops.convert_to_numpy(placed(quantizer, x, axis)[0])))
             tensor.zeros += int((units == 0).sum())
             exponents = np.log2(units[(units > 0) & np.isfinite(units)])

@@ -56,8 +56,9 @@ The rounded network here and the stored trial say different things of {differing
 the network here, and the store has {stored}."""
 _TENSORS = """\
 Magnitudes of the tensors in the rounded network, in units of their formats (under the scales that they have),
-by powers of two. Ticks below are the magnitudes that the format has; values right of the last overflow, and
-values far enough left of the first become zero."""
+by powers of two; of activations those of the first batch of images, while the shares are of all. Ticks are the
+magnitudes that the format has; values right of the last overflow, and those far enough left of the first
+become zero."""
 _FLIPPED = """\
 {changed} get another class: {lost} were right before alone, {won} are right after alone, and {rest} are wrong
 both times."""

@@ -15,10 +15,10 @@ from precision.analysis.explanation import (
     Reading,
     Scores,
     players,
-    shapley,
     table,
     with_parts,
 )
+from precision.analysis.shapley import shapley
 from precision.report.figures.flips import MOST, draw_flips
 from precision.report.pages.explain import explanation_text, write_explanation
 from precision.tasks import CLASSIFICATION, named
