@@ -1,4 +1,4 @@
-"""The Shapley value of a game with few players, exactly (L. S. Shapley 1953, "A Value for n-Person Games")."""
+"""The Shapley value of a game with few players: L. S. Shapley 1953, "A Value for n-Person Games"."""
 
 from __future__ import annotations
 

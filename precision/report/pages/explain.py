@@ -56,7 +56,7 @@ The rounded network here and the stored trial say different things of {differing
 the network here, and the store has {stored}."""
 _TENSORS = """\
 Magnitudes of the tensors in the rounded network, in units of their formats (under the scales that they have),
-by powers of two; of activations those of the first batch of images, while the shares are of all. Ticks are the
+by powers of two; of activations those of the first batch of images, while the shares are of all. Ticks are
 magnitudes that the format has; values right of the last overflow, and those far enough left of the first
 become zero."""
 _FLIPPED = """\
