@@ -17,9 +17,10 @@ from precision.arithmetic.engines.factors import factors, rank_one
 from precision.arithmetic.engines.gather import Gather
 from precision.arithmetic.engines.layer import Layer
 from precision.arithmetic.engines.naive import Naive
-from precision.arithmetic.engines.sums import Engine, Sums
+from precision.arithmetic.engines.sums import Engine, Rounding, Sums
 from precision.arithmetic.engines.table import Table
 from precision.arithmetic.products import Products
+from precision.arithmetic.requantisation.finish import Finish
 from precision.arithmetic.window import Window
 from precision.errors import unknown
 
@@ -59,11 +60,19 @@ class Auto:
 
     def sums(self, x: np.ndarray, observe: bool = False) -> Sums:
         """Return the sums for an input; see :class:`Engine`."""
+        return self._for(x, observe).sums(x, observe)
+
+    def rounded(self, x: np.ndarray, finish: Finish) -> Sums | None:
+        """Return codes in the place of the sums for an input; see :class:`Rounding`."""
+        engine = self._for(x, False)
+        return engine.rounded(x, finish) if isinstance(engine, Rounding) else None
+
+    def _for(self, x: np.ndarray, observe: bool) -> Engine:
         spatial = self._layer.window.output(x.shape[1:-1]) if x.ndim == self._layer.w.ndim else ()
         name, _ = self.chosen(len(x) * math.prod(spatial), observe)
         if name not in self._ready:
             self._ready[name] = ENGINES[name](self._layer)
-        return self._ready[name].sums(x, observe)
+        return self._ready[name]
 
     @cached_property
     def _terms(self) -> int:

@@ -9,9 +9,6 @@ the sums of the parts are added as integers.
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from functools import cached_property
 
 import numpy as np
@@ -22,7 +19,7 @@ from precision.arithmetic.engines.layer import Layer
 from precision.arithmetic.engines.reads import Reads, reads
 from precision.arithmetic.engines.sums import Sums, settled
 from precision.arithmetic.engines.table import Table
-from precision.arithmetic.threads import divide, processors
+from precision.arithmetic.threads import divide, one_blas_thread, processors
 from precision.errors import PrecisionError
 
 EXACT = {np.float32: 1 << 24, np.float64: 1 << 53}  # the magnitude up to which all whole numbers exist
@@ -94,7 +91,7 @@ class Factored:
 
         if exact.size:
             threads = processors()
-            with _one_thread_each():
+            with one_blas_thread():
                 divide(part, len(exact), min(threads, -(-exact.size * layer.steps // _PATCHES)), threads)
         return exact
 
@@ -191,15 +188,3 @@ def parts(bounds: np.ndarray, limit: int) -> list[tuple[int, int]]:
             total[:] = 0
         total += more
     return list(zip(marks, [*marks[1:], len(bounds)], strict=True))
-
-
-@functools.cache
-def _libraries() -> Callable[..., AbstractContextManager[object]]:
-    import threadpoolctl  # type: ignore[import-untyped]
-
-    return threadpoolctl.ThreadpoolController().limit
-
-
-def _one_thread_each() -> AbstractContextManager[object]:
-    """Keep NumPy's matrix products to the thread that asks: several of them collapse on narrow shapes."""
-    return _libraries()(limits=1, user_api="blas")

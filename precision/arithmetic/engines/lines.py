@@ -85,10 +85,8 @@ def _turn(
 
 
 @compiled
-def build(
-    entries: Any, count: int, columns: Any, lanes: int, lines: Any, apart: int, first: int, last: int
-) -> None:
-    """Fill the lines of steps first to last of a tile.
+def build(entries: Any, count: int, columns: Any, lanes: int, lines: Any, apart: int, steps: int) -> None:
+    """Make the lines of some steps of a tile.
 
     Args:
         entries: the multiplier's table, (weights, activations), as one dimension.
@@ -97,10 +95,9 @@ def build(
         lanes: of a line.
         lines: (steps, apart, lanes) as one dimension, to fill.
         apart: lines from a step to the next, not less than ``count``.
-        first: step that is filled.
-        last: the one after the last.
+        steps: their number.
     """
-    for step in range(first, last):
+    for step in range(steps):
         for j in range(0, lanes, LANES):
             for a in range(0, count, LANES):
                 place = (step * apart + a) * lanes + j

@@ -9,12 +9,15 @@ whoever calls compares some of the result.
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
 
 from precision.arithmetic.window import Window
+
+_one = threading.Lock()  # the switches below are of the whole process
 
 
 def serves(window: Window) -> bool:
@@ -57,7 +60,7 @@ def convolve(x: np.ndarray, kernel: np.ndarray, window: Window) -> np.ndarray:
     """
     from keras import ops
 
-    with _full_float32():
+    with _one, _full_float32():
         y = ops.conv(
             x, kernel, window.strides, "valid", data_format="channels_last", dilation_rate=window.dilations
         )

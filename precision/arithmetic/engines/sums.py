@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from precision.arithmetic.accumulators.register import Register
 from precision.arithmetic.engines.layer import Layer
+from precision.arithmetic.requantisation.finish import Finish
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,15 @@ class Engine(Protocol):
         Raises:
             PrecisionError: for an input that does not fit the layer or its table.
         """
+        ...
+
+
+@runtime_checkable
+class Rounding(Engine, Protocol):
+    """An engine that can round sums before they leave the cache."""
+
+    def rounded(self, x: np.ndarray, finish: Finish) -> Sums | None:
+        """Return codes in the place of the sums for an input; None where the sums have to be made first."""
         ...
 
 

@@ -16,20 +16,26 @@ Two forms, with the same bits where nothing saturates:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
-from precision.arithmetic.engines import lines as making
-from precision.arithmetic.engines import loops
+from precision.arithmetic.engines import fused, lines, loops
 from precision.arithmetic.engines.layer import Layer
 from precision.arithmetic.engines.reads import Reads, reads
 from precision.arithmetic.engines.sums import Sums, counted, settled
 from precision.arithmetic.engines.tiles import Tiles
-from precision.arithmetic.threads import divide, processors
+from precision.arithmetic.requantisation.finish import Finish
+from precision.arithmetic.threads import mapped, processors
 
 _PIECE = 1 << 18  # additions below which a further thread costs more than it brings
+_ROWS = 512  # positions below which a thread is better spent on other filters, as it makes all lines anew
+_SAMPLE = 4096  # activations that are looked at to find out how many of them are passed over
+_MANY = 0.3  # of them, from which on passing over them pays
+_LONG = 4  # vectors of a line from which on it may pay
+NOTHING = (), np.zeros(0, np.int32)  # see ``loops.position``: every step is added
 
 
 class Table:
@@ -53,71 +59,127 @@ class Table:
             return settled(exact.reshape(of.shape), layer, self.name, peak)
         return counted(held.reshape(of.shape), exact.reshape(of.shape), layer, self.name, peak)
 
+    def rounded(self, x: np.ndarray, finish: Finish) -> Sums | None:
+        """Return codes in the place of the sums for an input; see :class:`Rounding`.
+
+        None where a register may change a sum, or where one block does not have all steps.
+        """
+        layer = self._layer
+        if not layer.exact or (layer.wide is not np.int32 and finish.whole):
+            return None
+        of = reads(layer, x)
+        if not math.prod(of.shape):
+            return Sums(np.zeros(of.shape, finish.kind), self.name)
+        if _scatters(layer, of):
+            whole = layer.window.groups == 1 and self._taps.whole
+            return Sums(self._scattered_codes(of, finish), self.name) if whole else None
+        return Sums(self._direct_codes(of, finish), self.name) if self._plain.whole else None
+
     def _direct(
         self, of: Reads, saturates: bool, observe: bool
     ) -> tuple[np.ndarray, np.ndarray | None, int | None]:
         """Return the exact sums, what registers that saturate held, and the peak."""
         layer, tiles = self._layer, self._plain
-        x, image, steps = of.x, of.image, of.steps
-        apart = not layer.window.sizes and layer.window.groups == 1 and of.depth > tiles.block
-        if apart:  # what a block reads of each image lies side by side, or every read would miss the cache
+        x, image, steps, apart = of.x, of.image, of.steps, 0
+        if not layer.window.sizes and layer.window.groups == 1 and of.depth > tiles.block:
+            # What a block reads of each image lies side by side, or every read would miss the cache.
             wide = np.pad(x.reshape(-1, of.depth), [(0, 0), (0, -of.depth % tiles.block)])
-            x = np.ascontiguousarray(wide.reshape(len(wide), -1, tiles.block).transpose(1, 0, 2))
-            image, steps = tiles.block, steps % tiles.block
-        alike = of.depth if layer.window.sizes and len(steps) == of.depth else 0
-        exact = np.empty(of.positions * tiles.width, self._layer.wide)
+            x = np.ascontiguousarray(wide.reshape(len(wide), -1, tiles.block).transpose(1, 0, 2)).reshape(-1)
+            image, steps, apart = tiles.block, steps % tiles.block, len(wide) * tiles.block
+        exact = np.empty(of.positions * tiles.width, layer.wide)
         held = np.empty_like(exact) if saturates else exact
         ends = (layer.register.lowest, layer.register.highest) if saturates else ()
-        biases = self._biases
-        peaks = [0]
-        for group, tile, begin, end, lines in self._lines(tiles):
-            source = x[begin // tiles.block].reshape(-1) if apart else x[group * of.depth :]
-            bias = biases[group, tile]
+        passed = self._passed_over(x, tiles)
 
-            def part(
-                first: int, last: int, source: np.ndarray = source, begin: int = begin, end: int = end,
-                lines: np.ndarray = lines, bias: np.ndarray = bias, column: int = tiles.column(group, tile),
-            ) -> None:  # fmt: skip
-                extremes: tuple[np.ndarray, ...] = (bias.copy(), bias.copy()) if observe else ()
-                loops.direct(
-                    source, image, of.pixels, steps, begin, end, lines.reshape(-1), lines.shape[1],
-                    tiles.vectors, bias, exact, held, tiles.width, column, ends, extremes,
-                    alike, first, last,
-                )  # fmt: skip
-                if observe:
-                    peaks.append(max(-int(extremes[0].min()), int(extremes[1].max())))
+        def part(group: int, tile: int, first: int, last: int) -> int:
+            bias = self._biases[group, tile]
+            extremes: tuple[np.ndarray, ...] = (bias.copy(), bias.copy()) if observe else ()
+            loops.direct(
+                x[group * of.depth :], image, of.pixels, steps, apart, tiles.weights(group, tile), tiles.block,
+                tiles.room(), bias, exact, held, tiles.width, tiles.column(group, tile), ends, extremes,
+                _alike(layer, of), passed(), first, last,
+            )  # fmt: skip
+            return max(-int(extremes[0].min()), int(extremes[1].max())) if observe else 0
 
-            _share(part, of.positions, (end - begin) * tiles.lanes)
+        peaks = _shared(part, tiles, of.positions, len(steps) * tiles.lanes, _ROWS)
         return (
             tiles.without_padding(exact),
             tiles.without_padding(held) if saturates else None,
             max(peaks) if observe else None,
         )
 
+    def _direct_codes(self, of: Reads, finish: Finish) -> np.ndarray:
+        layer, tiles = self._layer, self._plain
+        codes = np.empty(of.positions * tiles.width, finish.kind)
+        laid = [tiles.lay(f[None]) for f in (finish.first, finish.second)]
+        passed = self._passed_over(of.x, tiles)
+
+        def part(group: int, tile: int, first: int, last: int) -> int:
+            factors = (np.tile(each[group, tile, 0], fused.TOGETHER) for each in laid)
+            fused.direct(
+                of.x[group * of.depth :], of.image, of.pixels, of.steps, tiles.weights(group, tile),
+                tiles.room(), self._biases[group, tile], finish.how(*factors), codes, tiles.width, tiles.column(group, tile),
+                _alike(layer, of), passed(), first, last,
+            )  # fmt: skip
+            return 0
+
+        _shared(part, tiles, of.positions, len(of.steps) * tiles.lanes, _ROWS)
+        return tiles.without_padding(codes).reshape(of.shape)
+
     def _scatter(self, of: Reads) -> np.ndarray:
-        layer, window, tiles = self._layer, self._layer.window, self._taps
-        size = layer.filters // window.groups
-        grid = np.arange(math.prod(of.padded)) * layer.channels
-        pixels = of.pixels // layer.channels  # in positions, as the taps are
-        taps = of.steps[:: of.depth] // layer.channels
-        channels = np.arange(of.depth)
-        exact = np.empty((of.positions, layer.filters), self._layer.wide)
+        layer, tiles = self._layer, self._taps
+        grid, taps = self._spread(of)
+        exact = np.empty((of.positions, layer.filters), layer.wide)
         exact[:] = layer.biases
-        for group, _, begin, end, lines in self._lines(tiles):
+        passed = self._passed_over(of.x, tiles)
 
-            def part(
-                first: int, last: int, group: int = group, begin: int = begin, end: int = end,
-                lines: np.ndarray = lines,
-            ) -> None:  # fmt: skip
-                loops.scatter(
-                    of.x[group * of.depth + begin :], of.image, grid, channels[: end - begin],
-                    lines.reshape(-1), lines.shape[1], tiles.vectors, pixels, taps, (0,) * size,
-                    exact.reshape(-1), group * size, layer.filters,
-                    np.empty(len(grid) * tiles.lanes, self._layer.wide), first, last,
-                )  # fmt: skip
+        def part(group: int, tile: int, first: int, last: int) -> int:
+            loops.scatter(
+                of.x[group * of.depth :], of.image, grid, of.depth, tiles.weights(group, tile), tiles.block,
+                tiles.room(), taps, exact.reshape(-1), group * len(taps[2]), layer.filters, passed(), first,
+                last,
+            )  # fmt: skip
+            return 0
 
-            _share(part, of.shape[0], len(grid) * (end - begin) * tiles.lanes)
+        _shared(part, tiles, len(exact) // len(of.pixels), *_of_images(of, tiles))
         return exact
+
+    def _scattered_codes(self, of: Reads, finish: Finish) -> np.ndarray:
+        layer, tiles = self._layer, self._taps
+        grid, taps = self._spread(of)
+        bias = np.tile(layer.biases.astype(layer.wide), len(of.pixels))
+        codes, how, passed = np.empty(of.shape, finish.kind), finish.along(), self._passed_over(of.x, tiles)
+
+        def part(group: int, tile: int, first: int, last: int) -> int:
+            fused.scatter(
+                of.x, of.image, grid, of.depth, tiles.weights(group, tile), tiles.room(), taps, bias, how,
+                codes.reshape(-1), passed(), first, last,
+            )  # fmt: skip
+            return 0
+
+        _shared(part, tiles, len(codes), *_of_images(of, tiles))
+        return codes
+
+    def _spread(self, of: Reads) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray, tuple[int, ...]]]:
+        """Return where the positions of an image begin, and its taps, see ``loops.spread``."""
+        window, channels = self._layer.window, self._layer.channels
+        pixels, taps = of.pixels // channels, of.steps[:: of.depth] // channels  # in positions
+        filters = (0,) * (self._layer.filters // window.groups)
+        return np.arange(math.prod(of.padded)) * channels, (pixels, taps, filters)
+
+    def _passed_over(self, x: np.ndarray, tiles: Tiles) -> Callable[[], tuple[Any, ...]]:
+        """Return what gives each thread its ``nothing``, see ``loops.position``.
+
+        Passing over the code of zero takes a list of what is left: it pays where lines are long and many
+        activations are this code. It changes no sum where its products are 0.
+        """
+        row = self._layer.pad - self._layer.products.lowest_a
+        if len(tiles.vectors) < _LONG or self._layer.products.table[row].any():
+            return lambda: NOTHING
+        sample = x[:: max(1, len(x) // _SAMPLE)]
+        if np.count_nonzero(sample == row) < _MANY * len(sample):
+            return lambda: NOTHING
+        return lambda: ((row,), np.empty(tiles.block, np.int32))
 
     @cached_property
     def _plain(self) -> Tiles:
@@ -134,21 +196,6 @@ class Table:
     def _taps(self) -> Tiles:
         return Tiles(self._layer, scatter=True)
 
-    def _lines(self, tiles: Tiles) -> Iterator[tuple[int, int, int, int, np.ndarray]]:
-        """Yield (group, tile, first step, step after the last one, lines), block by block."""
-        entries, count = tiles.entries.reshape(-1), tiles.entries.shape[1]
-        room = tiles.room()
-        for group, tile, begin, end in tiles.blocks():
-            columns = tiles.columns[group, tile, begin:end].reshape(-1)
-
-            def part(first: int, last: int, columns: np.ndarray = columns) -> None:
-                making.build(
-                    entries, count, columns, tiles.lanes, room.reshape(-1), room.shape[1], first, last
-                )
-
-            _share(part, end - begin, count * tiles.lanes // 4)  # an entry costs less than an addition
-            yield group, tile, begin, end, room
-
 
 def _scatters(layer: Layer, of: Reads) -> bool:
     """Return whether scattering is the faster form.
@@ -157,13 +204,34 @@ def _scatters(layer: Layer, of: Reads) -> bool:
     """
     window, depth = layer.window, of.depth
     taps, size = math.prod(window.sizes), layer.filters // window.groups
-    if taps == 1 or taps * size > 8 * making.LANES or set(window.strides) != {1}:
+    if taps == 1 or taps * size > 8 * lines.LANES or set(window.strides) != {1}:
         return False
-    step = 0.6 + 0.45 * -(-taps * size // making.LANES)
+    step = 0.6 + 0.45 * -(-taps * size // lines.LANES)
     read, made = math.prod(of.padded), len(of.pixels)
-    return read * depth * step + made * taps < made * taps * depth * 1.2 * -(-size // making.LANES)
+    return read * depth * step + made * taps < made * taps * depth * 1.2 * -(-size // lines.LANES)
 
 
-def _share(part: Callable[[int, int], None], rows: int, work: int) -> None:
-    threads = processors()
-    divide(part, rows, min(4 * threads, max(1, rows * work // _PIECE)), threads)
+def _alike(layer: Layer, of: Reads) -> int:
+    """Return how many numbers a window reads side by side, if that is all that it reads, else 0."""
+    return of.depth if layer.window.sizes and len(of.steps) == of.depth else 0
+
+
+def _of_images(of: Reads, tiles: Tiles) -> tuple[int, int]:
+    """Return the additions of an image in a tile, and how many images a thread has at the fewest."""
+    grid = math.prod(of.padded)
+    return grid * of.depth * tiles.lanes, -(-_ROWS // grid)
+
+
+def _shared(
+    part: Callable[[int, int, int, int], int], tiles: Tiles, rows: int, work: int, fewest: int
+) -> list[int]:
+    """Return what a part makes of each tile, and of some of all rows where there are more threads than tiles.
+
+    Every part makes the lines of its tile for itself, and so has some rows at the fewest.
+    """
+    chosen = list(tiles.all())
+    threads = min(processors(), max(1, rows * work * len(chosen) // _PIECE))
+    pieces = min(threads // math.gcd(threads, len(chosen)), max(1, rows // fewest))
+    marks = [rows * i // pieces for i in range(pieces + 1)]
+    ends = list(zip(marks[:-1], marks[1:], strict=True))
+    return mapped(lambda one: part(*one), [(*tile, *end) for tile in chosen for end in ends], threads)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import itertools
 import threading
 from collections.abc import Iterator
 
@@ -72,15 +72,21 @@ class Tiles:
         parts = sums.reshape(-1, self._groups, self._tiles * self.lanes)
         return parts[..., : self._size].reshape(len(parts), -1)
 
-    def blocks(self) -> Iterator[tuple[int, int, int, int]]:
-        """Yield (group, tile, first step, step after the last one); the steps of a tile in their order."""
-        for group in range(self._groups):
-            for tile in range(self._tiles):
-                for begin in range(0, self._steps, self.block):
-                    yield group, tile, begin, min(begin + self.block, self._steps)
+    def all(self) -> Iterator[tuple[int, int]]:
+        """Yield (group, tile)."""
+        return itertools.product(range(self._groups), range(self._tiles))
 
-    def room(self) -> np.ndarray:
-        """Return where the lines of a block are made, (steps, lines, lanes): one place for each thread.
+    def weights(self, group: int, tile: int) -> tuple[np.ndarray, int, np.ndarray]:
+        """Return what the lines of a tile are made of, see ``lines.build``: (entries, count, columns)."""
+        return self.entries.reshape(-1), self.entries.shape[1], self.columns[group, tile].reshape(-1)
+
+    @property
+    def whole(self) -> bool:
+        """Whether one block has all steps."""
+        return self.block >= self._steps
+
+    def room(self) -> tuple[np.ndarray, int, tuple[int, ...]]:
+        """Return where the lines of a block are made, see ``loops.position``: a place for each thread.
 
         A step has a line more than there are activations: at a distance of a power of two, the lines of one
         activation, which may be most of an input, would all fall into the same few places of the cache.
@@ -89,13 +95,13 @@ class Tiles:
         would need another entry of the buffer of addresses, which costs a third of the speed. NumPy asks for
         large pages for arrays of some megabytes.
         """
-        shape = self.block, self.entries.shape[1] + 1, self.lanes
-        size = math.prod(shape) * self.entries.itemsize
+        of_step = self.entries.shape[1] + 1
+        size = self.block * of_step * self.lanes * self.entries.itemsize
         room = getattr(_place, "room", None)
         if room is None or len(room) < size:
             room = np.empty(size + 2 * _PAGE, np.uint8)
             room = _place.room = room[-room.ctypes.data % _PAGE :]
-        return room[:size].view(self.entries.dtype).reshape(shape)
+        return room[:size].view(self.entries.dtype), of_step, self.vectors
 
 
 def _narrowest(table: np.ndarray) -> type[np.integer]:

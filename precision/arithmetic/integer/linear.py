@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,9 +11,10 @@ import numpy as np
 from precision.arithmetic.accumulators.register import Register
 from precision.arithmetic.engines.choice import AUTO, prepare
 from precision.arithmetic.engines.layer import Layer
-from precision.arithmetic.engines.sums import Engine, Sums
+from precision.arithmetic.engines.sums import Engine, Rounding, Sums
 from precision.arithmetic.integer.values import Codes, Grid, Value, Wide, of_rank
 from precision.arithmetic.products import Products
+from precision.arithmetic.requantisation.finish import Finish
 from precision.arithmetic.window import Window
 from precision.errors import PrecisionError
 
@@ -73,7 +75,6 @@ class Linear:
         engine: that computes them, by name.
         watch: whether the peaks of running sums are looked for.
         record: what was seen so far.
-        last: which of the last images overflowed, bool (batch,); None where none did.
     """
 
     name: str
@@ -87,41 +88,66 @@ class Linear:
     watch: bool = False
     multiplier: str = ""
     record: Record = field(default_factory=Record)
-    last: np.ndarray | None = field(default=None, repr=False)
     _prepared: dict[Any, Engine] = field(default_factory=dict, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def __call__(self, *values: Value, rule: str) -> Value:
         """Return the sums for one value."""
         (value,) = values
-        if not isinstance(value, Codes):
-            raise PrecisionError(f"layer {self.name!r} reads numbers that were not rounded to integers")
-        codes = value.codes
-        if not self.window.sizes:  # dense: the last axis is summed over
-            codes = codes.reshape(-1, codes.shape[-1])
-        moving = np.ndim(value.scale) > 0
-        found = self._engine(value.grid, None if moving else float(value.scale)).sums(codes, self.watch)
-        numbers = found.values
-        if not self.window.sizes:
-            numbers = numbers.reshape(*value.codes.shape[:-1], self.w.shape[-1])
-        self._note(found, len(value.codes))
-        unit = of_rank(value.scale, numbers.ndim) * self.scales
-        if moving and self.bias is not None:
+        codes, engine = self._prepare(value)
+        found = engine.sums(codes.codes, self.watch)
+        overflowed = self._note(found, value.images)
+        return replace(self.wide(self._shaped(found, value), codes.scale, rule), overflowed=overflowed)
+
+    def rounded(self, value: Value, finish: Finish) -> np.ndarray | None:
+        """Return the codes that the sums for a value become; None where the sums have to be made first.
+
+        They have to where peaks are watched, a register may overflow, or the engine knows no other way.
+        """
+        codes, engine = self._prepare(value)
+        if self.watch or not isinstance(engine, Rounding):
+            return None
+        found = engine.rounded(codes.codes, finish)
+        if found is None:
+            return None
+        self._note(found, value.images)
+        return self._shaped(found, value)
+
+    def wide(self, numbers: np.ndarray, scale: float | np.ndarray, rule: str) -> Wide:
+        """Return sums with their unit, for inputs of a scale."""
+        unit = of_rank(scale, numbers.ndim) * self.scales
+        if np.ndim(scale) and self.bias is not None:
             return Wide(numbers * unit + self.bias, 1.0)
         return Wide(numbers, unit, rule=_DENSE.get(rule, "") if not self.window.sizes else "")
+
+    def _prepare(self, value: Value) -> tuple[Codes, Engine]:
+        """Return what an engine reads of a value, and the engine; of a dense layer the last axis is summed."""
+        if not isinstance(value, Codes):
+            raise PrecisionError(f"layer {self.name!r} reads numbers that were not rounded to integers")
+        engine = self._engine(value.grid, None if np.ndim(value.scale) else float(value.scale))
+        if self.window.sizes:
+            return value, engine
+        return replace(value, codes=value.codes.reshape(-1, value.codes.shape[-1])), engine
+
+    def _shaped(self, found: Sums, value: Value) -> np.ndarray:
+        if self.window.sizes or not isinstance(value, Codes):
+            return found.values
+        return found.values.reshape(*value.codes.shape[:-1], self.w.shape[-1])
 
     def _engine(self, grid: Grid, scale: float | None) -> Engine:
         """Return what computes the sums for inputs on a grid; prepared once."""
         key = (grid.zero, scale)
-        if key not in self._prepared:
-            bias = None if scale is None else self._bias(grid, scale)
-            try:
-                layer = Layer(self.w, self.products, self.window, bias, self.register, grid.zero)
-                engine = prepare(layer, self.engine)
-            except PrecisionError as error:
-                raise PrecisionError(f"layer {self.name!r}: {error}") from None
-            self._prepared[key] = engine
-            self.record.proven_bits = layer.bound.bits
-        return self._prepared[key]
+        with self._lock:
+            if key not in self._prepared:
+                bias = None if scale is None else self._bias(grid, scale)
+                try:
+                    layer = Layer(self.w, self.products, self.window, bias, self.register, grid.zero)
+                    engine = prepare(layer, self.engine)
+                except PrecisionError as error:
+                    raise PrecisionError(f"layer {self.name!r}: {error}") from None
+                self._prepared[key] = engine
+                self.record.proven_bits = layer.bound.bits
+            return self._prepared[key]
 
     def bias_codes(self, scale: float) -> np.ndarray:
         """Return the bias in units of the sums, int64 (filters,), for inputs of a scale; 0 without a bias."""
@@ -152,20 +178,21 @@ class Linear:
             )
         return codes.astype(np.int64) - correction
 
-    def _note(self, found: Sums, images: int) -> None:
-        record = self.record
-        self.last = None
-        record.engine = found.engine
-        if not images:
-            return
-        record.images += images
-        record.products = found.values.size // images * self.w[..., 0].size
-        record.overflowed_sums += found.overflowed_sums
-        record.peak = max(record.peak, found.peak or 0)
-        if found.images is not None:  # of a dense layer several rows may be of one image
-            overflowed: np.ndarray = np.any(found.images.reshape(images, -1), axis=1)
-            record.overflowed += int(overflowed.sum())
-            self.last = overflowed
+    def _note(self, found: Sums, images: int) -> np.ndarray | None:
+        """Add to the record, and return which images overflowed; parts of a batch come from several threads."""
+        overflowed: np.ndarray | None = None
+        if images and found.images is not None:  # of a dense layer several rows may be of one image
+            overflowed = np.any(found.images.reshape(images, -1), axis=1)
+        with self._lock:
+            record = self.record
+            record.engine = found.engine
+            if images:
+                record.images += images
+                record.products = found.values.size // images * self.w[..., 0].size
+                record.overflowed_sums += found.overflowed_sums
+                record.peak = max(record.peak, found.peak or 0)
+                record.overflowed += 0 if overflowed is None else int(overflowed.sum())
+        return overflowed
 
     def forget(self) -> None:
         """Begin the record anew."""

@@ -9,26 +9,14 @@ from functools import cached_property
 import numpy as np
 
 from precision.arithmetic.integer.linear import Linear, Record
-from precision.arithmetic.integer.operations import Operation
+from precision.arithmetic.integer.merged import Rounded, merged
+from precision.arithmetic.integer.step import Step
 from precision.arithmetic.integer.values import Codes, Real, Value, joined
+from precision.arithmetic.threads import mapped, processors
 from precision.errors import PrecisionError
 
-AT_ONCE = 1000  # images that dense layers take together
+AT_ONCE = 4000  # images that dense layers take together
 IN_CACHE = 50  # images that convolutions take, so that their sums stay in the cache
-
-
-@dataclass(frozen=True)
-class Step:
-    """One operation, what it ``computes``, and what it reads.
-
-    Attributes:
-        name: of the layer that it is part of.
-        reads: the steps whose values it takes, by their place; -1 is the images.
-    """
-
-    name: str
-    computes: Operation
-    reads: tuple[int, ...]
 
 
 @dataclass
@@ -62,27 +50,36 @@ class IntegerNetwork:
         return np.concatenate([self._logits(part) for part in _pieces(images, AT_ONCE)])
 
     def _logits(self, images: np.ndarray) -> np.ndarray:
-        """Take some images at a time up to the first dense layer, and from there on all of them."""
-        front = range(self._waist)
-        if not front:
-            last, overflowed = self._run(range(len(self.steps)), -1, Real(images))
+        """Take some images at a time up to the first dense layer, and from there on all of them.
+
+        Several threads have some images each: what is between them and the dense layers stays in the cache.
+        """
+        front, behind = range(self._waist), range(self._waist, len(self._merged))
+        found = mapped(lambda part: self._run(front, -1, Real(part)), _pieces(images, IN_CACHE), processors())
+        overflowed = np.concatenate([one for _, one in found])
+        if behind:
+            last, more = self._run(behind, self._waist - 1, joined([value for value, _ in found]))
+            overflowed |= more
+            logits = last.real()
         else:
-            found = [self._run(front, -1, Real(part)) for part in _pieces(images, IN_CACHE)]
-            before = np.concatenate([overflowed for _, overflowed in found])
-            waist = joined([value for value, _ in found])
-            last, overflowed = self._run(range(self._waist, len(self.steps)), self._waist - 1, waist)
-            overflowed = overflowed | before
+            logits = np.concatenate([value.real() for value, _ in found])
         self.seen.overflowed += int(overflowed.sum())
-        return np.asarray(last.real(), np.float32)
+        return np.asarray(logits, np.float32)
+
+    @cached_property
+    def _merged(self) -> tuple[Step, ...]:
+        return merged(self.steps)
 
     @cached_property
     def _waist(self) -> int:
-        """The first dense layer if nothing behind it reads anything before it but what it reads; or 0."""
-        for place, step in enumerate(self.steps):
-            if isinstance(step.computes, Linear) and not step.computes.window.sizes:
-                read = [read for later in self.steps[place:] for read in later.reads]
-                return place if min(read) == place - 1 else 0
-        return 0
+        """The first dense layer if nothing behind it reads anything before it but what it reads; or the end."""
+        for place, step in enumerate(self._merged):
+            sums = step.computes.sums if isinstance(step.computes, Rounded) else step.computes
+            if isinstance(sums, Linear) and not sums.window.sizes:
+                read = [read for later in self._merged[place:] for read in later.reads]
+                if min(read) == place - 1:
+                    return place
+        return len(self._merged)
 
     def _run(self, places: range, before: int, value: Value) -> tuple[Value, np.ndarray]:
         """Compute steps from the value of one before them.
@@ -90,14 +87,15 @@ class IntegerNetwork:
         Returns:
             the value of the last one, and which images had a sum that was not the exact one.
         """
-        last_read = {read: place for place in places for read in self.steps[place].reads}
+        steps = self._merged
+        last_read = {read: place for place in places for read in steps[place].reads}
         overflowed = np.zeros(value.images, bool)
         last = value
-        for place, values in self._computed(places, {before: value}):
-            step, last = self.steps[place], values[place]
-            if isinstance(step.computes, Linear) and step.computes.last is not None:
-                overflowed |= step.computes.last
-            for read in step.reads:
+        for place, values in self._computed(steps, places, {before: value}):
+            last = values[place]
+            if not isinstance(last, Real) and last.overflowed is not None:
+                overflowed |= last.overflowed
+            for read in steps[place].reads:
                 if last_read[read] == place:  # no later step wants it
                     values.pop(read, None)
         return last, overflowed
@@ -105,12 +103,15 @@ class IntegerNetwork:
     def values(self, images: np.ndarray) -> list[Value]:
         """Return the value of every step, for images that fit into memory together."""
         start: dict[int, Value] = {-1: Real(np.asarray(images, np.float32))}
-        return [values[place] for place, values in self._computed(range(len(self.steps)), start)]
+        everything = self._computed(self.steps, range(len(self.steps)), start)
+        return [values[place] for place, values in everything]
 
-    def _computed(self, places: range, values: dict[int, Value]) -> Iterator[tuple[int, dict[int, Value]]]:
+    def _computed(
+        self, steps: Sequence[Step], places: range, values: dict[int, Value]
+    ) -> Iterator[tuple[int, dict[int, Value]]]:
         """Yield the place of each step when its value is among those so far, which it is added to."""
         for place in places:
-            step = self.steps[place]
+            step = steps[place]
             values[place] = step.computes(*(values[read] for read in step.reads), rule=self.rule)
             yield place, values
 

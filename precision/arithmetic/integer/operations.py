@@ -9,9 +9,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from precision.arithmetic.integer.finish import code_type, finished
-from precision.arithmetic.integer.requantisation import FINE, scaled
 from precision.arithmetic.integer.values import Codes, Grid, Real, Value, Wide, of_rank
+from precision.arithmetic.requantisation.finish import Finish, code_type
+from precision.arithmetic.requantisation.rules import FINE, scaled
 from precision.errors import PrecisionError
 
 REAL = ("float", "float32")  # rules that compute with real numbers
@@ -47,20 +47,34 @@ class Round:
         if isinstance(value, Codes) and value.grid == grid and np.ndim(value.scale) == 0:
             return value
         wide = value if isinstance(value, Wide) else Wide(value.centred(), value.scale)
-        rule = wide.rule or rule
-        exact: Any = np.float32 if rule == "float32" else np.float64
-        factors = np.asarray(wide.unit, exact) / exact(grid.scale)
-        low = max(grid.lowest, grid.zero) if wide.rectified else grid.lowest
-        high = grid.highest if wide.ceiling is None else grid.code_of(wide.ceiling)
-        if factors.ndim < 2 and wide.numbers.dtype.kind == "i":
-            codes = finished(wide.numbers, factors, rule, grid, low, high, wide.places)
-            return Codes(codes, grid, grid.scale)
+        finish = self.finish(wide, rule)
+        if finish is not None:
+            return Codes(finish(wide.numbers), grid, grid.scale)
+        rule, factors, (_, low, high) = wide.rule or rule, self._factors(wide, rule), self._limits(wide)
         if wide.numbers.dtype.kind == "f" or rule in REAL:
             with np.errstate(all="ignore"):
                 steps = wide.numbers * factors
             return Codes(_nearest(steps, grid, low, high), grid, grid.scale)
         codes = np.clip(scaled(wide.numbers, factors, rule, wide.places) + grid.zero, low, high)
-        return Codes(codes.astype(code_type(grid)), grid, grid.scale)
+        return Codes(codes.astype(code_type(grid.lowest, grid.highest)), grid, grid.scale)
+
+    def finish(self, wide: Wide, rule: str) -> Finish | None:
+        """Return how sums become codes; None where they are real, or their unit is not that of a channel."""
+        factors = self._factors(wide, rule)
+        if factors.ndim > 1 or wide.numbers.dtype.kind != "i":
+            return None
+        kind = code_type(self.grid.lowest, self.grid.highest)
+        channels, limits = wide.numbers.shape[-1], self._limits(wide)
+        return Finish.of(factors, channels, wide.rule or rule, limits, kind, wide.places)
+
+    def _factors(self, wide: Wide, rule: str) -> np.ndarray:
+        exact: Any = np.float32 if (wide.rule or rule) == "float32" else np.float64
+        return np.asarray(np.asarray(wide.unit, exact) / exact(self.grid.scale))
+
+    def _limits(self, wide: Wide) -> tuple[int, int, int]:
+        grid = self.grid
+        low = max(grid.lowest, grid.zero) if wide.rectified else grid.lowest
+        return grid.zero, low, grid.highest if wide.ceiling is None else grid.code_of(wide.ceiling)
 
 
 @dataclass(frozen=True)
@@ -87,7 +101,8 @@ class RoundEach:
         (value,) = values
         real = np.asarray(value.real(), np.float64)
         if not real.size:
-            return Codes(real.astype(code_type(self.grid)), self.grid, of_rank(np.ones(len(real)), real.ndim))
+            kind = code_type(self.lowest, self.highest)
+            return Codes(real.astype(kind), self.grid, of_rank(np.ones(len(real)), real.ndim))
         flat = real.reshape(len(real), math.prod(real.shape[1:]))
         low, high = flat.min(axis=1).astype(np.float32), flat.max(axis=1).astype(np.float32)
         scale = of_rank(np.asarray(self.scales(low, high), np.float64), real.ndim)
@@ -99,7 +114,8 @@ class RoundEach:
 def _nearest(steps: np.ndarray, grid: Grid, low: int, high: int) -> np.ndarray:
     """Return the codes nearest to numbers in steps of a grid, half to even, between two; NaN is a zero."""
     steps = np.where(np.isnan(steps), steps.dtype.type(0), np.rint(steps))
-    return (np.clip(steps, low - grid.zero, high - grid.zero) + grid.zero).astype(code_type(grid))
+    codes = np.clip(steps, low - grid.zero, high - grid.zero) + grid.zero
+    return codes.astype(code_type(grid.lowest, grid.highest))
 
 
 @dataclass(frozen=True)

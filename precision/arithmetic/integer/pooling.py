@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from precision.arithmetic.compiled import compiled
 from precision.arithmetic.integer.values import Codes, Real, Value, Wide, of_rank
 from precision.arithmetic.window import Window
 from precision.errors import PrecisionError
@@ -52,12 +54,11 @@ class MaxPool:
     def _largest(self, x: np.ndarray) -> np.ndarray:
         if self.window is None:
             return np.asarray(x.max(axis=tuple(range(1, x.ndim - 1)), keepdims=self.keepdims))
-        least = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
-        found: np.ndarray | None = None
-        for tap in _taps(x, self.window, least):
-            found = tap.copy() if found is None else np.maximum(found, tap, out=found)
-        assert found is not None  # a window has a place
-        return found
+        if x.dtype.kind == "f":
+            return np.asarray(functools.reduce(np.maximum, _taps(x, self.window, -np.inf)))
+        for axis in range(len(self.window.sizes)):
+            x = _largest_along(x, self.window, axis)
+        return x
 
     def _places(self, x: np.ndarray) -> list[np.ndarray]:
         """Return what stands in each place of all windows; the padding has the unit 0."""
@@ -110,6 +111,43 @@ class Average:
         total = np.asarray(sum(_taps(value.codes.astype(np.int64) - offset, self.window, 0)))
         nearest = (np.abs(total) + counts // 2) // counts
         return (np.where(total < 0, -nearest, nearest) + offset).astype(value.codes.dtype)
+
+
+def _largest_along(x: np.ndarray, window: Window, axis: int) -> np.ndarray:
+    """Return the largest integer of each window that reaches along one spatial axis alone.
+
+    A window is as many of them as it has dimensions, one after the other.
+    """
+    spatial = x.shape[1:-1]
+    stride, (before, _), count = (
+        window.strides[axis],
+        window.pads(spatial)[axis],
+        window.output(spatial)[axis],
+    )
+    shape = *x.shape[: axis + 1], count, *x.shape[axis + 2 :]
+    largest = np.full(shape, np.iinfo(x.dtype).min, x.dtype)
+    outer, inner = math.prod(shape[: axis + 1]), math.prod(shape[axis + 2 :])
+    flat = np.ascontiguousarray(x).reshape(outer, spatial[axis] * inner)
+    for tap in range(window.sizes[axis]):
+        shift = tap * window.dilations[axis] - before  # window i has the place i * stride + shift there
+        first, last = max(0, -(shift // stride)), min(count, -((shift - spatial[axis]) // stride))
+        if first < last:
+            _enlarge(largest.reshape(outer, -1), flat, first, last, stride, shift, inner)
+    return largest
+
+
+@compiled
+def _enlarge(largest: Any, x: Any, first: int, last: int, stride: int, shift: int, inner: int) -> None:
+    """Let windows first to last have what is larger at place i * stride + shift; rows of runs of numbers."""
+    runs = 1 if stride == 1 else last - first  # one long run, whatever the number of channels
+    length = (last - first) // runs * inner
+    for o in range(len(x)):
+        for i in range(runs):
+            to, at = (first + i) * inner, ((first + i) * stride + shift) * inner
+            found, others = largest[o, to : to + length], x[o, at : at + length]
+            for j in range(len(found)):
+                if others[j] > found[j]:
+                    found[j] = others[j]
 
 
 def _for_rank(unit: np.ndarray, rank: int) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -47,11 +47,13 @@ class Codes:
         grid: what they stand for.
         scale: that of the grid, or one for each image, float64 of shape (batch, 1, ...), where the scale
             follows from the image.
+        overflowed: images with a sum behind them that is not the exact one, see :class:`Wide`.
     """
 
     codes: np.ndarray
     grid: Grid
     scale: float | np.ndarray
+    overflowed: np.ndarray | None = None
 
     def centred(self) -> np.ndarray:
         """Return the codes less that of zero, int64."""
@@ -78,6 +80,7 @@ class Wide:
         ceiling: a real value above which a number counts as that value; None where there is none.
         places: by whose number the unit is still to be divided, where a rule does that in integers.
         rule: of requantisation, where it is not that of the network.
+        overflowed: images with a sum that is not the exact one, bool (batch,); None where there is none.
     """
 
     numbers: np.ndarray
@@ -86,6 +89,7 @@ class Wide:
     ceiling: float | None = None
     places: int = 1
     rule: str = ""
+    overflowed: np.ndarray | None = None
 
     @property
     def images(self) -> int:
@@ -128,7 +132,7 @@ def joined(values: Sequence[Value]) -> Value:
     scale = codes[0].scale
     if np.ndim(scale):
         scale = np.concatenate([np.asarray(value.scale) for value in codes])
-    return replace(codes[0], codes=np.concatenate([value.codes for value in codes]), scale=scale)
+    return Codes(np.concatenate([value.codes for value in codes]), codes[0].grid, scale)
 
 
 def of_rank(scale: float | np.ndarray, rank: int) -> Any:

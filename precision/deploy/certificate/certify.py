@@ -9,8 +9,8 @@ from typing import Protocol
 import numpy as np
 
 from precision.arithmetic.integer.network import IntegerNetwork
-from precision.arithmetic.integer.requantisation import RULES
 from precision.arithmetic.integer.values import Codes, Real, Value
+from precision.arithmetic.requantisation.rules import RULES
 from precision.data import as_float
 from precision.deploy.certificate.agreement import Certificate, Compared
 from precision.deploy.certificate.labels import labels

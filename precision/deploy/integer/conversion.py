@@ -10,7 +10,7 @@ import numpy as np
 
 from precision.arithmetic.engines.choice import AUTO
 from precision.arithmetic.integer.linear import Linear
-from precision.arithmetic.integer.network import IntegerNetwork, Step
+from precision.arithmetic.integer.network import IntegerNetwork
 from precision.arithmetic.integer.operations import (
     Add,
     Clamp,
@@ -22,6 +22,7 @@ from precision.arithmetic.integer.operations import (
     spanning,
 )
 from precision.arithmetic.integer.pooling import Average, MaxPool
+from precision.arithmetic.integer.step import Step
 from precision.arithmetic.integer.values import Grid
 from precision.arithmetic.window import Window
 from precision.deploy.integer.arithmetic import Arithmetic

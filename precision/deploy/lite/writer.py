@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 
 from precision.arithmetic.integer.linear import Linear
-from precision.arithmetic.integer.network import IntegerNetwork, Step
+from precision.arithmetic.integer.network import IntegerNetwork
 from precision.arithmetic.integer.operations import Add, Clamp, Join, Move, Round, RoundEach, spanning
 from precision.arithmetic.integer.pooling import Average, MaxPool
+from precision.arithmetic.integer.step import Step
 from precision.arithmetic.integer.values import Codes, Grid, Real, Value
 from precision.deploy.certificate.labels import labels
 from precision.deploy.lite import operators

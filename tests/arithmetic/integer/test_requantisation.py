@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from precision.arithmetic.integer.finish import finished
-from precision.arithmetic.integer.requantisation import RULES, Factor, scaled
 from precision.arithmetic.integer.values import Grid
+from precision.arithmetic.requantisation.finish import Finish
+from precision.arithmetic.requantisation.rules import RULES, Factor, scaled
 from precision.errors import PrecisionError
 
 
@@ -109,7 +109,7 @@ def test_compiled_it_is_the_same(rule, seed):
     factors = 2.0 ** random.uniform(-34, 2, 3) if random.random() < 0.8 else np.array(0.37)
     low, high = sorted(random.integers(-128, 128, 2).tolist())
     expected = np.clip(scaled(x, factors, rule) + grid.zero, low, high)
-    found = finished(x.astype(kind), factors, rule, grid, low, high)
+    found = Finish.of(factors, 3, rule, (grid.zero, low, high), np.int8)(x.astype(kind))
     assert found.dtype == np.int8 and (found == expected).all()
 
 
@@ -130,8 +130,8 @@ def test_the_mean_divides_the_integer_factor():
 
 
 def test_finished_divides_as_scaled_does():
-    grid, x = Grid(1.0, 3, -128, 127), np.arange(-6_000, 6_000).reshape(-1, 2)
+    x = np.arange(-6_000, 6_000).reshape(-1, 2)
     for places in (1, 9, 49):
-        found = finished(x, np.array([0.7]), "litert_reference", grid, -128, 127, places)
+        found = Finish.of(np.array([0.7]), 2, "litert_reference", (3, -128, 127), np.int8, places)(x)
         expected = np.clip(scaled(x, 0.7, "litert_reference", places) + 3, -128, 127)
         assert np.array_equal(found, expected)

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from precision.arithmetic.integer.linear import Linear
-from precision.arithmetic.integer.network import IntegerNetwork, Step
+from precision.arithmetic.integer.network import IntegerNetwork
 from precision.arithmetic.integer.operations import Round
+from precision.arithmetic.integer.step import Step
 from precision.arithmetic.integer.values import Codes, Grid
 from precision.arithmetic.products import Products
 from precision.arithmetic.window import Window

@@ -9,8 +9,9 @@ from keras import layers
 
 import architectures
 from precision.arithmetic.accumulators.register import Register
-from precision.arithmetic.integer.network import IntegerNetwork, Step
+from precision.arithmetic.integer.network import IntegerNetwork
 from precision.arithmetic.integer.operations import Round
+from precision.arithmetic.integer.step import Step
 from precision.arithmetic.integer.values import Grid
 from precision.arithmetic.multipliers import parse_multiplier
 from precision.deploy.certificate.certify import certify
