@@ -78,16 +78,16 @@ class Auto:
     def _terms(self) -> int:
         """How many terms the factored engine would add where it is the faster one, else 0.
 
-        On a CPU that is one term, in a matrix product of many filters or a convolution of the backend; with
-        two, the table engine is level. On a GPU it is all that has factors.
+        On a CPU that is one term and many filters, in a matrix product or a convolution of the backend; with
+        few filters or two terms, the table engine is level. On a GPU it is all that has factors.
         """
         layer = self._layer
         convolved = layer.steps > layer.w.shape[-2] and native.serves(layer.window)
         if convolved and native.accelerated():
             found = factors(layer.products)
             return found.terms if found else 0
-        wide = layer.filters // layer.window.groups >= _WIDE and layer.steps == layer.w.shape[-2]
-        return int((wide or convolved) and rank_one(layer.products))
+        wide = layer.filters // layer.window.groups >= _WIDE
+        return int(wide and (convolved or layer.steps == layer.w.shape[-2]) and rank_one(layer.products))
 
     @cached_property
     def _ready(self) -> dict[str, Engine]:

@@ -88,13 +88,13 @@ class Linear:
     watch: bool = False
     multiplier: str = ""
     record: Record = field(default_factory=Record)
-    _prepared: dict[Any, Engine] = field(default_factory=dict, repr=False)
+    _prepared: dict[Any, tuple[Engine, bool]] = field(default_factory=dict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def __call__(self, *values: Value, rule: str) -> Value:
         """Return the sums for one value."""
         (value,) = values
-        codes, engine = self._prepare(value)
+        codes, engine, _ = self._prepare(value)
         found = engine.sums(codes.codes, self.watch)
         overflowed = self._note(found, value.images)
         return replace(self.wide(self._shaped(found, value), codes.scale, rule), overflowed=overflowed)
@@ -104,7 +104,7 @@ class Linear:
 
         They have to where peaks are watched, a register may overflow, or the engine knows no other way.
         """
-        codes, engine = self._prepare(value)
+        codes, engine, _ = self._prepare(value)
         if self.watch or not isinstance(engine, Rounding):
             return None
         found = engine.rounded(codes.codes, finish)
@@ -120,22 +120,29 @@ class Linear:
             return Wide(numbers * unit + self.bias, 1.0)
         return Wide(numbers, unit, rule=_DENSE.get(rule, "") if not self.window.sizes else "")
 
-    def _prepare(self, value: Value) -> tuple[Codes, Engine]:
-        """Return what an engine reads of a value, and the engine; of a dense layer the last axis is summed."""
+    def safe(self, value: Codes) -> bool:
+        """Return whether no inputs like a value can make the register hold another number than their sum."""
+        return self._prepare(value)[2]
+
+    def _prepare(self, value: Value) -> tuple[Codes, Engine, bool]:
+        """Return what an engine reads of a value, the engine, and whether no register changes a sum.
+
+        Of a dense layer the last axis is summed over.
+        """
         if not isinstance(value, Codes):
             raise PrecisionError(f"layer {self.name!r} reads numbers that were not rounded to integers")
-        engine = self._engine(value.grid, None if np.ndim(value.scale) else float(value.scale))
+        engine, safe = self._engine(value.grid, None if np.ndim(value.scale) else float(value.scale))
         if self.window.sizes:
-            return value, engine
-        return replace(value, codes=value.codes.reshape(-1, value.codes.shape[-1])), engine
+            return value, engine, safe
+        return replace(value, codes=value.codes.reshape(-1, value.codes.shape[-1])), engine, safe
 
     def _shaped(self, found: Sums, value: Value) -> np.ndarray:
         if self.window.sizes or not isinstance(value, Codes):
             return found.values
         return found.values.reshape(*value.codes.shape[:-1], self.w.shape[-1])
 
-    def _engine(self, grid: Grid, scale: float | None) -> Engine:
-        """Return what computes the sums for inputs on a grid; prepared once."""
+    def _engine(self, grid: Grid, scale: float | None) -> tuple[Engine, bool]:
+        """Return what computes the sums for inputs on a grid, prepared once, and whether they are exact."""
         key = (grid.zero, scale)
         with self._lock:
             if key not in self._prepared:
@@ -145,7 +152,7 @@ class Linear:
                     engine = prepare(layer, self.engine)
                 except PrecisionError as error:
                     raise PrecisionError(f"layer {self.name!r}: {error}") from None
-                self._prepared[key] = engine
+                self._prepared[key] = engine, layer.exact
                 self.record.proven_bits = layer.bound.bits
             return self._prepared[key]
 
@@ -179,11 +186,11 @@ class Linear:
         return codes.astype(np.int64) - correction
 
     def _note(self, found: Sums, images: int) -> np.ndarray | None:
-        """Add to the record, and return which images overflowed; parts of a batch come from several threads."""
+        """Add to the record, and return which images overflowed."""
         overflowed: np.ndarray | None = None
         if images and found.images is not None:  # of a dense layer several rows may be of one image
             overflowed = np.any(found.images.reshape(images, -1), axis=1)
-        with self._lock:
+        with self._lock:  # parts of a batch come from several threads
             record = self.record
             record.engine = found.engine
             if images:
@@ -193,6 +200,18 @@ class Linear:
                 record.peak = max(record.peak, found.peak or 0)
                 record.overflowed += 0 if overflowed is None else int(overflowed.sum())
         return overflowed
+
+    def count(self, like: Record, images: int, positions: int) -> None:
+        """Add images to the record whose sums, of so many positions each, are those of another record."""
+        with self._lock:
+            self.record.engine, self.record.proven_bits = like.engine, like.proven_bits
+            if images:
+                self.record.images += images
+                self.record.products = positions * self.w.size
+
+    def anew(self) -> Linear:
+        """Return the same layer with nothing seen."""
+        return replace(self, record=Record(), _prepared={}, _lock=threading.Lock())
 
     def forget(self) -> None:
         """Begin the record anew."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from precision.arithmetic.integer.linear import Linear, Record
 from precision.arithmetic.integer.merged import Rounded, merged
+from precision.arithmetic.integer.pixels import with_pixels
 from precision.arithmetic.integer.step import Step
 from precision.arithmetic.integer.values import Codes, Real, Value, joined
 from precision.arithmetic.threads import mapped, processors
@@ -68,7 +69,7 @@ class IntegerNetwork:
 
     @cached_property
     def _merged(self) -> tuple[Step, ...]:
-        return merged(self.steps)
+        return with_pixels(merged(self.steps))
 
     @cached_property
     def _waist(self) -> int:

@@ -119,11 +119,8 @@ def _largest_along(x: np.ndarray, window: Window, axis: int) -> np.ndarray:
     A window is as many of them as it has dimensions, one after the other.
     """
     spatial = x.shape[1:-1]
-    stride, (before, _), count = (
-        window.strides[axis],
-        window.pads(spatial)[axis],
-        window.output(spatial)[axis],
-    )
+    stride, count = window.strides[axis], window.output(spatial)[axis]
+    before, _ = window.pads(spatial)[axis]
     shape = *x.shape[: axis + 1], count, *x.shape[axis + 2 :]
     largest = np.full(shape, np.iinfo(x.dtype).min, x.dtype)
     outer, inner = math.prod(shape[: axis + 1]), math.prod(shape[axis + 2 :])
@@ -132,7 +129,7 @@ def _largest_along(x: np.ndarray, window: Window, axis: int) -> np.ndarray:
         shift = tap * window.dilations[axis] - before  # window i has the place i * stride + shift there
         first, last = max(0, -(shift // stride)), min(count, -((shift - spatial[axis]) // stride))
         if first < last:
-            _enlarge(largest.reshape(outer, -1), flat, first, last, stride, shift, inner)
+            _enlarge(largest.reshape(outer, count * inner), flat, first, last, stride, shift, inner)
     return largest
 
 

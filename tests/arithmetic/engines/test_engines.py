@@ -14,6 +14,8 @@ from precision.arithmetic.engines.layer import Layer
 from precision.arithmetic.engines.naive import Naive
 from precision.arithmetic.engines.table import Table
 from precision.arithmetic.products import Products
+from precision.arithmetic.requantisation.finish import Finish
+from precision.arithmetic.requantisation.rules import RULES, scaled
 from precision.arithmetic.window import Window
 
 SIGNED, UNSIGNED, NARROW = np.arange(-128, 128), np.arange(256), np.arange(-4, 4)
@@ -96,6 +98,54 @@ def test_every_engine_has_the_bits_of_the_naive_one(engine, drawn, observe):
         assert engine == "factored"  # it says what it cannot do, see test_factored.py
         return
     same(prepared.sums(x, observe), Naive(layer).sums(x, observe))
+
+
+ROUNDED = {  # windows, inputs, filters
+    "dense": (Window(), (40,), 20),
+    "of one place": (Window((1, 1), (1, 1), (1, 1)), (9, 8, 7), 20),
+    "strided": (Window((3, 3), (2, 1), (1, 1), "same"), (9, 8, 7), 20),
+    "of groups": (Window((3,), (2,), (1,), "causal", 2), (30, 6), 40),
+    "spread": (Window((3, 3), (1, 1), (1, 1)), (9, 8, 7), 3),
+    "spread at the edge": (Window((2, 4), (1, 1), (1, 1), "same"), (9, 8, 7), 3),
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("name", ROUNDED)
+def test_sums_that_are_rounded_at_once_have_the_bits_of_the_rule(name, rule):
+    window, shape, filters = ROUNDED[name]
+    w = RNG.integers(-128, 128, (*window.sizes, shape[-1] // window.groups, filters))
+    layer = Layer(w, MULTIPLIERS["random"], window, RNG.integers(-999, 999, filters), pad=-5)
+    x = RNG.integers(-128, 128, (5, *shape))
+    x[:, 1:6] = x[:, :1]  # a background
+    factors, limits = 2.0 ** RNG.uniform(-15, -9, filters), (-7, -100, 90)
+    found = Table(layer).rounded(x, Finish.of(factors, filters, rule, limits, np.int8))
+    expected = np.clip(scaled(Naive(layer).sums(x).values, factors, rule) - 7, -100, 90)
+    np.testing.assert_array_equal(found.values, expected)
+    assert found.values.dtype == np.int8 and len(np.unique(expected)) > 30
+
+
+def test_sums_that_a_register_or_a_rule_changes_are_made_first():
+    x = RNG.integers(-128, 128, (50, 40))
+    finish = [Finish.of(0.1, 20, rule, (0, 0, 9), np.uint8) for rule in ("float", "single")]
+    w = RNG.integers(-128, 128, (40, 20))
+    narrow = Layer(w, MULTIPLIERS["exact"], register=Register(16))
+    assert Table(narrow).rounded(x, finish[0]) is None
+    wide = Layer(w, MULTIPLIERS["exact, wide"], register=Register(64))
+    assert Table(wide).rounded(x, finish[1]) is None  # sums of more than 32 bits
+    large = Layer(RNG.integers(-128, 128, (400, 20)), MULTIPLIERS["exact"])
+    assert Table(large).rounded(RNG.integers(-128, 128, (50, 400)), finish[0]) is None  # several blocks
+
+
+@pytest.mark.parametrize("spatial", [(), (5, 5)])
+def test_what_is_passed_over_adds_nothing(spatial):
+    """Lines of many filters, and inputs that are zero for the most part; also where zero is no zero."""
+    window = Window((3, 3), (1, 1), (1, 1), "same") if spatial else Window()
+    for name in ("of mixed signs", "something of zero"):
+        w = RNG.integers(-128, 128, (*window.sizes, 9, 70))
+        layer = Layer(w, MULTIPLIERS[name], window, np.arange(70))
+        x = RNG.integers(0, 256, (9, *spatial, 9)) * (RNG.random((9, *spatial, 9)) < 0.3)
+        same(Table(layer).sums(x), Naive(layer).sums(x))
 
 
 @pytest.mark.parametrize("overflow", ["wrap", "saturate"])

@@ -190,6 +190,55 @@ def test_every_engine_has_the_same_bits():
         np.testing.assert_array_equal(other, first)
 
 
+def pointwise():
+    """A network that begins with convolutions of one place on one channel."""
+    keras.utils.set_random_seed(2)
+    inner = [layers.Conv2D(3, 1, activation="relu"), layers.Conv2D(5, 1, name="b"), layers.MaxPooling2D(2)]
+    parts = [keras.Input((8, 8, 1)), *inner, layers.Conv2D(4, 3), layers.Flatten(), layers.Dense(3)]
+    return stirred(keras.Sequential(parts))
+
+
+@functools.cache
+def of_pixels():
+    return quantised(pointwise(), INT8, IMAGES[..., :1])
+
+
+@pytest.mark.parametrize("rule", ["float", "single", "litert_reference"])
+@pytest.mark.parametrize("name", [*NETWORKS, "pixels"])
+def test_steps_taken_together_by_several_threads_have_the_bits_of_one_after_the_other(
+    monkeypatch, name, rule
+):
+    """Sums that are rounded at once, codes that are looked up, and images in groups."""
+    monkeypatch.setattr("precision.arithmetic.integer.network.IN_CACHE", 2)
+    monkeypatch.setattr("precision.arithmetic.integer.network.AT_ONCE", 4)
+    monkeypatch.setattr("precision.arithmetic.integer.network.processors", lambda: 2)
+    model, images = (of_pixels(), IMAGES[..., :1]) if name == "pixels" else (scaled(name)[0], IMAGES)
+    together, each = (integer_network(model, rule=rule) for _ in range(2))
+    expected = np.asarray(each.values(images)[-1].real(), np.float32)
+    np.testing.assert_array_equal(together(images), expected)
+    for one, other in zip(together.records().values(), each.records().values(), strict=True):
+        assert (one.images, one.products, one.proven_bits) == (6, other.products, other.proven_bits)
+
+
+@pytest.mark.parametrize("watch", [False, True])
+def test_overflows_of_pixels_are_counted_for_the_image_that_they_are_in(watch):
+    plain = {"format": "int(8)", "scaling": "real"}
+    policy = parse_policy({"weights": plain, "activations": plain, "inputs": plain})
+    model, images = quantised(pointwise(), policy, IMAGES[..., :1]), IMAGES[..., :1].copy()
+    images[3:] = 0  # no sum of them leaves the register
+    wide = integer_network(model, watch=True)
+    wide(images)
+    narrow = Arithmetic(register=Register(wide.records()["b"].peak.bit_length()))  # one too few for the sign
+    network, each = (
+        integer_network(model, lambda layer: narrow if layer == "b" else Arithmetic(), watch=watch)
+        for _ in range(2)
+    )
+    network(images)
+    each.values(images)
+    assert network.records() == each.records()
+    assert 0 < network.seen.overflowed == network.records()["b"].overflowed < 6
+
+
 def test_a_narrow_register_overflows_and_says_where():
     plain = {"format": "int(8)", "scaling": "real"}
     policy = parse_policy({"weights": plain, "activations": plain, "inputs": plain})
