@@ -14,19 +14,7 @@ def compiled(function: Callable[..., Any]) -> Any:
     What was compiled is kept until the file of the function changes; what it calls must therefore be in the
     same file, or hardly ever change.
     """
-    return _compiled(function)
-
-
-def inlined(function: Callable[..., Any]) -> Any:
-    """Return the same for a part of short loops: it becomes part of the code that calls it.
-
-    A call passes each array as seven numbers on the stack, which takes longer than a few dozen additions.
-    """
-    return _compiled(function, forceinline=True)
-
-
-def _compiled(function: Callable[..., Any], **options: bool) -> Any:
     try:
-        return numba.njit(nogil=True, cache=True, **options)(function)
+        return numba.njit(nogil=True, cache=True)(function)
     except RuntimeError:  # numba finds no place: neither beside the file nor in the user's cache
-        return numba.njit(nogil=True, **options)(function)
+        return numba.njit(nogil=True)(function)

@@ -1,13 +1,14 @@
 """Threads for compiled loops, which let go of the interpreter: several parts of a piece of work at once.
 
 They are threads of Python and not numba's own, which may not be entered by two threads of a program at once.
-Work is divided once: what a part divides in its turn runs in the thread of that part, one piece after another.
+Work is divided once: what a part divides in its turn runs in the thread of that part, piece after piece.
 """
 
 from __future__ import annotations
 
 import concurrent.futures
 import functools
+import itertools
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -51,7 +52,7 @@ def divide(part: Callable[[int, int], None], rows: int, pieces: int, threads: in
         part(0, rows)
         return
     marks = [rows * i // pieces // multiple * multiple for i in range(pieces)] + [rows]
-    mapped(lambda ends: part(*ends), zip(marks[:-1], marks[1:], strict=True), threads)
+    mapped(lambda ends: part(*ends), itertools.pairwise(marks), threads)
 
 
 @functools.cache

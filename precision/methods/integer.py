@@ -69,7 +69,7 @@ def integer(
         learning_rate: of that training, instead of the grid's.
         gradient: of a product in it: ``straight``, that of the exact product, or ``slopes``, the mean slope
             of the multiplier, see ``deploy.integer.training``.
-        requantisation: how a sum becomes a code, see ``arithmetic.integer.requantisation``.
+        requantisation: how a sum becomes a code, see ``arithmetic.requantisation.rules``.
         engine: that computes the sums; all give the same bits.
         watch: look for the peaks of running sums, which takes longer.
     """

@@ -120,5 +120,6 @@ def add(
                 store(builder, builder.load(most[v]), vector(places[1], v))
         return context.get_dummy_value()
 
-    fixed = (x, types.int64, steps, types.int64, types.int64, table, types.int64, vectors, chosen, types.int64)
-    return types.void(*fixed, exact, held, types.int64, ends, extremes), code
+    number = types.int64
+    fixed = (x, number, steps, number, number, table, number, vectors, chosen, number)
+    return types.void(*fixed, exact, held, number, ends, extremes), code

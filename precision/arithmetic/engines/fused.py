@@ -29,14 +29,14 @@ def direct(
     Some positions are rounded together: a sum that was just written cannot be read again at once.
 
     Args:
-        how: (kind, factors, shifts, limits) of requantisation, see ``put``; a factor for each lane of TOGETHER
-            positions.
+        how: (kind, factors, shifts, limits) of requantisation, see ``put``; a factor for each lane of so
+            many positions.
         codes: (positions, width) as one dimension.
     """
     entries, count, columns = weights
     room, of_step, vectors = lines
     kind, factors, shifts, limits = how
-    row_of_zero, which = nothing
+    zero, which = nothing
     lanes = len(vectors) * LANES
     build(entries, count, columns, lanes, room, of_step, len(steps))
     sums, rounded = np.empty(TOGETHER * lanes, bias.dtype), np.empty(TOGETHER * lanes, codes.dtype)
@@ -54,7 +54,7 @@ def direct(
                 place = made * lanes
                 copy(bias, 0, sums, place, vectors)  # type: ignore[call-arg]
                 position(
-                    x, at, steps, 0, len(steps), room, of_step, vectors, row_of_zero, which, sums, sums, place,
+                    x, at, steps, 0, len(steps), room, of_step, vectors, zero, which, sums, sums, place,
                     (), (),
                 )  # fmt: skip
                 before = at

@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from precision.arithmetic.compiled import compiled, inlined
+from precision.arithmetic.compiled import compiled
 from precision.arithmetic.engines.adding import add
 from precision.arithmetic.engines.lines import LANES, build
 from precision.arithmetic.engines.moving import copy, gather, same
 
 
-@inlined
+@compiled
 def position(
     x: Any, at: int, steps: Any, first: int, last: int, room: Any, of_step: int, vectors: Any, row: Any,
     which: Any, exact: Any, held: Any, place: int, ends: Any, extremes: Any,
@@ -72,7 +72,7 @@ def direct(
             before are not computed again (backgrounds); 0 for other windows.
         nothing: the row and the room of ``position``.
     """
-    row_of_zero, which = nothing
+    zero, which = nothing
     entries, count, columns = weights
     room, of_step, vectors = lines
     lanes = len(vectors) * LANES
@@ -98,7 +98,7 @@ def direct(
                 if len(ends) > 0:
                     copy(bias, 0, held, place, vectors)
             position(
-                x, at, steps, begin, end, room, of_step, vectors, row_of_zero, which, exact, held, place, ends,
+                x, at, steps, begin, end, room, of_step, vectors, zero, which, exact, held, place, ends,
                 extremes,
             )  # fmt: skip
 

@@ -15,6 +15,7 @@ Two forms, with the same bits where nothing saturates:
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from functools import cached_property
@@ -95,9 +96,9 @@ class Table:
             bias = self._biases[group, tile]
             extremes: tuple[np.ndarray, ...] = (bias.copy(), bias.copy()) if observe else ()
             loops.direct(
-                x[group * of.depth :], image, of.pixels, steps, apart, tiles.weights(group, tile), tiles.block,
-                tiles.room(), bias, exact, held, tiles.width, tiles.column(group, tile), ends, extremes,
-                _alike(layer, of), passed(), first, last,
+                x[group * of.depth :], image, of.pixels, steps, apart, tiles.weights(group, tile),
+                tiles.block, tiles.room(), bias, exact, held, tiles.width, tiles.column(group, tile), ends,
+                extremes, _alike(layer, of), passed(), first, last,
             )  # fmt: skip
             return max(-int(extremes[0].min()), int(extremes[1].max())) if observe else 0
 
@@ -118,8 +119,8 @@ class Table:
             factors = (np.tile(each[group, tile, 0], fused.TOGETHER) for each in laid)
             fused.direct(
                 of.x[group * of.depth :], of.image, of.pixels, of.steps, tiles.weights(group, tile),
-                tiles.room(), self._biases[group, tile], finish.how(*factors), codes, tiles.width, tiles.column(group, tile),
-                _alike(layer, of), passed(), first, last,
+                tiles.room(), self._biases[group, tile], finish.how(*factors), codes, tiles.width,
+                tiles.column(group, tile), _alike(layer, of), passed(), first, last,
             )  # fmt: skip
             return 0
 
@@ -233,5 +234,5 @@ def _shared(
     threads = min(processors(), max(1, rows * work * len(chosen) // _PIECE))
     pieces = min(threads // math.gcd(threads, len(chosen)), max(1, rows // fewest))
     marks = [rows * i // pieces for i in range(pieces + 1)]
-    ends = list(zip(marks[:-1], marks[1:], strict=True))
+    ends = list(itertools.pairwise(marks))
     return mapped(lambda one: part(*one), [(*tile, *end) for tile in chosen for end in ends], threads)

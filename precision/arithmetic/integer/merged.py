@@ -59,22 +59,21 @@ def merged(steps: Sequence[Step]) -> tuple[Step, ...]:
     for place, step in enumerate(steps):
         for read in step.reads:
             readers.setdefault(read, []).append(place)
-    places, found = {-1: -1}, list[Step]()
-    within: set[int] = set()  # of a step that was added before
+    together: dict[int, tuple[int, Rounded]] = {}  # by the place of the rounding: that of the sums
+    within: set[int] = set()
     for place, step in enumerate(steps):
-        if place in within:
-            continue
-        end, computes = place, step.computes
-        if isinstance(step.computes, Linear):
-            chain = _chain(steps, readers, place)
-            *clamps, last = (steps[link].computes for link in chain) if chain else (None,)
+        if isinstance(step.computes, Linear) and (chain := _chain(steps, readers, place)):
+            *clamps, last = (steps[link].computes for link in chain)
             if isinstance(last, Round):
-                end = chain[-1]
-                within.update(chain)
-                clamps_ = tuple(clamp for clamp in clamps if isinstance(clamp, Clamp))
-                computes = Rounded(step.computes, clamps_, last)
-        places[end] = len(found)
-        found.append(Step(steps[end].name, computes, tuple(places[read] for read in step.reads)))
+                between = tuple(clamp for clamp in clamps if isinstance(clamp, Clamp))
+                together[chain[-1]] = place, Rounded(step.computes, between, last)
+                within.update([place, *chain[:-1]])
+    places, found = {-1: -1}, list[Step]()
+    for place, step in enumerate(steps):
+        if place not in within:
+            first, computes = together.get(place, (place, step.computes))
+            places[place] = len(found)
+            found.append(Step(step.name, computes, tuple(places[read] for read in steps[first].reads)))
     return tuple(found)
 
 

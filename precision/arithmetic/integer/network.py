@@ -17,7 +17,7 @@ from precision.arithmetic.threads import mapped, processors
 from precision.errors import PrecisionError
 
 AT_ONCE = 4000  # images that dense layers take together
-IN_CACHE = 50  # images that convolutions take, so that their sums stay in the cache
+IN_CACHE = 100  # images that convolutions take: their codes stay in the cache, and lines are made for many
 
 
 @dataclass
@@ -33,7 +33,7 @@ class IntegerNetwork:
 
     Attributes:
         steps: each reads from those before it; the last gives the logits.
-        rule: of requantisation, see ``requantisation.RULES``.
+        rule: of requantisation, see ``requantisation.rules``.
         seen: of the images so far.
     """
 
@@ -73,7 +73,7 @@ class IntegerNetwork:
 
     @cached_property
     def _waist(self) -> int:
-        """The first dense layer if nothing behind it reads anything before it but what it reads; or the end."""
+        """The first dense layer if what it reads is all that is read behind it from before it; or the end."""
         for place, step in enumerate(self._merged):
             sums = step.computes.sums if isinstance(step.computes, Rounded) else step.computes
             if isinstance(sums, Linear) and not sums.window.sizes:

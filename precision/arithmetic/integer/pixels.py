@@ -12,6 +12,9 @@ from precision.arithmetic.integer.merged import Rounded
 from precision.arithmetic.integer.step import Step
 from precision.arithmetic.integer.values import Codes, Value
 
+# The codes of each code, what they are, and what was seen of the sums of each layer.
+_Table = tuple[np.ndarray, Codes, list[Record]]
+
 
 @dataclass(frozen=True)
 class Pixels:
@@ -24,7 +27,7 @@ class Pixels:
     """
 
     layers: tuple[Rounded, ...]
-    _known: dict[float, tuple[np.ndarray, Codes, list[Record]] | None] = field(default_factory=dict, repr=False)
+    _known: dict[tuple[float, str], _Table | None] = field(default_factory=dict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def __call__(self, *values: Value, rule: str) -> Value:
@@ -43,30 +46,31 @@ class Pixels:
             of = of.astype(np.intp) - value.grid.lowest
         return replace(made, codes=np.take(table, of, axis=0))
 
-    def _table(self, value: Codes, rule: str) -> tuple[np.ndarray, Codes, list[Record]] | None:
-        """Return the codes of each code, what they are, and what was seen of the sums.
+    def _table(self, value: Codes, rule: str) -> _Table | None:
+        """Return the table for inputs of a scale, made once.
 
         None where sums may overflow, as that is counted for the image that they are in, or are watched.
         """
         if not isinstance(value.scale, float):
             return None
         with self._lock:
-            if value.scale not in self._known:
-                self._known[value.scale] = self._made(value, rule)
-            return self._known[value.scale]
+            if (value.scale, rule) not in self._known:
+                self._known[value.scale, rule] = self._made(value, rule)
+            return self._known[value.scale, rule]
 
-    def _made(self, value: Codes, rule: str) -> tuple[np.ndarray, Codes, list[Record]] | None:
+    def _made(self, value: Codes, rule: str) -> _Table | None:
         grid = value.grid
         every = np.arange(grid.lowest, grid.highest + 1).astype(value.codes.dtype)
-        one: Value = replace(value, codes=every.reshape(-1, *(1,) * (value.codes.ndim - 1)))
+        one = replace(value, codes=every.reshape(-1, *(1,) * (value.codes.ndim - 1)))
         records = []
         for layer in self.layers:
             sums = layer.sums.anew()
             if sums.watch or not sums.safe(one):
                 return None
-            one = replace(layer, sums=sums)(one, rule=rule)
+            found = replace(layer, sums=sums)(one, rule=rule)
+            assert isinstance(found, Codes)
+            one = found
             records.append(sums.record)
-        assert isinstance(one, Codes)
         return one.codes.reshape(len(every), -1), one, records
 
 
@@ -79,9 +83,8 @@ def with_pixels(steps: tuple[Step, ...]) -> tuple[Step, ...]:
         reads = tuple(places[read] for read in step.reads)
         before = found[reads[0]] if reads and reads[0] >= 0 else None
         if isinstance(step.computes, Rounded) and _one_place(step.computes.sums):
-            follows = before is not None and isinstance(before.computes, Pixels) and step.reads == (place - 1,)
-            if follows and readers.count(place - 1) == 1:
-                assert before is not None and isinstance(before.computes, Pixels)
+            alone = step.reads == (place - 1,) and readers.count(place - 1) == 1
+            if alone and before is not None and isinstance(before.computes, Pixels):
                 joined = Pixels((*before.computes.layers, step.computes))
                 found[reads[0]] = Step(step.name, joined, before.reads)
                 places[place] = reads[0]

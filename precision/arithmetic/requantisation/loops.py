@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from precision.arithmetic.compiled import compiled, inlined
+from precision.arithmetic.compiled import compiled
 from precision.arithmetic.requantisation.rules import LEAST, MANTISSA, MOST, RULES
 
 KINDS = {rule: (0,) * place for place, rule in enumerate(RULES)}
 
 
-@inlined
+@compiled
 def put(
     kind: Any, x: Any, at: int, length: int, factors: Any, shifts: Any, limits: Any, codes: Any, to: int
 ) -> None:
@@ -58,7 +58,7 @@ def put_all(x: Any, how: Any, codes: Any, first: int, last: int) -> None:
 # it would count: either takes longer than a short run.
 
 
-@inlined
+@compiled
 def _float(x: Any, at: int, length: int, factors: Any, limits: Any, codes: Any, to: int) -> None:
     zero = np.int32(limits[0])
     low, high = np.float64(limits[1] - limits[0]), np.float64(limits[2] - limits[0])
@@ -67,7 +67,7 @@ def _float(x: Any, at: int, length: int, factors: Any, limits: Any, codes: Any, 
         codes[np.uint64(to + j)] = np.int32(min(max(y, low), high)) + zero
 
 
-@inlined
+@compiled
 def _float32(x: Any, at: int, length: int, factors: Any, limits: Any, codes: Any, to: int) -> None:
     zero = np.int32(limits[0])
     low, high = np.float32(limits[1] - limits[0]), np.float32(limits[2] - limits[0])
@@ -76,7 +76,7 @@ def _float32(x: Any, at: int, length: int, factors: Any, limits: Any, codes: Any
         codes[np.uint64(to + j)] = np.int32(min(max(y, low), high)) + zero
 
 
-@inlined
+@compiled
 def _single(x: Any, at: int, length: int, m: Any, shift: Any, limits: Any, codes: Any, to: int) -> None:
     zero, low, high = limits[0], limits[1], limits[2]
     for j in range(length):
@@ -85,7 +85,7 @@ def _single(x: Any, at: int, length: int, m: Any, shift: Any, limits: Any, codes
         codes[np.uint64(to + j)] = min(max(y + zero, low), high)
 
 
-@inlined
+@compiled
 def _twice(x: Any, at: int, length: int, m: Any, shift: Any, limits: Any, codes: Any, to: int) -> None:
     zero, low, high = limits[0], limits[1], limits[2]
     for j in range(length):

@@ -65,7 +65,7 @@ def integer_network(
     Args:
         model: as :func:`precision.quantization.apply` made it, or trained on.
         arithmetic: returns, for the name of a layer that sums products, what multiplies and adds.
-        rule: of requantisation, see ``arithmetic.integer.requantisation``.
+        rule: of requantisation, see ``arithmetic.requantisation.rules``.
         engine: by name.
         watch: whether the peaks of running sums are looked for, which takes longer.
 

@@ -13,9 +13,7 @@ from precision.arithmetic.window import Window
 def pools(draw):
     rank = draw(st.integers(1, 3))
     each = lambda *values: tuple(draw(st.sampled_from(values)) for _ in range(rank))  # noqa: E731
-    window = Window(
-        each(1, 2, 3, 4), each(1, 1, 2, 3), (1,) * rank, draw(st.sampled_from(["valid", "same"]))
-    )
+    window = Window(each(1, 2, 3, 4), each(1, 1, 2, 3), (1,) * rank, draw(st.sampled_from(["valid", "same"])))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     return window, rng.integers(-128, 128, (2, *rng.integers(1, 9, rank), draw(st.sampled_from([1, 3, 40]))))
 
