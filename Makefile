@@ -62,7 +62,7 @@ check: .venv/.check
 	$(BIN)/mypy
 
 pages: .venv/.test
-	$(BIN)/python tests/made.py
+	$(BIN)/python -P tests/made.py
 
 .venv/.bench: .venv/.test
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test,bench]'

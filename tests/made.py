@@ -1,9 +1,9 @@
 """Write anew what is made from the code and kept beside it: pages of docs/, the schema, the ids of trials.
 
-    python tests/made.py
+    python -P tests/made.py
 
-Tests hold each of them to the code. That ids of trials change is news: their stored results are then of no
-use.
+Without -P the folder tests/architectures hides the package. Tests hold each of them to the code. That ids of
+trials change is news: their stored results are then of no use.
 """
 
 import json
