@@ -3,6 +3,7 @@
 import precision
 found = precision.audit("model.keras", data="images.npz")
 found.answers[["architecture", "policy"]]     # for each kind of hardware the smallest safe format
+[file.command for file in found.files]        # that write the files which say them
 """
 
 from __future__ import annotations

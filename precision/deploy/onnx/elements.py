@@ -84,19 +84,18 @@ class Element:
 def element_of(setting: Setting, what: str, *, stored: bool) -> Element:
     """Return the element of a setting.
 
-        Args:
-            what: begins the sentence of an error, in the plural.
-            stored: whether the values are constants of the file, whose codes need no Clip.
+    Args:
+        what: begins the sentence of an error, in the plural.
+        stored: whether the values are constants of the file, whose codes need no Clip.
 
-        Raises:
-            PrecisionError: for what ONNX has no nodes for.
+    Raises:
+        PrecisionError: for what ONNX has no nodes for.
 
-        >>> from precision.formats import parse
-        >>> from precision.quantization.policy.policy import Policy
-    from precision.quantization.policy.settings import Setting
-        >>> fixed = element_of(Setting(parse("fixed(8,4)")), "the weights", stored=True)
-        >>> fixed.type, fixed.step
-        ('INT8', 0.0625)
+    >>> from precision.formats import parse
+    >>> from precision.quantization.policy.settings import Setting
+    >>> fixed = element_of(Setting(parse("fixed(8,4)")), "the weights", stored=True)
+    >>> fixed.type, fixed.step
+    ('INT8', 0.0625)
     """
     f = setting.number_format
     if setting.rounding != "nearest":

@@ -83,7 +83,7 @@ def audit(
         source.path, parsed.name, {trial.id for cell in cells.values() for trial in cell.trials()}
     )
     return _Audit(parsed.name, parsed.report.tolerance, cells, targets, data_dir, results).run(
-        given, facts, assumed, Console(stderr=True, quiet=quiet)
+        given, facts, assumed, quiet
     )
 
 
@@ -109,9 +109,7 @@ class _Audit:
                 "the model into a grid as keras_file, which compares formats for it too"
             )
 
-    def run(
-        self, given: Given, facts: Mapping[str, str], assumed: Sequence[str], console: Console
-    ) -> Audited:
+    def run(self, given: Given, facts: Mapping[str, str], assumed: Sequence[str], quiet: bool) -> Audited:
         """Compare, and return what was found."""
         known.remember(self._trial, self._data)  # so that a plan of the grid counts its networks
         check_backend([self._trial])
@@ -122,7 +120,7 @@ class _Audit:
         about = {"version": VERSION, "baseline": self._trial.id, "data": self._data.digest()}
         more = {"content": self._trial.to_json(), "environment": together([provenance(self._trial)])}
         with Journal(self._store.root, "audit", about, more) as journal:
-            frame, layers, rounded = self._measured(compared, journal, console)
+            frame, layers, rounded = self._measured(compared, journal, Console(stderr=True, quiet=quiet))
             environment = journal.about.get("environment", {})
         found = answers(frame, exact.metrics, self._tolerance)
         named = {
