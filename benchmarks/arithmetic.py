@@ -88,7 +88,8 @@ def _network(images: np.ndarray) -> tuple[IntegerNetwork, list[tuple[np.ndarray,
             value = then(Move(lambda x, _: x.reshape(len(x), -1)))
         assert isinstance(value, Codes)
         few, w = value.codes[:BY_LOOPS], RNG.integers(-128, 128, shape).astype(np.int32)
-        inputs.append((few, w) if window.sizes else (few[:, None, None], w[None, None]))
+        narrow = w.astype(np.int8)
+        inputs.append((few, narrow) if window.sizes else (few[:, None, None], narrow[None, None]))
         value = then(Linear("", w, np.ones(shape[-1]), None, products, window))
         if shape != (64, 10):
             value = then(Clamp())
@@ -204,6 +205,6 @@ def _table_loops(x, w, table):  # type: ignore[no-untyped-def]
                     for u in range(taps_y):
                         for v in range(taps_x):
                             for c in range(channels):
-                                total += table[x[b, i + u, j + v, c], w[u, v, c, f] + 128]
+                                total += table[np.int64(x[b, i + u, j + v, c]), np.int64(w[u, v, c, f]) + 128]
                     out[b, i, j, f] = total
     return out
