@@ -138,6 +138,13 @@ def texts(value):
         yield from texts(list(value.values())) if isinstance(value, dict) else ()
 
 
+def whole(path):
+    """Return a grid with what the file adds to that it extends."""
+    # 1e-3 is a text to PyYAML; the grid's own reader takes it as the number that it is.
+    grid = yaml.safe_load(path.read_text().replace("1e-3", "0.001").replace("5e-4", "0.0005"))
+    return {**whole(path.parent / base), **grid} if (base := grid.pop("extends", None)) else grid
+
+
 def listed(value):
     return value if isinstance(value, list) else [value]
 
@@ -160,8 +167,7 @@ def folder(tmp_path_factory):
     """
     folder = tmp_path_factory.mktemp("reduced")
     for path in GRIDS:
-        # 1e-3 is a text to PyYAML; the grid's own reader takes it as the number that it is.
-        grid = reduced(yaml.safe_load(path.read_text().replace("1e-3", "0.001").replace("5e-4", "0.0005")))
+        grid = reduced(whole(path))
         grid["plugins"] = [str(path.parent / plugin) for plugin in grid.get("plugins", [])]
         (folder / path.name).write_text(yaml.safe_dump(grid, sort_keys=False))
     trials = schedule([cell for path in GRIDS for cell in expand(*load_grid(folder / path.name))])

@@ -16,6 +16,7 @@ from precision.arithmetic.accumulators.accumulator import Accumulator
 from precision.formats.engine.program import Axis
 from precision.quantization.fates import FATES, ends, fates
 from precision.quantization.layers.flat import address
+from precision.quantization.layers.graph import more_variables
 from precision.quantization.model import wrapped
 from precision.quantization.policy.settings import Setting
 from precision.quantization.quantizer import Quantizer
@@ -94,17 +95,15 @@ def switched(model: Any) -> list[tuple[str, str, str]]:
     """
     found = []
     for layer in wrapped(model):
-        # As Keras itself adds variables to a built layer (``Dense.enable_lora``).
-        layer._tracker.unlock()
-        for site, quantizer in list(layer.quantizers.items()):
-            layer.quantizers[site] = Switched(quantizer, layer, site)  # type: ignore[assignment]
-            if quantizer.scale is not None:
-                key = address(layer), layer.slot_of(site)
-                found += [(*key, fate) for fate in FATES if (*key, fate) not in found]
-        if isinstance(layer.settings.get(SUMS), Accumulator):
-            _switch_sums(layer)
-            found.append((address(layer), SUMS, ACCUMULATION))
-        layer._tracker.lock()
+        with more_variables(layer):
+            for site, quantizer in list(layer.quantizers.items()):
+                layer.quantizers[site] = Switched(quantizer, layer, site)  # type: ignore[assignment]
+                if quantizer.scale is not None:
+                    key = address(layer), layer.slot_of(site)
+                    found += [(*key, fate) for fate in FATES if (*key, fate) not in found]
+            if isinstance(layer.settings.get(SUMS), Accumulator):
+                _switch_sums(layer)
+                found.append((address(layer), SUMS, ACCUMULATION))
     return found
 
 

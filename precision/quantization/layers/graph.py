@@ -6,7 +6,8 @@ variables a layer made itself. When a release renames any of it, this module alo
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -195,6 +196,16 @@ def as_it_is(error: Exception) -> Exception:
     """Return an exception to be raised in a call of a layer, to whose text Keras is to add nothing."""
     error._keras_call_info_injected = True  # type: ignore[attr-defined]
     return error
+
+
+@contextmanager
+def more_variables(layer: Any) -> Iterator[None]:
+    """Let a layer that is built be given variables, as Keras' own ``Dense.enable_lora`` does."""
+    layer._tracker.unlock()
+    try:
+        yield
+    finally:
+        layer._tracker.lock()
 
 
 def takes_training(layer: Any) -> bool:
