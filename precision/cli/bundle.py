@@ -152,7 +152,8 @@ def import_results(
     others = [other for other in bundles.stored(root) if other.bundle == found.bundle]
     print_table(HEAD, [row for other in others for row in rows(other)])
     machines = {other.machine.get("name") for other in others}
-    echo(f"\nbundle {found.bundle[:12]}: results of {len(machines)} machines")
+    of = "one machine" if len(machines) == 1 else f"{len(machines)} machines"
+    echo(f"\nbundle {found.bundle[:12]}: results of {of}")
 
 
 HEAD = (
