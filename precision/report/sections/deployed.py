@@ -19,8 +19,10 @@ from precision.tasks import of_all
 
 _NOTE = """\
 Files as a device runs them, each beside the emulation of the same format where the grid has one. Equal is the
-share of the test images of which a file and the emulation of the same training say the same; precision
-certify compares the codes of every tensor.
+share of the test images of which a file says the same as the emulation that went on training for as many
+epochs. A file rounds its sums as its run-time does. One of integers has batch normalisation folded into its
+weights before they are rounded, and before it goes on training; an emulation has that only where its policy
+says fold_batch_norm, and is another network otherwise. precision certify compares a file with the network of integers that it was written from.
 Times are of this machine's run-time with so many threads, the median call with one image and what 95 % of the
 calls do not exceed; an emulation has none to show. A file holds its graph, scales and biases beside the
 weights."""
@@ -111,7 +113,7 @@ def _mean(rows: pd.DataFrame, name: str) -> float | None:
 
 
 def _equal(results: Results, files: pd.DataFrame, emulated: pd.DataFrame) -> float | None:
-    """Return the share of equal predictions of files and of the emulations of the same training."""
+    """Return the share of equal predictions of files and of emulations that were trained for as long."""
     if results.predictions is None:
         return None
     shares = []
