@@ -22,7 +22,8 @@ Files as a device runs them, each beside the emulation of the same format where 
 share of the test images of which a file says the same as the emulation that went on training for as many
 epochs. A file rounds its sums as its run-time does. One of integers has batch normalisation folded into its
 weights before they are rounded, and before it goes on training; an emulation has that only where its policy
-says fold_batch_norm, and is another network otherwise. precision certify compares a file with the network of integers that it was written from.
+says fold_batch_norm, and is another network otherwise. precision certify compares a file with the network of
+integers that it was written from.
 Times are of this machine's run-time with so many threads, the median call with one image and what 95 % of the
 calls do not exceed; an emulation has none to show. A file holds its graph, scales and biases beside the
 weights."""
